@@ -1,0 +1,48 @@
+# One word each: setup, demo, dev, test, lint, bench. Everything goes into .venv and ./data.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo dev test lint bench lock clean
+
+help:
+	@echo "make demo    the last 20 trading days, without any token"
+	@echo "make dev     Dagster's UI and daemon on http://127.0.0.1:3000"
+	@echo "make test    all tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the benchmarks"
+	@echo "make lock    renew requirements.lock"
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m marketdata_assets demo
+
+dev: setup
+	@$(BIN)/python -m marketdata_assets dev
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+lock: setup
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-strip-extras \
+		--generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,14 @@
+"""All benchmarks, one after the other; about fifteen minutes."""
+
+from benchmarks import allowance, imports, per_stock, publishing, year
+from benchmarks.measuring import console, machine
+
+
+def main() -> None:
+    console.print(f"\n{machine()}\n")
+    for benchmark in (imports, year, per_stock, publishing, allowance):
+        benchmark.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Chinese market data as Dagster assets.
+
+trading_calendar, tables, partitions   what days, columns and partitions are; they know nobody
+resources, storage                     the outside world, and where tables rest
+publishing                             what the published dataset consists of, built from the lake
+assets                                 the datasets, one a file
+automation                             what runs by itself
+sandbox                                the offline world: a simulated exchange behind Tushare's
+                                       wire, and a hub for datasets on this machine
+settings, environment, definitions     the choice of a world, and the assembly of everything
+demo, __main__                         what `make demo` and `make dev` run
+"""

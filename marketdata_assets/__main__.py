@@ -1,0 +1,98 @@
+"""The commands behind the Makefile: `python -m marketdata_assets demo | dev | …`.
+
+Here belongs what has to happen before Dagster starts: reading `.env`, choosing the world's folder,
+placing `dagster.yaml` in it. What the demo does is `demo`.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from marketdata_assets.environment import World, world, world_root
+from marketdata_assets.settings import SettingError
+
+PROJECT = Path(__file__).parents[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="marketdata_assets", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="materialize the last trading days and show them")
+    demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
+    dev = commands.add_parser("dev", help="Dagster's UI and daemon")
+    dev.add_argument("--port", type=int, default=3000, help="the UI's port (default 3000)")
+    commands.add_parser("hub", help="serve the datasets published on this machine")
+    commands.add_parser("verify", help="compare the published dataset with the lake")
+    commands.add_parser("restore", help="fill the lake from the published dataset")
+    arguments = parser.parse_args()
+    try:
+        prepare()
+        from marketdata_assets.demo import run_demo
+    except SettingError as error:
+        parser.error(str(error))
+    if arguments.command == "demo":
+        return run_demo(arguments.days)
+    if arguments.command == "dev":
+        return start_dagster(arguments.port)
+    from marketdata_assets import hub_commands
+
+    run = {
+        "hub": hub_commands.serve_hub,
+        "verify": hub_commands.verify,
+        "restore": hub_commands.restore_lake,
+    }
+    return run[arguments.command]()
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, like 20")
+    return int(text)
+
+
+def prepare() -> None:
+    """Settings from `.env`, and DAGSTER_HOME under the world's folder."""
+    load_dotenv(PROJECT / ".env")
+    root = world_root()
+    home = root / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    os.environ["MARKETDATA_HOME"] = str(root.parent)
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+def start_dagster(port: int) -> int:
+    """Run the UI and the daemon until one of them ends or the user does."""
+    kind = "the live market" if world() is World.LIVE else "the sandbox (no TUSHARE_TOKEN is set)"
+    print(f"Dagster on {kind}: http://127.0.0.1:{port}    data: {world_root()}", flush=True)
+    tools = Path(sys.executable).parent
+    commands = [
+        [str(tools / "dagster-webserver"), "--host", "127.0.0.1", "--port", str(port)],
+        [str(tools / "dagster-daemon"), "run"],
+    ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    processes = [
+        subprocess.Popen([*command, "-w", "workspace.yaml"], cwd=PROJECT) for command in commands
+    ]
+    try:
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.5)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What every asset says of itself: descriptions and columns from `tables`, partitions, kinds.
+
+Here belongs what is the same for all assets. What one dataset is, is in its own file.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
+from marketdata_assets.tables import Table
+
+
+def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
+    """Arguments of `dg.asset` for a dataset that holds `table`."""
+    metadata = {
+        "dagster/column_schema": column_schema(table),
+        "first_date": table.first_date.isoformat(),
+        "key": ", ".join(table.key),
+        **more.pop("metadata", {}),
+    }
+    return {
+        "name": table.name,
+        "group_name": group,
+        "description": table.description,
+        "metadata": metadata,
+        "owners": ["team:market-data"],
+        "io_manager_key": "lake_io",
+        **more,
+    }
+
+
+def daily(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
+    """Arguments of `dg.asset` for a dataset with a partition a trading day."""
+    return described(
+        table, group, partitions_def=TRADING_DAYS, backfill_policy=BACKFILL_POLICY, **more
+    )
+
+
+def fetched_daily(table: Table) -> Mapping[str, Any]:
+    """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
+    return daily(table, "tushare", kinds={"tushare", "parquet"})
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The columns as Dagster's UI shows them: type, unit and both languages."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                str(column.type),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ]
+    )

@@ -1,0 +1,1 @@
+"""What runs by itself: the jobs, the evening schedule, the sensor that fills gaps."""

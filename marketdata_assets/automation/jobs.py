@@ -1,0 +1,37 @@
+"""The jobs: which assets are made together, and the one retry policy.
+
+Partitions come from the assets: all of a job's assets share `TRADING_DAYS`. When a job runs
+belongs to `schedules` and `sensors`.
+"""
+
+import dagster as dg
+
+from marketdata_assets.assets.daily_basic import daily_basic
+from marketdata_assets.assets.daily_kline import daily_kline
+from marketdata_assets.assets.daily_prices import daily_prices
+from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.price_limits import price_limits
+from marketdata_assets.assets.stock_list import stock_list
+from marketdata_assets.assets.trade_calendar import trade_calendar
+
+CHAIN = (stock_list, daily_kline, price_limits, daily_basic, daily_prices)
+MAX_RUN_HOURS = 6
+
+# For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then
+# is left to the sensor. Materializing by hand fails at once instead, for somebody is waiting.
+RETRY_LATE = dg.RetryPolicy(max_retries=3, delay=600, backoff=dg.Backoff.EXPONENTIAL)
+
+daily_chain = dg.define_asset_job(
+    "daily_chain",
+    selection=dg.AssetSelection.assets(*CHAIN, hf_dataset),
+    description="A trading day from Tushare to the published dataset; also to backfill with.",
+    op_retry_policy=RETRY_LATE,
+    tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},
+)
+
+calendar_check = dg.define_asset_job(
+    "calendar_check",
+    selection=dg.AssetSelection.assets(trade_calendar),
+    description="Fetches the vendor's calendar and fails if the partitions disagree with it.",
+    op_retry_policy=RETRY_LATE,
+)

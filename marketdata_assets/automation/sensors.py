@@ -1,0 +1,91 @@
+"""What is looked after between schedules: days that an evening left unfinished."""
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
+
+from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.automation.jobs import CHAIN, daily_chain
+from marketdata_assets.partitions import start_date
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
+
+SESSIONS_WATCHED = 60
+PUBLISHED = hf_dataset.key.path[-1]
+# The evening run starts at 21:00 and retries for a good hour.
+EVENING_IS_OVER = dt.time(22, 30)
+UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    job=daily_chain,
+    minimum_interval_seconds=30 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests exactly what is missing or unpublished among the last 60 trading days.",
+)
+def missing_partitions_sensor(
+    context: dg.SensorEvaluationContext, lake: LakeResource
+) -> dg.SensorResult | dg.SkipReason:
+    # Of any job: materializing by hand and backfills run under another one.
+    if context.instance.get_runs(RunsFilter(statuses=UNFINISHED), limit=1):
+        return dg.SkipReason("a run is under way; looking again afterwards")
+    watched = sessions_due(dt.datetime.now(dt.UTC))
+    missing = missing_tables(lake.open(), watched)
+    for day in unpublished(context.instance, watched):
+        missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
+    if not missing:
+        return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
+    return dg.SensorResult(run_requests=list(requests_for(watched, missing)))
+
+
+def sessions_due(now: dt.datetime) -> list[dt.date]:
+    """The last sessions whose evening is over at `now`, oldest first."""
+    sessions = last_closed_sessions(SESSIONS_WATCHED + 1, now)
+    if now < dt.datetime.combine(sessions[-1], EVENING_IS_OVER, SHANGHAI):
+        sessions.pop()
+    return [day for day in sessions[-SESSIONS_WATCHED:] if day >= start_date()]
+
+
+def missing_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
+    """For every day that lacks something, the daily tables that have no file for it."""
+    stored = {name: set(lake.days(STORED_TABLES[name])) for name in _chain_names()}
+    lacking = {day: frozenset(name for name in stored if day not in stored[name]) for day in days}
+    return {day: names for day, names in lacking.items() if names}
+
+
+def unpublished(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> list[dt.date]:
+    """The days that `hf_dataset` has no record of; publishing one twice changes nothing."""
+    recorded = instance.get_materialized_partitions(dg.AssetKey(PUBLISHED))
+    return [day for day in days if day.isoformat() not in recorded]
+
+
+def requests_for(
+    days: Sequence[dt.date], missing: Mapping[dt.date, frozenset[str]]
+) -> Iterator[dg.RunRequest]:
+    """One run for every stretch of neighbouring days that lack the same tables."""
+    for names, stretch in itertools.groupby(days, key=lambda day: missing.get(day)):
+        if names is None:
+            continue
+        block = list(stretch)
+        yield dg.RunRequest(
+            asset_selection=[dg.AssetKey(name) for name in sorted(names)],
+            tags={
+                "dagster/asset_partition_range_start": block[0].isoformat(),
+                "dagster/asset_partition_range_end": block[-1].isoformat(),
+            },
+        )
+
+
+def _chain_names() -> list[str]:
+    return [asset.key.path[-1] for asset in CHAIN]

@@ -1,0 +1,207 @@
+"""The demo: the last trading days through the platform's own jobs, and a summary of what is there.
+
+Here belongs what a newcomer sees. Everything it runs is what production runs.
+"""
+
+import datetime as dt
+import json
+import logging
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+import duckdb
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.trade_calendar import trade_calendar
+from marketdata_assets.automation.jobs import CHAIN
+from marketdata_assets.definitions import defs
+from marketdata_assets.environment import World, hugging_face, world, world_root
+from marketdata_assets.partitions import start_date
+from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
+from marketdata_assets.storage import lake as lake_module
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.trading_calendar import last_closed_sessions
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_demo(count: int) -> int:
+    """Materialize the last `count` sessions of every dataset; the exit code of the command."""
+    console = Console(highlight=False)
+    days = published_sessions(count, dt.datetime.now(dt.UTC))
+    console.print(f"\n[bold]marketdata-assets[/] · {_world_line()}")
+    console.print(f"{len(days)} trading days, {days[0]} … {days[-1]}\n")
+    began = time.monotonic()
+    with dg.DagsterInstance.get() as instance, stored_partitions_shown(console, len(days)):
+        tags = {
+            "dagster/asset_partition_range_start": days[0].isoformat(),
+            "dagster/asset_partition_range_end": days[-1].isoformat(),
+        }
+        failures = _materialize([trade_calendar], instance, {})
+        failures = failures or _materialize([*CHAIN, hf_dataset], instance, tags)
+    if failures:
+        for failure in failures:
+            console.print(f"[bold red]failed[/] {failure}", soft_wrap=True)
+        return 1
+    _summary(console, days, time.monotonic() - began)
+    return 0
+
+
+def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
+    """The last sessions whose data are certainly out: today's only from the evening on."""
+    sessions = last_closed_sessions(count, now - dt.timedelta(hours=3))
+    return [day for day in sessions if day >= start_date()] or [start_date()]
+
+
+@contextmanager
+def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
+    """A progress bar that moves with every partition the lake reports as stored."""
+    progress = Progress(
+        TextColumn("{task.description:<26}"),
+        BarColumn(bar_width=36),
+        MofNCompleteColumn(),
+        TextColumn("partitions"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    bar = progress.add_task("starting", total=days * len(CHAIN) + 1)
+
+    class Advance(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert isinstance(record.args, tuple)
+            table, day, *_ = map(str, record.args)
+            progress.update(bar, advance=1, description=f"{table} {day}")
+
+    handler, logger = Advance(), lake_module.logger
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with progress:
+            yield
+            progress.update(bar, description="done" if progress.finished else "stopped")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _materialize(
+    assets: Sequence[dg.AssetsDefinition], instance: dg.DagsterInstance, tags: dict[str, str]
+) -> list[str]:
+    """Materialize by hand, as in the UI; a line for every step that failed."""
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        asset_selection=[asset.key for asset in assets],
+        tags=tags,
+        raise_on_error=False,
+    )
+    lines = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            assert error is not None
+            reason = error.message.split(f"{error.cls_name}: ", 1)[-1].strip()
+            lines.append(f"{event.step_key}: {reason}")
+    return lines
+
+
+def _summary(console: Console, days: list[dt.date], seconds: float) -> None:
+    root = world_root()
+    catalog = root / "catalog.duckdb"
+    grid = Grid(box=None, padding=(0, 2), header_style="bold")
+    for name, side in (("table", "left"), ("days", "right"), ("first", "left"), ("last", "left")):
+        grid.add_column(name, justify=side)  # type: ignore[arg-type]
+    grid.add_column("rows", justify="right")
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        for asset in CHAIN:
+            table = STORED_TABLES[asset.key.path[-1]]
+            [row] = connection.execute(
+                f"SELECT count(DISTINCT {table.date_column}), min({table.date_column}), "
+                f"max({table.date_column}), count(*) FROM {table.name}"
+            ).fetchall()
+            count, first, last, rows = row
+            grid.add_row(table.name, f"{count:,}", str(first), str(last), f"{rows:,}")
+        checks = _checks(connection, days)
+    console.print()
+    console.print(grid)
+    console.print("\n[bold]checks[/]")
+    for holds, line in checks:
+        console.print(f"  [{'green' if holds else 'red'}]{'ok' if holds else 'NO'}[/]  {line}")
+    sql = "SELECT code, name, close, quote_rate FROM daily_prices WHERE quote_rate > 9.9 LIMIT 5"
+    console.print(f"\n[bold]files[/]    {root / 'lake'}", soft_wrap=True)
+    # In double quotes, so that the shell's single ones need no escaping.
+    place, query = json.dumps(str(catalog), ensure_ascii=False), json.dumps(sql)
+    code = f"import duckdb; duckdb.connect({place}).sql({query}).show()"
+    command = shlex.join([".venv/bin/python", "-c", code])
+    console.print(f"[bold]try[/]      {command}", soft_wrap=True)
+    with dg.DagsterInstance.get() as instance:
+        for line in _published(instance):
+            console.print(line, soft_wrap=True)
+    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000")
+    if world() is World.SANDBOX:
+        console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
+    console.print(f"\n{len(days)} days in {seconds:.1f} s\n")
+
+
+def _checks(connection: duckdb.DuckDBPyConnection, days: list[dt.date]) -> list[tuple[bool, str]]:
+    """What the demo can prove about the days it made; each line with whether it holds."""
+    span = {"first": days[0], "last": days[-1]}
+    [[bars, prices, lost, names, stored]] = connection.execute(
+        """
+        SELECT
+            count(*), count(p.code), count(*) - count(p.code),
+            count(*) FILTER (p.name IS NULL OR p.high_limit IS NULL),
+            count(DISTINCT p.date)
+        FROM daily_kline AS k
+        LEFT JOIN daily_prices AS p ON p.code = k.ts_code AND p.date = k.trade_date
+        WHERE k.trade_date BETWEEN $first AND $last
+        """,
+        span,
+    ).fetchall()
+    [[outside]] = connection.execute(
+        """
+        SELECT count(*) FROM daily_prices
+        WHERE date BETWEEN $first AND $last AND close NOT BETWEEN low_limit AND high_limit
+        """,
+        span,
+    ).fetchall()
+    return [
+        (True, "the vendor's calendar agrees with the partitions"),
+        (stored == len(days), f"{stored} of {len(days)} days are stored"),
+        (lost == 0, f"{prices:,} of {bars:,} bars are in daily_prices, each once"),
+        (names == 0, f"{names:,} rows lack a name or limits"),
+        (outside == 0, f"{outside:,} closes lie outside their limits"),
+    ]
+
+
+def _published(instance: dg.DagsterInstance) -> Iterator[str]:
+    """What was published, and how to load it."""
+    event = instance.get_latest_materialization_event(hf_dataset.key)
+    if event is None or event.asset_materialization is None:
+        return
+    told = {name: one.value for name, one in event.asset_materialization.metadata.items()}
+    hub = hugging_face()
+    yield f"[bold]dataset[/]  {hub.repository}: {told['outcome']}, {told['coverage']}"
+    yield f"         {told['link']}"
+    if isinstance(hub, EmbeddedHub):
+        yield (
+            "[bold]load[/]     .venv/bin/python -m marketdata_assets hub, and beside it: "
+            f"HF_ENDPOINT={LOCAL_ENDPOINT} HF_HUB_DISABLE_XET=1 .venv/bin/python -c "
+            "\"import pandas; print(pandas.read_parquet('hf://datasets/"
+            f"{hub.repository}/data/prices-{str(told['coverage'])[-10:-6]}.parquet'))\""
+        )
+
+
+def _world_line() -> str:
+    if world() is World.SANDBOX:
+        return "the [bold]sandbox[/]: a simulated exchange, not a real market"
+    return "the [bold]live[/] market, from Tushare"

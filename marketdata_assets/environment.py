@@ -1,0 +1,110 @@
+"""The one place where settings become resources: the live market, or the sandbox.
+
+Here belongs everything that is read from the environment for resources. Nothing but `definitions`
+and the commands imports this, and no asset asks where it runs.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
+from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
+from marketdata_assets.settings import SettingError, web_address, whole_number
+from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
+
+DEFAULT_CALLS_PER_MINUTE = 200
+
+
+class World(StrEnum):
+    """Two worlds that never share a folder: real data, and the simulated exchange's."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
+def world(env: Mapping[str, str] = os.environ) -> World:
+    """Live with a TUSHARE_TOKEN, else the sandbox."""
+    return World.LIVE if env.get("TUSHARE_TOKEN", "").strip() else World.SANDBOX
+
+
+def world_root(env: Mapping[str, str] = os.environ) -> Path:
+    """The folder that holds everything of this world, run history included.
+
+    Another server than Tushare's own has a folder of its own, `live-<host>`.
+    """
+    home = Path(env.get("MARKETDATA_HOME") or "data").expanduser().resolve()
+    if home.exists() and not home.is_dir():
+        raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
+    host = upstream_host(env)
+    is_usual = world(env) is World.SANDBOX or host == urlsplit(DEFAULT_URL).hostname
+    return home / (world(env) if is_usual else f"{World.LIVE}-{host}")
+
+
+def upstream_host(env: Mapping[str, str]) -> str | None:
+    return urlsplit(web_address(env, "TUSHARE_URL", DEFAULT_URL)).hostname
+
+
+def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
+    """The resources of this world, by the names the assets ask for.
+
+    Raises `SettingError` naming the setting that can't be read.
+    """
+    root = world_root(env)
+    tushare: TushareResource
+    if world(env) is World.SANDBOX:
+        from marketdata_assets.sandbox.transport import sandbox_tushare
+
+        tushare = sandbox_tushare(root / "state")
+    else:
+        url = web_address(env, "TUSHARE_URL", DEFAULT_URL)
+        allowance = whole_number(env, "TUSHARE_CALLS_PER_MINUTE", DEFAULT_CALLS_PER_MINUTE)
+        tushare = TushareResource(
+            token=dg.EnvVar("TUSHARE_TOKEN"), url=url, calls_per_minute=allowance
+        )
+    lake = lake_resource(env)
+    return {
+        "tushare": tushare,
+        "lake": lake,
+        "lake_io": LakeIOManager(lake=lake),
+        "hugging_face": hugging_face(env),
+    }
+
+
+def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
+    """The lake of this world, labelled with where its data come from."""
+    if world(env) is World.SANDBOX:
+        origin = "sandbox: simulated, not a real market"
+    else:
+        origin = f"Tushare, {upstream_host(env)}"
+    return LakeResource(root=str(world_root(env)), origin=origin)
+
+
+def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
+    """The Hub with HF_TOKEN and HF_DATASET_REPO, else a hub in this world's folder.
+
+    The sandbox publishes to the folder whatever is set, unless HF_ENDPOINT names another hub.
+    Raises `SettingError` when one of the two settings is missing or can't be read.
+    """
+    token, repository = env.get("HF_TOKEN") or "", env.get("HF_DATASET_REPO") or ""
+    endpoint = env.get("HF_ENDPOINT") or ""
+    is_sandbox = world(env) is World.SANDBOX
+    if not repository or (is_sandbox and not endpoint):
+        from marketdata_assets.sandbox.hub.embedded import embedded_hub
+
+        return embedded_hub(world_root(env))
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise SettingError("HF_DATASET_REPO", repository, "write it as owner/name")
+    if not token:
+        raise SettingError("HF_TOKEN", "", "set it together with HF_DATASET_REPO, or neither")
+    return HuggingFaceResource(
+        repository=repository,
+        token=dg.EnvVar("HF_TOKEN"),
+        endpoint=endpoint.rstrip("/") or HUB,
+        work_folder=str(world_root(env) / "publishing"),
+    )

@@ -1,0 +1,14 @@
+"""What the published dataset consists of, built from the lake and from what is published already.
+
+layout        the files of the repository, by name
+manifest      what each file holds: hash, rows, first and last date, outcome of the checks
+shards        a parquet file a year, a row group a month
+csv_file      the one CSV: rows of a day, found, appended, replaced in place
+calendar_files, card, content_checks
+adoption      a dataset that has only an unsorted CSV
+workspace     the local copies of published files
+build         all of it together, for the days of a run
+
+Nothing here speaks to a hub: what is published is handed in as `Published`, what is to be
+published is handed out as files.
+"""

@@ -1,0 +1,121 @@
+"""Taking over a dataset that has one CSV, unsorted and with repeated rows, and no manifest.
+
+Of repeated rows the last in the file wins: it was appended by the latest update. The CSV is read
+once, into raw parquet a year; the shards are then written from that like any others.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from marketdata_assets.publishing.shards import RowsBetween
+from marketdata_assets.storage.io_manager import conform
+from marketdata_assets.tables import DAILY_PRICES
+
+MEMORY_LIMIT = "400MB"
+SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE"}
+REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
+
+
+class NotAdoptable(ValueError):
+    """The published CSV is not of the form that can be taken over."""
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What was taken over: rows in the CSV, and how many of them were left out and why."""
+
+    rows_read: int
+    repeated: int
+    incomplete: int
+    years: tuple[int, ...]
+    days: frozenset[dt.date]
+
+    @property
+    def rows_kept(self) -> int:
+        return self.rows_read - self.repeated - self.incomplete
+
+    def in_words(self) -> str:
+        return (
+            f"adopted the CSV: {self.rows_read:,} rows read, {self.repeated:,} repeated and "
+            f"{self.incomplete:,} incomplete ones left out, {self.rows_kept:,} kept, sorted"
+        )
+
+
+class Adoption:
+    """The raw rows of a CSV, by year, while its shards are being written."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self._connection = connection
+        self._folder = folder
+
+    def read(self, csv: Path) -> Adopted:
+        """Read the CSV into the folder. Raises `NotAdoptable`."""
+        with csv.open("rb") as file:
+            header = file.readline().decode("utf-8-sig").strip().split(",")
+        if missing := set(DAILY_PRICES.column_names) - set(header):
+            raise NotAdoptable(
+                f"the published CSV lacks {', '.join(sorted(missing))}: it can't be adopted. "
+                "Publish to an empty dataset, or add the columns."
+            )
+        types = {c.name: SQL_TYPES[str(c.type)] for c in DAILY_PRICES.columns}
+        columns = ", ".join(f"'{name}': '{types.get(name, 'VARCHAR')}'" for name in header)
+        try:
+            self._connection.execute(f"""
+                COPY (
+                    SELECT *, row_number() OVER () AS line, year(date) AS year
+                    FROM read_csv('{csv}', columns = {{{columns}}}, header = true, delim = ',',
+                        quote = '"', escape = '"', auto_detect = false)
+                ) TO '{self._folder}' (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
+            """)
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise NotAdoptable(f"the published CSV can't be read: {said}") from None
+        return self._counted()
+
+    def _counted(self) -> Adopted:
+        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
+        rows = f"read_parquet('{self._folder}/**/*.parquet', hive_partitioning = true)"
+        [[read, whole]] = self._connection.execute(
+            f"SELECT count(*), count(*) FILTER ({complete}) FROM {rows}"
+        ).fetchall()
+        per_day = self._connection.execute(
+            f"SELECT date, count(DISTINCT code) FROM {rows} WHERE {complete} GROUP BY date"
+        ).fetchall()
+        days = frozenset(day for day, _ in per_day)
+        kept = sum(count for _, count in per_day)
+        years = tuple(sorted({day.year for day in days}))
+        return Adopted(read, whole - kept, read - whole, years, days)
+
+    def rows(self, year: int) -> RowsBetween:
+        """The rows of a year, each once."""
+        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
+        names = ", ".join(f'"{name}"' for name in DAILY_PRICES.column_names)
+        files = self._folder / f"year={year}" / "*.parquet"
+
+        def rows(start: dt.date, end: dt.date) -> pa.Table:
+            found = self._connection.sql(
+                f"""
+                SELECT {names} FROM read_parquet('{files}', hive_partitioning = false)
+                WHERE date >= $start AND date < $end AND {complete}
+                QUALIFY row_number() OVER (PARTITION BY code, date ORDER BY line DESC) = 1
+                """,
+                params={"start": start, "end": end},
+            ).to_arrow_table()
+            return conform(DAILY_PRICES, found)
+
+        return rows
+
+
+@contextmanager
+def adopting(folder: Path) -> Iterator[Adoption]:
+    settings: dict[str, str | bool | int | float | list[str]]
+    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder / "spill")}
+    with duckdb.connect(config=settings) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        yield Adoption(connection, folder / "raw")

@@ -1,0 +1,179 @@
+"""The CSV: the chosen universe by date and code, byte for byte what pandas would have written.
+
+It is some gigabytes large and never in memory. Since it is sorted by date, a day is a stretch of
+it that bisection finds: a new day is appended to the local copy, a restated one is spliced.
+"""
+
+import datetime as dt
+import os
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import duckdb
+
+from marketdata_assets.tables import DAILY_PRICES
+
+HEADER = (",".join(DAILY_PRICES.column_names) + "\n").encode()
+CHUNK = 1 << 20
+MEMORY_LIMIT = "400MB"
+_ROW = re.compile(rb"[^,\n]*,(\d{4}-\d\d-\d\d),")
+
+
+class Merged(NamedTuple):
+    """A CSV after a merge: where it lies, and how many rows it has more than before."""
+
+    path: Path
+    rows_added: int
+    was_appended: bool
+
+
+def write_csv(target: Path, sources: Sequence[Path], universe: str) -> int:
+    """Write the rows of parquet files that are in the universe, sorted; how many there were."""
+    columns = ", ".join(
+        _as_pandas_quotes(c.name) if str(c.type) == "string" else f'"{c.name}"'
+        for c in DAILY_PRICES.columns
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    spill = str(target.parent / "spill")
+    settings: dict[str, str | bool | int | float | list[str]]
+    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+    with duckdb.connect(config=settings) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        rows = connection.read_parquet([str(path) for path in sources], hive_partitioning=False)
+        if universe:
+            rows = rows.filter(f"market = {_quoted(universe)}")
+        rows.select(columns).order("date, code").create_view("csv_rows")
+        [[count]] = connection.execute(
+            f"COPY csv_rows TO {_quoted(str(target))} (FORMAT csv, HEADER, QUOTE '', ESCAPE '')"
+        ).fetchall()
+    return int(count)
+
+
+def _as_pandas_quotes(name: str) -> str:
+    """The text as it stands in the file: DuckDB would quote an empty one, and one with a #."""
+    return f"""
+        CASE WHEN "{name}" = '' THEN NULL
+        WHEN regexp_matches("{name}", '[",\\r\\n]')
+        THEN '"' || replace("{name}", '"', '""') || '"'
+        ELSE "{name}" END AS "{name}"
+    """
+
+
+def merge_days(csv: Path, patch: Path, days: Collection[dt.date], spliced: Path) -> Merged | None:
+    """`csv` with `days` as `patch` has them; None when they are there already.
+
+    Days after the last one are appended to `csv` itself, anything else is written to `spliced`.
+    """
+    with csv.open("rb") as old, patch.open("rb") as new:
+        changed = [day for day in sorted(days) if not _same(old, _span(old, day), new, day)]
+        if not changed:
+            return None
+        added = sum(_lines(new, *_span(new, day)) for day in changed)
+        removed = sum(_lines(old, *_span(old, day)) for day in changed)
+        end = _size(old)
+        if _span(old, changed[0])[0] == end:
+            with csv.open("ab") as file:
+                for day in changed:
+                    _copy(new, *_span(new, day), file)
+                _to_disk(file)
+            return Merged(csv, added, True)
+        with spliced.open("wb") as file:
+            position = 0
+            for day in changed:
+                start, after = _span(old, day)
+                _copy(old, position, start, file)
+                _copy(new, *_span(new, day), file)
+                position = after
+            _copy(old, position, end, file)
+            _to_disk(file)
+    return Merged(spliced, added - removed, False)
+
+
+def first_and_last(csv: Path) -> tuple[dt.date | None, dt.date | None]:
+    """The dates of the first and the last row."""
+    with csv.open("rb") as file:
+        first = _date_at(file, len(HEADER))
+        size = _size(file)
+        file.seek(max(0, size - CHUNK))
+        rows = _ROW.findall(file.read())
+    return first, dt.date.fromisoformat(rows[-1].decode()) if first and rows else None
+
+
+def _span(file: BinaryIO, day: dt.date) -> tuple[int, int]:
+    """From where to where the rows of a day lie; empty where they would."""
+    return _offset(file, day), _offset(file, day + dt.timedelta(1))
+
+
+def _offset(file: BinaryIO, day: dt.date) -> int:
+    """Where the first row of `day` or later begins, by bisection over the bytes."""
+    low, high = len(HEADER), _size(file)
+    while low < high:
+        middle = (low + high) // 2
+        start = _row_start(file, middle, low)
+        found = _date_at(file, start)
+        if found is not None and found < day:
+            file.seek(start)
+            file.readline()
+            low = file.tell()
+        else:
+            high = start
+    return low
+
+
+def _row_start(file: BinaryIO, position: int, at_least: int) -> int:
+    """The start of the row that holds the byte at `position`."""
+    window = 4_096
+    while True:
+        start = max(at_least, position - window)
+        file.seek(start)
+        before = file.read(position - start)
+        cut = before.rfind(b"\n")
+        if cut >= 0:
+            return start + cut + 1
+        if start == at_least:
+            return at_least
+        window *= 4
+
+
+def _date_at(file: BinaryIO, position: int) -> dt.date | None:
+    file.seek(position)
+    match = _ROW.match(file.readline())
+    return dt.date.fromisoformat(match[1].decode()) if match else None
+
+
+def _same(old: BinaryIO, span: tuple[int, int], new: BinaryIO, day: dt.date) -> bool:
+    start, end = span
+    new_start, new_end = _span(new, day)
+    if end - start != new_end - new_start:
+        return False
+    old.seek(start)
+    new.seek(new_start)
+    return old.read(end - start) == new.read(end - start)
+
+
+def _lines(file: BinaryIO, start: int, end: int) -> int:
+    file.seek(start)
+    return file.read(end - start).count(b"\n")
+
+
+def _copy(source: BinaryIO, start: int, end: int, target: BinaryIO) -> None:
+    source.seek(start)
+    while start < end and (chunk := source.read(min(CHUNK, end - start))):
+        target.write(chunk)
+        start += len(chunk)
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"

@@ -1,0 +1,24 @@
+"""The files of the published repository, by name, and what of them can be chosen."""
+
+from dataclasses import dataclass
+
+CSV = "all-prices.csv"
+CALENDAR_CSV = "calendar.csv"
+CALENDAR = "meta/calendar.parquet"
+MARKER = ".last_update_date"
+MANIFEST = "manifest.json"
+CARD = "README.md"
+SHARDS = "data/*.parquet"
+MAIN_BOARD = "主板"
+
+
+def shard(year: int) -> str:
+    return f"data/prices-{year}.parquet"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a dataset may choose: the universe of its CSV (a board, "" is all), or no CSV."""
+
+    universe: str = MAIN_BOARD
+    csv: bool = True

@@ -1,0 +1,101 @@
+"""Is what is published what the lake holds? And the way back: a lake from what is published.
+
+Both work on a dataset at one commit, whatever hub it is on.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+
+from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.manifest import Facts, Manifest, from_json
+from marketdata_assets.publishing.shards import published_rows
+from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
+from marketdata_assets.storage.lake import Lake, Stored
+from marketdata_assets.tables import DAILY_PRICES
+
+ONE = dt.timedelta(1)
+
+
+class NothingPublished(LookupError):
+    """The repository holds no dataset of this form."""
+
+
+def manifest_of(published: Published) -> Manifest:
+    if layout.MANIFEST not in published.files:
+        raise NothingPublished(
+            "there is no manifest.json: nothing was published here yet. Materialize hf_dataset."
+        )
+    return from_json(published.read(layout.MANIFEST))
+
+
+def differences(published: Published, lake: Lake, workspace: Workspace) -> Iterator[str]:
+    """A line for everything that is not as the manifest says, or not as in the lake.
+
+    Days that are not in the lake are compared with the manifest alone.
+    """
+    manifest = manifest_of(published)
+    stored = set(lake.days(DAILY_PRICES))
+    last = manifest.last
+    if last and (marker := published.read(layout.MARKER).decode().strip()) != f"{last:%Y%m%d}":
+        yield f"{layout.MARKER} says {marker}, the last row is of {last}"
+    for path, facts in manifest.files.items():
+        if path not in published.files:
+            yield f"{path} is in the manifest and not in the dataset"
+        elif path in manifest.shards:
+            yield from _shard_differences(published, lake, workspace, path, facts, stored)
+        elif path == layout.CSV:
+            try:
+                workspace.copy_of(published, path, facts)
+            except NotAsInManifest as error:
+                yield str(error)
+        elif hashlib.sha256(published.read(path)).hexdigest() != facts.sha256:
+            yield f"{path} is not what the manifest says"
+    for day in sorted(stored - manifest.days()):
+        yield f"{day} is in the lake and not published"
+
+
+def _shard_differences(
+    published: Published,
+    lake: Lake,
+    workspace: Workspace,
+    path: str,
+    facts: Facts,
+    stored: set[dt.date],
+) -> Iterator[str]:
+    try:
+        copy = workspace.copy_of(published, path, facts)
+    except NotAsInManifest as error:
+        yield str(error)
+        return
+    if (rows := pq.read_metadata(copy).num_rows) != facts.rows:
+        yield f"{path} has {rows} rows, the manifest says {facts.rows}"
+    read = published_rows(copy)
+    for day in sorted(day for day in stored if facts.first and day.year == facts.first.year):
+        ours, theirs = lake.read(DAILY_PRICES, day), read(day, day + ONE)
+        if theirs.num_rows and ours is not None and not theirs.equals(ours):
+            yield f"{day}: {theirs.num_rows} rows published, {ours.num_rows} others in the lake"
+
+
+def restore(
+    published: Published, lake: Lake, workspace: Workspace
+) -> Iterator[tuple[dt.date, Stored]]:
+    """Write every published day into the lake; a different one there moves to `superseded`.
+
+    Raises `ValueError` when the rows come from another world than the lake's.
+    """
+    manifest = manifest_of(published)
+    if manifest.origin != lake.origin:
+        raise ValueError(
+            f"the dataset's rows come from {manifest.origin!r} and this lake's from "
+            f"{lake.origin!r}: restore it into a lake of the same origin."
+        )
+    for path, facts in sorted(manifest.shards.items()):
+        file = pq.ParquetFile(workspace.copy_of(published, path, facts))
+        for group in range(file.num_row_groups):
+            month = file.read_row_group(group).cast(DAILY_PRICES.schema)
+            for day in sorted(set(month["date"].to_pylist())):
+                rows = published_rows(workspace.base(path))(day, day + ONE)
+                yield day, lake.write(DAILY_PRICES, day, rows)

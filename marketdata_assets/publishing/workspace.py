@@ -1,0 +1,106 @@
+"""The local copies of published files, so that a day needs no download.
+
+    <folder>/base/…    files as they were published last, or a CSV that has grown since
+    <folder>/new/…     files being made
+
+A copy is trusted for its content alone: its hash is compared with what is published before it is
+used. One process at a time uses a folder; a killed one leaves nothing that matters.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from marketdata_assets.publishing.manifest import Facts, hash_of
+
+
+class Published(Protocol):
+    """What a repository holds at one commit; `files` has the protocol's id of each path."""
+
+    @property
+    def files(self) -> Mapping[str, str]: ...
+    def read(self, path: str) -> bytes: ...
+    def fetch(self, path: str, target: Path) -> None: ...
+
+
+class WorkspaceBusy(TimeoutError):
+    """Another process of this machine has been publishing for too long."""
+
+
+class NotAsInManifest(ValueError):
+    """A published file is not what the published manifest says."""
+
+
+class Workspace:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def locked(self, seconds: float) -> Iterator["Workspace"]:
+        """This folder alone, with nothing half-made in it. Raises `WorkspaceBusy`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout:
+            raise WorkspaceBusy(
+                f"another process has been publishing from {self.folder} for {seconds:.0f} s: "
+                "wait for it, or end it"
+            ) from None
+        try:
+            self.clear()
+            yield self
+        finally:
+            shutil.rmtree(self.folder / "new", ignore_errors=True)
+            lock.release()
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder / "new", ignore_errors=True)
+        (self.folder / "new").mkdir()
+
+    def new(self, path: str) -> Path:
+        target = self.folder / "new" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def base(self, path: str) -> Path:
+        target = self.folder / "base" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def copy_of(self, published: Published, path: str, facts: Facts) -> Path:
+        """The local copy of a published file, downloaded when it is missing or different.
+
+        Bytes after the published ones, left by a run that did not finish, are cut off. Raises
+        `NotAsInManifest` when what is downloaded is not what the manifest says.
+        """
+        copy = self.base(path)
+        if not _is_prefix(copy, facts):
+            arrived = self.new(f"{path}.arriving")
+            published.fetch(path, arrived)
+            if arrived.stat().st_size != facts.bytes or not _is_prefix(arrived, facts):
+                raise NotAsInManifest(
+                    f"{path} is not what the published manifest says: somebody changed it by "
+                    "hand. Restore an older revision of the dataset, or delete its manifest.json "
+                    "to have the CSV adopted anew."
+                )
+            arrived.replace(copy)
+        if copy.stat().st_size > facts.bytes:
+            with copy.open("r+b") as file:
+                file.truncate(facts.bytes)
+        return copy
+
+    def keep(self, path: str, made: Path) -> None:
+        """What was made is published: it is the local copy from now on."""
+        if made != self.base(path):
+            made.replace(self.base(path))
+
+
+def _is_prefix(copy: Path, facts: Facts) -> bool:
+    if not copy.exists() or copy.stat().st_size < facts.bytes:
+        return False
+    return hash_of(copy, facts.bytes).hexdigest() == facts.sha256

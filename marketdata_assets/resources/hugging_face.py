@@ -1,0 +1,222 @@
+"""Publishing to the Hugging Face Hub: one commit or none, whatever happens on the way.
+
+The head first, the state at that sha, the content built on it, one commit with that parent, then
+a look at what is there. An error of the Hub is no proof that nothing was done, and its "yes" none
+that something was: only the state at a commit is, so every doubt begins again at the head. There
+the same content changes nothing, if it arrived, and is sent again, if it didn't.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+from pydantic import Field
+
+from marketdata_assets.publishing.build import Content
+from marketdata_assets.publishing.manifest import hash_of
+from marketdata_assets.publishing.workspace import Workspace
+from marketdata_assets.resources.hub_client import (
+    SILENCE_SECONDS,
+    Bound,
+    bounded,
+    hub_api,
+    is_local,
+)
+from marketdata_assets.resources.hub_errors import (
+    BoundReached,
+    HeadMoved,
+    HubError,
+    HubUnavailable,
+    NotALocalHub,
+    NotAsSent,
+)
+from marketdata_assets.resources.hub_repository import Repository, StateAt
+
+HUB = "https://huggingface.co"
+BOUND_SECONDS = 2 * 3600.0
+PAUSES_SECONDS = (1, 2, 5, 10, 20, 40, 60)
+RACES = 20
+
+Build = Callable[[StateAt, Workspace], Content]
+
+
+class Outcome(StrEnum):
+    COMMITTED = "committed"
+    FOUND = "committed, found so after an answer was lost"
+    ALREADY_THERE = "already there"
+
+
+class Publication(NamedTuple):
+    """What a publication did. `commit` is the one that was looked at last, and holds it all."""
+
+    outcome: Outcome
+    commit: str
+    url: str
+    bytes_sent: int
+    files_changed: list[str]
+    content: Content
+
+
+class HuggingFaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A dataset on the Hub, or on another server of its protocol.
+
+    `work_folder` keeps local copies of what is published. `bound_seconds` ends a publication,
+    `silence_seconds` every wait for the other side.
+    """
+
+    repository: str
+    token: str = Field(repr=False)
+    work_folder: str
+    endpoint: str = HUB
+    create_missing: bool = False
+    bound_seconds: float = BOUND_SECONDS
+    silence_seconds: float = SILENCE_SECONDS
+
+    def publish(
+        self, build: Build, title: str, origins: Collection[str], repository: str = ""
+    ) -> Publication:
+        """Make one commit of what `build` makes on top of the head, or none if it is there.
+
+        `origins` say where the rows come from: simulated ones go to a local hub only. Raises
+        `HubError` and what `build` raises.
+        """
+        name = repository or self.repository
+        refuse_real_hub(name, self.endpoint, origins)
+        with self.opened(name) as (remote, workspace, bound):
+            return _Publishing(self, remote, workspace, bound, build, title).run()
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[Repository, Workspace, Bound]]:
+        """The repository and the local copies of it, alone and bounded in time."""
+        with self.opened_at(self.endpoint, name) as opened:
+            yield opened
+
+    @contextmanager
+    def opened_at(self, endpoint: str, name: str) -> Iterator[tuple[Repository, Workspace, Bound]]:
+        api = hub_api(endpoint, self.token)
+        workspace = Workspace(Path(self.work_folder) / name.replace("/", "--"))
+        bound = Bound(self.bound_seconds, self.silence_seconds)
+        with workspace.locked(self.bound_seconds), bounded(bound):
+            yield Repository(api, name), workspace, bound
+
+    def pause(self, seconds: float) -> None:
+        """Wait before trying again."""
+        threading.Event().wait(seconds)
+
+    def url_of(self, name: str, commit: str) -> str:
+        return f"{self.endpoint}/datasets/{name}/commit/{commit}"
+
+
+class _Publishing:
+    """One publication: its attempts, and what the last one knows."""
+
+    def __init__(
+        self,
+        resource: HuggingFaceResource,
+        remote: Repository,
+        workspace: Workspace,
+        bound: Bound,
+        build: Build,
+        title: str,
+    ) -> None:
+        self.resource = resource
+        self.remote = remote
+        self.workspace = workspace
+        self.bound = bound
+        self.build = build
+        self.title = title
+        self.built_on: StateAt | None = None
+        self.content: Content | None = None
+        self.hashes: dict[str, str] = {}
+        self.was_sent = False
+
+    def run(self) -> Publication:
+        failures = races = 0
+        while True:
+            try:
+                return self._attempt()
+            except HeadMoved as moved:
+                races += 1
+                if races > RACES:
+                    raise
+                self._pause(moved, random.uniform(0, 0.2 * races))
+            except HubUnavailable as unavailable:
+                if failures == len(PAUSES_SECONDS):
+                    raise
+                self._pause(unavailable, PAUSES_SECONDS[failures])
+                failures += 1
+
+    def _attempt(self) -> Publication:
+        head = self.remote.head(self.resource.create_missing)
+        if self.built_on is None or self.built_on.sha != head:
+            self.built_on = None
+            state = self.remote.at(head)
+            self.content = self.build(state, self.workspace)
+            self.hashes = {p: self._hash(p, file) for p, file in self.content.files.items()}
+            self.built_on = state
+        assert self.content is not None
+        changed = self._differences(self.built_on)
+        removed = [path for path in self.content.removed if path in self.built_on.entries]
+        if not changed and not removed:
+            outcome = Outcome.FOUND if self.was_sent else Outcome.ALREADY_THERE
+            return self._done(outcome, head, [])
+        self.was_sent = True
+        files = {path: (self.content.files[path], self.hashes[path]) for path in changed}
+        made = self.remote.commit(head, self.title, files, removed)
+        if made == head:
+            raise HeadMoved(self.remote.name, "the client found nothing to send.")
+        if differing := self._differences(self.remote.at(made)):
+            raise NotAsSent(
+                self.remote.name, f"at commit {made}, {', '.join(differing)} are not as sent."
+            )
+        return self._done(Outcome.COMMITTED, made, [*changed, *removed])
+
+    def _differences(self, state: StateAt) -> list[str]:
+        assert self.content is not None
+        return [
+            path
+            for path, file in self.content.files.items()
+            if not state.holds(path, file, self.hashes[path])
+        ]
+
+    def _done(self, outcome: Outcome, commit: str, changed: list[str]) -> Publication:
+        assert self.content is not None
+        for path, file in self.content.files.items():
+            self.workspace.keep(path, file)
+        url = self.resource.url_of(self.remote.name, commit)
+        return Publication(
+            outcome, commit, url, self.bound.bytes_sent, sorted(changed), self.content
+        )
+
+    def _hash(self, path: str, file: Path) -> str:
+        assert self.content is not None
+        facts = self.content.manifest.files.get(path)
+        return facts.sha256 if facts else hash_of(file).hexdigest()
+
+    def _pause(self, error: HubError, seconds: float) -> None:
+        """Wait as long as the Hub says, or else `seconds`. Raises `BoundReached` if it can't."""
+        seconds = error.wait_seconds or seconds
+        if seconds >= self.bound.ends_in:
+            if error.wait_seconds:
+                raise error
+            raise BoundReached(self.remote.name, f"not done in time, and at last: {error.what}")
+        self.resource.pause(seconds)
+
+
+def refuse_real_hub(repository: str, endpoint: str, origins: Collection[str]) -> None:
+    """Raise `NotALocalHub` for simulated rows and a hub that is not on this machine."""
+    if simulated := [origin for origin in origins if is_simulated(origin)]:
+        if is_local(endpoint):
+            return
+        raise NotALocalHub(repository, f"the prices are simulated ({simulated[0]}).")
+
+
+def is_simulated(origin: str) -> bool:
+    """Whether rows of this origin are the simulated exchange's, embedded or on a local server."""
+    host = origin.rpartition(", ")[2]
+    return origin.startswith("sandbox") or is_local(f"http://{host}")

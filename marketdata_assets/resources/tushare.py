@@ -1,0 +1,222 @@
+"""Tushare as a Dagster resource: whole days of a table, complete and typed, or an error.
+
+Here belongs how one day of the market is put together from calls: pages, splits by code, many
+days at once. A single call is `tushare_client`, a single answer `tushare_answers`.
+"""
+
+import datetime as dt
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field, PrivateAttr
+from requests.adapters import BaseAdapter
+
+from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.tushare_answers import refuse_duplicates, typed_table, whole_day
+from marketdata_assets.resources.tushare_errors import (
+    BadValue,
+    NotPublishedYet,
+    SeveralDaysFailed,
+    Truncated,
+    TushareError,
+    WrongAnswer,
+)
+from marketdata_assets.tables import STOCK_BASIC, TRADE_CALENDAR, Table
+
+if TYPE_CHECKING:
+    from marketdata_assets.resources.tushare_client import Answer, TushareClient
+
+DEFAULT_URL = "https://api.tushare.pro/dataapi"
+SLOWEST_USUAL_CALL_SECONDS = 2.6
+CODES_PER_CALL = 1_000
+MOST_PAGES = 20
+MOST_CALLS_IN_FLIGHT = 32
+EXCHANGES = ("SSE", "SZSE", "BSE")
+
+
+class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Tushare Pro behind one token.
+
+    `calls_per_minute` is the account's allowance (Tushare: 200 from 2,000 points, 500 from 5,000)
+    and is shared by all processes of the machine that use the same token; they meet in a file in
+    `state_folder`, by default the user's state folder.
+    """
+
+    token: str = Field(repr=False)
+    url: str = DEFAULT_URL
+    calls_per_minute: int = 200
+    state_folder: str | None = None
+
+    _client: "TushareClient" = PrivateAttr()
+    _codes: list[str] = PrivateAttr(default_factory=list)
+    _codes_lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["TushareResource"]:
+        self._client = self.client()
+        try:
+            yield self
+        finally:
+            self._client.close()
+
+    def client(self) -> "TushareClient":
+        """A client of its own; the caller closes it."""
+        from marketdata_assets.resources.tushare_client import TushareClient
+
+        return TushareClient(
+            token=self.token,
+            url=self.url,
+            allowance=Allowance(
+                self.calls_per_minute, shared_path(self.token, self.url, self.state_folder)
+            ),
+            transport=self.transport(),
+            connections=self.calls_in_flight,
+        )
+
+    def transport(self) -> BaseAdapter | None:
+        """Where requests go; None means the network."""
+        return None
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Enough that slow calls still use the whole allowance, within reason."""
+        needed = math.ceil(self.calls_per_minute * SLOWEST_USUAL_CALL_SECONDS / 60) + 2
+        return min(needed, MOST_CALLS_IN_FLIGHT)
+
+    def days(self, table: Table, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+        """Each day with the whole market's rows of `table`, in the order asked for.
+
+        Several days are fetched at a time; few are held. A day that is not published or comes
+        wrong is left out, and the error that names it is raised after the last good day; an error
+        that is not the day's own (no network, no permission) ends it at once.
+        """
+        pool = ThreadPoolExecutor(self.calls_in_flight, thread_name_prefix=table.name)
+        pending: deque[tuple[dt.date, Future[pa.Table]]] = deque()
+        waiting = iter(days)
+        failed: list[TushareError] = []
+        try:
+            while True:
+                for day in itertools.islice(waiting, self.calls_in_flight - len(pending)):
+                    pending.append((day, pool.submit(self.day, table, day)))
+                if not pending:
+                    break
+                day, fetched = pending.popleft()
+                try:
+                    data = fetched.result()
+                except (NotPublishedYet, WrongAnswer) as error:
+                    failed.append(error)
+                else:
+                    yield day, data
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        if failed:
+            raise failed[0] if len(failed) == 1 else SeveralDaysFailed(failed)
+
+    def day(self, table: Table, day: dt.date) -> pa.Table:
+        """All rows of `table` on `day`, typed as declared, key unique.
+
+        Raises `NotPublishedYet` when the vendor has no row of that day, else the `TushareError`
+        that fits; never returns an empty table.
+        """
+        params = {"trade_date": f"{day:%Y%m%d}"}
+        if table.tushare.page_size:
+            data = self._in_pages(table, params, table.tushare.page_size)
+        else:
+            data = self._whole_or_by_code(table, params)
+        return whole_day(table, data, day, params)
+
+    def stock_basic(self) -> pa.Table:
+        """Every A-share ever listed, as known now: listed, delisted and paused ones."""
+        parts = [self._stocks({"list_status": status}) for status in ("L", "D", "P")]
+        if parts[0].num_rows == 0:
+            raise NotPublishedYet("stock_basic", {"list_status": "L"}, "no listed share.")
+        stocks = pa.concat_tables(parts)
+        refuse_duplicates(STOCK_BASIC, stocks, {})
+        return stocks
+
+    def trade_cal(self, start: dt.date, end: dt.date) -> pa.Table:
+        """Open and closed days of the Shanghai exchange from `start` to `end`."""
+        params = {"exchange": "SSE", "start_date": f"{start:%Y%m%d}", "end_date": f"{end:%Y%m%d}"}
+        answer = self._call(TRADE_CALENDAR, params)
+        if _is_cut(TRADE_CALENDAR, answer):
+            raise Truncated("trade_cal", params, f"{len(answer.items)} rows and more to come.")
+        if not answer.items:
+            raise NotPublishedYet("trade_cal", params, "no row.")
+        calendar = _typed(TRADE_CALENDAR, answer, params)
+        refuse_duplicates(TRADE_CALENDAR, calendar, params)
+        if set(calendar["exchange"].to_pylist()) != {"SSE"}:
+            raise BadValue("trade_cal", params, "asked for SSE, got another exchange.")
+        return calendar
+
+    def _call(self, table: Table, params: dict[str, str], **paging: int) -> "Answer":
+        fields = ",".join(table.column_names)
+        return self._client.query(table.tushare.call, fields=fields, **params, **paging)
+
+    def _in_pages(self, table: Table, params: dict[str, str], size: int) -> pa.Table:
+        pages: list[pa.Table] = []
+        for _ in range(MOST_PAGES):
+            offset = sum(page.num_rows for page in pages)
+            answer = self._call(table, params, limit=size, offset=offset)
+            pages.append(_typed(table, answer, params))
+            # The vendor may lower its cap below our page, so a short page can still have more.
+            if not answer.items or not (answer.has_more or len(answer.items) >= size):
+                return pa.concat_tables(pages)
+        raise Truncated(table.tushare.call, params, f"more than {MOST_PAGES} pages of {size} rows.")
+
+    def _whole_or_by_code(self, table: Table, params: dict[str, str]) -> pa.Table:
+        answer = self._call(table, params)
+        whole = _typed(table, answer, params)
+        if not _is_cut(table, answer):
+            return whole
+        parts: list[pa.Table] = []
+        every_code = self._every_code()
+        for start in range(0, len(every_code), CODES_PER_CALL):
+            codes = every_code[start : start + CODES_PER_CALL]
+            part = self._call(table, {**params, "ts_code": ",".join(codes)})
+            if _is_cut(table, part):
+                raise Truncated(table.tushare.call, params, f"cut even for {len(codes)} codes.")
+            parts.append(_typed(table, part, params))
+        return _none_lost(table, whole, pa.concat_tables(parts), params)
+
+    def _every_code(self) -> list[str]:
+        with self._codes_lock:
+            if not self._codes:
+                self._codes = self.stock_basic()["ts_code"].to_pylist()
+            return self._codes
+
+    def _stocks(self, params: dict[str, str]) -> pa.Table:
+        answer = self._call(STOCK_BASIC, params)
+        stocks = _typed(STOCK_BASIC, answer, params)
+        if _is_cut(STOCK_BASIC, answer):
+            if "exchange" in params:
+                raise Truncated("stock_basic", params, "cut even for one exchange.")
+            parts = [self._stocks({**params, "exchange": name}) for name in EXCHANGES]
+            stocks = _none_lost(STOCK_BASIC, stocks, pa.concat_tables(parts), params)
+        if params["list_status"] == "D" and stocks["delist_date"].null_count:
+            raise BadValue("stock_basic", params, "a delisted share has no delist_date.")
+        return stocks
+
+
+def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:
+    return typed_table(table, answer.fields, answer.items, params)
+
+
+def _is_cut(table: Table, answer: "Answer") -> bool:
+    return answer.has_more or len(answer.items) >= table.tushare.row_cap
+
+
+def _none_lost(table: Table, cut: pa.Table, parts: pa.Table, params: dict[str, str]) -> pa.Table:
+    """`parts`; raises `Truncated` when a code of the cut answer is not among them."""
+    lost = set(cut["ts_code"].to_pylist()) - set(parts["ts_code"].to_pylist())
+    if lost:
+        what = f"{len(lost)} codes got lost in asking by part: {', '.join(sorted(lost))[:80]}."
+        raise Truncated(table.tushare.call, params, what)
+    return parts

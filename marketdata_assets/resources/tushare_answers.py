@@ -1,0 +1,118 @@
+"""From the rows of a Tushare answer to a typed Arrow table that holds what was asked for.
+
+Here belong pure functions over answers. Sending calls and putting several answers of one day
+together belong to `tushare_client` and `tushare`.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.resources.tushare_errors import (
+    BadValue,
+    DuplicateRows,
+    MissingColumn,
+    NotPublishedYet,
+)
+from marketdata_assets.tables import Table
+
+Params = Mapping[str, object]
+
+# Of the years before, the vendor may lack a whole indicator; since then that is a fault.
+EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
+
+
+def typed_table(
+    table: Table, fields: Sequence[str], rows: Sequence[Sequence[object]], params: Params
+) -> pa.Table:
+    """The rows as an Arrow table with exactly the columns and types of `table`.
+
+    Unknown columns are ignored. Raises `MissingColumn`, or `BadValue` for a value of another
+    type or a NULL where the table allows none.
+    """
+    call = table.tushare.call
+    missing = [name for name in table.column_names if name not in fields]
+    if missing:
+        raise MissingColumn(call, params, f"the answer lacks {', '.join(missing)}.")
+    if any(len(row) != len(fields) for row in rows):
+        raise BadValue(call, params, f"a row does not have the {len(fields)} announced values.")
+    columns = list(zip(*rows, strict=True)) or [()] * len(fields)
+    return pa.Table.from_arrays(
+        [
+            _typed_column(table, name, columns[list(fields).index(name)], params)
+            for name in table.column_names
+        ],
+        schema=table.schema,
+    )
+
+
+def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.Table:
+    """`data` unchanged, proved to be the market of `day`.
+
+    Raises `NotPublishedYet` when it is empty or of another day, `DuplicateRows` when a key
+    occurs twice, `BadValue` when a column is NULL on every row of a day since 2010.
+    """
+    call = table.tushare.call
+    if data.num_rows == 0:
+        raise NotPublishedYet(call, params, f"no row for {table.name} on {day}.")
+    days = pc.unique(data[table.date_column]).to_pylist()
+    if days != [day]:
+        shown = ", ".join(str(other) for other in sorted(days)[:3])
+        what = f"asked for {table.name} on {day}, got rows of {shown}."
+        # Only old rows: the vendor answers with its latest day until the new one is there.
+        raise (BadValue if day in days else NotPublishedYet)(call, params, what)
+    refuse_duplicates(table, data, params)
+    for name in table.column_names if day >= EVERY_COLUMN_SINCE else ():
+        if data[name].null_count == data.num_rows:
+            raise BadValue(call, params, f"{name} is NULL on all {data.num_rows} rows of {day}.")
+    return data
+
+
+def refuse_duplicates(table: Table, data: pa.Table, params: Params) -> None:
+    """Raise `DuplicateRows`, naming the first keys that occur more than once."""
+    if repeated := table.repeated_keys(data):
+        shown = ", ".join(repeated[:3])
+        what = f"{len(repeated)} keys occur more than once in {table.name}: {shown} …"
+        raise DuplicateRows(table.tushare.call, params, what)
+
+
+def _typed_column(table: Table, name: str, values: Sequence[object], params: Params) -> pa.Array:
+    column = table[name]
+    try:
+        array = _dates(values) if pa.types.is_date32(column.type) else _scalars(values, column.type)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as fault:
+        what = f"{name} holds a value that is not {column.type} ({fault})."
+    else:
+        if column.nullable or not array.null_count:
+            return array
+        what = f"{name} is NULL on {array.null_count} of {len(array)} rows."
+    raise BadValue(table.tushare.call, params, what)
+
+
+def _scalars(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
+    """Texts as texts and numbers as numbers: nothing is parsed, rounded or made finite."""
+    array = pa.array(values)
+    is_text = pa.types.is_string(array.type)
+    is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    if not (is_text if pa.types.is_string(wanted) else is_number) and array.null_count < len(array):
+        raise TypeError(f"got {array.type}")
+    array = array.cast(wanted)
+    if pa.types.is_floating(wanted) and not _all(pc.is_finite(array)):
+        raise ValueError("got an infinite number")
+    return array
+
+
+def _dates(values: Sequence[object]) -> pa.Array:
+    texts = pa.array([value or None for value in values], pa.string())
+    days = pc.strptime(texts, format="%Y%m%d", unit="s")
+    # strptime also takes 20240631, for the first of July, and years long gone.
+    is_real = pc.equal(pc.strftime(days, format="%Y%m%d"), texts)
+    if not _all(pc.and_(is_real, pc.match_substring_regex(texts, "^(19|20)"))):
+        raise ValueError("got a day that does not exist")
+    return days.cast(pa.date32())
+
+
+def _all(flags: pa.Array) -> bool:
+    return bool(pc.all(flags, min_count=0).as_py())

@@ -1,0 +1,1 @@
+"""The offline world: a simulated exchange behind Tushare's own protocol."""

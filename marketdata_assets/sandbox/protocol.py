@@ -1,0 +1,194 @@
+"""Tushare's wire protocol over any market: caps, pages, fields, error codes, rate limit.
+
+Here belongs what the vendor's server does with a request. What the market is (simulated, or a
+replay of a real day) is handed in; HTTP and faults are `server`.
+
+Source: the protocol and the caps as documented and measured for Tushare Pro.
+"""
+
+import collections
+import datetime as dt
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    SHANGHAI,
+    is_session,
+    last_published_session,
+    sessions_between,
+)
+
+Columns = dict[str, list[object]]
+PRICE_LIMITS_BEGIN = dt.date(2007, 1, 4)
+DAYS_HELD = 6
+
+
+class Market(Protocol):
+    """A market's tables in Tushare's columns and units, as JSON-ready values."""
+
+    def stock_basic(self, today: dt.date) -> Columns: ...
+    def daily(self, day: dt.date) -> Columns: ...
+    def stk_limit(self, day: dt.date) -> Columns: ...
+    def daily_basic(self, day: dt.date) -> Columns: ...
+
+
+class DayCall(NamedTuple):
+    row_cap: int
+    published_at: dt.time
+
+
+DAY_CALLS = {
+    "daily": DayCall(6_000, dt.time(16, 0)),
+    "stk_limit": DayCall(5_800, dt.time(8, 40)),
+    "daily_basic": DayCall(6_000, dt.time(17, 0)),
+}
+STOCK_BASIC_CAP = 6_000
+ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
+
+
+class Refusal(Exception):
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TushareProtocol:
+    """Answers request bodies as the vendor would.
+
+    `now` is the vendor's clock: a day is empty until its hour of publication. With
+    `calls_per_minute` more calls of one name within 60 s are refused. With `token` any other
+    token is refused.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(SHANGHAI),
+        calls_per_minute: int | None = None,
+        token: str | None = None,
+    ) -> None:
+        self._market = market
+        self._now = now
+        self._calls_per_minute = calls_per_minute
+        self._token = token
+        self._calls: dict[str, collections.deque[float]] = collections.defaultdict(
+            collections.deque
+        )
+        self._lock = threading.Lock()
+        self._day = functools.lru_cache(maxsize=DAYS_HELD)(self._simulate_day)
+
+    def answer(self, body: bytes) -> bytes:
+        """The JSON answer to one request body; errors are answers with a code."""
+        request = json.loads(body)
+        call, params = request["api_name"], request.get("params") or {}
+        try:
+            with self._lock:
+                self._admit(call, request.get("token"))
+                columns = self._columns(call, params)
+            data = _page(call, columns, request.get("fields") or "", params)
+            reply = {"code": 0, "msg": "", "data": data}
+        except Refusal as refusal:
+            reply = {"code": refusal.code, "msg": str(refusal), "data": None}
+        return json.dumps({"request_id": "sandbox", **reply}, ensure_ascii=False).encode()
+
+    def _admit(self, call: str, token: str | None) -> None:
+        if self._token is not None and token != self._token:
+            raise Refusal(40101, "您的token不对，请确认。")
+        if self._calls_per_minute is None:
+            return
+        recent = self._calls[call]
+        while recent and recent[0] <= time.monotonic() - 60:
+            recent.popleft()
+        if len(recent) >= self._calls_per_minute:
+            limit = f"{self._calls_per_minute}次/分钟"
+            raise Refusal(40203, f"抱歉，您访问接口({call})频率超限({limit})")
+        recent.append(time.monotonic())
+
+    def _columns(self, call: str, params: dict[str, str]) -> Columns:
+        if call == "trade_cal":
+            return _trade_cal(params)
+        if call == "stock_basic":
+            return self._stock_basic(params)
+        if call in DAY_CALLS:
+            return self._days(call, params)
+        raise Refusal(40203, f"抱歉，您没有接口({call})访问权限")
+
+    def _stock_basic(self, params: dict[str, str]) -> Columns:
+        stocks = self._market.stock_basic(self._now().astimezone(SHANGHAI).date())
+        statuses = set((params.get("list_status") or "L").split(","))
+        stocks = _where(stocks, "list_status", statuses)
+        if params.get("exchange"):
+            stocks = _where(stocks, "exchange", set(params["exchange"].split(",")))
+        return stocks
+
+    def _days(self, call: str, params: dict[str, str]) -> Columns:
+        codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
+        if params.get("trade_date"):
+            days = [_date(params["trade_date"])]
+        elif codes and params.get("start_date") and params.get("end_date"):
+            start, end = _date(params["start_date"]), _date(params["end_date"])
+            days = sessions_between(start, end)[::-1]
+        else:
+            raise Refusal(50101, "必填参数, ts_code")
+        parts = [self._day(call, day) for day in days if self._is_published(call, day)]
+        if codes is not None:
+            parts = [_where(part, "ts_code", codes) for part in parts]
+        if not parts:
+            return {name: [] for name in self._day(call, FIRST_SESSION)}
+        return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+
+    def _is_published(self, call: str, day: dt.date) -> bool:
+        if call == "stk_limit" and day < PRICE_LIMITS_BEGIN:
+            return False
+        at = dt.datetime.combine(day, DAY_CALLS[call].published_at, SHANGHAI)
+        return day >= FIRST_SESSION and self._now() >= at and is_session(day)
+
+    def _simulate_day(self, call: str, day: dt.date) -> Columns:
+        return getattr(self._market, call)(day)  # type: ignore[no-any-return]
+
+
+def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -> dict[str, object]:
+    """The rows between offset and limit, never more than the cap, with the vendor's `has_more`."""
+    names = [name for name in fields.split(",") if name in columns]
+    if not fields:
+        hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
+        names = [name for name in columns if name not in hidden]
+    rows = list(zip(*(columns[name] for name in names), strict=True))
+    cap = DAY_CALLS[call].row_cap if call in DAY_CALLS else STOCK_BASIC_CAP
+    cap = 20_000 if call == "trade_cal" else cap
+    size = min(int(str(params.get("limit") or cap)), cap)
+    start = int(str(params.get("offset") or 0))
+    items = rows[start : start + size]
+    return {"fields": names, "items": items, "has_more": len(items) == size, "count": 0}
+
+
+def _trade_cal(params: dict[str, str]) -> Columns:
+    start = max(_date(params.get("start_date") or "20050104"), FIRST_SESSION)
+    last = dt.date(last_published_session().year, 12, 31)
+    end = min(_date(params["end_date"]) if params.get("end_date") else last, last)
+    sessions = set(sessions_between(start, end))
+    days = [start + dt.timedelta(n) for n in range((end - start).days + 1)]
+    columns: Columns = {"exchange": [], "cal_date": [], "is_open": [], "pretrade_date": []}
+    previous: str | None = None
+    for day in days:
+        columns["exchange"].append(params.get("exchange") or "SSE")
+        columns["cal_date"].append(f"{day:%Y%m%d}")
+        columns["is_open"].append(int(day in sessions))
+        columns["pretrade_date"].append(previous)
+        if day in sessions:
+            previous = f"{day:%Y%m%d}"
+    return columns
+
+
+def _where(columns: Columns, name: str, wanted: set[str]) -> Columns:
+    kept = [index for index, value in enumerate(columns[name]) if value in wanted]
+    return {name: [values[index] for index in kept] for name, values in columns.items()}
+
+
+def _date(text: str) -> dt.date:
+    return dt.datetime.strptime(text, "%Y%m%d").date()

@@ -1,0 +1,51 @@
+"""Reading one setting: its text as a value, or an error that says how to write it.
+
+Here belongs the reading. Which settings there are and what they do is `environment`, but for
+DEFAULT_START_DATE, which `partitions` needs when it is imported.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+class SettingError(ValueError):
+    """A setting can't be read."""
+
+    def __init__(self, name: str, text: str, how: str) -> None:
+        super().__init__(f"{name} is {text!r}: {how}.")
+
+
+def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number above zero. Raises `SettingError`."""
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise SettingError(name, text, f"write a whole number, like {default}")
+    return int(text)
+
+
+def day(env: Mapping[str, str], name: str, default: dt.date) -> dt.date:
+    """A day not before `default`. Raises `SettingError`."""
+    text = env.get(name) or default.isoformat()
+    try:
+        value = dt.date.fromisoformat(text)
+    except ValueError:
+        raise SettingError(name, text, f"write a day, like {default}") from None
+    if value < default:
+        raise SettingError(name, text, f"{default} is the first day there is")
+    return value
+
+
+def web_address(env: Mapping[str, str], name: str, default: str) -> str:
+    """An http or https URL without credentials. Raises `SettingError`, never showing any."""
+    text = env.get(name) or default
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if "@" in text:
+        raise SettingError(name, "***", "write the address without user and password")
+    if not is_address:
+        raise SettingError(name, text, f"write an address, like {default}")
+    return text

@@ -1,0 +1,223 @@
+"""How assets read and write the lake: ranges in as one DuckDB relation, ranges out a file a day.
+
+Here belongs the bridge between Dagster's partitions and `lake`. What a table holds is declared
+in `tables`; what a file goes through is `lake`.
+"""
+
+import contextlib
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import PrivateAttr
+
+from marketdata_assets.storage.catalog import literal_path, publish_catalog
+from marketdata_assets.storage.lake import Lake, Stored
+from marketdata_assets.tables import STORED_TABLES, Table
+
+MEMORY_LIMIT = "400MB"
+ROWS_PER_BATCH = 50_000
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The lake of one world: its folder and where its data come from."""
+
+    root: str
+    origin: str
+
+    def open(self) -> Lake:
+        return Lake(Path(self.root), self.origin)
+
+
+class FetchedDays(NamedTuple):
+    """An asset's output while it is still being fetched, one day at a time.
+
+    `kept` days are already stored by an interrupted run; `days` yields the others in order.
+    """
+
+    kept: list[dt.date]
+    days: Iterator[tuple[dt.date, pa.Table]]
+
+
+Data: TypeAlias = FetchedDays | duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Stores every partition as a file and loads a range as one DuckDB relation.
+
+    An input annotated `duckdb.DuckDBPyRelation`, `pa.Table` or `pd.DataFrame` arrives as that.
+    All relations of a run share a connection, so they can be joined. An output may be any of
+    the three, or `FetchedDays`; it is streamed, so a range needs no more memory than a day
+    (sorting a computed range spills to disk).
+    """
+
+    lake: LakeResource
+
+    _lake: Lake = PrivateAttr()
+    _connection: duckdb.DuckDBPyConnection = PrivateAttr()
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["LakeIOManager"]:
+        self._lake = self.lake.open()
+        settings: dict[str, str | bool | int | float | list[str]]
+        settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": f"{self.lake.root}/spill"}
+        with duckdb.connect(config=settings) as connection:
+            connection.execute("SET enable_progress_bar = false")
+            self._connection = connection
+            yield self
+
+    def load_input(self, context: dg.InputContext) -> Data:
+        """The upstream's partitions. Raises `MissingPartitions` naming table and days."""
+        table = STORED_TABLES[context.asset_key.path[-1]]
+        days = _days(context) if context.has_asset_partitions else [None]
+        paths = [literal_path(path) for path in self._lake.paths(table, days)]
+        relation = self._connection.read_parquet(paths, hive_partitioning=False)
+        wanted = context.dagster_type.typing_type
+        if wanted is pa.Table:
+            return conform(table, relation.to_arrow_table())
+        if wanted is pd.DataFrame:
+            return conform(table, relation.to_arrow_table()).to_pandas()
+        return relation
+
+    def handle_output(self, context: dg.OutputContext, obj: Data) -> None:
+        """Store every partition of the run, each as soon as it is whole."""
+        table = STORED_TABLES[context.asset_key.path[-1]]
+        try:
+            if context.has_asset_partitions:
+                self._store_range(context, table, obj)
+            else:
+                one = self._lake.write(table, None, conform(table, _arrow(obj)))
+                context.add_output_metadata({"dagster/row_count": one.rows, "bytes": one.bytes})
+        except Exception:
+            # The days before the failure are stored and should be seen; the failure comes first.
+            with contextlib.suppress(OSError, duckdb.Error):
+                publish_catalog(self._lake.root)
+            raise
+        publish_catalog(self._lake.root)
+        context.add_output_metadata(
+            {
+                "dagster/table_name": table.name,
+                "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
+                "origin": self._lake.origin,
+            }
+        )
+
+    def _store_range(self, context: dg.OutputContext, table: Table, obj: Data) -> None:
+        stored = self._store_days(table, _days(context), obj)
+        for day, one in stored.items():
+            # Only the step can tell apart the partitions of a range.
+            context.step_context.add_asset_metadata(
+                partition_metadata(one), context.asset_key, day.isoformat()
+            )
+        context.log.info(f"{table.name}: {in_words(stored)}")
+
+    def _store_days(
+        self, table: Table, expected: list[dt.date], obj: Data
+    ) -> dict[dt.date, Stored]:
+        stored: dict[dt.date, Stored] = {}
+        if isinstance(obj, FetchedDays):
+            stored = {day: self._lake.keep(table, day) for day in obj.kept}
+            pieces = obj.days
+        else:
+            pieces = split_by_day(table, _reader(table, obj))
+        for day, piece in pieces:
+            if day not in expected:
+                raise ValueError(f"{table.name}: rows of {day}, which this run does not make.")
+            stored[day] = self._lake.write(table, day, piece)
+        for day in expected:
+            if day not in stored:
+                if day >= table.first_date:
+                    raise ValueError(f"{table.name} {day}: no rows were made; nothing was stored.")
+                stored[day] = self._lake.write(table, day, table.schema.empty_table())
+        return stored
+
+
+def conform(table: Table, data: pa.Table) -> pa.Table:
+    """`data` with the declared columns in their order and types; values are never changed.
+
+    Raises `ValueError` naming the table when a column is missing or holds text for numbers.
+    """
+    columns = []
+    for field in table.schema:
+        if field.name not in data.column_names:
+            raise ValueError(f"{table.name}: column {field.name} is missing.")
+        column = data[field.name]
+        if _is_text(column.type) != _is_text(field.type) and column.null_count < len(column):
+            raise ValueError(f"{table.name}: {field.name} is {column.type}, not {field.type}.")
+        columns.append(column.cast(field.type))
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def split_by_day(table: Table, reader: pa.RecordBatchReader) -> Iterator[tuple[dt.date, pa.Table]]:
+    """Cut a stream that is sorted by day into whole days. Raises `ValueError` if it is not."""
+    current: dt.date | None = None
+    parts: list[pa.Table] = []
+    for day, part in _runs_of_one_day(table, reader):
+        if day != current:
+            if current is not None:
+                yield current, pa.concat_tables(parts)
+                if day < current:
+                    raise ValueError(f"{table.name}: rows of {day} come after {current}.")
+            current, parts = day, []
+        parts.append(part)
+    if current is not None:
+        yield current, pa.concat_tables(parts)
+
+
+def _runs_of_one_day(
+    table: Table, reader: pa.RecordBatchReader
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    for batch in reader:
+        data = conform(table, pa.Table.from_batches([batch]))
+        if undated := data[table.date_column].null_count:
+            raise ValueError(f"{table.name}: {undated} rows have no day.")
+        for day in sorted(pc.unique(data[table.date_column]).to_pylist()):
+            yield day, data.filter(pc.equal(data[table.date_column], pa.scalar(day)))
+
+
+def _days(context: dg.InputContext | dg.OutputContext) -> list[dt.date]:
+    return [dt.date.fromisoformat(key) for key in context.asset_partition_keys]
+
+
+def _arrow(obj: Data) -> pa.Table:
+    if isinstance(obj, duckdb.DuckDBPyRelation):
+        return obj.to_arrow_table()
+    if isinstance(obj, pd.DataFrame):
+        return pa.Table.from_pandas(obj, preserve_index=False)
+    return obj
+
+
+def _reader(table: Table, obj: Data) -> pa.RecordBatchReader:
+    if isinstance(obj, duckdb.DuckDBPyRelation):
+        return obj.order(", ".join(table.key)).to_arrow_reader(ROWS_PER_BATCH)
+    order = [(name, "ascending") for name in table.key]
+    return _arrow(obj).sort_by(order).to_reader()
+
+
+def partition_metadata(stored: Stored) -> dict[str, dg.MetadataValue]:
+    """What the UI shows, and plots, of one partition."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(stored.rows),
+        "bytes": dg.MetadataValue.int(stored.bytes),
+        "file": dg.MetadataValue.text(stored.outcome.value),
+    }
+
+
+def in_words(stored: Mapping[dt.date, Stored]) -> str:
+    """One line for the log of a run: days by outcome, rows, size."""
+    outcomes = Counter(one.outcome for one in stored.values())
+    days = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    rows = sum(one.rows for one in stored.values())
+    megabytes = sum(one.bytes for one in stored.values()) / 1e6
+    return f"{len(stored)} day(s): {days}; {rows:,} rows, {megabytes:,.1f} MB"

@@ -1,0 +1,93 @@
+"""Sessions of the Shanghai and Shenzhen exchanges: which days trade, and when a day is over.
+
+Here belong pure questions about dates. Partitions built on these days live in `partitions`;
+what Tushare says about the calendar is compared with this one in `assets.trade_calendar`.
+
+Source: the XSHG calendar of the `exchange_calendars` package, which equals Tushare's
+`trade_cal` for every day it publishes.
+"""
+
+import bisect
+import datetime as dt
+import functools
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+FIRST_SESSION = dt.date(2005, 1, 4)
+CLOSING_TIME = dt.time(15, 0)
+
+
+class CalendarExhausted(LookupError):
+    """A day was asked for that the installed calendar does not know yet."""
+
+
+@functools.cache
+def _sessions() -> tuple[dt.date, ...]:
+    from exchange_calendars.exchange_calendar_xshg import XSHGExchangeCalendar
+
+    # Without an explicit end the package stops a year from today, in the middle of a year.
+    published_end = XSHGExchangeCalendar.bound_max()
+    calendar = XSHGExchangeCalendar(start=FIRST_SESSION.isoformat(), end=published_end)
+    return tuple(stamp.date() for stamp in calendar.sessions)
+
+
+def last_published_session() -> dt.date:
+    """The last session the installed `exchange_calendars` knows."""
+    return _sessions()[-1]
+
+
+def sessions_between(start: dt.date, end: dt.date) -> list[dt.date]:
+    """All sessions from `start` to `end`, both included, in order.
+
+    Raises `CalendarExhausted` when `end` lies beyond the published calendar.
+    """
+    _refuse_unpublished(end)
+    days = _sessions()
+    return list(days[bisect.bisect_left(days, start) : bisect.bisect_right(days, end)])
+
+
+def is_session(day: dt.date) -> bool:
+    """Whether `day` trades. Raises `CalendarExhausted` beyond the published calendar."""
+    return sessions_between(day, day) == [day]
+
+
+def previous_session(day: dt.date) -> dt.date:
+    """The last session before `day`; `day` itself need not trade.
+
+    Raises `LookupError` at or before the first session kept, 2005-01-04.
+    """
+    _refuse_unpublished(day)
+    days = _sessions()
+    position = bisect.bisect_left(days, day)
+    if position == 0:
+        raise LookupError(f"no session before {day}: the calendar begins at {FIRST_SESSION}")
+    return days[position - 1]
+
+
+def is_closed(day: dt.date, now: dt.datetime) -> bool:
+    """Whether the session `day` is over at `now` (15:00 in Shanghai)."""
+    return now >= dt.datetime.combine(day, CLOSING_TIME, SHANGHAI)
+
+
+def last_closed_session(now: dt.datetime) -> dt.date:
+    """The latest session whose close lies at or before `now`."""
+    today = now.astimezone(SHANGHAI).date()
+    if is_session(today) and is_closed(today, now):
+        return today
+    return previous_session(today)
+
+
+def last_closed_sessions(count: int, now: dt.datetime) -> list[dt.date]:
+    """The latest `count` closed sessions, oldest first (fewer near 2005-01-04)."""
+    days = sessions_between(FIRST_SESSION, last_closed_session(now))
+    return days[max(len(days) - count, 0) :]
+
+
+def _refuse_unpublished(day: dt.date) -> None:
+    # A year is published as a whole, so the days after its last session are still known.
+    if day.year > last_published_session().year:
+        raise CalendarExhausted(
+            f"the trading calendar ends at {last_published_session()} and {day} lies beyond it. "
+            "The exchanges publish next year's holidays in December: upgrade the package "
+            "with `pip install --upgrade exchange_calendars`."
+        )

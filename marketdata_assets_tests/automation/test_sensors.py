@@ -1,0 +1,123 @@
+import datetime as dt
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation import sensors
+from marketdata_assets.automation.sensors import missing_partitions_sensor, sessions_due
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets_tests.conftest import CHAIN, Platform
+
+Requests = list[tuple[str, str, set[str]]]
+
+
+def shanghai(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+def pretend_stored(sandbox: Platform, day: dt.date, *names: str) -> None:
+    for name in names:
+        path = sandbox.lake.path(STORED_TABLES[name], day)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def pretend_published(sandbox: Platform, *days: dt.date) -> None:
+    for day in days:
+        record = dg.AssetMaterialization("hf_dataset", partition=str(day))
+        sandbox.instance.report_runless_asset_event(record)
+
+
+def evaluate(sandbox: Platform) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(
+        instance=sandbox.instance, definitions=sandbox.definitions, sensor_name="sensor"
+    )
+    resource = LakeResource(root=str(sandbox.lake.root), origin="test")
+    return missing_partitions_sensor(context, lake=resource)
+
+
+def requested(result: dg.SensorResult | dg.SkipReason) -> Requests:
+    assert isinstance(result, dg.SensorResult)
+    return [
+        (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+            {key.path[-1] for key in request.asset_selection},
+        )
+        for request in result.run_requests
+    ]
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> list[dt.date]:
+    now = shanghai("2024-10-15 23:00")
+    watched = sessions_due(now)
+    monkeypatch.setattr(sensors, "sessions_due", lambda _: watched)
+    return watched
+
+
+def test_sixty_sessions_are_watched_and_today_only_after_its_evening() -> None:
+    before, after = (
+        sessions_due(shanghai("2024-10-15 22:00")),
+        sessions_due(shanghai("2024-10-15 22:30")),
+    )
+    assert before[-1] == dt.date(2024, 10, 14)
+    assert after[-1] == dt.date(2024, 10, 15)
+    assert len(before) == len(after) == 60
+
+
+def test_an_empty_lake_asks_for_everything_in_one_run(sandbox: Platform, days) -> None:
+    assert requested(evaluate(sandbox)) == [(str(days[0]), str(days[-1]), {*CHAIN, "hf_dataset"})]
+
+
+def test_a_complete_lake_asks_for_nothing(sandbox: Platform, days) -> None:
+    for day in days:
+        pretend_stored(sandbox, day, *CHAIN)
+    pretend_published(sandbox, *days)
+    result = evaluate(sandbox)
+    assert isinstance(result, dg.SkipReason)
+    assert "nothing is missing in the last 60 trading days" in result.skip_message
+
+
+def test_exactly_the_missing_tables_and_stretches_are_asked_for(sandbox: Platform, days) -> None:
+    whole, late = set(CHAIN), {"daily_basic", "daily_prices"}
+    holes = {days[10]: whole, days[11]: whole, days[20]: late, days[59]: whole}
+    for day in days:
+        pretend_stored(sandbox, day, *(whole - holes.get(day, set())))
+    pretend_published(sandbox, *days)
+    assert requested(evaluate(sandbox)) == [
+        (str(days[10]), str(days[11]), whole),
+        (str(days[20]), str(days[20]), late),
+        (str(days[59]), str(days[59]), whole),
+    ]
+
+
+def test_days_that_are_stored_and_not_published_are_asked_for(sandbox: Platform, days) -> None:
+    for day in days:
+        pretend_stored(sandbox, day, *CHAIN)
+    pretend_published(sandbox, *days[:-2])
+    assert requested(evaluate(sandbox)) == [(str(days[-2]), str(days[-1]), {"hf_dataset"})]
+
+
+@pytest.mark.parametrize("by", ["daily_chain", "__ASSET_JOB"])
+def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
+    sandbox: Platform, days, by: str
+) -> None:
+    job = sandbox.definitions.get_repository_def().get_job(by)
+    sandbox.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    result = evaluate(sandbox)
+    assert isinstance(result, dg.SkipReason)
+    assert "under way" in result.skip_message
+
+
+def test_what_the_sensor_asks_for_fills_the_gap(
+    sandbox: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = sessions_due(shanghai("2024-10-15 23:00"))[-4:]
+    monkeypatch.setattr(sensors, "sessions_due", lambda _: watched)
+    assert sandbox.run(watched[0], assets=[*CHAIN, "hf_dataset"]).success
+    [(first, last, names)] = requested(evaluate(sandbox))
+    assert sandbox.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), names).success
+    assert isinstance(evaluate(sandbox), dg.SkipReason)

@@ -1,0 +1,48 @@
+"""The CSV's bytes are those of pandas, whatever the values are."""
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from marketdata_assets.publishing.csv_file import first_and_last, write_csv
+from marketdata_assets_tests.publishing.prices import pandas_csv, prices_of
+
+DAY = dt.date(2024, 1, 2)
+ROWS = prices_of(DAY)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=8) | st.none()
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(pe=st.lists(numbers, min_size=6, max_size=6), names=st.lists(texts, min_size=6, max_size=6))
+def test_any_number_and_any_text_is_written_as_pandas_writes_it(
+    tmp_path: Path, pe: list[float | None], names: list[str | None]
+) -> None:
+    rows = ROWS
+    for name, values in (("pe", pe), ("name", names)):
+        at, field = rows.schema.get_field_index(name), rows.schema.field(name)
+        rows = rows.set_column(at, field, pa.chunked_array([pa.array(values, field.type)]))
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    assert write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], "") == 6
+    assert (tmp_path / "rows.csv").read_bytes() == pandas_csv(rows, universe="")
+
+
+def test_a_universe_without_rows_is_a_header(tmp_path: Path) -> None:
+    pq.write_table(ROWS, tmp_path / "rows.parquet")
+    assert write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], "CDR") == 0
+    assert (tmp_path / "rows.csv").read_bytes() == pandas_csv(ROWS, universe="CDR")
+    assert first_and_last(tmp_path / "rows.csv") == (None, None)
+
+
+@pytest.mark.parametrize("universe", ["主板", "创业板", ""])
+def test_first_and_last_dates_are_read_from_the_ends(tmp_path: Path, universe: str) -> None:
+    pq.write_table(ROWS, tmp_path / "rows.parquet")
+    write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], universe)
+    assert first_and_last(tmp_path / "rows.csv") == (DAY, DAY)

@@ -1,0 +1,140 @@
+"""Publishers that race and publishers that are killed: one commit, every row once."""
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.sandbox.hub.server import HubServer
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.hubs import hub_at
+from marketdata_assets_tests.publishing.prices import SHARES, store
+from marketdata_assets_tests.resources.hub_publishing import (
+    DAYS,
+    FIRST,
+    NEW,
+    ORIGIN,
+    hub_resource,
+    marker,
+    publish,
+    published_keys,
+    titles,
+)
+
+KILLS, PUBLISHERS = 20, 4
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["huggingface_hub.hf_api", "marketdata_assets_tests.publishing.test_processes"]
+    )
+    return context
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[HubServer]:
+    with hub_at(tmp_path / "hub") as server:
+        yield server
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path, ORIGIN)
+    store(lake, DAYS)
+    return lake
+
+
+def publish_in_child(url: str, lake: Lake, work: Path, days: list, begun: Event, go: Event) -> None:
+    """The child: wait for all the others, publish, and end without ceremony."""
+
+    class At:
+        """What `hub_resource` asks of a server."""
+
+    At.url = url
+    begun.set()
+    go.wait(60)
+    publish(hub_resource(At, work), lake, days)
+    os._exit(0)
+
+
+def assert_complete(server: HubServer) -> None:
+    assert published_keys(server.protocol.store) == list(itertools.product(DAYS, sorted(SHARES)))
+    assert marker(server.protocol.store) == f"{DAYS[-1]:%Y%m%d}"
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own folders", "one folder"])
+def test_four_publishers_of_the_same_day_make_one_commit(
+    shared: bool, processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+) -> None:
+    publish(hub_resource(server, tmp_path / "first"), lake, FIRST)
+    go, children = processes.Event(), []
+    for number in range(PUBLISHERS):
+        work, begun = tmp_path / ("work" if shared else f"work{number}"), processes.Event()
+        arguments = (server.url, lake, work, [NEW], begun, go)
+        children.append(processes.Process(target=publish_in_child, args=arguments))
+        children[-1].start()
+        begun.wait(60)
+    go.set()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * PUBLISHERS
+    assert titles(server)[1:] == [f"{NEW} … {NEW}"]
+    assert_complete(server)
+
+
+def test_four_publishers_of_different_stretches_lose_no_day(
+    processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+) -> None:
+    publish(hub_resource(server, tmp_path / "first"), lake, [NEW])
+    go, children = processes.Event(), []
+    for number in range(PUBLISHERS):
+        part, begun = FIRST[number::PUBLISHERS], processes.Event()
+        arguments = (server.url, lake, tmp_path / f"work{number}", part, begun, go)
+        children.append(processes.Process(target=publish_in_child, args=arguments))
+        children[-1].start()
+        begun.wait(60)
+    go.set()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * PUBLISHERS
+    assert len(titles(server)) == 1 + PUBLISHERS
+    assert_complete(server)
+
+
+def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
+    processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+) -> None:
+    moments, work, store_ = random.Random(20), tmp_path / "work", server.protocol.store
+    publish(hub_resource(server, work), lake, FIRST)
+    base = store_.at("someone/prices", "main")
+    killed_at_work = 0
+    for _ in range(KILLS):
+        begun, go = processes.Event(), processes.Event()
+        arguments = (server.url, lake, work, [NEW], begun, go)
+        child = processes.Process(target=publish_in_child, args=arguments)
+        child.start()
+        begun.wait(60)
+        go.set()
+        child.join(moments.uniform(0, 0.6))
+        child.kill()
+        child.join(60)
+        killed_at_work += child.exitcode == -signal.SIGKILL
+        keys = published_keys(store_)
+        assert len(keys) == len(set(keys))
+        assert keys in [list(itertools.product(days, sorted(SHARES))) for days in (FIRST, DAYS)]
+        assert marker(store_) == f"{keys[-1][0]:%Y%m%d}"
+        if len(keys) == len(DAYS) * len(SHARES):
+            # It came through: back to the day before, for the next one to be killed.
+            store_.commit("someone/prices", "back", None, base.files)
+    assert killed_at_work >= KILLS // 2
+    publish(hub_resource(server, work), lake, [NEW])
+    assert_complete(server)

@@ -1,0 +1,75 @@
+"""What users load the dataset with reads what was published."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.sandbox.hub.server import HubServer
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
+from marketdata_assets_tests.publishing.prices import SHARES, store
+from marketdata_assets_tests.resources.hub_publishing import ORIGIN, hub_resource, publish
+
+DAYS = [dt.date(2023, 12, 29), dt.date(2024, 1, 2)]
+ROWS = len(DAYS) * len(SHARES)
+LOAD_DATASET = f"""
+from datasets import load_dataset
+rows = load_dataset("{REPO}", split="train")
+print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
+"""
+PANDAS = f"""
+import pandas as pd
+rows = pd.concat(
+    pd.read_parquet(f"hf://datasets/{REPO}/data/prices-{{year}}.parquet") for year in (2023, 2024)
+)
+print(len(rows), ",".join(rows.columns), rows.iloc[0]["date"], rows.iloc[0]["code"])
+"""
+DUCKDB = f"""
+import duckdb
+from huggingface_hub import HfFileSystem
+connection = duckdb.connect()
+connection.register_filesystem(HfFileSystem())
+rows = connection.sql("SELECT * FROM 'hf://datasets/{REPO}/data/*.parquet' ORDER BY date, code")
+found = rows.fetchall()
+print(len(found), ",".join(rows.columns), found[0][1], found[0][0])
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    root = tmp_path_factory.mktemp("readers")
+    lake = Lake(root, ORIGIN)
+    store(lake, DAYS)
+    with hub_at(root / "hub") as server:
+        publish(hub_resource(server, root / "work"), lake, DAYS)
+        yield server
+
+
+@pytest.mark.parametrize(
+    "program", [LOAD_DATASET, PANDAS, DUCKDB], ids=["datasets", "pandas", "duckdb"]
+)
+def test_the_published_dataset_is_read_by(program: str, server: HubServer, tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_TOKEN": TOKEN,
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stderr
+    count, columns, date, code = run.stdout.split()[-4:]
+    assert int(count) == ROWS
+    assert columns.split(",") == DAILY_PRICES.column_names
+    assert date.startswith("2023-12-29")
+    assert code in SHARES

@@ -1,0 +1,70 @@
+"""The published dataset against the lake, and a lake out of the published dataset."""
+
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.verifying import NothingPublished, differences, restore
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets_tests.publishing.prices import store
+from marketdata_assets_tests.publishing.test_build import DAYS, Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.publish(DAYS)
+    return desk
+
+
+def found(desk: Desk) -> list[str]:
+    with desk.workspace.locked(5):
+        return list(differences(desk.published, desk.lake, desk.workspace))
+
+
+def test_what_was_just_published_does_not_differ(desk: Desk) -> None:
+    assert found(desk) == []
+
+
+def test_a_restated_or_unpublished_day_differs(desk: Desk) -> None:
+    store(desk.lake, DAYS[3:4], version=1)
+    [line] = found(desk)
+    assert line.startswith(f"{DAYS[3]}: 6 rows published, 6 others in the lake")
+
+
+@pytest.mark.parametrize("path", ["data/prices-2024.parquet", layout.CSV, layout.CALENDAR_CSV])
+def test_a_file_that_was_changed_or_removed_by_hand_differs(desk: Desk, path: str) -> None:
+    file, copy = desk.published.folder / path, desk.workspace.base(path)
+    copy.unlink(missing_ok=True)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert [line for line in found(desk) if line.startswith(f"{path} is not what")]
+    file.unlink()
+    assert found(desk) == [f"{path} is in the manifest and not in the dataset"]
+
+
+def test_a_marker_that_lies_differs(desk: Desk) -> None:
+    (desk.published.folder / layout.MARKER).write_text("20990101")
+    assert found(desk) == [f".last_update_date says 20990101, the last row is of {DAYS[-1]}"]
+
+
+def test_a_lake_is_restored_as_it_was(desk: Desk, tmp_path: Path) -> None:
+    other = Lake(tmp_path / "other", desk.lake.origin)
+    with desk.workspace.locked(5):
+        restored = [day for day, _ in restore(desk.published, other, desk.workspace)]
+    assert restored == DAYS
+    for day in DAYS:
+        assert other.read(DAILY_PRICES, day).equals(desk.lake.read(DAILY_PRICES, day))
+
+
+def test_a_lake_of_another_world_is_not_restored_into(desk: Desk, tmp_path: Path) -> None:
+    other = Lake(tmp_path / "other", "sandbox: simulated, not a real market")
+    with pytest.raises(ValueError, match="a lake of the same origin"):
+        list(restore(desk.published, other, desk.workspace))
+
+
+def test_an_empty_repository_says_that_nothing_is_published(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with pytest.raises(NothingPublished, match="nothing was published"):
+        found(desk)

@@ -1,0 +1,282 @@
+"""One whole day: typed as declared and of the day asked for, or the error that fits.
+
+Faults of the wire are `test_tushare_faults`, answers that are cut `test_tushare_cut_answers`.
+"""
+
+import datetime as dt
+import json
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketdata_assets.resources.tushare_errors import (
+    BadValue,
+    DuplicateRows,
+    MissingColumn,
+    NotPublishedYet,
+    TushareError,
+)
+from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.tables import (
+    DAILY_BASIC,
+    DAILY_KLINE,
+    PRICE_LIMITS,
+    Table,
+)
+from marketdata_assets_tests.resources.serving import (
+    DAY,
+    DAY_BEFORE,
+    WakefulTushare,
+    serving,
+    tushare_at,
+)
+from marketdata_assets_tests.resources.spoiling import column_set, data_of, each_day_table, spoil
+from marketdata_assets_tests.small_market import CODES, SmallMarket
+
+
+@each_day_table
+def test_a_day_is_the_whole_market_typed_as_declared(tushare: WakefulTushare, table: Table) -> None:
+    day = tushare.day(table, DAY)
+    assert day.schema == table.schema
+    assert day["ts_code"].to_pylist() == list(CODES)
+    assert set(day["trade_date"].to_pylist()) == {DAY}
+
+
+def test_whole_numbers_on_the_wire_become_floats(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "daily", column_set("vol", 7, 8, 9))
+    volumes = tushare.day(DAILY_KLINE, DAY)["vol"]
+    assert volumes.type == pa.float64()
+    assert volumes.to_pylist() == [7.0, 8.0, 9.0]
+
+
+def test_some_nulls_in_a_nullable_column_stay_null(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "daily_basic", column_set("pe", None, None, 12.5))
+    assert tushare.day(DAILY_BASIC, DAY)["pe"].to_pylist() == [None, None, 12.5]
+
+
+@each_day_table
+def test_an_unknown_column_is_ignored(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    def add_column(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        fields.insert(1, "ah_vol")
+        for row in items:
+            row.insert(1, "?")
+
+    spoil(server, table.tushare.call, faults.edited(add_column))
+    assert tushare.day(table, DAY).schema == table.schema
+
+
+@each_day_table
+def test_columns_may_come_in_any_order(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    def reverse(answer: dict[str, Any]) -> None:
+        for row in (answer["data"]["fields"], *answer["data"]["items"]):
+            row.reverse()
+
+    straight = tushare.day(table, DAY)
+    spoil(server, table.tushare.call, faults.edited(reverse))
+    assert tushare.day(table, DAY).equals(straight)
+
+
+@each_day_table
+def test_a_missing_column_is_named(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    def drop_last(answer: dict[str, Any]) -> None:
+        for row in (answer["data"]["fields"], *answer["data"]["items"]):
+            row.pop()
+
+    spoil(server, table.tushare.call, faults.edited(drop_last))
+    with pytest.raises(MissingColumn, match=table.column_names[-1]):
+        tushare.day(table, DAY)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("close", [None]),
+        ("close", ["10.5"]),
+        ("close", [True]),
+        ("close", [[10.5]]),
+        ("close", [{"value": 10.5}]),
+        ("close", [2**60 + 1]),
+        ("close", [2**70]),
+        ("ts_code", [None]),
+        ("ts_code", [600000]),
+        ("ts_code", ["\ud800"]),
+        ("trade_date", [None]),
+        ("trade_date", [""]),
+        ("trade_date", [20250403]),
+        ("trade_date", ["2025-04-03"]),
+        ("trade_date", ["00000101", "00000101", "00000101"]),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_kind_is_refused(
+    server: TushareServer, tushare: WakefulTushare, name: str, values: list[object]
+) -> None:
+    spoil(server, "daily", column_set(name, *values))
+    with pytest.raises(BadValue, match=name):
+        tushare.day(DAILY_KLINE, DAY)
+    assert len(server.requests) == 1
+
+
+def test_a_number_too_large_for_a_float_is_refused(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    def overflow(handler: Any, answer: bytes) -> None:
+        handler.reply(200, answer.replace(b"10.5", b"1e999", 1))
+
+    spoil(server, "daily", overflow)
+    with pytest.raises(BadValue):
+        tushare.day(DAILY_KLINE, DAY)
+
+
+def test_a_date_that_does_not_exist_is_refused(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    """The 31st of June is not the 1st of July."""
+    day = dt.date(2024, 7, 1)
+    spoil(server, "daily", column_set("trade_date", *["20240631"] * 3))
+    with pytest.raises(BadValue, match="trade_date"):
+        tushare.day(DAILY_KLINE, day)
+
+
+@each_day_table
+def test_a_row_of_another_length_is_refused(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    spoil(server, table.tushare.call, faults.edited(lambda answer: data_of(answer)[1][1].pop()))
+    with pytest.raises(BadValue):
+        tushare.day(table, DAY)
+
+
+@pytest.mark.parametrize("row", [None, 7, "row", {"ts_code": "600000.SH"}], ids=str)
+def test_a_row_that_is_no_list_is_refused(
+    server: TushareServer, tushare: WakefulTushare, row: object
+) -> None:
+    spoil(server, "daily", faults.edited(lambda answer: data_of(answer)[1].append(row)))
+    with pytest.raises(TushareError):
+        tushare.day(DAILY_KLINE, DAY)
+
+
+def test_a_column_without_any_value_is_refused(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "daily_basic", column_set("pe_ttm", None, None, None))
+    with pytest.raises(BadValue, match="pe_ttm is NULL on all 3 rows"):
+        tushare.day(DAILY_BASIC, DAY)
+
+
+@each_day_table
+def test_a_key_that_occurs_twice_is_named(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    def double(answer: dict[str, Any]) -> None:
+        data_of(answer)[1].append(data_of(answer)[1][1])
+
+    spoil(server, table.tushare.call, faults.edited(double))
+    with pytest.raises(DuplicateRows, match=CODES[1]) as raised:
+        tushare.day(table, DAY)
+    assert CODES[0] not in str(raised.value)
+
+
+@each_day_table
+def test_the_rows_of_the_day_before_are_not_the_day(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    spoil(server, table.tushare.call, column_set("trade_date", *[f"{DAY_BEFORE:%Y%m%d}"] * 3))
+    with pytest.raises(NotPublishedYet) as raised:
+        tushare.day(table, DAY)
+    assert str(DAY) in str(raised.value)
+    assert str(DAY_BEFORE) in str(raised.value)
+
+
+@each_day_table
+def test_rows_of_two_days_are_refused(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    spoil(server, table.tushare.call, column_set("trade_date", f"{DAY_BEFORE:%Y%m%d}"))
+    with pytest.raises(BadValue, match=str(DAY_BEFORE)):
+        tushare.day(table, DAY)
+
+
+@each_day_table
+@pytest.mark.parametrize(
+    "day", [DAY, dt.date(2025, 4, 7)], ids=["no row on a trading day", "a day to come"]
+)
+def test_a_day_without_rows_is_not_published_yet(state: Path, table: Table, day: dt.date) -> None:
+    with (
+        serving(SmallMarket(quiet=[DAY])) as server,
+        tushare_at(server, state) as tushare,
+        pytest.raises(NotPublishedYet, match=str(day)),
+    ):
+        tushare.day(table, day)
+
+
+@pytest.fixture(scope="module")
+def open_server() -> Iterator[TushareServer]:
+    with serving(SmallMarket()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def open_tushare(open_server: TushareServer, state: Path) -> Iterator[WakefulTushare]:
+    with tushare_at(open_server, state) as tushare:
+        yield tushare
+
+
+def _values(name: str) -> st.SearchStrategy[object]:
+    likely: st.SearchStrategy[object] = {
+        "ts_code": st.sampled_from(CODES),
+        "trade_date": st.sampled_from(["20250403"] * 9 + ["20250402"]),
+    }.get(name, st.floats(0, 1e6) | st.integers(0, 10**6))
+    odd = st.none() | st.booleans() | st.text(max_size=9) | st.integers() | st.lists(st.none())
+    return st.one_of(*[likely] * 24, odd)
+
+
+ANY_FIELDS = st.one_of(
+    *[st.permutations(PRICE_LIMITS.column_names)] * 4,
+    st.lists(st.sampled_from([*PRICE_LIMITS.column_names, "pre_close"]), max_size=6),
+)
+
+
+@st.composite
+def _any_data(draw: st.DrawFn) -> dict[str, object]:
+    fields = draw(ANY_FIELDS)
+    row = st.tuples(*(_values(name) for name in fields))
+    odd_row = st.none() | st.integers() | st.lists(st.none(), max_size=5)
+    items = draw(st.lists(st.one_of(*[row] * 24, odd_row), max_size=4))
+    return {"fields": fields, "items": items, "has_more": False, "count": 0}
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=_any_data())
+def test_any_answer_is_a_typed_table_with_rows_or_an_error_of_ours(
+    open_server: TushareServer, open_tushare: WakefulTushare, data: dict[str, object]
+) -> None:
+    reply = json.dumps({"code": 0, "msg": "", "data": data})
+    open_server.faults["stk_limit"] = deque([faults.status(200, reply)] * 5)
+    try:
+        day = open_tushare.day(PRICE_LIMITS, DAY)
+    except TushareError:
+        return
+    assert day.schema == PRICE_LIMITS.schema
+    assert day.num_rows == len(set(day["ts_code"].to_pylist())) > 0
+    assert set(day["trade_date"].to_pylist()) == {DAY}
+    day.validate(full=True)

@@ -1,0 +1,109 @@
+"""Many days: in order, several at a time, and what a bad one does to the others."""
+
+import datetime as dt
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marketdata_assets.resources.tushare_errors import (
+    NotPublishedYet,
+    QuotaExhausted,
+    SeveralDaysFailed,
+)
+from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.tables import (
+    DAILY_KLINE,
+)
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.resources.serving import (
+    DAY,
+    WakefulTushare,
+    serving,
+    tushare_at,
+)
+from marketdata_assets_tests.resources.spoiling import params_of, spoil
+from marketdata_assets_tests.small_market import SmallMarket
+
+PATIENCE_SECONDS = 20
+SESSIONS = sessions_between(dt.date(2025, 3, 3), DAY)
+
+
+def test_days_come_in_the_order_asked_for(tushare: WakefulTushare) -> None:
+    shuffled = SESSIONS[::2] + SESSIONS[1::2][::-1]
+    got = list(tushare.days(DAILY_KLINE, shuffled))
+    assert [day for day, _ in got] == shuffled
+    assert [data["trade_date"][0].as_py() for _, data in got] == shuffled
+
+
+def test_no_day_asked_for_is_no_call(server: TushareServer, tushare: WakefulTushare) -> None:
+    assert list(tushare.days(DAILY_KLINE, [])) == []
+    assert server.requests == []
+
+
+def test_several_days_are_in_flight_at_once(server: TushareServer, tushare: WakefulTushare) -> None:
+    together = threading.Barrier(4)
+
+    def answer_when_all_are_there(handler: Any, answer: bytes) -> None:
+        together.wait(PATIENCE_SECONDS)
+        handler.reply(200, answer)
+
+    spoil(server, "daily", answer_when_all_are_there, times=together.parties)
+    assert len(list(tushare.days(DAILY_KLINE, SESSIONS))) == len(SESSIONS)
+    assert not together.broken
+
+
+def test_a_day_that_is_not_there_is_named_after_the_others_came(state: Path) -> None:
+    with (
+        serving(SmallMarket(quiet=[SESSIONS[2]])) as server,
+        tushare_at(server, state, calls_per_minute=30) as tushare,
+    ):
+        got: list[dt.date] = []
+        with pytest.raises(NotPublishedYet, match=str(SESSIONS[2])):
+            got.extend(day for day, _ in tushare.days(DAILY_KLINE, SESSIONS))
+    assert got == [day for day in SESSIONS if day != SESSIONS[2]]
+
+
+def test_several_days_that_are_not_there_are_all_named(state: Path) -> None:
+    quiet = SESSIONS[2:4]
+    with (
+        serving(SmallMarket(quiet=quiet)) as server,
+        tushare_at(server, state, calls_per_minute=30) as tushare,
+        pytest.raises(SeveralDaysFailed, match="2 days failed") as error,
+    ):
+        list(tushare.days(DAILY_KLINE, SESSIONS))
+    assert all(str(day) in str(error.value) for day in quiet)
+
+
+def test_a_refusal_ends_it_after_the_earlier_days(state: Path) -> None:
+    with (
+        serving(SmallMarket()) as server,
+        tushare_at(server, state, calls_per_minute=30) as tushare,
+    ):
+        good = faults.edited(lambda answer: None)
+        refused = faults.refusal(40203, "抱歉，您每天最多访问该接口2次")
+        server.faults["daily"] = deque([good, good, *[refused] * len(SESSIONS)])
+        got: list[dt.date] = []
+        with pytest.raises(QuotaExhausted):
+            got.extend(day for day, _ in tushare.days(DAILY_KLINE, SESSIONS))
+        asked = [params["trade_date"] for params in params_of(server, "daily")]
+    assert len(got) <= 2
+    assert f"{SESSIONS[-1]:%Y%m%d}" not in asked
+
+
+@pytest.mark.parametrize("calls_per_minute", [120, 500, 60_000])
+def test_a_consumer_that_stops_has_not_had_everything_fetched(
+    state: Path, calls_per_minute: int
+) -> None:
+    days = sessions_between(dt.date(2024, 7, 1), DAY)
+    with (
+        serving(SmallMarket()) as server,
+        tushare_at(server, state, calls_per_minute) as tushare,
+    ):
+        some = tushare.days(DAILY_KLINE, days)
+        assert next(some)[0] == days[0]
+        some.close()
+        assert len(server.requests) < len(days) / 2

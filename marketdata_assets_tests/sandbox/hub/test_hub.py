@@ -1,0 +1,173 @@
+"""The local hub, spoken to by the real client: what is committed, listed, downloaded, refused."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from marketdata_assets.sandbox.hub import faults
+from marketdata_assets.sandbox.hub.server import HubServer
+from marketdata_assets.sandbox.hub.store import HubStore, git_blob_id
+from marketdata_assets_tests.hubs import REPO, TOKEN, client_of, hub_at
+
+SMALL, LARGE = b"20240105", bytes(range(256)) * 20
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[HubServer]:
+    with hub_at(tmp_path / "hub") as server:
+        yield server
+
+
+@pytest.fixture
+def api(server: HubServer) -> Iterator[HfApi]:
+    with client_of(server) as api:
+        api.create_repo(REPO, repo_type="dataset", exist_ok=True)
+        yield api
+
+
+def head(api: HfApi) -> str:
+    return str(api.repo_info(REPO, repo_type="dataset").sha)
+
+
+def commit(api: HfApi, parent: str | None = None, **files: bytes) -> str:
+    additions = [CommitOperationAdd(name, content) for name, content in files.items()]
+    return api.create_commit(
+        REPO, additions, commit_message="more", repo_type="dataset", parent_commit=parent
+    ).oid
+
+
+def downloaded(api: HfApi, path: str, revision: str, folder: Path) -> bytes:
+    file = api.hf_hub_download(
+        REPO, path, repo_type="dataset", revision=revision, local_dir=folder / revision
+    )
+    return Path(file).read_bytes()
+
+
+def test_a_commit_holds_small_and_large_files_as_they_were_sent(api: HfApi, tmp_path: Path) -> None:
+    sha = commit(api, head(api), marker=SMALL, large=LARGE)
+    assert head(api) == sha
+    assert downloaded(api, "marker", sha, tmp_path) == SMALL
+    assert downloaded(api, "large", sha, tmp_path) == LARGE
+
+
+def test_a_tree_tells_sizes_and_hashes(api: HfApi) -> None:
+    sha = commit(api, marker=SMALL, large=LARGE)
+    listed = {f.path: f for f in api.list_repo_tree(REPO, repo_type="dataset", revision=sha)}
+    assert set(listed) == {".gitattributes", "marker", "large"}
+    assert listed["marker"].blob_id == git_blob_id(SMALL)
+    assert listed["marker"].lfs is None
+    assert listed["large"].lfs.sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert listed["large"].size == len(LARGE)
+
+
+def test_an_old_commit_keeps_its_files(api: HfApi, tmp_path: Path) -> None:
+    before = commit(api, large=LARGE)
+    commit(api, large=LARGE[1:])
+    assert downloaded(api, "large", before, tmp_path) == LARGE
+
+
+def test_only_one_of_two_commits_on_the_same_parent_is_made(api: HfApi) -> None:
+    parent = head(api)
+    first = commit(api, parent, marker=b"1")
+    with pytest.raises(HfHubHTTPError) as refusal:
+        commit(api, parent, marker=b"2")
+    assert refusal.value.response.status_code == 412
+    assert head(api) == first
+
+
+def test_what_is_unchanged_is_not_sent_and_makes_no_commit(api: HfApi, server: HubServer) -> None:
+    sha = commit(api, large=LARGE)
+    server.requests.clear()
+    assert commit(api, large=LARGE) == sha
+    assert "commit" not in server.stages()
+    assert "upload" not in server.stages()
+
+
+def test_content_that_is_known_is_not_uploaded_again(api: HfApi, server: HubServer) -> None:
+    commit(api, large=LARGE)
+    server.requests.clear()
+    commit(api, copy=LARGE)
+    assert "upload" not in server.stages()
+    assert "commit" in server.stages()
+
+
+def test_a_file_can_be_deleted(api: HfApi) -> None:
+    commit(api, large=LARGE)
+    api.create_commit(
+        REPO, [CommitOperationDelete("large")], commit_message="less", repo_type="dataset"
+    )
+    assert api.list_repo_files(REPO, repo_type="dataset") == [".gitattributes"]
+
+
+def test_the_history_is_told_newest_first(api: HfApi) -> None:
+    shas = [head(api), commit(api, a=b"1"), commit(api, a=b"2")]
+    history = api.list_repo_commits(REPO, repo_type="dataset")
+    assert [one.commit_id for one in history] == shas[::-1]
+
+
+def test_what_does_not_exist_is_said_by_its_kind(api: HfApi, tmp_path: Path) -> None:
+    with pytest.raises(RepositoryNotFoundError):
+        api.repo_info("someone/else", repo_type="dataset")
+    with pytest.raises(RevisionNotFoundError):
+        api.repo_info(REPO, repo_type="dataset", revision="0" * 40)
+    with pytest.raises(RemoteEntryNotFoundError):
+        downloaded(api, "nothing", head(api), tmp_path)
+
+
+def test_a_wrong_token_is_refused(server: HubServer, api: HfApi) -> None:
+    with pytest.raises(HfHubHTTPError) as refusal:
+        api.repo_info(REPO, repo_type="dataset", token="hf_wrong")
+    assert refusal.value.response.status_code == 401
+
+
+def test_a_part_of_a_file_can_be_asked_for(api: HfApi, server: HubServer) -> None:
+    from huggingface_hub import HfFileSystem
+
+    commit(api, large=LARGE)
+    files = HfFileSystem(endpoint=server.url, token=TOKEN, skip_instance_cache=True)
+    with files.open(f"datasets/{REPO}/large", block_size=64) as file:
+        file.seek(1_000)
+        assert file.read(10) == LARGE[1_000:1_010]
+
+
+def test_an_upload_that_is_dropped_is_sent_again_by_the_client(
+    api: HfApi, server: HubServer, tmp_path: Path
+) -> None:
+    server.faults["upload"] = deque([faults.dropped()])
+    sha = commit(api, large=LARGE)
+    assert downloaded(api, "large", sha, tmp_path) == LARGE
+    assert server.stages().count("upload") == 2
+
+
+def test_content_that_is_not_what_its_hash_says_is_not_stored(tmp_path: Path) -> None:
+    store = HubStore(tmp_path)
+    file = tmp_path / "file"
+    file.write_bytes(b"other")
+    with file.open("rb") as stream:
+        assert not store.put_stream("0" * 64, stream, 5)
+    assert not store.blob("0" * 64).exists()
+
+
+def test_two_servers_over_one_folder_are_one_hub(api: HfApi, tmp_path: Path) -> None:
+    sha = commit(api, marker=SMALL)
+    with hub_at(tmp_path / "hub") as other:
+        file = hf_hub_download(
+            REPO,
+            "marker",
+            repo_type="dataset",
+            revision=sha,
+            endpoint=other.url,
+            token=TOKEN,
+            local_dir=tmp_path / "there",
+        )
+    assert Path(file).read_bytes() == SMALL

@@ -1,0 +1,223 @@
+import datetime as dt
+import itertools
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
+from marketdata_assets.storage.lake import (
+    Lake,
+    MissingPartitions,
+    Outcome,
+    UnfitPartitions,
+)
+from marketdata_assets.tables import PRICE_LIMITS, TRADE_CALENDAR
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, limits
+
+
+def superseded(lake: Lake) -> list[str]:
+    folder = lake.root / "superseded"
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.parquet"))
+
+
+def test_a_partition_is_one_file_named_by_table_year_and_date(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    path = lake.root / "lake" / "price_limits" / "2024" / "2024-09-30.parquet"
+    assert lake.path(PRICE_LIMITS, DAY) == path
+    assert pq.read_table(path, partitioning=None).schema.equals(PRICE_LIMITS.schema)
+
+
+def test_a_file_says_where_it_comes_from_and_since_when_it_is_known(lake: Lake) -> None:
+    before = dt.datetime.now(dt.UTC)
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    labels = pq.read_schema(lake.path(PRICE_LIMITS, DAY)).metadata
+    assert labels[b"origin"] == b"test"
+    assert before <= dt.datetime.fromisoformat(labels[b"stored_at"].decode())
+
+
+def test_rows_are_stored_in_the_order_of_the_key(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, c=3.0, a=1.0, b=2.0))
+    assert lake.read(PRICE_LIMITS, DAY)["ts_code"].to_pylist() == ["a", "b", "c"]
+
+
+def test_an_identical_rewrite_changes_nothing_on_disk(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0, b=12.0))
+    path = lake.path(PRICE_LIMITS, DAY)
+    before = path.stat()
+    again = lake.write(PRICE_LIMITS, DAY, limits(DAY, b=12.0, a=11.0))
+    assert again.outcome is Outcome.UNCHANGED
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert superseded(lake) == []
+
+
+def test_different_content_keeps_the_superseded_file_with_its_time(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    before = dt.datetime.now(dt.UTC)
+    replaced = lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.5))
+    assert replaced.outcome is Outcome.REPLACED
+    [name] = superseded(lake)
+    assert name.startswith("price_limits/2024/2024-09-30/")
+    until = dt.datetime.strptime(name.split("/")[-1], "%Y%m%dT%H%M%S.%fZ.parquet")
+    assert before <= until.replace(tzinfo=dt.UTC) <= dt.datetime.now(dt.UTC)
+    kept = pq.read_table(lake.root / "superseded" / name, partitioning=None)
+    assert kept.equals(limits(DAY, a=11.0))
+    assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=11.5))
+
+
+@settings(deadline=None, max_examples=30)
+@given(versions=st.lists(contents, min_size=1, max_size=6))
+def test_every_version_that_was_ever_true_is_still_there(
+    versions: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"), "test")
+    for version in versions:
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, **version))
+    changes = [versions[0]]
+    changes += [new for old, new in itertools.pairwise(versions) if old != new]
+    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    stored = [pq.read_table(file, partitioning=None) for file in files]
+    stored.append(lake.read(PRICE_LIMITS, DAY))
+    assert len(stored) == len(changes)
+    for table, version in zip(stored, changes, strict=True):
+        assert table.equals(limits(DAY, **dict(sorted(version.items()))))
+
+
+def test_missing_partitions_are_named_with_their_table(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    with pytest.raises(MissingPartitions, match=r"price_limits is not stored for 1 .*2024-10-08"):
+        lake.paths(PRICE_LIMITS, [DAY, NEXT_DAY])
+    with pytest.raises(MissingPartitions, match="trade_calendar is not stored"):
+        lake.paths(TRADE_CALENDAR, [None])
+
+
+def test_stored_days_are_listed_in_order(lake: Lake) -> None:
+    assert lake.days(PRICE_LIMITS) == []
+    for day in (NEXT_DAY, DAY):
+        lake.write(PRICE_LIMITS, day, limits(day, a=11.0))
+    assert lake.days(PRICE_LIMITS) == [DAY, NEXT_DAY]
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (limits(DAY, a=float("nan")), "up_limit holds NaN"),
+        (limits(DAY, a=float("inf")), "up_limit holds NaN or infinity"),
+        (limits(NEXT_DAY, a=1.0), "holds rows of 2024-10-08"),
+        (limits(DAY, a=1.0).drop_columns(["up_limit"]), "columns are not the declared ones"),
+        (
+            pa.concat_tables([limits(DAY, a=1.0), limits(DAY, a=2.0)]),
+            "2024-09-30 a .*more than once",
+        ),
+    ],
+    ids=["nan", "infinity", "another day", "a column less", "a key twice"],
+)
+def test_what_does_not_fit_the_declaration_is_refused_with_table_and_day(
+    lake: Lake, data: pa.Table, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=f"price_limits 2024-09-30: .*{complaint}"):
+        lake.write(PRICE_LIMITS, DAY, data)
+    assert lake.days(PRICE_LIMITS) == []
+
+
+def test_a_null_where_none_is_allowed_is_refused(lake: Lake) -> None:
+    holed = limits(DAY, a=1.0).set_column(
+        2, PRICE_LIMITS.schema.field("up_limit"), pa.array([None], pa.float64())
+    )
+    with pytest.raises(ValueError, match="up_limit is NULL on 1 row"):
+        lake.write(PRICE_LIMITS, DAY, holed)
+
+
+def test_what_a_killed_writer_left_is_swept_once_it_is_old(lake: Lake) -> None:
+    folder = lake.path(PRICE_LIMITS, DAY).parent
+    folder.mkdir(parents=True)
+    old, young = (folder / f".2024-09-30.{name}.unfinished" for name in ("old", "young"))
+    for file in (old, young):
+        file.write_bytes(b"half a file")
+    long_ago = time.time() - ABANDONED_AFTER_SECONDS - 1
+    os.utime(old, (long_ago, long_ago))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    assert not old.exists()
+    assert young.exists()
+    assert lake.days(PRICE_LIMITS) == [DAY]
+
+
+def test_a_partition_with_other_columns_is_not_taken_for_a_stored_one(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    assert lake.describe(PRICE_LIMITS, DAY).rows == 1
+    assert lake.describe(PRICE_LIMITS, NEXT_DAY) is None
+    path = lake.path(PRICE_LIMITS, DAY)
+    pq.write_table(limits(DAY, a=11.0).drop_columns(["down_limit"]), path)
+    assert lake.describe(PRICE_LIMITS, DAY) is None
+
+
+def test_two_writers_of_one_partition_lose_no_version(lake: Lake) -> None:
+    def write(first: int) -> None:
+        for number in range(first, 24, 2):
+            Lake(lake.root, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=float(number + 1)))
+
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(write, (0, 1)))
+    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    values = [pq.read_table(file)["up_limit"][0].as_py() for file in files]
+    values.append(lake.read(PRICE_LIMITS, DAY)["up_limit"][0].as_py())
+    assert sorted(values) == [float(number + 1) for number in range(24)]
+
+
+def test_a_writer_killed_before_publishing_leaves_no_version_twice(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    aside = lake.root / "superseded" / "price_limits" / "2024" / "2024-09-30"
+    aside.mkdir(parents=True)
+    os.link(lake.path(PRICE_LIMITS, DAY), aside / "20241001T000000.000000Z.parquet")
+    before = dt.datetime.now(dt.UTC)
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    [name] = superseded(lake)
+    until = dt.datetime.strptime(name.split("/")[-1], "%Y%m%dT%H%M%S.%fZ.parquet")
+    assert until.replace(tzinfo=dt.UTC) >= before
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order_of_versions(lake: Lake) -> None:
+    for value in (1.0, 2.0):
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=value))
+    [name] = superseded(lake)
+    file = lake.root / "superseded" / name
+    file.rename(file.with_name("29990101T000000.000000Z.parquet"))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=3.0))
+    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    assert [pq.read_table(file)["up_limit"][0].as_py() for file in files] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
+def test_a_damaged_file_is_named_when_read_and_replaced_when_written(
+    lake: Lake, content: bytes
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    lake.path(PRICE_LIMITS, DAY).write_bytes(content)
+    assert lake.read(PRICE_LIMITS, DAY) is None
+    with pytest.raises(UnfitPartitions, match=r"price_limits is damaged .* 2024-09-30.*again"):
+        lake.paths(PRICE_LIMITS, [DAY])
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
+    assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [2.0]
+
+
+def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    folder = lake.path(PRICE_LIMITS, DAY).parent
+    for name in ("2024-09-30-copy.parquet", "._2024-09-30.parquet", "notes.txt"):
+        (folder / name).write_bytes(b"?")
+    assert lake.days(PRICE_LIMITS) == [DAY]
+
+
+def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    (lake.root / "superseded").write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="price_limits 2024-09-30 could not be stored"):
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0]
+    assert not list(lake.path(PRICE_LIMITS, DAY).parent.glob("*.unfinished"))

@@ -1,0 +1,117 @@
+"""The commands a user types, as processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.sandbox.market.exchange import SimulatedExchange
+from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+
+TOKEN = "secret-token-91c4"
+
+
+def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if "TUSHARE" not in name}
+    own = {"MARKETDATA_HOME": str(home), "HOME": str(home), "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-m", "marketdata_assets", *arguments],
+        env={**clean, **own, **settings},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) -> None:
+    demo = run(tmp_path, "demo", "--days", "2")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for line in ("2 trading days", "daily_prices", "2 of 2 days are stored", "TUSHARE_TOKEN"):
+        assert line in demo.stdout
+    assert "NO" not in demo.stdout.split()
+    assert demo.stderr == ""
+    root = tmp_path / "sandbox"
+    with duckdb.connect(str(root / "catalog.duckdb"), read_only=True) as connection:
+        [[days, rows]] = connection.execute(
+            "SELECT count(DISTINCT date), count(*) FROM daily_prices"
+        ).fetchall()
+    assert days == 2
+    assert rows > 10_000
+    assert {path.name for path in tmp_path.iterdir()} == {"sandbox"}
+    assert (root / "dagster" / "history").is_dir()
+
+
+def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: Path) -> None:
+    protocol = TushareProtocol(SimulatedExchange(), token=TOKEN)
+    with TushareServer(protocol).running() as server:
+        demo = run(
+            tmp_path,
+            *("demo", "--days", "1"),
+            TUSHARE_URL=server.url,
+            TUSHARE_TOKEN=TOKEN,
+            TUSHARE_CALLS_PER_MINUTE="500",
+        )
+        assert {request.call for request in server.requests} == {
+            *("trade_cal", "stock_basic", "daily", "stk_limit", "daily_basic")
+        }
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "live market" in demo.stdout
+    assert (tmp_path / "live-127.0.0.1" / "lake" / "daily_prices").is_dir()
+
+
+def test_a_failing_demo_says_why_ends_at_once_and_shows_no_token(tmp_path: Path) -> None:
+    with TushareServer(TushareProtocol(SimulatedExchange(), token="another")).running() as server:
+        settings = {"TUSHARE_URL": server.url, "TUSHARE_TOKEN": TOKEN}
+        demo = run(tmp_path, "demo", "--days", "1", **settings)
+    assert demo.returncode == 1
+    assert "trade_calendar: Tushare trade_cal(exchange=SSE" in demo.stdout
+    assert "Set TUSHARE_TOKEN to the token shown at" in demo.stdout
+    assert TOKEN not in demo.stdout + demo.stderr
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert TOKEN.encode() not in file.read_bytes(), file
+
+
+def test_a_setting_that_cant_be_read_is_named_without_a_traceback(tmp_path: Path) -> None:
+    future = {"DEFAULT_START_DATE": "2999-01-04"}
+    for settings, complaint in (
+        ({"DEFAULT_START_DATE": "soon"}, "DEFAULT_START_DATE is 'soon'"),
+        (future, "write one up to 20"),
+        ({"TUSHARE_URL": "nowhere"}, "TUSHARE_URL is 'nowhere'"),
+    ):
+        demo = run(tmp_path, "demo", **settings, TUSHARE_TOKEN=TOKEN)
+        assert demo.returncode == 2
+        assert complaint in demo.stderr
+        assert "Traceback" not in demo.stderr
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "some"])
+def test_a_number_of_days_that_is_none_is_refused(tmp_path: Path, days: str) -> None:
+    demo = run(tmp_path, "demo", f"--days={days}")
+    assert demo.returncode == 2
+    assert "write a whole number, like 20" in demo.stderr
+
+
+def test_the_instance_settings_are_what_dagster_understands(tmp_path: Path) -> None:
+    settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert not instance.telemetry_enabled
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+
+
+def test_the_workspace_names_the_definitions() -> None:
+    [origin] = location_origins_from_yaml_paths([str(PROJECT / "workspace.yaml")])
+    assert origin.loadable_target_origin.module_name == "marketdata_assets.definitions"
+    assert origin.loadable_target_origin.attribute == "defs"

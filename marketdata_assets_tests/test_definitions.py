@@ -1,0 +1,89 @@
+"""The assembly: what is in the graph, and what importing it costs."""
+
+import subprocess
+import sys
+
+import dagster as dg
+from dagster._core.definitions.dependency import NodeHandle
+
+from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.automation.jobs import CHAIN, RETRY_LATE
+from marketdata_assets.definitions import defs
+from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
+from marketdata_assets.tables import STORED_TABLES
+
+GRAPH = {
+    "trade_calendar": [],
+    "stock_list": [],
+    "daily_kline": [],
+    "price_limits": [],
+    "daily_basic": [],
+    "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
+    "hf_dataset": ["daily_prices"],
+}
+
+
+def nodes() -> dict[str, dg.AssetSpec]:
+    return {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_asset_graph() -> None:
+    found = {
+        name: sorted(dep.asset_key.path[-1] for dep in spec.deps) for name, spec in nodes().items()
+    }
+    assert found == GRAPH
+
+
+def test_jobs_schedules_and_sensors_are_there() -> None:
+    repository = defs.get_repository_def()
+    assert {job for job in repository.job_names if not job.startswith("__")} == {
+        "daily_chain",
+        "calendar_check",
+    }
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "daily_chain_schedule",
+        "calendar_check_schedule",
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_partitions_sensor"}
+
+
+def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
+    for asset in (*CHAIN, hf_dataset):
+        assert asset.partitions_def == TRADING_DAYS
+        assert asset.backfill_policy == BACKFILL_POLICY
+
+
+def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> None:
+    for name, table in STORED_TABLES.items():
+        spec = nodes()[name]
+        assert table.doc in spec.description
+        assert table.doc_zh in spec.description
+        assert spec.group_name in ("tushare", "prices")
+        assert spec.kinds
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == table.column_names
+        for column, declared in zip(columns, table.columns, strict=True):
+            assert declared.unit in column.description
+            assert declared.doc_zh in column.description
+
+
+def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
+    for name in ("daily_chain", "calendar_check"):
+        job = defs.resolve_job_def(name)
+        steps = [NodeHandle(node.name, None) for node in job.nodes]
+        assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_LATE}
+
+
+def test_importing_the_definitions_imports_no_heavy_client() -> None:
+    code = (
+        "import sys, marketdata_assets.definitions; "
+        "print([name for name in ('tushare', 'akshare', 'huggingface_hub') if name in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"
+    assert run.stderr == ""

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.environment import World, resources, world, world_root
+from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
+from marketdata_assets.sandbox.hub.embedded import EmbeddedHub
+from marketdata_assets.sandbox.transport import SandboxTushare
+from marketdata_assets.settings import SettingError
+
+
+def test_without_a_token_it_is_the_sandbox_with_a_token_the_live_market() -> None:
+    assert world({}) is World.SANDBOX
+    assert world({"TUSHARE_TOKEN": " "}) is World.SANDBOX
+    assert world({"TUSHARE_TOKEN": "x"}) is World.LIVE
+
+
+def test_the_two_worlds_never_share_a_folder(tmp_path: Path) -> None:
+    home = {"MARKETDATA_HOME": str(tmp_path)}
+    assert world_root(home) == tmp_path / "sandbox"
+    assert world_root({**home, "TUSHARE_TOKEN": "x"}) == tmp_path / "live"
+
+
+def test_another_server_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
+    assert (
+        world_root({**env, "TUSHARE_URL": "http://127.0.0.1:8765"}) == tmp_path / "live-127.0.0.1"
+    )
+    assert world_root({**env, "TUSHARE_URL": "https://api.tushare.pro"}) == tmp_path / "live"
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match=r"MARKETDATA_HOME is .*: name a folder"):
+        world_root({"MARKETDATA_HOME": str(tmp_path / "file")})
+
+
+def test_the_home_is_data_in_the_working_folder_by_default() -> None:
+    assert world_root({}) == Path.cwd() / "data" / "sandbox"
+
+
+def test_the_sandbox_is_labelled_and_needs_nothing_from_outside(tmp_path: Path) -> None:
+    made = resources({"MARKETDATA_HOME": str(tmp_path)})
+    assert isinstance(made["tushare"], SandboxTushare)
+    assert "simulated" in made["lake"].origin
+
+
+def test_the_live_market_takes_its_settings_and_asks_over_https(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "hidden-1234"}
+    made = resources({**env, "TUSHARE_CALLS_PER_MINUTE": "500"})
+    assert type(made["tushare"]) is TushareResource
+    assert made["tushare"].calls_per_minute == 500
+    assert made["tushare"].url == DEFAULT_URL
+    assert DEFAULT_URL.startswith("https://")
+    assert made["lake"].origin == "Tushare, api.tushare.pro"
+    assert "hidden-1234" not in repr(made)
+
+
+def test_another_server_is_taken_from_tushare_url(tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
+    made = resources({**env, "TUSHARE_URL": "http://127.0.0.1:8765"})
+    assert made["tushare"].url == "http://127.0.0.1:8765"
+    assert made["lake"].origin == "Tushare, 127.0.0.1"
+
+
+def test_an_unreadable_allowance_is_named(tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
+    with pytest.raises(SettingError, match="TUSHARE_CALLS_PER_MINUTE is 'many'"):
+        resources({**env, "TUSHARE_CALLS_PER_MINUTE": "many"})
+
+
+LIVE = {"TUSHARE_TOKEN": "x", "HF_TOKEN": "hf_hidden1234", "HF_DATASET_REPO": "someone/prices"}
+
+
+def test_the_live_market_is_published_with_both_settings(tmp_path: Path) -> None:
+    made = resources({"MARKETDATA_HOME": str(tmp_path), **LIVE})["hugging_face"]
+    assert type(made) is HuggingFaceResource
+    assert made.repository == "someone/prices"
+    assert made.endpoint == "https://huggingface.co"
+    assert not made.create_missing
+    assert "hf_hidden1234" not in repr(made)
+
+
+@pytest.mark.parametrize("left_out", ["TUSHARE_TOKEN", "HF_DATASET_REPO"])
+def test_anything_else_is_published_to_a_hub_in_the_folder(left_out: str, tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path), **LIVE, left_out: ""}
+    made = resources(env)["hugging_face"]
+    assert isinstance(made, EmbeddedHub)
+    assert made.hub_folder == str(world_root(env) / "hub")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("HF_TOKEN", "", "HF_TOKEN is '': set it together"),
+        ("HF_DATASET_REPO", "prices", "owner/name"),
+    ],
+)
+def test_a_dataset_setting_that_can_not_be_used_says_why(
+    setting: str, value: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match=said):
+        resources({"MARKETDATA_HOME": str(tmp_path), **LIVE, setting: value})

@@ -1,0 +1,52 @@
+"""Who may know whom: imports between the rooms of the package go one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import marketdata_assets
+
+HOUSE = Path(marketdata_assets.__file__).parent
+DAYS_AND_TABLES = {"trading_calendar", "tables"}
+MAY_KNOW = {
+    "trading_calendar": set(),
+    "settings": set(),
+    "tables": {"trading_calendar"},
+    "partitions": {"trading_calendar", "settings"},
+    "storage": DAYS_AND_TABLES,
+    "publishing": DAYS_AND_TABLES | {"storage"},
+    "resources": DAYS_AND_TABLES | {"publishing"},
+    "assets": DAYS_AND_TABLES | {"partitions", "publishing", "resources", "storage"},
+    "automation": DAYS_AND_TABLES | {"partitions", "storage", "assets"},
+    "sandbox": {"trading_calendar", "publishing", "resources"},
+    "environment": {"settings", "resources", "storage", "sandbox"},
+    "definitions": {"environment", "assets", "automation"},
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def rooms_known_by(room: str) -> set[str]:
+    files = [path for path in HOUSE.rglob("*.py") if room_of(path) == room]
+    assert files, room
+    modules = [
+        node.module
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+    ours = [module.split(".")[1] for module in modules if module.startswith("marketdata_assets.")]
+    return set(ours) - {room}
+
+
+@pytest.mark.parametrize("room", MAY_KNOW)
+def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
+    assert rooms_known_by(room) <= MAY_KNOW[room]
+
+
+def test_every_module_says_what_belongs_there() -> None:
+    for path in HOUSE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path

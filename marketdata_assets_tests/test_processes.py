@@ -1,0 +1,147 @@
+"""Many processes, killed processes: what is on disk is whole, and nothing is fetched twice."""
+
+import datetime as dt
+import logging
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.storage.lake import Lake, logger
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import Platform
+from marketdata_assets_tests.small_market import CODES, SmallMarket
+
+DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
+DAILY = [table for table in STORED_TABLES.values() if table.date_column]
+KILLS = 50
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Processes that start in an instant: their imports are done once, in the fork server."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["marketdata_assets_tests.test_processes"])
+    return context
+
+
+@pytest.fixture
+def server() -> Iterator[TushareServer]:
+    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
+        yield server
+
+
+def platform_at(root: Path, url: str, instance: dg.DagsterInstance) -> Platform:
+    tushare = TushareResource(
+        token="x", url=url, calls_per_minute=50_000, state_folder=str(root / "state")
+    )
+    return Platform(root, tushare, instance)
+
+
+def materialize(
+    root: Path, url: str, first: dt.date, last: dt.date, begun: Event, history: Path | None = None
+) -> None:
+    """The child: materialize a range, with a run history in `history` or none that lasts.
+
+    `begun` is set when the first partition of the run is on disk.
+    """
+    logger.setLevel(logging.INFO)
+    logger.addFilter(lambda _: begun.set() or True)
+    local, ephemeral = dg.DagsterInstance.local_temp, dg.DagsterInstance.ephemeral
+    with local(str(history)) if history else ephemeral() as instance:
+        result = platform_at(root, url, instance).run(first, last)
+    os._exit(0 if result.success else 1)
+
+
+def incomplete_files(lake: Lake) -> list[str]:
+    """Partition files that can't be read whole as what they are declared to be."""
+    broken = []
+    for table in DAILY:
+        for day in lake.days(table):
+            try:
+                data = pq.read_table(lake.path(table, day), partitioning=None)
+                whole = data.schema.equals(table.schema) and data.num_rows == len(CODES)
+            except (OSError, ValueError):
+                whole = False
+            if not whole:
+                broken.append(f"{table.name} {day}")
+    return broken
+
+
+def forget(lake: Lake, days: list[dt.date]) -> None:
+    """Take days out of the lake, so that the next run has something to store."""
+    for table in DAILY:
+        for day in days:
+            lake.path(table, day).unlink(missing_ok=True)
+
+
+def test_fifty_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
+    processes: ForkServerContext, server: TushareServer, tmp_path: Path
+) -> None:
+    lake, moments = Lake(tmp_path / "data", "test"), random.Random(50)
+    days = DAYS[:15]
+    arguments = (lake.root, server.url, days[0], days[-1])
+    for kill in range(KILLS):
+        forget(lake, moments.sample(days, 10))
+        begun = processes.Event()
+        child = processes.Process(target=materialize, args=(*arguments, begun))
+        child.start()
+        # Every tenth while it starts, the others while it stores.
+        begun.wait(0.2 if kill % 10 == 0 else 60)
+        child.join(moments.uniform(0, 0.5))
+        os.kill(child.pid, signal.SIGKILL)
+        child.join(60)
+        assert incomplete_files(lake) == []
+
+    stored = {table.name: set(lake.days(table)) for table in DAILY}
+    assert stored["daily_kline"], "no run came far enough to store a day"
+    server.requests.clear()
+    begun = processes.Event()
+    child = processes.Process(target=materialize, args=(*arguments, begun))
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+    assert incomplete_files(lake) == []
+    for table in DAILY:
+        assert lake.days(table) == days
+    for call, name in (("daily", "daily_kline"), ("daily_basic", "daily_basic")):
+        asked = {str(r.params["trade_date"]) for r in server.requests if r.call == call}
+        assert asked == {f"{day:%Y%m%d}" for day in days if day not in stored[name]}
+
+
+def test_eight_processes_materialize_different_days_at_once(
+    processes: ForkServerContext, server: TushareServer, tmp_path: Path
+) -> None:
+    lake, history = Lake(tmp_path / "data", "test"), tmp_path / "history"
+    history.mkdir()
+    with dg.DagsterInstance.local_temp(str(history)) as instance:
+        assert instance.is_persistent
+    days, share = DAYS, 5
+    children, begun = [], processes.Event()
+    for start in range(0, len(days), share):
+        part = days[start : start + share]
+        arguments = (lake.root, server.url, part[0], part[-1], begun, history)
+        children.append(processes.Process(target=materialize, args=arguments))
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0] * 8
+    assert incomplete_files(lake) == []
+    for table in DAILY:
+        assert lake.days(table) == days
+    with dg.DagsterInstance.local_temp(str(history)) as instance:
+        recorded = instance.get_materialized_partitions(dg.AssetKey("daily_prices"))
+    assert recorded == {day.isoformat() for day in days}
