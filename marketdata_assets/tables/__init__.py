@@ -1,0 +1,45 @@
+"""Every table once: its columns, types, units, key, source and first day, in two languages.
+
+Here belong declarations only, a file a kind of table; they drive the casting of answers, the
+storage, the column schemas in Dagster's UI, the comments in the catalog and the dataset card. How
+a table is fetched, computed or stored belongs to `resources`, `assets` and `storage`.
+"""
+
+from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.stocks import (
+    DAILY_BASIC,
+    DAILY_KLINE,
+    DAILY_PRICES,
+    DAILY_PRICES_LINEAGE,
+    PRICE_LIMITS,
+    STOCK_BASIC,
+    STOCK_LIST,
+    TRADE_CALENDAR,
+)
+
+__all__ = [
+    "DAILY_BASIC",
+    "DAILY_KLINE",
+    "DAILY_PRICES",
+    "DAILY_PRICES_LINEAGE",
+    "PRICE_LIMITS",
+    "STOCK_BASIC",
+    "STOCK_LIST",
+    "STORED_TABLES",
+    "TRADE_CALENDAR",
+    "Column",
+    "Source",
+    "Table",
+]
+
+STORED_TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        TRADE_CALENDAR,
+        STOCK_LIST,
+        DAILY_KLINE,
+        PRICE_LIMITS,
+        DAILY_BASIC,
+        DAILY_PRICES,
+    )
+}

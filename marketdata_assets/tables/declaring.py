@@ -1,0 +1,109 @@
+"""What a declaration is made of: columns, sources, tables, the units.
+
+Here belong the words that the other modules of this folder declare tables with; no table itself.
+
+Units are the vendor's (Tushare Pro documentation of each call): 手 is 100 shares, 千元 a thousand
+yuan, 万股 ten thousand shares, 万元 ten thousand yuan.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.trading_calendar import FIRST_SESSION
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: pa.DataType
+    unit: str
+    doc: str
+    doc_zh: str
+    nullable: bool = True
+
+    def renamed(self, name: str) -> "Column":
+        return replace(self, name=name)
+
+    @property
+    def description(self) -> str:
+        """One line for people: both languages and the unit."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.doc}{unit} · {self.doc_zh}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Tushare call: its name, the rows after which an answer is cut, and a safe page size.
+
+    `page_size` is given only where paging is exact; the other calls are split by code.
+    """
+
+    call: str
+    row_cap: int
+    page_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    doc: str
+    doc_zh: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    date_column: str | None = None
+    first_date: dt.date = FIRST_SESSION
+    source: Source | None = None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @cached_property
+    def column_names(self) -> list[str]:
+        return [c.name for c in self.columns]
+
+    def __getitem__(self, column: str) -> Column:
+        return next(c for c in self.columns if c.name == column)
+
+    @property
+    def tushare(self) -> Source:
+        """The source of a table that is fetched. Raises `LookupError` for a computed one."""
+        if self.source is None:
+            raise LookupError(f"{self.name} is computed from other tables, not fetched")
+        return self.source
+
+    def repeated_keys(self, data: pa.Table) -> list[str]:
+        """The keys that occur more than once in `data`, as text; empty when all is well."""
+        counted = data.group_by(list(self.key)).aggregate([([], "count_all")])
+        repeated = counted.filter(pc.greater(counted["count_all"], 1)).select(list(self.key))
+        return [" ".join(map(str, row.values())) for row in repeated.to_pylist()]
+
+    @property
+    def description(self) -> str:
+        """Both languages, the key and the source, as shown in the UI and in the catalog."""
+        source = f" Source: Tushare `{self.source.call}`." if self.source else ""
+        return f"{self.doc} Key: {', '.join(self.key)}.{source}\n\n{self.doc_zh}"
+
+
+YUAN = "yuan"
+LOTS = "手, 100 shares"
+THOUSAND_YUAN = "千元, 1,000 yuan"
+TEN_THOUSAND_SHARES = "万股, 10,000 shares"
+TEN_THOUSAND_YUAN = "万元, 10,000 yuan"
+PERCENT = "%"
+
+
+def text(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
+    return Column(name, pa.string(), "", doc, doc_zh, nullable)
+
+
+def day(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
+    return Column(name, pa.date32(), "", doc, doc_zh, nullable)
+
+
+def number(name: str, unit: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
+    return Column(name, pa.float64(), unit, doc, doc_zh, nullable)

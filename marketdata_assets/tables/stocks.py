@@ -1,0 +1,185 @@
+"""A-shares: the vendor's tables, and the merged prices that are published.
+
+Here belong declarations only.
+"""
+
+import datetime as dt
+from dataclasses import replace
+
+import pyarrow as pa
+
+from marketdata_assets.tables.declaring import (
+    LOTS,
+    PERCENT,
+    TEN_THOUSAND_SHARES,
+    TEN_THOUSAND_YUAN,
+    THOUSAND_YUAN,
+    YUAN,
+    Column,
+    Source,
+    Table,
+    day,
+    number,
+    text,
+)
+
+TS_CODE = text("ts_code", "code with exchange suffix, 600000.SH", "带交易所后缀的代码", False)
+TRADE_DATE = day("trade_date", "trading day", "交易日", False)
+
+TRADE_CALENDAR = Table(
+    name="trade_calendar",
+    doc="Open and closed days of the Shanghai exchange as the vendor publishes them.",
+    doc_zh="上交所交易日历(供应商口径)。",
+    key=("cal_date",),
+    columns=(
+        text("exchange", "exchange", "交易所", False),
+        day("cal_date", "calendar day", "自然日", False),
+        Column("is_open", pa.int8(), "", "1 on a trading day, else 0", "是否交易", False),
+        day("pretrade_date", "previous trading day", "上一个交易日"),
+    ),
+    source=Source("trade_cal", row_cap=13_000),
+)
+
+STOCK_BASIC = Table(
+    name="stock_basic",
+    doc="Every A-share ever listed, as the vendor knows it at the moment of the call.",
+    doc_zh="全部A股(含退市、暂停上市)的基础信息,为调用时刻的口径。",
+    key=("ts_code",),
+    columns=(
+        TS_CODE,
+        text("symbol", "code without suffix", "代码", False),
+        text("name", "short name, with ST marks of its day", "证券简称", False),
+        text("area", "region of the company", "地域"),
+        text("industry", "industry, the vendor's classes", "所属行业"),
+        text("market", "board: 主板, 创业板, 科创板, 北交所, CDR", "市场类型"),
+        text("exchange", "SSE, SZSE or BSE", "交易所", False),
+        text("list_status", "L listed, D delisted, P paused", "上市状态", False),
+        day("list_date", "first trading day", "上市日期", False),
+        day("delist_date", "day of delisting", "退市日期"),
+    ),
+    source=Source("stock_basic", row_cap=6_000),
+)
+
+STOCK_LIST = Table(
+    name="stock_list",
+    doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias).",
+    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差。",
+    key=("trade_date", "ts_code"),
+    columns=(
+        TRADE_DATE,
+        *(c for c in STOCK_BASIC.columns if c.name not in ("list_status", "delist_date")),
+        day(
+            "names_as_of",
+            "day on which name, area, industry and market were known",
+            "名称、地域、行业、市场的获知日期",
+            False,
+        ),
+    ),
+    date_column="trade_date",
+    source=STOCK_BASIC.source,
+)
+
+DAILY_KLINE = Table(
+    name="daily_kline",
+    doc="Unadjusted daily bars of every A-share that traded on the day.",
+    doc_zh="当日有成交的全部A股未复权日线。",
+    key=("trade_date", "ts_code"),
+    columns=(
+        TS_CODE,
+        TRADE_DATE,
+        number("open", YUAN, "first price", "开盘价", False),
+        number("high", YUAN, "highest price", "最高价", False),
+        number("low", YUAN, "lowest price", "最低价", False),
+        number("close", YUAN, "last price", "收盘价", False),
+        number("pre_close", YUAN, "previous close, adjusted on ex-dates", "除权昨收价", False),
+        number("change", YUAN, "close minus pre_close", "涨跌额", False),
+        number("pct_chg", PERCENT, "change over pre_close", "涨跌幅", False),
+        number("vol", LOTS, "traded volume", "成交量", False),
+        number("amount", THOUSAND_YUAN, "traded value", "成交额", False),
+    ),
+    date_column="trade_date",
+    source=Source("daily", row_cap=6_000),
+)
+
+PRICE_LIMITS = Table(
+    name="price_limits",
+    doc="Upper and lower price limits of the day, funds and B shares included.",
+    doc_zh="当日涨跌停价格,含基金与B股。",
+    key=("trade_date", "ts_code"),
+    columns=(
+        TRADE_DATE,
+        TS_CODE,
+        number("up_limit", YUAN, "upper limit; 99999.99 and above means none", "涨停价", False),
+        number("down_limit", YUAN, "lower limit; 0.01 and below means none", "跌停价", False),
+    ),
+    date_column="trade_date",
+    first_date=dt.date(2007, 1, 4),
+    source=Source("stk_limit", row_cap=5_800, page_size=4_000),
+)
+
+DAILY_BASIC = Table(
+    name="daily_basic",
+    doc="Turnover, valuation and share counts of the day (no Beijing shares before 2024).",
+    doc_zh="当日换手、估值与股本指标(2024年前无北交所)。",
+    key=("trade_date", "ts_code"),
+    columns=(
+        TS_CODE,
+        TRADE_DATE,
+        number("close", YUAN, "last price", "收盘价", False),
+        number("turnover_rate", PERCENT, "volume over float shares", "换手率"),
+        number("turnover_rate_f", PERCENT, "volume over free-float shares", "换手率(自由流通)"),
+        number("volume_ratio", "ratio", "volume over its five-day mean", "量比"),
+        number("pe", "ratio", "price over earnings; NULL on a loss", "市盈率"),
+        number("pe_ttm", "ratio", "price over trailing earnings", "滚动市盈率"),
+        number("pb", "ratio", "price over book value", "市净率"),
+        number("ps", "ratio", "price over sales", "市销率"),
+        number("ps_ttm", "ratio", "price over trailing sales", "滚动市销率"),
+        number("dv_ratio", PERCENT, "dividend yield", "股息率"),
+        number("dv_ttm", PERCENT, "trailing dividend yield", "滚动股息率"),
+        number("total_share", TEN_THOUSAND_SHARES, "shares issued", "总股本"),
+        number("float_share", TEN_THOUSAND_SHARES, "tradable shares", "流通股本"),
+        number("free_share", TEN_THOUSAND_SHARES, "free-float shares", "自由流通股本"),
+        number("total_mv", TEN_THOUSAND_YUAN, "market value", "总市值"),
+        number("circ_mv", TEN_THOUSAND_YUAN, "tradable market value", "流通市值"),
+    ),
+    date_column="trade_date",
+    source=Source("daily_basic", row_cap=6_000),
+)
+
+# Columns of the published dataset and where each comes from: (published name, table, column).
+DAILY_PRICES_LINEAGE: tuple[tuple[str, Table, str], ...] = (
+    ("code", DAILY_KLINE, "ts_code"),
+    ("date", DAILY_KLINE, "trade_date"),
+    ("open", DAILY_KLINE, "open"),
+    ("high", DAILY_KLINE, "high"),
+    ("low", DAILY_KLINE, "low"),
+    ("close", DAILY_KLINE, "close"),
+    ("prev_close", DAILY_KLINE, "pre_close"),
+    ("quote_rate", DAILY_KLINE, "pct_chg"),
+    ("volume", DAILY_KLINE, "vol"),
+    ("turnover", DAILY_KLINE, "amount"),
+    ("high_limit", PRICE_LIMITS, "up_limit"),
+    ("low_limit", PRICE_LIMITS, "down_limit"),
+    *((c.name, DAILY_BASIC, c.name) for c in DAILY_BASIC.columns[3:]),
+    ("name", STOCK_LIST, "name"),
+    ("area", STOCK_LIST, "area"),
+    ("industry", STOCK_LIST, "industry"),
+    ("market", STOCK_LIST, "market"),
+    ("exchange", STOCK_LIST, "exchange"),
+    ("list_date", STOCK_LIST, "list_date"),
+)
+
+DAILY_PRICES = Table(
+    name="daily_prices",
+    doc="Bars, limits, indicators and names of the day in one row a share, as published.",
+    doc_zh="每股一行的合并行情:日线、涨跌停、指标与名称,即对外发布的口径。",
+    key=("date", "code"),
+    columns=tuple(
+        # Only the kline is the spine: what is joined to it may be missing.
+        replace(
+            table[column], name=name, nullable=table is not DAILY_KLINE or table[column].nullable
+        )
+        for name, table, column in DAILY_PRICES_LINEAGE
+    ),
+    date_column="date",
+)
