@@ -2,6 +2,7 @@
 
 trading_calendar, tables, partitions   what days, columns and partitions are; they know nobody
 resources, storage                     the outside world, and where tables rest
+checks                                 what must hold before a day is stored, and the ledger of gaps
 publishing                             what the published dataset consists of, built from the lake
 assets                                 the datasets, one a file
 automation                             what runs by itself

@@ -1,11 +1,22 @@
-"""The merged prices: bars, limits, indicators and names in one row a share, as published."""
+"""The merged prices: bars, limits, indicators and names in one row a share, as published.
+
+A day is stored only when nothing speaks against it: what is downstream reads proved days alone.
+"""
 
 import datetime as dt
 
 import dagster as dg
 import duckdb
 
+from marketdata_assets.assets.before import bars_before, sessions
 from marketdata_assets.assets.declaring import daily
+from marketdata_assets.assets.door import Checked, Door, check_specs
+from marketdata_assets.checks.evidence import evidence
+from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.ledger import COMPLETE
+from marketdata_assets.checks.prices import PRICE_CHECKS
+from marketdata_assets.partitions import days_of
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -18,19 +29,50 @@ from marketdata_assets.tables import (
 Relation = duckdb.DuckDBPyRelation
 
 
-@dg.asset(**daily(DAILY_PRICES, "prices", kinds={"duckdb", "parquet"}))
+CHECKS = (COMPLETE, *PRICE_CHECKS)
+
+
+@dg.asset(
+    **daily(
+        DAILY_PRICES,
+        "prices",
+        kinds={"duckdb", "parquet"},
+        check_specs=check_specs(DAILY_PRICES, CHECKS),
+    )
+)
 def daily_prices(
     context: dg.AssetExecutionContext,
+    lake: LakeResource,
     daily_kline: Relation,
     price_limits: Relation,
     daily_basic: Relation,
     stock_list: Relation,
-) -> Relation:
+    adj_factor: Relation,
+    coverage: Relation,
+) -> Checked:
+    days = days_of(context.partition_keys)
+    rows = evidence(
+        daily_kline,
+        price_limits,
+        daily_basic,
+        stock_list,
+        adj_factor,
+        bars_before(lake.open(), days[0]),
+        sessions(days),
+    )
+    findings = judge(DAILY_PRICES.name, coverage, [COMPLETE])
+    findings += judge(DAILY_PRICES.name, rows, PRICE_CHECKS)
     prices = merge_prices(daily_kline, price_limits, daily_basic, stock_list)
     context.add_output_metadata({"dagster/column_lineage": column_lineage()})
     for day, counts in rows_without_partner(prices).items():
         context.add_asset_metadata(counts, partition_key=day.isoformat())
-    return prices
+    door = Door(context, DAILY_PRICES, CHECKS)
+    judged = (
+        (day, data, [finding for finding in findings if finding.day == day])
+        for day, data in by_day(DAILY_PRICES, prices)
+    )
+    yield dg.Output(FetchedDays([], door.let_in(judged)))
+    yield from door.outcomes()
 
 
 def merge_prices(kline: Relation, limits: Relation, basic: Relation, stocks: Relation) -> Relation:

@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from marketdata_assets.assets.door import check_specs
+from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table
 
@@ -40,7 +42,8 @@ def daily(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
 
 def fetched_daily(table: Table) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
-    return daily(table, "tushare", kinds={"tushare", "parquet"})
+    checks = check_specs(table, fetched_checks(table))
+    return daily(table, "tushare", kinds={"tushare", "parquet"}, check_specs=checks)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -7,15 +7,20 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
+import duckdb
 import pyarrow as pa
 
+from marketdata_assets.assets.door import Checked, Door
+from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.fetched import fetched_checks, rows_lost
+from marketdata_assets.checks.judging import judge
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import RefusedError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import SHANGHAI, previous_session
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
 KEPT_FOR = dt.timedelta(hours=24)
@@ -24,8 +29,8 @@ PUBLISHED_BY = dt.time(18, 0)
 
 def fetched_days(
     context: dg.AssetExecutionContext, table: Table, tushare: TushareResource, lake: Lake
-) -> FetchedDays:
-    """The days of the run, fetched one after the other while they are being stored.
+) -> Checked:
+    """The days of the run, fetched and judged one after the other while they are being stored.
 
     Days before the table's first date are left out; they become empty partitions.
     """
@@ -41,7 +46,36 @@ def fetched_days(
             f"({kept[0]} … {kept[-1]}) and are not fetched again."
         )
     missing = [day for day in days if day not in set(kept)]
-    return FetchedDays(kept, _watched(context, table, tushare, missing))
+    fetched = FetchedDays(kept, _watched(context, table, tushare, missing))
+    yield from through_the_door(context, table, fetched, lake)
+
+
+def through_the_door(
+    context: dg.AssetExecutionContext, table: Table, fetched: FetchedDays, lake: Lake
+) -> Checked:
+    """The days of a run as the output of an asset, each judged before it is stored."""
+    door = Door(context, table, fetched_checks(table))
+    days = door.let_in(_judged(table, fetched.days, lake))
+    yield dg.Output(fetched._replace(days=days))
+    yield from door.outcomes()
+
+
+def _judged(
+    table: Table, days: Iterator[tuple[dt.date, pa.Table]], lake: Lake
+) -> Iterator[tuple[dt.date, pa.Table, list[Finding]]]:
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        for day, data in days:
+            findings = judge(table.name, connection.from_arrow(data), fetched_checks(table))
+            findings += rows_lost(table, day, data.num_rows, _rows_before(table, day, lake))
+            yield day, data, findings
+
+
+def _rows_before(table: Table, day: dt.date, lake: Lake) -> int | None:
+    if day <= table.first_date:
+        return None
+    before = lake.describe(table, previous_session(day))
+    return before.rows if before else None
 
 
 def stored_by_interrupted_run(

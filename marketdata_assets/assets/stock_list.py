@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.declaring import fetched_daily
-from marketdata_assets.assets.fetching import failure
+from marketdata_assets.assets.door import Checked
+from marketdata_assets.assets.fetching import failure, through_the_door
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import RefusedError
@@ -26,7 +27,7 @@ from marketdata_assets.trading_calendar import SHANGHAI
 @dg.asset(**fetched_daily(STOCK_LIST))
 def stock_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
-) -> FetchedDays:
+) -> Checked:
     now = dt.datetime.now(dt.UTC)
     days = days_of(context.partition_keys)
     refuse_open_days(days, now)
@@ -35,7 +36,8 @@ def stock_list(
     except RefusedError as refusal:
         raise failure(refusal) from None
     known_on = now.astimezone(SHANGHAI).date()
-    return FetchedDays([], _universes(stocks, days, known_on, lake.open()))
+    universes = FetchedDays([], _universes(stocks, days, known_on, lake.open()))
+    yield from through_the_door(context, STOCK_LIST, universes, lake.open())
 
 
 def _universes(

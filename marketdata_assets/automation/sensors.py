@@ -9,14 +9,16 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.automation.jobs import CHAIN, daily_chain
+from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import COVERAGE, DAILY_PRICES, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 SESSIONS_WATCHED = 60
 PUBLISHED = hf_dataset.key.path[-1]
+DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, PUBLISHED})
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
 UNFINISHED = [
@@ -42,11 +44,14 @@ def missing_partitions_sensor(
         return dg.SkipReason("a run is under way; looking again afterwards")
     watched = sessions_due(dt.datetime.now(dt.UTC))
     missing = missing_tables(lake.open(), watched)
+    for day, names in incomplete_tables(lake.open(), watched).items():
+        missing[day] = missing.get(day, frozenset()) | names | DERIVED
     for day in unpublished(context.instance, watched):
         missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
-    return dg.SensorResult(run_requests=list(requests_for(watched, missing)))
+    today = dt.datetime.now(SHANGHAI).date()
+    return dg.SensorResult(run_requests=list(requests_for(watched, missing, today)))
 
 
 def sessions_due(now: dt.datetime) -> list[dt.date]:
@@ -64,6 +69,25 @@ def missing_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozens
     return {day: names for day, names in lacking.items() if names}
 
 
+def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
+    """For every day whose ledger has rows without a good reason, the tables they are missing in.
+
+    A day that is complete and still has no prices was refused for what its rows say: all of it
+    is asked for again.
+    """
+    found = {}
+    for day in days:
+        covered = lake.read(COVERAGE, day)
+        if covered is None:
+            continue
+        missing = missing_in(covered)
+        if not missing and lake.describe(DAILY_PRICES, day) is None:
+            missing = frozenset(_chain_names())
+        if missing:
+            found[day] = missing
+    return found
+
+
 def unpublished(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> list[dt.date]:
     """The days that `hf_dataset` has no record of; publishing one twice changes nothing."""
     recorded = instance.get_materialized_partitions(dg.AssetKey(PUBLISHED))
@@ -71,14 +95,20 @@ def unpublished(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> list[d
 
 
 def requests_for(
-    days: Sequence[dt.date], missing: Mapping[dt.date, frozenset[str]]
+    days: Sequence[dt.date], missing: Mapping[dt.date, frozenset[str]], today: dt.date
 ) -> Iterator[dg.RunRequest]:
-    """One run for every stretch of neighbouring days that lack the same tables."""
+    """One run for every stretch of neighbouring days that lack the same tables.
+
+    The last day is asked for at every look; older ones, whose gap may be the vendor's for good,
+    once a day.
+    """
     for names, stretch in itertools.groupby(days, key=lambda day: missing.get(day)):
         if names is None:
             continue
         block = list(stretch)
+        is_last = block[-1] == days[-1]
         yield dg.RunRequest(
+            run_key=None if is_last else f"{block[0]} {block[-1]} {sorted(names)} on {today}",
             asset_selection=[dg.AssetKey(name) for name in sorted(names)],
             tags={
                 "dagster/asset_partition_range_start": block[0].isoformat(),

@@ -37,7 +37,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class FetchedDays(NamedTuple):
-    """An asset's output while it is still being fetched, one day at a time.
+    """An asset's output while it is still being made, one day at a time.
 
     `kept` days are already stored by an interrupted run; `days` yields the others in order.
     """
@@ -126,7 +126,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             stored = {day: self._lake.keep(table, day) for day in obj.kept}
             pieces = obj.days
         else:
-            pieces = split_by_day(table, _reader(table, obj))
+            pieces = by_day(table, obj)
         for day, piece in pieces:
             if day not in expected:
                 raise ValueError(f"{table.name}: rows of {day}, which this run does not make.")
@@ -157,6 +157,13 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def by_day(
+    table: Table, data: duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    """The days of `data` one after the other, each sorted by the table's key."""
+    return split_by_day(table, _reader(table, data))
 
 
 def split_by_day(table: Table, reader: pa.RecordBatchReader) -> Iterator[tuple[dt.date, pa.Table]]:
@@ -190,7 +197,7 @@ def _days(context: dg.InputContext | dg.OutputContext) -> list[dt.date]:
     return [dt.date.fromisoformat(key) for key in context.asset_partition_keys]
 
 
-def _arrow(obj: Data) -> pa.Table:
+def _arrow(obj: duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame) -> pa.Table:
     if isinstance(obj, duckdb.DuckDBPyRelation):
         return obj.to_arrow_table()
     if isinstance(obj, pd.DataFrame):
@@ -198,7 +205,9 @@ def _arrow(obj: Data) -> pa.Table:
     return obj
 
 
-def _reader(table: Table, obj: Data) -> pa.RecordBatchReader:
+def _reader(
+    table: Table, obj: duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame
+) -> pa.RecordBatchReader:
     if isinstance(obj, duckdb.DuckDBPyRelation):
         return obj.order(", ".join(table.key)).to_arrow_reader(ROWS_PER_BATCH)
     order = [(name, "ascending") for name in table.key]

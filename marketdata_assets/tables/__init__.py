@@ -5,6 +5,7 @@ storage, the column schemas in Dagster's UI, the comments in the catalog and the
 a table is fetched, computed or stored belongs to `resources`, `assets` and `storage`.
 """
 
+from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
@@ -18,6 +19,7 @@ from marketdata_assets.tables.stocks import (
 )
 
 __all__ = [
+    "COVERAGE",
     "DAILY_BASIC",
     "DAILY_KLINE",
     "DAILY_PRICES",
@@ -40,6 +42,7 @@ STORED_TABLES: dict[str, Table] = {
         DAILY_KLINE,
         PRICE_LIMITS,
         DAILY_BASIC,
+        COVERAGE,
         DAILY_PRICES,
     )
 }

@@ -1,0 +1,133 @@
+"""The door: every day of a dataset is judged before it is stored, and refused when it is wrong.
+
+Here belongs how the checks of `checks` run inside an asset and how Dagster learns the outcome.
+Good days of a range are stored also when others are refused; the run then fails, naming them.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import dagster as dg
+import pyarrow as pa
+
+from marketdata_assets.checks.declaring import Check, Finding
+from marketdata_assets.tables import Table
+
+Checked: TypeAlias = Iterator[dg.Output[Any] | dg.AssetCheckResult]
+FINDINGS_SHOWN = 20
+CURE = (
+    "Nothing of a refused day was stored; what was stored before is as it was. Materialize it "
+    "again when the vendor has mended it. If the rows are right as they are, add them with the "
+    "reason to marketdata_assets/checks/known_defects.py."
+)
+
+
+def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            check.name, asset=table.name, description=check.description, blocking=check.blocking
+        )
+        for check in checks
+    ]
+
+
+class Door:
+    """What the checks of one table found in one run.
+
+    `let_in` passes on the days that nothing speaks against and ends with a `dg.Failure` if there
+    were others; `outcomes` tells Dagster of a run that stored every day.
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, table: Table, checks: Sequence[Check]
+    ) -> None:
+        self._context = context
+        self._table = table
+        self._checks = checks
+        self._findings: list[Finding] = []
+        self._rows = 0
+        self._days = 0
+
+    def let_in(
+        self, judged_days: Iterable[tuple[dt.date, pa.Table, Sequence[Finding]]]
+    ) -> Iterator[tuple[dt.date, pa.Table]]:
+        refused = []
+        for day, data, findings in judged_days:
+            self._days += 1
+            self._rows += data.num_rows
+            self._findings += findings
+            if any(finding.blocks for finding in findings):
+                refused.append(day)
+            else:
+                yield day, data
+        for finding in self._findings:
+            if finding.fails:
+                self._context.log.warning(finding.in_words())
+        if refused:
+            raise self._failure(refused)
+
+    def outcomes(self) -> Iterator[dg.AssetCheckResult]:
+        """One result a check, over all days of the run."""
+        for check in self._checks:
+            yield dg.AssetCheckResult(
+                check_name=check.name,
+                passed=not self._failing(check),
+                severity=_severity(check),
+                metadata=self._metadata(check),
+            )
+
+    def _failure(self, refused: list[dt.date]) -> dg.Failure:
+        """Tells Dagster's history of every check, since a run that fails can't, and says why."""
+        for check in self._checks:
+            self._context.instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=self._context.asset_key,
+                    check_name=check.name,
+                    passed=not self._failing(check),
+                    severity=_severity(check),
+                    metadata=self._metadata(check),
+                    blocking=check.blocking,
+                )
+            )
+        said = [finding.in_words() for finding in self._findings if finding.blocks]
+        more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
+        stored = self._days - len(refused)
+        return dg.Failure(
+            "\n".join(
+                [
+                    f"{self._table.name}: {len(refused)} day(s) refused, {stored} stored.",
+                    *said[:FINDINGS_SHOWN],
+                    *more,
+                    CURE,
+                ]
+            ),
+            allow_retries=False,
+        )
+
+    def _failing(self, check: Check) -> list[Finding]:
+        return [one for one in self._findings if one.check is check and one.fails]
+
+    def _metadata(self, check: Check) -> dict[str, dg.MetadataValue]:
+        found = [finding for finding in self._findings if finding.check is check]
+        facts: dict[str, dg.MetadataValue] = {
+            "days": dg.MetadataValue.int(self._days),
+            "rows": dg.MetadataValue.int(self._rows),
+            "wrong rows": dg.MetadataValue.int(sum(finding.wrong for finding in found)),
+        }
+        if found:
+            facts["found"] = dg.MetadataValue.md(_as_markdown(found[:FINDINGS_SHOWN]))
+        return facts
+
+
+def _as_markdown(findings: Sequence[Finding]) -> str:
+    lines = ["| day | wrong | of rows | |", "|---|---:|---:|---|"]
+    lines += [
+        f"| {one.day} | {one.wrong:,} | {one.rows:,} | {'; '.join(one.sample)} |"
+        for one in findings
+    ]
+    return "\n".join(lines)
+
+
+def _severity(check: Check) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN

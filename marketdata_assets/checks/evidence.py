@@ -1,0 +1,86 @@
+"""The vendor's tables side by side, a row a bar, with the bar before: what `prices` is judged on.
+
+Here belongs the SQL that lays them out; what must hold among them is declared in `prices`.
+"""
+
+import duckdb
+import pyarrow as pa
+
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE
+
+Relation = duckdb.DuckDBPyRelation
+
+# What is read of the sessions before: enough for a share that was suspended for a while.
+SESSIONS_BEFORE = 20
+BARS_BEFORE = pa.schema(
+    [
+        *(
+            DAILY_KLINE.schema.field(name)
+            for name in ("ts_code", "trade_date", "open", "close", "vol", "amount")
+        ),
+        ADJ_FACTOR.schema.field("adj_factor"),
+    ]
+)
+SESSIONS = pa.schema(
+    [
+        ("trade_date", pa.date32()),
+        ("session_before", pa.date32()),
+        ("fifth_session_back", pa.date32()),
+    ]
+)
+
+
+def evidence(
+    kline: Relation,
+    limits: Relation,
+    basic: Relation,
+    stocks: Relation,
+    factors: Relation,
+    bars_before: pa.Table,
+    sessions: pa.Table,
+) -> Relation:
+    """Every bar of `kline` with limits, indicators, listing, factor, and the bar before.
+
+    `bars_before` (BARS_BEFORE) holds the sessions right before the first day, without a gap, or
+    nothing; `sessions` (SESSIONS) a row for every day of `kline`, where `fifth_session_back`
+    is the earliest listing day of a share in its first five sessions. What another table lacks
+    is NULL, and so is what is not known of the bar before.
+    """
+    assert (bars_before.schema, sessions.schema) == (BARS_BEFORE, SESSIONS)
+    return kline.query(
+        "kline",
+        """
+        WITH bars AS (
+            SELECT kline.*, factors.adj_factor, false AS is_before
+            FROM kline LEFT JOIN factors USING (ts_code, trade_date)
+            UNION ALL BY NAME
+            SELECT *, true AS is_before FROM bars_before
+        ),
+        followed AS (
+            SELECT
+                *,
+                adj_factor AS factor,
+                lag(adj_factor) OVER share AS factor_before,
+                lag(open) OVER share AS open_before,
+                lag(close) OVER share AS close_before,
+                lag(vol) OVER share AS vol_before,
+                lag(amount) OVER share AS amount_before,
+                lag(trade_date) OVER share AS session_before_traded
+            FROM bars
+            WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
+        )
+        SELECT
+            followed.* EXCLUDE (is_before, adj_factor),
+            up_limit, down_limit,
+            basic.close AS basic_close, turnover_rate, total_share, float_share,
+            total_mv, circ_mv,
+            name, market, list_date, names_as_of,
+            session_before, fifth_session_back
+        FROM followed
+        LEFT JOIN limits USING (ts_code, trade_date)
+        LEFT JOIN basic USING (ts_code, trade_date)
+        LEFT JOIN stocks USING (ts_code, trade_date)
+        JOIN sessions USING (trade_date)
+        WHERE NOT is_before
+        """,
+    )

@@ -1,0 +1,38 @@
+"""The ledger of completeness: what is stored of every share and day, and why not the rest.
+
+Here belong declarations only; how the reasons are found is `checks.ledger`.
+"""
+
+import pyarrow as pa
+
+from marketdata_assets.tables.declaring import Column, Table, text
+from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
+
+
+def _yes_or_no(name: str, doc: str, doc_zh: str) -> Column:
+    return Column(name, pa.bool_(), "", doc, doc_zh, nullable=False)
+
+
+COVERAGE = Table(
+    name="coverage",
+    doc="For every share of the day, which tables have a row of it, and the reason where not.",
+    doc_zh="当日每只股票在各表中是否有数据，缺失者注明原因。",
+    key=("trade_date", "ts_code"),
+    columns=(
+        TRADE_DATE,
+        TS_CODE,
+        _yes_or_no("listed", "in stock_list", "当日在市"),
+        _yes_or_no("suspended", "suspended for the whole day", "全天停牌"),
+        _yes_or_no("daily_kline", "has a bar", "有日线"),
+        _yes_or_no("price_limits", "has limits", "有涨跌停价"),
+        _yes_or_no("daily_basic", "has indicators", "有每日指标"),
+        _yes_or_no("adj_factor", "has an adjustment factor", "有复权因子"),
+        text("missing", "tables that lack it though they should not", "缺失的表", False),
+        text(
+            "reason",
+            "suspended, delisted, not yet listed, late upstream or unexplained; NULL: complete",
+            "原因：停牌、已退市、未上市、供应商未更新、不明；完整则为空",
+        ),
+    ),
+    date_column="trade_date",
+)

@@ -1,0 +1,81 @@
+"""Every corruption of a good day is caught by the check that is named for it; good days pass."""
+
+import copy
+import datetime as dt
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+import pytest
+
+from marketdata_assets.resources.tushare_errors import TushareError
+from marketdata_assets.sandbox.market.exchange import SimulatedExchange
+from marketdata_assets.trading_calendar import previous_session
+from marketdata_assets_tests.checks.corruptions import CORRUPTIONS, Corruption
+from marketdata_assets_tests.checks.market_day import Answers, answers_of, findings, typed
+from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
+
+SIMULATED_DAY = dt.date(2024, 9, 26)
+
+
+class GoodDay(NamedTuple):
+    day: dt.date
+    answers: Answers
+    before: Answers
+    tables_before: Mapping[str, pa.Table]
+
+
+@pytest.fixture(scope="module")
+def simulated() -> GoodDay:
+    exchange, day = SimulatedExchange(), SIMULATED_DAY
+    yesterday = previous_session(day)
+    before = answers_of(exchange, yesterday)
+    return GoodDay(day, answers_of(exchange, day), before, typed(before, yesterday))
+
+
+@pytest.fixture(scope="module")
+def real() -> GoodDay:
+    """The recorded day, after a session made up of its previous closes."""
+    day = answers_of(ReplayedDay(), REAL_DAY)
+    yesterday = previous_session(REAL_DAY)
+    before = copy.deepcopy(day)
+    for columns in before.values():
+        if "trade_date" in columns:
+            columns["trade_date"] = [f"{yesterday:%Y%m%d}"] * len(columns["trade_date"])
+    bars = before["daily"]
+    for name in ("open", "high", "low", "close"):
+        bars[name] = list(bars["pre_close"])
+    bars["vol"] = [vol + 1 for vol in bars["vol"]]
+    return GoodDay(REAL_DAY, day, before, typed(before, yesterday))
+
+
+def caught(good: GoodDay, corruption: Corruption) -> set[str]:
+    """The names of the checks that fail, or of the error that refuses an answer."""
+    answers = copy.deepcopy(good.answers)
+    corruption.edit(answers, good.before)
+    try:
+        tables = typed(answers, good.day)
+    except TushareError as refusal:
+        return {type(refusal).__name__}
+    found = findings(tables, good.tables_before, good.day)
+    return {finding.check.name for finding in found if finding.fails}
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda one: one.name)
+def test_a_corruption_of_a_simulated_day_is_caught(simulated, corruption: Corruption) -> None:
+    assert corruption.caught_by in caught(simulated, corruption)
+
+
+@needs_real_data
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda one: one.name)
+def test_a_corruption_of_the_real_day_is_caught(real, corruption: Corruption) -> None:
+    assert corruption.caught_by in caught(real, corruption)
+
+
+def test_nothing_is_found_on_the_simulated_day(simulated) -> None:
+    assert findings(typed(simulated.answers, simulated.day), simulated.tables_before, simulated.day) == []
+
+
+@needs_real_data
+def test_nothing_is_found_on_the_real_day(real) -> None:
+    assert findings(typed(real.answers, real.day), real.tables_before, real.day) == []
