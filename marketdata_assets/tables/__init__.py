@@ -6,6 +6,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 """
 
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -18,6 +19,7 @@ from marketdata_assets.tables.stocks import (
 )
 
 __all__ = [
+    "ADJ_FACTOR",
     "DAILY_BASIC",
     "DAILY_KLINE",
     "DAILY_PRICES",
@@ -26,6 +28,7 @@ __all__ = [
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
+    "SUSPENSIONS",
     "TRADE_CALENDAR",
     "Column",
     "Source",
@@ -40,6 +43,8 @@ STORED_TABLES: dict[str, Table] = {
         DAILY_KLINE,
         PRICE_LIMITS,
         DAILY_BASIC,
+        ADJ_FACTOR,
+        SUSPENSIONS,
         DAILY_PRICES,
     )
 }
