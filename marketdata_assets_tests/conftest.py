@@ -12,6 +12,7 @@ from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.hub.embedded import embedded_hub
+from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
@@ -19,7 +20,15 @@ from marketdata_assets.storage.lake import Lake
 # Read once, when the hub's client is imported: before any test imports it.
 settle("http://127.0.0.1")
 
-CHAIN = ("stock_list", "daily_kline", "price_limits", "daily_basic", "daily_prices")
+CHAIN = (
+    "stock_list",
+    "daily_kline",
+    "price_limits",
+    "daily_basic",
+    "adj_factor",
+    "suspensions",
+    "daily_prices",
+)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -32,6 +41,12 @@ def lake(tmp_path: Path) -> Lake:
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@pytest.fixture(scope="session")
+def exchange() -> SimulatedExchange:
+    """One for all tests, as its history takes seconds to simulate; its answers never change."""
+    return SimulatedExchange()
 
 
 class Platform:

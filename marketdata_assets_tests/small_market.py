@@ -4,14 +4,24 @@ import datetime as dt
 from collections.abc import Sequence
 
 from marketdata_assets.sandbox.protocol import Columns
-from marketdata_assets.tables import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_BASIC
+from marketdata_assets.tables import (
+    ADJ_FACTOR,
+    DAILY_BASIC,
+    DAILY_KLINE,
+    PRICE_LIMITS,
+    STOCK_BASIC,
+    SUSPENSIONS,
+)
 
 CODES = ("600000.SH", "000001.SZ", "920001.BJ")
 EXCHANGES = {"SH": "SSE", "SZ": "SZSE", "BJ": "BSE"}
 
 
 class SmallMarket:
-    """The same rows on every day; `quiet` days have none. `unlisted` codes trade all the same."""
+    """The same rows on every day; `quiet` days have none. `unlisted` codes trade all the same.
+
+    Every share is halted for the first half hour.
+    """
 
     def __init__(
         self,
@@ -44,6 +54,14 @@ class SmallMarket:
 
     def daily_basic(self, day: dt.date) -> Columns:
         return self._rows(DAILY_BASIC.column_names, day)
+
+    def adj_factor(self, day: dt.date) -> Columns:
+        return self._rows(ADJ_FACTOR.column_names, day)
+
+    def suspend_d(self, day: dt.date) -> Columns:
+        rows = self._rows(SUSPENSIONS.column_names, day)
+        count = len(rows["ts_code"])
+        return {**rows, "suspend_timing": ["09:30-10:00"] * count, "suspend_type": ["S"] * count}
 
     def _rows(self, names: Sequence[str], day: dt.date) -> Columns:
         codes = [] if day in self.quiet else self.traded

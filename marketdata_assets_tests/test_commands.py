@@ -61,7 +61,8 @@ def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: 
             TUSHARE_CALLS_PER_MINUTE="500",
         )
         assert {request.call for request in server.requests} == {
-            *("trade_cal", "stock_basic", "daily", "stk_limit", "daily_basic")
+            *("trade_cal", "stock_basic", "daily", "stk_limit", "daily_basic"),
+            *("adj_factor", "suspend_d"),
         }
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "live market" in demo.stdout

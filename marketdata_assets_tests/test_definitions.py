@@ -18,6 +18,8 @@ GRAPH = {
     "daily_kline": [],
     "price_limits": [],
     "daily_basic": [],
+    "adj_factor": [],
+    "suspensions": [],
     "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
     "hf_dataset": ["daily_prices"],
 }

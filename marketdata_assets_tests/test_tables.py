@@ -18,11 +18,20 @@ def test_the_merged_prices_have_exactly_the_published_columns() -> None:
 def test_every_table_is_fully_declared(table: Table) -> None:
     names = table.column_names
     assert len(set(names)) == len(names)
-    assert all(not table[name].nullable for name in table.key)
     assert table.doc
     assert table.doc_zh
     assert all(column.doc and column.doc_zh for column in table.columns)
     assert table.date_column is None or table.date_column in table.key
+
+
+def test_only_the_timing_of_a_suspension_may_be_null_in_a_key() -> None:
+    nullable = {
+        (table.name, name)
+        for table in STORED_TABLES.values()
+        for name in table.key
+        if table[name].nullable
+    }
+    assert nullable == {("suspensions", "suspend_timing")}
 
 
 def test_every_number_has_a_unit() -> None:

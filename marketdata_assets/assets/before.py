@@ -34,7 +34,9 @@ def bars_before(lake: Lake, first: dt.date) -> pa.Table:
         if bars is None or factors is None:
             break
         parts.append(bars.join(factors, "ts_code").select(BARS_BEFORE.names))
-    return pa.concat_tables([part.cast(BARS_BEFORE) for part in parts] or [BARS_BEFORE.empty_table()])
+    return pa.concat_tables(
+        [part.cast(BARS_BEFORE) for part in parts] or [BARS_BEFORE.empty_table()]
+    )
 
 
 def listed_before(lake: Lake, first: dt.date) -> pa.Table:

@@ -16,7 +16,7 @@ from marketdata_assets.checks.fetched import fetched_checks, rows_lost
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_errors import RefusedError
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -46,7 +46,7 @@ def fetched_days(
             f"({kept[0]} … {kept[-1]}) and are not fetched again."
         )
     missing = [day for day in days if day not in set(kept)]
-    fetched = FetchedDays(kept, _watched(context, table, tushare, missing))
+    fetched = FetchedDays(kept, _watched(context, table, tushare, missing, now))
     yield from through_the_door(context, table, fetched, lake)
 
 
@@ -98,7 +98,7 @@ def stored_by_interrupted_run(
         day
         for day, stored in unrecorded.items()
         if stored is not None
-        and stored.rows > 0
+        and (stored.rows > 0 or table.may_be_empty)
         and stored.origin == lake.origin
         and stored.stored_at > now - KEPT_FOR
         and stored.stored_at > dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
@@ -106,15 +106,31 @@ def stored_by_interrupted_run(
 
 
 def _watched(
-    context: dg.AssetExecutionContext, table: Table, tushare: TushareResource, days: list[dt.date]
+    context: dg.AssetExecutionContext,
+    table: Table,
+    tushare: TushareResource,
+    days: list[dt.date],
+    now: dt.datetime,
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     try:
         for count, (day, data) in enumerate(tushare.days(table, days), start=1):
+            refuse_early_emptiness(table, day, data, now)
             yield day, data
             if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
                 context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
     except RefusedError as refusal:
         raise failure(refusal) from None
+
+
+def refuse_early_emptiness(table: Table, day: dt.date, data: pa.Table, now: dt.datetime) -> None:
+    """Raise `NotPublishedYet` for a day that is empty before the hour of publication.
+
+    Of a table that may be empty, only the clock tells a day without rows from one to come.
+    """
+    published_by = dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
+    if data.num_rows == 0 and now < published_by:
+        what = f"no row for {table.name} on {day}, which counts from {published_by:%H:%M} on only."
+        raise NotPublishedYet(table.tushare.call, {"trade_date": f"{day:%Y%m%d}"}, what)
 
 
 def failure(refusal: RefusedError) -> dg.Failure:

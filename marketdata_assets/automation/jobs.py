@@ -6,6 +6,7 @@ belongs to `schedules` and `sensors`.
 
 import dagster as dg
 
+from marketdata_assets.assets.adj_factor import adj_factor
 from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_basic import daily_basic
 from marketdata_assets.assets.daily_kline import daily_kline
@@ -13,9 +14,19 @@ from marketdata_assets.assets.daily_prices import daily_prices
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
 from marketdata_assets.assets.stock_list import stock_list
+from marketdata_assets.assets.suspensions import suspensions
 from marketdata_assets.assets.trade_calendar import trade_calendar
 
-CHAIN = (stock_list, daily_kline, price_limits, daily_basic, coverage, daily_prices)
+CHAIN = (
+    stock_list,
+    daily_kline,
+    price_limits,
+    daily_basic,
+    adj_factor,
+    suspensions,
+    coverage,
+    daily_prices,
+)
 MAX_RUN_HOURS = 6
 
 # For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then

@@ -124,7 +124,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """All rows of `table` on `day`, typed as declared, key unique.
 
         Raises `NotPublishedYet` when the vendor has no row of that day, else the `TushareError`
-        that fits; never returns an empty table.
+        that fits; only a table that may be empty is ever returned so.
         """
         params = {"trade_date": f"{day:%Y%m%d}"}
         if table.tushare.page_size:

@@ -51,11 +51,14 @@ def typed_table(
 def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.Table:
     """`data` unchanged, proved to be the market of `day`.
 
-    Raises `NotPublishedYet` when it is empty or of another day, `DuplicateRows` when a key
-    occurs twice, `BadValue` when a column is NULL on every row of a day since 2010.
+    Raises `NotPublishedYet` when it is of another day, or empty though the table may not be;
+    `DuplicateRows` when a key occurs twice, `BadValue` when a column outside the key is NULL on
+    every row of a day since 2010.
     """
     call = table.tushare.call
     if data.num_rows == 0:
+        if table.may_be_empty:
+            return data
         raise NotPublishedYet(call, params, f"no row for {table.name} on {day}.")
     days = pc.unique(data[table.date_column]).to_pylist()
     if days != [day]:
@@ -65,7 +68,7 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
         raise (BadValue if day in days else NotPublishedYet)(call, params, what)
     refuse_duplicates(table, data, params)
     for name in table.column_names if day >= EVERY_COLUMN_SINCE else ():
-        if data[name].null_count == data.num_rows:
+        if name not in table.key and data[name].null_count == data.num_rows:
             raise BadValue(call, params, f"{name} is NULL on all {data.num_rows} rows of {day}.")
     return data
 

@@ -35,6 +35,8 @@ class Market(Protocol):
     def daily(self, day: dt.date) -> Columns: ...
     def stk_limit(self, day: dt.date) -> Columns: ...
     def daily_basic(self, day: dt.date) -> Columns: ...
+    def adj_factor(self, day: dt.date) -> Columns: ...
+    def suspend_d(self, day: dt.date) -> Columns: ...
 
 
 class DayCall(NamedTuple):
@@ -46,6 +48,8 @@ DAY_CALLS = {
     "daily": DayCall(6_000, dt.time(16, 0)),
     "stk_limit": DayCall(5_800, dt.time(8, 40)),
     "daily_basic": DayCall(6_000, dt.time(17, 0)),
+    "adj_factor": DayCall(6_000, dt.time(9, 15)),
+    "suspend_d": DayCall(5_000, dt.time(9, 15)),
 }
 STOCK_BASIC_CAP = 6_000
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
@@ -130,7 +134,7 @@ class TushareProtocol:
         codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
         if params.get("trade_date"):
             days = [_date(params["trade_date"])]
-        elif codes and params.get("start_date") and params.get("end_date"):
+        elif (codes or call == "suspend_d") and params.get("start_date") and params.get("end_date"):
             start, end = _date(params["start_date"]), _date(params["end_date"])
             days = sessions_between(start, end)[::-1]
         else:
@@ -138,6 +142,8 @@ class TushareProtocol:
         parts = [self._day(call, day) for day in days if self._is_published(call, day)]
         if codes is not None:
             parts = [_where(part, "ts_code", codes) for part in parts]
+        if call == "suspend_d" and params.get("suspend_type"):
+            parts = [_where(part, "suspend_type", {params["suspend_type"]}) for part in parts]
         if not parts:
             return {name: [] for name in self._day(call, FIRST_SESSION)}
         return {name: [value for part in parts for value in part[name]] for name in parts[0]}

@@ -7,6 +7,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 
 from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -19,6 +20,7 @@ from marketdata_assets.tables.stocks import (
 )
 
 __all__ = [
+    "ADJ_FACTOR",
     "COVERAGE",
     "DAILY_BASIC",
     "DAILY_KLINE",
@@ -28,6 +30,7 @@ __all__ = [
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
+    "SUSPENSIONS",
     "TRADE_CALENDAR",
     "Column",
     "Source",
@@ -42,6 +45,8 @@ STORED_TABLES: dict[str, Table] = {
         DAILY_KLINE,
         PRICE_LIMITS,
         DAILY_BASIC,
+        ADJ_FACTOR,
+        SUSPENSIONS,
         COVERAGE,
         DAILY_PRICES,
     )

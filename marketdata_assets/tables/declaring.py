@@ -49,6 +49,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
+    """A table. A column of its key that is nullable has a NULL that means something.
+
+    With `may_be_empty` a day without any row is a fact; of the other tables it is a day that is
+    not there yet.
+    """
+
     name: str
     doc: str
     doc_zh: str
@@ -57,6 +63,7 @@ class Table:
     date_column: str | None = None
     first_date: dt.date = FIRST_SESSION
     source: Source | None = None
+    may_be_empty: bool = False
 
     @cached_property
     def schema(self) -> pa.Schema:

@@ -13,7 +13,13 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
-from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS, STORED_TABLES
+from marketdata_assets.tables import (
+    DAILY_KLINE,
+    DAILY_PRICES,
+    PRICE_LIMITS,
+    STORED_TABLES,
+    SUSPENSIONS,
+)
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.small_market import CODES, SmallMarket
@@ -103,6 +109,14 @@ def test_an_empty_answer_is_not_published_yet_and_never_stored(
     assert "no row for daily_kline on 2024-09-26" in text
     assert "not published it yet" in text
     assert platform.lake.days(DAILY_KLINE) == []
+
+
+def test_a_day_on_which_nobody_was_suspended_is_stored_as_an_empty_day(
+    platform: Platform, server: TushareServer
+) -> None:
+    server.faults["suspend_d"] = deque([faults.edited(lambda a: a["data"].update(items=[]))])
+    assert platform.run(FIRST).success
+    assert platform.lake.read(SUSPENSIONS, FIRST).equals(SUSPENSIONS.schema.empty_table())
 
 
 def spoil(edit):

@@ -73,7 +73,10 @@ def test_a_corruption_of_the_real_day_is_caught(real, corruption: Corruption) ->
 
 
 def test_nothing_is_found_on_the_simulated_day(simulated) -> None:
-    assert findings(typed(simulated.answers, simulated.day), simulated.tables_before, simulated.day) == []
+    assert (
+        findings(typed(simulated.answers, simulated.day), simulated.tables_before, simulated.day)
+        == []
+    )
 
 
 @needs_real_data

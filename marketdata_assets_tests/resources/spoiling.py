@@ -9,12 +9,14 @@ import pytest
 from marketdata_assets.sandbox.faults import Fault
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
+    ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
     PRICE_LIMITS,
+    SUSPENSIONS,
 )
 
-DAY_TABLES = [DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC]
+DAY_TABLES = [DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS]
 HUGE = 6_100
 
 each_day_table = pytest.mark.parametrize("table", DAY_TABLES, ids=lambda table: table.name)

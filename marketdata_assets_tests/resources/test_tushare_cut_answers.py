@@ -16,9 +16,11 @@ from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.faults import Fault
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
+    ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
     PRICE_LIMITS,
+    SUSPENSIONS,
     Table,
 )
 from marketdata_assets_tests.resources.serving import (
@@ -37,7 +39,9 @@ from marketdata_assets_tests.resources.spoiling import (
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
 
 
-@pytest.mark.parametrize("table", [DAILY_KLINE, DAILY_BASIC], ids=lambda table: table.name)
+@pytest.mark.parametrize(
+    "table", [DAILY_KLINE, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS], ids=lambda table: table.name
+)
 def test_a_day_beyond_the_cap_is_asked_again_by_codes_and_complete(
     state: Path, huge_market: SmallMarket, table: Table
 ) -> None:

@@ -4,6 +4,7 @@ import urllib.request
 
 import pytest
 
+from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import SHANGHAI
@@ -37,7 +38,14 @@ def test_an_answer_has_the_vendors_shape() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "before", "after"), [("stk_limit", 8, 9), ("daily", 15, 16), ("daily_basic", 16, 17)]
+    ("call", "before", "after"),
+    [
+        ("stk_limit", 8, 9),
+        ("adj_factor", 9, 10),
+        ("suspend_d", 9, 10),
+        ("daily", 15, 16),
+        ("daily_basic", 16, 17),
+    ],
 )
 def test_a_day_is_empty_until_its_hour_of_publication(call: str, before: int, after: int) -> None:
     assert rows(ask(at(before), call, trade_date="20250403")) == []
@@ -67,6 +75,31 @@ def test_rows_at_the_cap_are_said_to_have_more() -> None:
     rest = ask(protocol, "daily", "ts_code", trade_date="20250403", offset=6_000)
     assert len(rows(rest)) == 1
     assert not rest["data"]["has_more"]
+
+
+def test_suspensions_can_be_asked_for_by_range_and_type(exchange: SimulatedExchange) -> None:
+    protocol = TushareProtocol(exchange)
+    span = {"start_date": "20240624", "end_date": "20240626"}
+    fields = "trade_date,ts_code,suspend_timing,suspend_type"
+    every = rows(ask(protocol, "suspend_d", fields, **span))
+    assert [row[0] for row in every] == sorted((row[0] for row in every), reverse=True)
+    assert {row[0] for row in every} == {"20240624", "20240625", "20240626"}
+    for kind in ("S", "R"):
+        asked = rows(ask(protocol, "suspend_d", fields, suspend_type=kind, **span))
+        assert asked == [row for row in every if row[3] == kind] != []
+    [code] = {row[1] for row in every[:1]}
+    own = rows(ask(protocol, "suspend_d", fields, ts_code=code, **span))
+    assert own == [row for row in every if row[1] == code]
+    assert ask(protocol, "adj_factor", **span)["code"] == 50101
+
+
+def test_factors_of_a_share_come_newest_first(exchange: SimulatedExchange) -> None:
+    span = {"ts_code": "600001.SH", "start_date": "20050104", "end_date": "20050114"}
+    answer = ask(TushareProtocol(exchange), "adj_factor", **span)
+    assert answer["data"]["fields"] == ["ts_code", "trade_date", "adj_factor"]
+    days = [row[1] for row in rows(answer)]
+    assert days[0] == "20050114"
+    assert days == sorted(days, reverse=True)
 
 
 def test_the_stock_list_is_of_listed_shares_unless_asked_otherwise() -> None:

@@ -19,7 +19,7 @@ from marketdata_assets.storage.io_manager import (
     split_by_day,
 )
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import PRICE_LIMITS, TRADE_CALENDAR
+from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS, TRADE_CALENDAR
 from marketdata_assets_tests.conftest import QUIET, failure_text, metadata_of
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
 
@@ -102,6 +102,38 @@ def test_a_day_without_rows_fails_the_run_and_is_not_stored(lake: Lake, instance
     result = materialize(lake, limits(DAY, a=1.0), [DAY, NEXT_DAY], instance)
     assert "price_limits 2024-10-08: no rows were made" in failure_text(result, "price_limits")
     assert lake.days(PRICE_LIMITS) == [DAY]
+
+
+def test_a_computed_day_without_rows_is_empty_where_the_table_may_be(lake: Lake, instance) -> None:
+    @dg.asset(
+        name="suspensions",
+        partitions_def=TRADING_DAYS,
+        backfill_policy=BACKFILL_POLICY,
+        io_manager_key="lake_io",
+    )
+    def computed():
+        return SUSPENSIONS.schema.empty_table()
+
+    assert run([computed], lake, [DAY, NEXT_DAY], instance).success
+    for day in (DAY, NEXT_DAY):
+        assert lake.read(SUSPENSIONS, day).equals(SUSPENSIONS.schema.empty_table())
+
+
+def test_a_fetched_day_that_did_not_come_is_never_taken_for_an_empty_one(
+    lake: Lake, instance
+) -> None:
+    @dg.asset(
+        name="suspensions",
+        partitions_def=TRADING_DAYS,
+        backfill_policy=BACKFILL_POLICY,
+        io_manager_key="lake_io",
+    )
+    def fetched():
+        return FetchedDays([], iter([(DAY, SUSPENSIONS.schema.empty_table())]))
+
+    result = run([fetched], lake, [DAY, NEXT_DAY], instance)
+    assert "suspensions 2024-10-08: no rows were made" in failure_text(result, "suspensions")
+    assert lake.days(SUSPENSIONS) == [DAY]
 
 
 def test_days_before_a_tables_beginning_are_empty_and_typed(lake: Lake, instance) -> None:

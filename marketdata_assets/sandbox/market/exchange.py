@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from marketdata_assets import trading_calendar
 from marketdata_assets.sandbox.market import price_limits, trading_details
+from marketdata_assets.sandbox.market.adjustment import adjustment_factors
 from marketdata_assets.sandbox.market.boards import Board
 from marketdata_assets.sandbox.market.company_names import CompanyDescriptions, describe_companies
 from marketdata_assets.sandbox.market.fundamentals import Fundamentals
@@ -29,6 +30,7 @@ from marketdata_assets.sandbox.market.price_walk import simulate
 from marketdata_assets.sandbox.market.random_streams import Purpose, random_stream
 from marketdata_assets.sandbox.market.share_counts import ShareRegister
 from marketdata_assets.sandbox.market.stock_list import list_stocks
+from marketdata_assets.sandbox.market.suspensions import suspensions_on
 from marketdata_assets.sandbox.market.vendor_numbers import (
     market_value,
     percent_change,
@@ -161,6 +163,31 @@ class SimulatedExchange:
             "free_share": (free / 10_000).tolist(),
             "total_mv": market_value(ticks, total),
             "circ_mv": market_value(ticks, floating),
+        }
+
+    def adj_factor(self, day: dt.date) -> Table:
+        """The adjustment factors of all listed A-shares, suspended ones included."""
+        session = self._session_number(day)
+        path = self._history().path
+        listed = path.is_listed(session)
+        stocks = self._in_code_order(listed & path.listings.is_a_share[: listed.size])
+        return {
+            "ts_code": self._codes(stocks),
+            "trade_date": [f"{day:%Y%m%d}"] * stocks.size,
+            "adj_factor": adjustment_factors(self._seed, path, session)[stocks].tolist(),
+        }
+
+    def suspend_d(self, day: dt.date) -> Table:
+        """The A-shares that did not trade on `day`, paused within it, or trade again."""
+        session = self._session_number(day)
+        rows = suspensions_on(self._seed, self._history().path, session)
+        codes = self._codes(np.array([row.instrument for row in rows], dtype=np.intp))
+        in_order = sorted(zip(codes, rows, strict=True), key=lambda pair: pair[0])
+        return {
+            "ts_code": [code for code, _ in in_order],
+            "trade_date": [f"{day:%Y%m%d}"] * len(rows),
+            "suspend_timing": [row.timing for _, row in in_order],
+            "suspend_type": [row.type for _, row in in_order],
         }
 
     def _session_number(self, day: dt.date) -> int:

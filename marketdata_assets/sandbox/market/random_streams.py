@@ -24,6 +24,8 @@ class Purpose(enum.IntEnum):
     YEARLY_RESULTS = 11
     QUARTERLY_RESULTS = 12
     AVERAGE_PRICE = 13
+    ADJUSTING = 14
+    HALTS_WITHIN_A_DAY = 15
 
 
 def random_stream(seed: int, purpose: Purpose, period: int = 0) -> np.random.Generator:

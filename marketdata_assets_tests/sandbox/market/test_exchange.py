@@ -38,11 +38,6 @@ every_day = pytest.mark.parametrize("day", DAYS, ids=str)
 SENTINELS = {"SH": (99999.999, 0.01), "SZ": (999999.999, 0.01), "BJ": (99999.99, 0.0)}
 
 
-@pytest.fixture(scope="module")
-def exchange() -> SimulatedExchange:
-    return SimulatedExchange()
-
-
 def _frame(table: dict[str, list[Any]]) -> pd.DataFrame:
     return pd.DataFrame(table).set_index("ts_code", drop=False)
 
@@ -219,7 +214,13 @@ def test_every_kind_of_instrument_has_limits(exchange: SimulatedExchange, prefix
     "day", [dt.date(2004, 12, 31), dt.date(2025, 4, 4), dt.date(2025, 4, 5), dt.date(1990, 12, 19)]
 )
 def test_a_day_that_is_no_session_is_refused(exchange: SimulatedExchange, day: dt.date) -> None:
-    for question in (exchange.daily, exchange.stk_limit, exchange.daily_basic):
+    for question in (
+        exchange.daily,
+        exchange.stk_limit,
+        exchange.daily_basic,
+        exchange.adj_factor,
+        exchange.suspend_d,
+    ):
         with pytest.raises(ValueError, match="not a session"):
             question(day)
 

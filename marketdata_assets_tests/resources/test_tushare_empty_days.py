@@ -1,0 +1,75 @@
+"""A day without rows: a fact where a table may be empty, not published yet everywhere else."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.assets.fetching import refuse_early_emptiness
+from marketdata_assets.resources.tushare_errors import (
+    BadValue,
+    DuplicateRows,
+    NotPublishedYet,
+)
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.tables import ADJ_FACTOR, SUSPENSIONS
+from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets_tests.resources.serving import (
+    DAY,
+    DAY_BEFORE,
+    WakefulTushare,
+    serving,
+    tushare_at,
+)
+from marketdata_assets_tests.resources.spoiling import column_set, spoil
+from marketdata_assets_tests.small_market import CODES, SmallMarket
+
+
+def test_a_day_on_which_nobody_was_suspended_is_an_empty_typed_table(state: Path) -> None:
+    with serving(SmallMarket(quiet=[DAY])) as server, tushare_at(server, state) as tushare:
+        assert tushare.day(SUSPENSIONS, DAY).equals(SUSPENSIONS.schema.empty_table())
+        [(_, nobody), (_, somebody)] = tushare.days(SUSPENSIONS, [DAY, DAY_BEFORE])
+        assert (nobody.num_rows, somebody.num_rows) == (0, len(CODES))
+        with pytest.raises(NotPublishedYet):
+            tushare.day(ADJ_FACTOR, DAY)
+
+
+def test_suspensions_of_the_day_before_are_not_the_day(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "suspend_d", column_set("trade_date", *[f"{DAY_BEFORE:%Y%m%d}"] * 3))
+    with pytest.raises(NotPublishedYet, match=str(DAY_BEFORE)):
+        tushare.day(SUSPENSIONS, DAY)
+
+
+def test_whole_days_without_any_timing_are_as_they_should_be(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "suspend_d", column_set("suspend_timing", None, None, None))
+    assert tushare.day(SUSPENSIONS, DAY)["suspend_timing"].null_count == len(CODES)
+
+
+def test_two_halts_of_a_share_are_two_rows_and_the_same_halt_twice_is_refused(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    one_share = column_set("ts_code", *[CODES[0]] * 3)
+    spoil(server, "suspend_d", one_share)
+    with pytest.raises(DuplicateRows, match=f"{CODES[0]} S 09:30-10:00"):
+        tushare.day(SUSPENSIONS, DAY)
+
+
+@pytest.mark.parametrize(("name", "value"), [("suspend_type", None), ("suspend_timing", 930)])
+def test_a_row_that_says_nothing_is_refused(
+    server: TushareServer, tushare: WakefulTushare, name: str, value: object
+) -> None:
+    spoil(server, "suspend_d", column_set(name, *[value] * 3))
+    with pytest.raises(BadValue, match=name):
+        tushare.day(SUSPENSIONS, DAY)
+
+
+def test_nobody_suspended_counts_only_when_the_day_is_published() -> None:
+    empty = SUSPENSIONS.schema.empty_table()
+    afternoon, evening = (dt.datetime.combine(DAY, dt.time(h), SHANGHAI) for h in (16, 18))
+    with pytest.raises(NotPublishedYet, match="no row for suspensions on 2025-04-03"):
+        refuse_early_emptiness(SUSPENSIONS, DAY, empty, afternoon)
+    refuse_early_emptiness(SUSPENSIONS, DAY, empty, evening)
