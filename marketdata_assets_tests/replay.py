@@ -23,7 +23,11 @@ EXCHANGES = {"SH": "SSE", "SZ": "SZSE", "BJ": "BSE"}
 
 
 class ReplayedDay:
-    """The market of 2025-04-03 and no other day, as recorded."""
+    """The market of 2025-04-03 and no other day, as recorded.
+
+    Factors and suspensions were not recorded: the factors are 1, and the shares that did not
+    trade are the suspended ones.
+    """
 
     def stock_basic(self, today: dt.date) -> Columns:
         stocks = _read("stock_basic")
@@ -42,6 +46,25 @@ class ReplayedDay:
 
     def daily_basic(self, day: dt.date) -> Columns:
         return _of_day("daily_basic", day)
+
+    def adj_factor(self, day: dt.date) -> Columns:
+        codes = _read("stock_basic")["ts_code"] if day == REAL_DAY else []
+        dates = [f"{day:%Y%m%d}"] * len(codes)
+        return {"ts_code": codes, "trade_date": dates, "adj_factor": [1.0] * len(codes)}
+
+    def suspend_d(self, day: dt.date) -> Columns:
+        codes = self._not_traded() if day == REAL_DAY else []
+        return {
+            "ts_code": codes,
+            "trade_date": [f"{day:%Y%m%d}"] * len(codes),
+            "suspend_timing": [None] * len(codes),
+            "suspend_type": ["S"] * len(codes),
+        }
+
+    def _not_traded(self) -> list[object]:
+        stocks, traded = _read("stock_basic"), set(_read("daily")["ts_code"])
+        listed = zip(stocks["ts_code"], stocks["list_date"], strict=True)
+        return [code for code, day in listed if code not in traded and str(day) <= "20250403"]
 
 
 def _of_day(call: str, day: dt.date) -> Columns:

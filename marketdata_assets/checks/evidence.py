@@ -46,8 +46,7 @@ def evidence(
     is the earliest listing day of a share in its first five sessions. What another table lacks
     is NULL, and so is what is not known of the bar before.
     """
-    assert (bars_before.schema, sessions.schema) == (BARS_BEFORE, SESSIONS)
-    return kline.query(
+    rows = kline.query(
         "kline",
         """
         WITH bars AS (
@@ -84,3 +83,5 @@ def evidence(
         WHERE NOT is_before
         """,
     )
+    assert rows is not None
+    return rows

@@ -43,7 +43,7 @@ def _sample(
     wrong = rows.filter(f"{day_column} = DATE '{day}' AND {_wrong(check)}")
     shown = wrong.order("ts_code").limit(SAMPLE_ROWS).select(", ".join(("ts_code", *check.shown)))
     return tuple(
-        " ".join([code, *(f"{name} {_shown(value)}" for name, value in zip(check.shown, values))])
+        " ".join(map(" ".join, [(code,), *zip(check.shown, map(_shown, values), strict=True)]))
         for code, *values in shown.fetchall()
     )
 

@@ -49,8 +49,7 @@ def coverage(
     none where that is not known. Until the next session opens (`may_be_late`) what is missing may
     still be published.
     """
-    assert (listed_before.schema, days.schema) == (LISTED_BEFORE, LEDGER_DAYS)
-    return kline.query(
+    rows = kline.query(
         "kline",
         f"""
         WITH universe AS (
@@ -120,6 +119,8 @@ def coverage(
         FROM explained
         """,
     )
+    assert rows is not None
+    return rows
 
 
 def summary(ledger: Relation) -> dict[dt.date, dict[str, int]]:

@@ -74,15 +74,17 @@ def marked(answers: Answers) -> str:
 
 def suspended(answers: Answers) -> str:
     halts = answers["suspend_d"]
-    return next(
-        code
-        for code, timing in zip(halts["ts_code"], halts["suspend_timing"], strict=True)
-        if timing is None
-    )
+    rows = zip(halts["ts_code"], halts["suspend_type"], halts["suspend_timing"], strict=True)
+    return next(code for code, kind, timing in rows if (kind, timing) == ("S", None))
 
 
 def scale(columns: Columns, name: str, factor: float) -> None:
     columns[name] = [None if value is None else value * factor for value in columns[name]]
+
+
+def _dated(columns: Columns, date: str) -> Columns:
+    """A copy of the columns under another date."""
+    return {**columns, "trade_date": [date] * len(columns["ts_code"])}
 
 
 @corruption("complete")
@@ -169,9 +171,7 @@ def a_column_missing(day: Answers, before: Answers) -> None:
 
 @corruption("pre_close_continues")
 def the_rows_of_the_day_before_under_a_new_date(day: Answers, before: Answers) -> None:
-    dates = day["daily"]["trade_date"][0]
-    day["daily"] = {name: list(values) for name, values in before["daily"].items()}
-    day["daily"]["trade_date"] = [dates] * len(day["daily"]["ts_code"])
+    day["daily"] = _dated(before["daily"], day["daily"]["trade_date"][0])
 
 
 @corruption("not_repeated")
@@ -371,9 +371,7 @@ def codes_of_two_rows_swapped(day: Answers, before: Answers) -> None:
 
 @corruption("indicators_agree")
 def indicators_of_the_day_before(day: Answers, before: Answers) -> None:
-    dates = day["daily_basic"]["trade_date"]
-    day["daily_basic"] = {name: list(values) for name, values in before["daily_basic"].items()}
-    day["daily_basic"]["trade_date"] = dates[: len(day["daily_basic"]["ts_code"])]
+    day["daily_basic"] = _dated(before["daily_basic"], day["daily_basic"]["trade_date"][0])
 
 
 @corruption("pre_close_continues")

@@ -45,13 +45,15 @@ def answers_of(market: Any, day: dt.date) -> Answers:
 
 def typed(answers: Answers, day: dt.date) -> dict[str, pa.Table]:
     """The tables of `day` as they would be stored. Raises `TushareError` where an answer is bad."""
-    params = {"trade_date": f"{day:%Y%m%d}"}
-    tables = {
-        table.name: whole_day(table, _typed(table, answers[table.tushare.call]), day, params)
-        for table in BY_DAY
-    }
-    basics = _typed(STOCK_BASIC, answers["stock_basic"])
-    return {STOCK_LIST.name: listed_on(basics, day, known_on=day), **tables}
+    tables = {}
+    for table in BY_DAY:
+        if table.tushare.call in answers:
+            data = _typed(table, answers[table.tushare.call])
+            tables[table.name] = whole_day(table, data, day, {"trade_date": f"{day:%Y%m%d}"})
+    if "stock_basic" in answers:
+        basics = _typed(STOCK_BASIC, answers["stock_basic"])
+        tables[STOCK_LIST.name] = listed_on(basics, day, known_on=day)
+    return tables
 
 
 def _typed(table: Table, columns: Columns) -> pa.Table:

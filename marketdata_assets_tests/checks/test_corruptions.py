@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
+from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.resources.tushare_errors import TushareError
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.trading_calendar import previous_session
@@ -22,15 +23,23 @@ class GoodDay(NamedTuple):
     day: dt.date
     answers: Answers
     before: Answers
+    tables: Mapping[str, pa.Table]
     tables_before: Mapping[str, pa.Table]
+
+    def found_in(self, changed: Mapping[str, pa.Table]) -> list[Finding]:
+        return findings({**self.tables, **changed}, self.tables_before, self.day)
+
+
+def good_day(day: dt.date, answers: Answers, before: Answers) -> GoodDay:
+    tables_before = typed(before, previous_session(day))
+    return GoodDay(day, answers, before, typed(answers, day), tables_before)
 
 
 @pytest.fixture(scope="module")
-def simulated() -> GoodDay:
-    exchange, day = SimulatedExchange(), SIMULATED_DAY
-    yesterday = previous_session(day)
-    before = answers_of(exchange, yesterday)
-    return GoodDay(day, answers_of(exchange, day), before, typed(before, yesterday))
+def simulated(exchange: SimulatedExchange) -> GoodDay:
+    day = SIMULATED_DAY
+    before = answers_of(exchange, previous_session(day))
+    return good_day(day, answers_of(exchange, day), before)
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +54,27 @@ def real() -> GoodDay:
     bars = before["daily"]
     for name in ("open", "high", "low", "close"):
         bars[name] = list(bars["pre_close"])
+    bars["pre_close"] = [round(close * 0.99, 2) for close in bars["close"]]
     bars["vol"] = [vol + 1 for vol in bars["vol"]]
-    return GoodDay(REAL_DAY, day, before, typed(before, yesterday))
+    closes = dict(zip(bars["ts_code"], bars["close"], strict=True))
+    basics = before["daily_basic"]
+    basics["close"] = [closes[code] for code in basics["ts_code"]]
+    return good_day(REAL_DAY, day, before)
 
 
 def caught(good: GoodDay, corruption: Corruption) -> set[str]:
     """The names of the checks that fail, or of the error that refuses an answer."""
-    answers = copy.deepcopy(good.answers)
+    answers = {
+        call: {name: list(values) for name, values in columns.items()}
+        for call, columns in good.answers.items()
+    }
     corruption.edit(answers, good.before)
+    changed = {call: answers[call] for call in answers if answers[call] != good.answers[call]}
+    assert changed
     try:
-        tables = typed(answers, good.day)
+        found = good.found_in(typed(changed, good.day))
     except TushareError as refusal:
         return {type(refusal).__name__}
-    found = findings(tables, good.tables_before, good.day)
     return {finding.check.name for finding in found if finding.fails}
 
 
@@ -73,12 +90,9 @@ def test_a_corruption_of_the_real_day_is_caught(real, corruption: Corruption) ->
 
 
 def test_nothing_is_found_on_the_simulated_day(simulated) -> None:
-    assert (
-        findings(typed(simulated.answers, simulated.day), simulated.tables_before, simulated.day)
-        == []
-    )
+    assert simulated.found_in({}) == []
 
 
 @needs_real_data
 def test_nothing_is_found_on_the_real_day(real) -> None:
-    assert findings(typed(real.answers, real.day), real.tables_before, real.day) == []
+    assert real.found_in({}) == []
