@@ -1,12 +1,14 @@
-"""Which days of a range a run may take over from one that was killed."""
+"""Which days a run may take over from one that was killed, and which may be empty."""
 
 import datetime as dt
 
 import pytest
 
-from marketdata_assets.assets.fetching import stored_by_interrupted_run
+from marketdata_assets.assets.fetching import refuse_early_emptiness, stored_by_interrupted_run
+from marketdata_assets.resources.tushare_errors import NotPublishedYet
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS
+from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
 
 SOON = dt.timedelta(minutes=5)
@@ -55,7 +57,21 @@ def test_an_empty_or_damaged_file_is_fetched_again(lake: Lake) -> None:
     assert kept(lake) == []
 
 
+def test_an_empty_day_of_a_table_that_may_be_empty_is_kept(lake: Lake) -> None:
+    lake.write(SUSPENSIONS, DAY, SUSPENSIONS.schema.empty_table())
+    now = dt.datetime.now(dt.UTC)
+    assert stored_by_interrupted_run(SUSPENSIONS, lake, [DAY, NEXT_DAY], (), now) == [DAY]
+
+
 def test_what_was_stored_before_the_day_was_published_is_fetched_again(lake: Lake) -> None:
     today = dt.datetime.now(dt.UTC).date() + dt.timedelta(1)
     lake.write(PRICE_LIMITS, today, limits(today, a=1.0))
     assert kept(lake, days=(DAY, today)) == []
+
+
+def test_nobody_suspended_counts_only_when_the_day_is_published() -> None:
+    empty = SUSPENSIONS.schema.empty_table()
+    afternoon, evening = (dt.datetime.combine(DAY, dt.time(h), SHANGHAI) for h in (16, 18))
+    with pytest.raises(NotPublishedYet, match="no row for suspensions on 2024-09-30"):
+        refuse_early_emptiness(SUSPENSIONS, DAY, empty, afternoon)
+    refuse_early_emptiness(SUSPENSIONS, DAY, empty, evening)

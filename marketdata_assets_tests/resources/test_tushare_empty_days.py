@@ -1,11 +1,9 @@
 """A day without rows: a fact where a table may be empty, not published yet everywhere else."""
 
-import datetime as dt
 from pathlib import Path
 
 import pytest
 
-from marketdata_assets.assets.fetching import refuse_early_emptiness
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
     DuplicateRows,
@@ -13,7 +11,6 @@ from marketdata_assets.resources.tushare_errors import (
 )
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ADJ_FACTOR, SUSPENSIONS
-from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.resources.serving import (
     DAY,
     DAY_BEFORE,
@@ -65,11 +62,3 @@ def test_a_row_that_says_nothing_is_refused(
     spoil(server, "suspend_d", column_set(name, *[value] * 3))
     with pytest.raises(BadValue, match=name):
         tushare.day(SUSPENSIONS, DAY)
-
-
-def test_nobody_suspended_counts_only_when_the_day_is_published() -> None:
-    empty = SUSPENSIONS.schema.empty_table()
-    afternoon, evening = (dt.datetime.combine(DAY, dt.time(h), SHANGHAI) for h in (16, 18))
-    with pytest.raises(NotPublishedYet, match="no row for suspensions on 2025-04-03"):
-        refuse_early_emptiness(SUSPENSIONS, DAY, empty, afternoon)
-    refuse_early_emptiness(SUSPENSIONS, DAY, empty, evening)
