@@ -27,6 +27,7 @@ CHAIN = (
     "daily_basic",
     "adj_factor",
     "suspensions",
+    "coverage",
     "daily_prices",
 )
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

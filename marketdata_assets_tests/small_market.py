@@ -5,20 +5,19 @@ from collections.abc import Sequence
 
 from marketdata_assets.sandbox.protocol import Columns
 from marketdata_assets.tables import (
-    ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
-    PRICE_LIMITS,
     STOCK_BASIC,
-    SUSPENSIONS,
 )
 
 CODES = ("600000.SH", "000001.SZ", "920001.BJ")
+# A share that never traded and was delisted.
+GONE, GONE_SINCE = "600001.SH", dt.date(2009, 12, 29)
 EXCHANGES = {"SH": "SSE", "SZ": "SZSE", "BJ": "BSE"}
 
 
 class SmallMarket:
-    """The same rows on every day; `quiet` days have none. `unlisted` codes trade all the same.
+    """The same prices on every day; `quiet` days have none. `unlisted` codes trade all the same.
 
     Every share is halted for the first half hour.
     """
@@ -35,7 +34,7 @@ class SmallMarket:
 
     def stock_basic(self, today: dt.date) -> Columns:
         live = len(self.codes)
-        codes = [*self.codes, "600001.SH"]
+        codes = [*self.codes, GONE]
         return {
             **{name: ["x"] * (live + 1) for name in STOCK_BASIC.column_names},
             "ts_code": list(codes),
@@ -43,32 +42,60 @@ class SmallMarket:
             "exchange": [EXCHANGES[code[-2:]] for code in codes],
             "list_status": ["L"] * live + ["D"],
             "list_date": ["19991110"] * (live + 1),
-            "delist_date": [None] * live + ["20091229"],
+            "delist_date": [None] * live + [f"{GONE_SINCE:%Y%m%d}"],
         }
 
     def daily(self, day: dt.date) -> Columns:
-        return self._rows(DAILY_KLINE.column_names, day)
+        codes = self._codes(day)
+        prices = self._prices(codes)
+        # No two days trade the same volume.
+        vol = float(100 + day.toordinal() % 997)
+        columns: Columns = {name: prices for name in DAILY_KLINE.column_names}
+        columns |= {"change": [0.0] * len(codes), "pct_chg": [0.0] * len(codes)}
+        columns |= {"vol": [vol] * len(codes), "amount": [price * vol / 10 for price in prices]}
+        return {**columns, **_keys(codes, day)}
 
     def stk_limit(self, day: dt.date) -> Columns:
-        return self._rows(PRICE_LIMITS.column_names, day)
+        codes = self._codes(day)
+        rates = [0.3 if code.endswith(".BJ") else 0.1 for code in codes]
+        rows = list(zip(self._prices(codes), rates, strict=True))
+        up, down = ([round(p * (1 + sign * rate), 2) for p, rate in rows] for sign in (1, -1))
+        return {"up_limit": up, "down_limit": down, **_keys(codes, day)}
 
     def daily_basic(self, day: dt.date) -> Columns:
-        return self._rows(DAILY_BASIC.column_names, day)
+        codes, prices = self._codes(day), self._prices(self._codes(day))
+        shares = {"total_share": 1000.0, "float_share": 800.0, "free_share": 500.0}
+        vol = float(100 + day.toordinal() % 997)
+        columns: Columns = {name: [1.5] * len(codes) for name in DAILY_BASIC.column_names}
+        columns |= {name: [count] * len(codes) for name, count in shares.items()}
+        columns |= {"close": prices, "turnover_rate": [round(vol / 800, 4)] * len(codes)}
+        columns |= {"total_mv": [price * 1000 for price in prices]}
+        columns |= {"circ_mv": [price * 800 for price in prices]}
+        return {**columns, **_keys(codes, day)}
 
     def adj_factor(self, day: dt.date) -> Columns:
-        return self._rows(ADJ_FACTOR.column_names, day)
+        codes = self._codes(day)
+        return {"adj_factor": [1.0] * len(codes), **_keys(codes, day)}
 
     def suspend_d(self, day: dt.date) -> Columns:
-        rows = self._rows(SUSPENSIONS.column_names, day)
-        count = len(rows["ts_code"])
-        return {**rows, "suspend_timing": ["09:30-10:00"] * count, "suspend_type": ["S"] * count}
+        codes = self._codes(day)
+        halts: Columns = {"suspend_timing": ["09:30-10:00"], "suspend_type": ["S"]}
+        halts = {name: values * len(codes) for name, values in halts.items()}
+        if day < GONE_SINCE and codes:
+            halts["suspend_timing"].append(None)
+            halts["suspend_type"].append("S")
+            codes = [*codes, GONE]
+        return {**halts, **_keys(codes, day)}
 
-    def _rows(self, names: Sequence[str], day: dt.date) -> Columns:
-        codes = [] if day in self.quiet else self.traded
-        columns: Columns = {name: [10.5 + n for n in range(len(codes))] for name in names}
-        columns["ts_code"] = list(codes)
-        columns["trade_date"] = [f"{day:%Y%m%d}"] * len(codes)
-        return columns
+    def _codes(self, day: dt.date) -> list[str]:
+        return [] if day in self.quiet else self.traded
+
+    def _prices(self, codes: Sequence[str]) -> list[float]:
+        return [10.5 + n % 50 for n in range(len(codes))]
+
+
+def _keys(codes: Sequence[str], day: dt.date) -> Columns:
+    return {"ts_code": list(codes), "trade_date": [f"{day:%Y%m%d}"] * len(codes)}
 
 
 def many_codes(count: int) -> list[str]:

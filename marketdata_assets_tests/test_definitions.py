@@ -20,7 +20,22 @@ GRAPH = {
     "daily_basic": [],
     "adj_factor": [],
     "suspensions": [],
-    "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
+    "coverage": [
+        "adj_factor",
+        "daily_basic",
+        "daily_kline",
+        "price_limits",
+        "stock_list",
+        "suspensions",
+    ],
+    "daily_prices": [
+        "adj_factor",
+        "coverage",
+        "daily_basic",
+        "daily_kline",
+        "price_limits",
+        "stock_list",
+    ],
     "hf_dataset": ["daily_prices"],
 }
 
@@ -60,7 +75,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "prices")
+        assert spec.group_name in ("tushare", "proof", "prices")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names

@@ -63,7 +63,6 @@ def daily_prices(
     findings = judge(DAILY_PRICES.name, coverage, [COMPLETE])
     findings += judge(DAILY_PRICES.name, rows, PRICE_CHECKS)
     prices = merge_prices(daily_kline, price_limits, daily_basic, stock_list)
-    context.add_output_metadata({"dagster/column_lineage": column_lineage()})
     for day, counts in rows_without_partner(prices).items():
         context.add_asset_metadata(counts, partition_key=day.isoformat())
     door = Door(context, DAILY_PRICES, CHECKS)
@@ -71,7 +70,8 @@ def daily_prices(
         (day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
-    yield dg.Output(FetchedDays([], door.let_in(judged)))
+    lineage = {"dagster/column_lineage": column_lineage()}
+    yield dg.Output(FetchedDays([], door.let_in(judged)), metadata=lineage)
     yield from door.outcomes()
 
 

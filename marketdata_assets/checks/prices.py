@@ -68,7 +68,9 @@ PRICE_CHECKS: tuple[Check, ...] = (
         "limits_agree_with_name",
         "On the main board 5 % goes with ST in the name of that day, and 10 % without.",
         "主板名称带 ST 者涨跌幅 5%，否则 10%（按当日名称）。",
-        f"{_IS_MAIN} AND {_NAME_IS_OF_THE_DAY} AND trade_date < DATE '2026-07-06' AND ("
+        f"{_IS_MAIN} AND {_NAME_IS_OF_THE_DAY} AND trade_date < DATE '2026-07-06' "
+        # A delisting period keeps the rate of the share's last mark.
+        "AND NOT contains(name, '退') AND ("
         f"({_IS_MARKED} AND {_limits_are('10')} AND NOT {_limits_are('5')}) OR "
         f"(NOT {_IS_MARKED} AND {_limits_are('5')} AND NOT {_limits_are('10')}))",
         ("name", "pre_close", "up_limit", "down_limit"),

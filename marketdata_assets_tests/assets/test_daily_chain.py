@@ -14,6 +14,7 @@ from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
+    COVERAGE,
     DAILY_KLINE,
     DAILY_PRICES,
     PRICE_LIMITS,
@@ -92,7 +93,8 @@ def test_days_before_limits_were_published_have_empty_limits_and_keep_their_bars
     platform: Platform,
 ) -> None:
     day = dt.date(2006, 12, 29)
-    assert platform.run(day).success
+    result = platform.run(day)
+    assert result.success, failure_text(result, "daily_prices")
     assert platform.lake.read(PRICE_LIMITS, day).num_rows == 0
     prices = platform.lake.read(DAILY_PRICES, day)
     assert prices["code"].to_pylist() == sorted(CODES)
@@ -229,25 +231,66 @@ def test_a_day_of_the_future_is_refused_before_anything_is_asked(
     assert server.requests == []
 
 
-def test_a_share_without_limits_or_indicators_keeps_its_row_and_is_counted(
+def on_first(edit):
+    """Faults for two answers, of which the one of the first day is changed by `edit`."""
+
+    def of_first(fields, items):
+        if items[0][fields.index("trade_date")] == f"{FIRST:%Y%m%d}":
+            edit(fields, items)
+
+    return deque([spoil(of_first)] * 2)
+
+
+def drop_first(fields, items):
+    del items[0]
+
+
+def test_a_share_that_other_tables_lack_is_in_the_ledger_and_stops_the_day_only(
     platform: Platform, server: TushareServer
 ) -> None:
-    def drop_first(answer):
-        answer["data"]["items"] = answer["data"]["items"][1:]
+    server.faults = {call: on_first(drop_first) for call in ("stk_limit", "daily_basic")}
+    result = platform.run(FIRST, DAYS[1])
+    text = failure_text(result, "daily_prices")
+    assert "1 day(s) refused, 1 stored" in text
+    assert f"daily_prices {FIRST}, complete: 1 of 3 rows ({CODES[0]} missing price_limits" in text
+    assert platform.lake.days(DAILY_PRICES) == [DAYS[1]]
+    ledger = platform.lake.read(COVERAGE, FIRST).to_pylist()
+    [gap] = [row for row in ledger if row["reason"] is not None]
+    assert (gap["ts_code"], gap["reason"]) == (CODES[0], "unexplained")
+    assert gap["missing"] == "price_limits, daily_basic"
+    assert check_outcomes(platform, "daily_prices")["complete"] is False
+    assert check_outcomes(platform, "daily_prices")["within_limits"] is True
 
-    server.faults = {"stk_limit": deque([faults.edited(drop_first)])}
-    server.faults["daily_basic"] = deque([faults.edited(drop_first)])
-    result = platform.run(FIRST)
-    prices = platform.lake.read(DAILY_PRICES, FIRST).to_pylist()
-    assert [row["code"] for row in prices] == sorted(CODES)
-    [holed] = [row for row in prices if row["code"] == CODES[0]]
-    assert holed["high_limit"] is None
-    assert holed["total_mv"] is None
-    assert holed["close"] == 10.5
-    metadata = metadata_of(result, "daily_prices")
-    assert metadata["rows without limits"] == 1
-    assert metadata["rows without indicators"] == 1
-    assert metadata["rows without name"] == 0
+
+def test_a_day_that_contradicts_itself_is_refused_and_the_others_are_stored(
+    platform: Platform, server: TushareServer
+) -> None:
+    def shares_for_lots(fields, items):
+        for row in items:
+            row[fields.index("vol")] *= 100
+
+    server.faults["daily"] = on_first(shares_for_lots)
+    result = platform.run(FIRST, DAYS[1], assets=["daily_kline"])
+    text = failure_text(result, "daily_kline")
+    assert f"daily_kline {FIRST}, units: 3 of 3 rows" in text
+    assert "known_defects.py" in text
+    assert platform.lake.days(DAILY_KLINE) == [DAYS[1]]
+    assert check_outcomes(platform, "daily_kline")["units"] is False
+    assert platform.run(FIRST, DAYS[1], assets=["daily_kline"]).success
+    assert check_outcomes(platform, "daily_kline")["units"] is True
+
+
+def check_outcomes(platform: Platform, asset: str) -> dict[str, bool]:
+    """The latest outcome of every check of an asset, as Dagster's history tells it."""
+    keys = platform.definitions.resolve_asset_graph().get_check_keys_for_assets(
+        {dg.AssetKey(asset)}
+    )
+    storage = platform.instance.event_log_storage
+    records = storage.get_latest_asset_check_execution_by_key(list(keys))
+    return {
+        key.name: record.event.dagster_event.event_specific_data.passed
+        for key, record in records.items()
+    }
 
 
 def test_a_restated_day_replaces_the_file_and_keeps_the_old_one(
@@ -256,12 +299,12 @@ def test_a_restated_day_replaces_the_file_and_keeps_the_old_one(
     platform.run(FIRST)
 
     def restate(answer):
-        answer["data"]["items"][0][answer["data"]["fields"].index("close")] = 10.3
+        answer["data"]["items"][0][answer["data"]["fields"].index("high")] = 10.6
 
     server.faults["daily"] = deque([faults.edited(restate)])
     result = platform.run(FIRST)
     assert metadata_of(result, "daily_kline")["file"] == "replaced"
-    assert 10.3 in platform.lake.read(DAILY_PRICES, FIRST)["close"].to_pylist()
+    assert 10.6 in platform.lake.read(DAILY_PRICES, FIRST)["high"].to_pylist()
     folder = platform.lake.root / "superseded"
     assert {file.relative_to(folder).parts[0] for file in folder.rglob("*.parquet")} == {
         "daily_kline",

@@ -16,7 +16,6 @@ from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_dat
 
 pytestmark = needs_real_data
 
-RECORDED = ("stock_list", "daily_kline", "price_limits", "daily_basic", "daily_prices")
 NULLS = {"pe": 1093, "pe_ttm": 1391, "pb": 30, "dv_ttm": 2051, "dv_ratio": 894, "volume_ratio": 2}
 
 
@@ -29,7 +28,7 @@ def real_day(tmp_path_factory: pytest.TempPathFactory):
     ):
         tushare = TushareResource(token="x", url=server.url, state_folder=str(root / "state"))
         platform = Platform(root, tushare, instance)
-        result = platform.run(REAL_DAY, assets=RECORDED)
+        result = platform.run(REAL_DAY)
         assert result.success
         yield platform, result
 
