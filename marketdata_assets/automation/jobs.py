@@ -11,10 +11,11 @@ from marketdata_assets.assets.daily_kline import daily_kline
 from marketdata_assets.assets.daily_prices import daily_prices
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
+from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
 from marketdata_assets.assets.trade_calendar import trade_calendar
 
-CHAIN = (stock_list, daily_kline, price_limits, daily_basic, daily_prices)
+CHAIN = (stock_list, daily_kline, price_limits, daily_basic, daily_prices, restatements)
 MAX_RUN_HOURS = 6
 
 # For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then

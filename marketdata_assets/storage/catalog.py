@@ -18,7 +18,7 @@ from marketdata_assets.storage.lake import DAY_FILES
 from marketdata_assets.tables import STORED_TABLES, Column, Table
 
 _SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
-_SQL_TYPES |= {pa.int8(): "TINYINT"}
+_SQL_TYPES |= {pa.int8(): "TINYINT", pa.timestamp("us", "UTC"): "TIMESTAMPTZ"}
 
 
 def publish_catalog(root: Path) -> Path:

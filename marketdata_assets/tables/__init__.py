@@ -6,6 +6,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 """
 
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.memory import RESTATEMENTS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -23,6 +24,7 @@ __all__ = [
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
     "PRICE_LIMITS",
+    "RESTATEMENTS",
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
@@ -41,5 +43,6 @@ STORED_TABLES: dict[str, Table] = {
         PRICE_LIMITS,
         DAILY_BASIC,
         DAILY_PRICES,
+        RESTATEMENTS,
     )
 }

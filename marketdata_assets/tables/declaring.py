@@ -49,6 +49,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
+    """A table of the lake. `may_be_empty`: a trading day without rows is a fact, not a failure."""
+
     name: str
     doc: str
     doc_zh: str
@@ -57,6 +59,7 @@ class Table:
     date_column: str | None = None
     first_date: dt.date = FIRST_SESSION
     source: Source | None = None
+    may_be_empty: bool = False
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -103,6 +106,10 @@ def text(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
 
 def day(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
     return Column(name, pa.date32(), "", doc, doc_zh, nullable)
+
+
+def moment(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
+    return Column(name, pa.timestamp("us", "UTC"), "", doc, doc_zh, nullable)
 
 
 def number(name: str, unit: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
