@@ -19,6 +19,7 @@ GRAPH = {
     "price_limits": [],
     "daily_basic": [],
     "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
+    "restatements": ["daily_basic", "daily_kline", "daily_prices", "price_limits", "stock_list"],
     "hf_dataset": ["daily_prices"],
 }
 
@@ -43,8 +44,15 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
         "calendar_check_schedule",
+        "recent_days_again_schedule",
+        "past_month_again_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_partitions_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "missing_partitions_sensor",
+        "run_failure_alert",
+        "failed_checks_alert",
+        "incomplete_day_alert",
+    }
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
@@ -58,7 +66,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "prices")
+        assert spec.group_name in ("tushare", "prices", "memory")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names
@@ -77,7 +85,8 @@ def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
 def test_importing_the_definitions_imports_no_heavy_client() -> None:
     code = (
         "import sys, marketdata_assets.definitions; "
-        "print([name for name in ('tushare', 'akshare', 'huggingface_hub') if name in sys.modules])"
+        "heavy = ('tushare', 'akshare', 'apprise', 'huggingface_hub'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],

@@ -1,6 +1,7 @@
 """What is remembered of consecutive versions, against a plain recount of the same versions."""
 
 import datetime as dt
+import itertools
 from dataclasses import replace
 
 import duckdb
@@ -108,7 +109,7 @@ def test_dates_texts_and_missing_values_are_told_and_the_code_is_that_of_the_tab
 def recounted(versions: list[dict[str, float]]) -> set[tuple]:
     """Every change between neighbours, counted in plain Python."""
     found = set()
-    for step, (old, new) in enumerate(zip(versions, versions[1:], strict=False)):
+    for step, (old, new) in enumerate(itertools.pairwise(versions)):
         for code in old.keys() | new.keys():
             if code not in new:
                 found.add((step, code, "", "removed", None, None))
