@@ -11,13 +11,22 @@ import dagster as dg
 from marketdata_assets import environment
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
+from marketdata_assets.automation.alerting import (
+    failed_checks_alert,
+    incomplete_day_alert,
+    run_failure_alert,
+)
 from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain
+from marketdata_assets.automation.refetching import (
+    past_month_again_schedule,
+    recent_days_again_schedule,
+)
 from marketdata_assets.automation.schedules import calendar_check_schedule, daily_chain_schedule
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
-    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`.
+    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`, `alerts`.
 
     Runs stay in one process: starting a process a step costs seconds, and the fetching steps
     already keep as many calls in flight as the allowance can use.
@@ -25,8 +34,18 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     return dg.Definitions(
         assets=[trade_calendar, *CHAIN, hf_dataset],
         jobs=[daily_chain, calendar_check],
-        schedules=[daily_chain_schedule, calendar_check_schedule],
-        sensors=[missing_partitions_sensor],
+        schedules=[
+            daily_chain_schedule,
+            recent_days_again_schedule,
+            past_month_again_schedule,
+            calendar_check_schedule,
+        ],
+        sensors=[
+            missing_partitions_sensor,
+            run_failure_alert,
+            failed_checks_alert,
+            incomplete_day_alert,
+        ],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -122,8 +122,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float) -> None:
         grid.add_column(name, justify=side)  # type: ignore[arg-type]
     grid.add_column("rows", justify="right")
     with duckdb.connect(str(catalog), read_only=True) as connection:
-        for asset in CHAIN:
-            table = STORED_TABLES[asset.key.path[-1]]
+        for table in (STORED_TABLES[asset.key.path[-1]] for asset in CHAIN):
+            if table.may_be_empty:
+                continue
             [row] = connection.execute(
                 f"SELECT count(DISTINCT {table.date_column}), min({table.date_column}), "
                 f"max({table.date_column}), count(*) FROM {table.name}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from marketdata_assets.resources.alerts import AlertsResource, channel_urls
 from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
 from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
 from marketdata_assets.settings import SettingError, web_address, whole_number
@@ -73,7 +74,16 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "lake": lake,
         "lake_io": LakeIOManager(lake=lake),
         "hugging_face": hugging_face(env),
+        "alerts": alerts(env),
     }
+
+
+def alerts(env: Mapping[str, str] = os.environ) -> AlertsResource:
+    """The channels of ALERT_URLS, or silence. Raises `SettingError`, never showing any."""
+    channels = channel_urls(env.get("ALERT_URLS") or "")
+    if not all("://" in channel for channel in channels):
+        raise SettingError("ALERT_URLS", "***", "write addresses as apprise does, like json://host")
+    return AlertsResource(urls=dg.EnvVar("ALERT_URLS")) if channels else AlertsResource()
 
 
 def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:

@@ -1,13 +1,14 @@
 """What every test may use: a lake of its own, a platform over a server, a quiet instance."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from marketdata_assets.definitions import build_definitions
+from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.tushare import TushareResource
@@ -29,6 +30,7 @@ CHAIN = (
     "suspensions",
     "coverage",
     "daily_prices",
+    "restatements",
 )
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -70,6 +72,7 @@ class Platform:
                 "lake": resource,
                 "lake_io": LakeIOManager(lake=resource),
                 "hugging_face": hub or embedded_hub(root),
+                "alerts": AlertsResource(),
             }
         )
 
@@ -78,6 +81,7 @@ class Platform:
         first: dt.date | None = None,
         last: dt.date | None = None,
         assets: Sequence[str] = CHAIN,
+        more_tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets for the days from `first` to `last`, or without partitions.
 
@@ -92,7 +96,7 @@ class Platform:
         return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config=QUIET,
             instance=self.instance,
-            tags=tags,
+            tags={**tags, **(more_tags or {})},
             asset_selection=[dg.AssetKey(name) for name in assets],
             raise_on_error=False,
         )

@@ -36,6 +36,15 @@ GRAPH = {
         "price_limits",
         "stock_list",
     ],
+    "restatements": [
+        "adj_factor",
+        "daily_basic",
+        "daily_kline",
+        "daily_prices",
+        "price_limits",
+        "stock_list",
+        "suspensions",
+    ],
     "hf_dataset": ["daily_prices"],
 }
 
@@ -60,8 +69,15 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
         "calendar_check_schedule",
+        "recent_days_again_schedule",
+        "past_month_again_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_partitions_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "missing_partitions_sensor",
+        "run_failure_alert",
+        "failed_checks_alert",
+        "incomplete_day_alert",
+    }
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
@@ -75,7 +91,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "proof", "prices")
+        assert spec.group_name in ("tushare", "proof", "prices", "memory")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names
@@ -94,7 +110,8 @@ def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
 def test_importing_the_definitions_imports_no_heavy_client() -> None:
     code = (
         "import sys, marketdata_assets.definitions; "
-        "print([name for name in ('tushare', 'akshare', 'huggingface_hub') if name in sys.modules])"
+        "heavy = ('tushare', 'akshare', 'apprise', 'huggingface_hub'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],

@@ -104,3 +104,17 @@ def test_a_dataset_setting_that_can_not_be_used_says_why(
 ) -> None:
     with pytest.raises(SettingError, match=said):
         resources({"MARKETDATA_HOME": str(tmp_path), **LIVE, setting: value})
+
+
+def test_alerts_are_silent_unless_set_and_their_addresses_are_not_shown(tmp_path: Path) -> None:
+    home = {"MARKETDATA_HOME": str(tmp_path)}
+    assert resources(home)["alerts"].urls == ""
+    made = resources({**home, "ALERT_URLS": "json://hidden1234@host, json://b"})["alerts"]
+    assert "hidden1234" not in repr(made)
+    assert "hidden1234" not in str(made.model_dump())
+
+
+def test_an_alert_address_that_is_none_is_refused_without_showing_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"ALERT_URLS is '\*\*\*': write addresses") as error:
+        resources({"MARKETDATA_HOME": str(tmp_path), "ALERT_URLS": "json://a hidden1234"})
+    assert "hidden1234" not in str(error.value)

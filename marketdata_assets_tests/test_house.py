@@ -19,7 +19,7 @@ MAY_KNOW = {
     "publishing": DAYS_AND_TABLES | {"storage"},
     "resources": DAYS_AND_TABLES | {"publishing"},
     "assets": DAYS_AND_TABLES | {"checks", "partitions", "publishing", "resources", "storage"},
-    "automation": DAYS_AND_TABLES | {"checks", "partitions", "storage", "assets"},
+    "automation": DAYS_AND_TABLES | {"checks", "partitions", "resources", "storage", "assets"},
     "sandbox": {"trading_calendar", "publishing", "resources"},
     "environment": {"settings", "resources", "storage", "sandbox"},
     "definitions": {"environment", "assets", "automation"},

@@ -25,6 +25,8 @@ from marketdata_assets.trading_calendar import SHANGHAI, previous_session
 DAYS_BETWEEN_PROGRESS_LINES = 10
 KEPT_FOR = dt.timedelta(hours=24)
 PUBLISHED_BY = dt.time(18, 0)
+# The tag of a run that looks for restatements: it takes nothing over from an interrupted one.
+FETCH_ALL = "marketdata/fetch_all"
 
 
 def fetched_days(
@@ -40,6 +42,8 @@ def fetched_days(
     days = [day for day in days if day >= table.first_date]
     recorded = days_of(context.instance.get_materialized_partitions(context.asset_key))
     kept = stored_by_interrupted_run(table, lake, days, set(recorded), now)
+    if context.run.tags.get(FETCH_ALL):
+        kept = []
     if kept:
         context.log.info(
             f"{table.name}: {len(kept)} day(s) were stored by a run that was interrupted "

@@ -13,6 +13,7 @@ from marketdata_assets.assets.daily_kline import daily_kline
 from marketdata_assets.assets.daily_prices import daily_prices
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
+from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
 from marketdata_assets.assets.suspensions import suspensions
 from marketdata_assets.assets.trade_calendar import trade_calendar
@@ -26,6 +27,7 @@ CHAIN = (
     suspensions,
     coverage,
     daily_prices,
+    restatements,
 )
 MAX_RUN_HOURS = 6
 

@@ -19,6 +19,7 @@ from marketdata_assets.tables import STORED_TABLES, Column, Table
 
 _SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
 _SQL_TYPES |= {pa.int8(): "TINYINT", pa.bool_(): "BOOLEAN"}
+_SQL_TYPES |= {pa.timestamp("us", "UTC"): "TIMESTAMPTZ"}
 
 
 def publish_catalog(root: Path) -> Path:

@@ -5,7 +5,8 @@
     <root>/superseded/<table>/<year>/<date>/<time>.parquet       what was true until <time> (UTC)
 
 Here belongs the life of files. Nothing here knows Dagster or DuckDB; how assets read and write
-through it is `io_manager`. Writers of one table take turns; readers never wait for anybody.
+through it is `io_manager`. Writers of one table take turns; who reads what is true now waits for
+nobody.
 """
 
 import datetime as dt
@@ -93,6 +94,11 @@ class Lake:
             return folder / f"{table.name}.parquet"
         return folder / f"{day:%Y}" / f"{day}.parquet"
 
+    def superseded_folder(self, table: Table, day: dt.date | None) -> Path:
+        """Where the partition's earlier files lie, if it had any."""
+        below = self.path(table, day).relative_to(self.root / "lake").with_suffix("")
+        return self.root / "superseded" / below
+
     def days(self, table: Table) -> list[dt.date]:
         """The stored days of a table, in order."""
         files = (self.root / "lake" / table.name).glob(DAY_FILES)
@@ -147,13 +153,13 @@ class Lake:
         data = data.sort_by([(name, "ascending") for name in table.key])
         path = self.path(table, day)
         make_folder(path.parent)
-        with FileLock(self.root / "lake" / table.name / ".writing.lock"):
+        with self._writing(table):
             before = self.read(table, day)
             if before is not None and before.equals(data):
                 outcome = Outcome.UNCHANGED
             else:
                 outcome = Outcome.REPLACED if path.exists() else Outcome.NEW
-                self._publish(table, path, data)
+                self._publish(table, day, data)
         stored = self.describe(table, day)
         assert stored is not None
         return _reported(table, day, stored._replace(outcome=outcome))
@@ -165,7 +171,20 @@ class Lake:
             raise MissingPartitions(table, [day])
         return _reported(table, day, stored)
 
-    def _publish(self, table: Table, path: Path, data: pa.Table) -> None:
+    def wait_for_writer(self, table: Table) -> None:
+        """Return once every write of the table that began before this call is published.
+
+        A write holds everybody up for the moment it takes to store one file.
+        """
+        if (self.root / "lake" / table.name).is_dir():
+            with self._writing(table):
+                pass
+
+    def _writing(self, table: Table) -> FileLock:
+        return FileLock(self.root / "lake" / table.name / ".writing.lock")
+
+    def _publish(self, table: Table, day: dt.date | None, data: pa.Table) -> None:
+        path = self.path(table, day)
         remove_abandoned(path)
         now = dt.datetime.now(dt.UTC)
         labels = {"origin": self.origin, "stored_at": now.isoformat()}
@@ -176,7 +195,7 @@ class Lake:
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                self._keep_aside(table, path, now)
+                _keep_aside(path, self.superseded_folder(table, day), now)
             unfinished.replace(path)
             sync_folder(path.parent)
         except OSError as error:
@@ -187,22 +206,21 @@ class Lake:
                 "before. Make room or give write permission, then run again.",
             ) from error
 
-    def _keep_aside(self, table: Table, path: Path, now: dt.datetime) -> None:
-        """Name the file a second time, by the moment until which it was true."""
-        below = path.relative_to(self.root / "lake" / table.name).with_suffix("")
-        folder = self.root / "superseded" / table.name / below
-        make_folder(folder)
-        earlier = sorted(folder.glob("*.parquet"))
-        if earlier:
-            last = dt.datetime.strptime(earlier[-1].stem, UNTIL).replace(tzinfo=dt.UTC)
-            now = max(now, last + dt.timedelta(microseconds=1))
-        aside = folder / f"{now.strftime(UNTIL)}.parquet"
-        if earlier and earlier[-1].samefile(path):
-            # A writer was killed between this step and the next; the file stayed true until now.
-            earlier[-1].replace(aside)
-        else:
-            link_or_copy(path, aside)
-        sync_folder(folder)
+
+def _keep_aside(path: Path, folder: Path, now: dt.datetime) -> None:
+    """Name the file a second time, by the moment until which it was true."""
+    make_folder(folder)
+    earlier = sorted(folder.glob("*.parquet"))
+    if earlier:
+        last = dt.datetime.strptime(earlier[-1].stem, UNTIL).replace(tzinfo=dt.UTC)
+        now = max(now, last + dt.timedelta(microseconds=1))
+    aside = folder / f"{now.strftime(UNTIL)}.parquet"
+    if earlier and earlier[-1].samefile(path):
+        # A writer was killed between this step and the next; the file stayed true until now.
+        earlier[-1].replace(aside)
+    else:
+        link_or_copy(path, aside)
+    sync_folder(folder)
 
 
 def _write(data: pa.Table, file: IO[bytes]) -> None:

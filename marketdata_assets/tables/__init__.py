@@ -7,6 +7,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 
 from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.memory import RESTATEMENTS
 from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
@@ -27,6 +28,7 @@ __all__ = [
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
     "PRICE_LIMITS",
+    "RESTATEMENTS",
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
@@ -49,5 +51,6 @@ STORED_TABLES: dict[str, Table] = {
         SUSPENSIONS,
         COVERAGE,
         DAILY_PRICES,
+        RESTATEMENTS,
     )
 }

@@ -112,5 +112,9 @@ def day(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
     return Column(name, pa.date32(), "", doc, doc_zh, nullable)
 
 
+def moment(name: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
+    return Column(name, pa.timestamp("us", "UTC"), "", doc, doc_zh, nullable)
+
+
 def number(name: str, unit: str, doc: str, doc_zh: str, nullable: bool = True) -> Column:
     return Column(name, pa.float64(), unit, doc, doc_zh, nullable)

@@ -309,4 +309,5 @@ def test_a_restated_day_replaces_the_file_and_keeps_the_old_one(
     assert {file.relative_to(folder).parts[0] for file in folder.rglob("*.parquet")} == {
         "daily_kline",
         "daily_prices",
+        "restatements",
     }

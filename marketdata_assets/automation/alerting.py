@@ -1,0 +1,115 @@
+"""What people are told of: failed runs, failed checks, a day that is not complete in time.
+
+Here belongs what is worth an alert and what it says. How it reaches people is `resources.alerts`.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import dagster as dg
+
+from marketdata_assets.automation import sensors
+from marketdata_assets.resources.alerts import AlertsResource
+from marketdata_assets.storage.io_manager import LakeResource
+
+LINES_OF_AN_ERROR = 5
+CHARACTERS_OF_A_LINE = 500
+CHECKS_TOLD = 20
+
+
+@dg.run_failure_sensor(
+    name="run_failure_alert",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells of every failed run: its days, the failed steps and what they said.",
+)
+def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
+    run = context.dagster_run
+    lines = [
+        f"{event.step_key}: {_first_lines(_root_cause(event))}"
+        for event in context.get_step_failure_events()
+    ]
+    lines = lines or [_first_lines(context.failure_event.message or "")]
+    lines += _failed_checks(context.instance, run.run_id)
+    alerts.send(f"{run.job_name} failed{_days_of(run)}", _body(lines, run), context.log)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    name="failed_checks_alert",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells of checks that failed in a run without stopping it.",
+)
+def failed_checks_alert(context: dg.RunStatusSensorContext, alerts: AlertsResource) -> None:
+    run = context.dagster_run
+    if lines := list(_failed_checks(context.instance, run.run_id)):
+        title = f"{len(lines)} check(s) failed in {run.job_name}{_days_of(run)}"
+        alerts.send(title, _body(lines[:CHECKS_TOLD], run), context.log)
+
+
+@dg.sensor(
+    name="incomplete_day_alert",
+    minimum_interval_seconds=15 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells once of a trading day that is not complete at 22:30 in Shanghai.",
+)
+def incomplete_day_alert(
+    context: dg.SensorEvaluationContext, lake: LakeResource, alerts: AlertsResource
+) -> dg.SkipReason | dg.SensorResult:
+    due = sensors.sessions_due(dt.datetime.now(dt.UTC))
+    if not due:
+        return dg.SkipReason("no trading day is due")
+    day = due[-1]
+    if context.cursor == day.isoformat():
+        return dg.SkipReason(f"{day}: told already")
+    missing = sorted(sensors.missing_tables(lake.open(), [day]).get(day, ()))
+    lines = [f"not stored: {', '.join(missing)}"] if missing else []
+    if sensors.unpublished(context.instance, [day]):
+        lines.append(f"not published: {sensors.PUBLISHED}")
+    if not lines:
+        return dg.SkipReason(f"{day} is complete")
+    cure = "The sensor for missing partitions asks for it every 30 minutes; see its last runs."
+    is_told = alerts.send(f"{day} is not complete", "\n".join([*lines, cure]), context.log)
+    return dg.SensorResult(
+        skip_reason=f"{day} is not complete: {'; '.join(lines)}",
+        # Until a channel takes it, the next tick tries again.
+        cursor=day.isoformat() if is_told else None,
+    )
+
+
+def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    for entry in entries:
+        assert entry.dagster_event is not None
+        told = entry.dagster_event.asset_check_evaluation_data
+        if not told.passed:
+            said = _first_lines(told.description or "")
+            table = told.asset_key.to_user_string()
+            yield f"{table}, check {told.check_name} ({told.severity.value}): {said}"
+
+
+def _days_of(run: dg.DagsterRun) -> str:
+    """The partitions of a run, as the end of a title."""
+    first = run.tags.get("dagster/asset_partition_range_start")
+    last = run.tags.get("dagster/asset_partition_range_end")
+    if first and last and first != last:
+        return f" for {first} … {last}"
+    day = run.tags.get("dagster/partition") or first
+    return f" for {day}" if day else ""
+
+
+def _root_cause(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    if error is None:
+        return event.message or ""
+    return error.message.split(f"{error.cls_name}: ", 1)[-1]
+
+
+def _first_lines(text: str) -> str:
+    lines = [line[:CHARACTERS_OF_A_LINE] for line in text.strip().splitlines()]
+    return "\n".join(lines[:LINES_OF_AN_ERROR])
+
+
+def _body(lines: list[str], run: dg.DagsterRun) -> str:
+    return "\n".join([*lines, f"run {run.run_id}"])

@@ -1,0 +1,117 @@
+"""Every version a partition ever had: the superseded files, and the one that is true now.
+
+Here belongs which versions there are and from when until when each was known, with their files
+held still while somebody reads. Which of them answers a question is `as_of`; how they come about
+is `lake`.
+"""
+
+import contextlib
+import datetime as dt
+import filecmp
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marketdata_assets.storage.durable_files import link_or_copy
+from marketdata_assets.storage.lake import UNTIL, Lake
+from marketdata_assets.tables import Table
+
+ABANDONED_AFTER_SECONDS = 24 * 3_600
+ALWAYS = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+class Version(NamedTuple):
+    """A version of a partition; `until` is None for the one that is true now.
+
+    `schema` is None where the file is damaged: then `known_from` is the end of the one before.
+    """
+
+    path: Path
+    known_from: dt.datetime
+    until: dt.datetime | None
+    schema: pa.Schema | None
+
+
+class Versions:
+    """The versions of a lake's partitions; their paths are good until `held_still` ends."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self._lake = lake
+        self._folder = folder
+        self._numbers = itertools.count()
+
+    def of(self, table: Table, day: dt.date | None) -> list[Version]:
+        """The versions of a partition, oldest first; None for a table without partitions.
+
+        A writer that replaces the file meanwhile leaves the answer as it was before.
+        """
+        # First the file, then the superseded ones: a writer keeps the old file aside before it
+        # publishes the new one, so what is held here or replaced since is among them.
+        current = self._hold(self._lake.path(table, day))
+        superseded = list(self._superseded(table, day))
+        if current is None:
+            return superseded
+        since = superseded[-1].until if superseded else None
+        now = _version(current, None, since or ALWAYS)
+        # A writer about to publish, or killed before it could: the same version by two names.
+        while superseded and _same(superseded[-1], now):
+            superseded.pop()
+        return [*superseded, now]
+
+    def _hold(self, path: Path) -> Path | None:
+        """A second name for the file that lies at `path` now, whoever replaces it later."""
+        held = self._folder / f"{next(self._numbers)}.parquet"
+        try:
+            link_or_copy(path, held)
+        except FileNotFoundError:
+            return None
+        return held
+
+    def _superseded(self, table: Table, day: dt.date | None) -> Iterator[Version]:
+        since = ALWAYS
+        for path in sorted(self._lake.superseded_folder(table, day).glob("*.parquet")):
+            until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
+            # A link that a killed writer left is renamed by the next one; then it is still current.
+            with contextlib.suppress(FileNotFoundError):
+                yield _version(path, until, since)
+                since = until
+
+
+@contextlib.contextmanager
+def held_still(lake: Lake) -> Iterator[Versions]:
+    """Versions whose files stay what they are until the end of the block, whoever writes.
+
+    Current files get a second name below `<root>/reading` for as long.
+    """
+    folder = lake.root / "reading"
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        yield Versions(lake, Path(own))
+
+
+def _version(path: Path, until: dt.datetime | None, since: dt.datetime) -> Version:
+    try:
+        schema = pq.read_schema(path)
+        stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
+    except (pa.ArrowInvalid, KeyError):
+        return Version(path, since, until, None)
+    return Version(path, stored_at, until, schema)
+
+
+def _same(one: Version, other: Version) -> bool:
+    if one.path.samefile(other.path):
+        return True
+    # Where the disk has no hard links the second name is a copy.
+    stamps_agree = one.schema is not None and one.known_from == other.known_from
+    return stamps_agree and filecmp.cmp(one.path, other.path, shallow=False)

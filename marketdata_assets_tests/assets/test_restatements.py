@@ -1,0 +1,180 @@
+"""Days asked for again: what changed is remembered, made again and published, and nothing else."""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from marketdata_assets.assets.restatements import restated_days
+from marketdata_assets.automation.refetching import once_more
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.storage.as_of import as_of
+from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, RESTATEMENTS
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import CHAIN, Platform, metadata_of
+from marketdata_assets_tests.small_market import CODES, SmallMarket
+
+DAYS = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 14))
+DAY = DAYS[2]
+WHOLE_CHAIN = [*CHAIN, "hf_dataset"]
+
+
+class RestatingMarket(SmallMarket):
+    """A small market whose closes of some days were changed by the vendor afterwards."""
+
+    def __init__(self, restated: Mapping[dt.date, float]) -> None:
+        super().__init__()
+        self.restated = restated
+
+    def daily(self, day: dt.date) -> Columns:
+        bars = super().daily(day)
+        if day in self.restated:
+            bars["close"][0] = self.restated[day]
+        return bars
+
+
+@pytest.fixture
+def server() -> Iterator[TushareServer]:
+    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
+    tushare = TushareResource(
+        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
+    )
+    return Platform(tmp_path, tushare, instance)
+
+
+def restate(server: TushareServer, day: dt.date, close: float) -> None:
+    """From now on the vendor answers another close for the first share of a day."""
+    server.protocol = TushareProtocol(RestatingMarket({day: close}))
+
+
+def commits(root: Path) -> list[str]:
+    return [commit.title for commit in HubStore(root / "hub").history(LOCAL_REPOSITORY)]
+
+
+def files(root: Path) -> dict[Path, int]:
+    """What is stored and what is published, with the times of the last change."""
+    folders = (root / name for name in ("lake", "superseded", "hub/blobs", "hub/repos"))
+    found = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {file: file.stat().st_mtime_ns for file in found if not file.name.endswith("lock")}
+
+
+def published_close(root: Path) -> float:
+    """The close of the restated share on DAY in the repository at its head."""
+    hub = HubStore(root / "hub")
+    shard = hub.at(LOCAL_REPOSITORY, "main").files["data/prices-2024.parquet"]
+    rows = pq.read_table(hub.blob(shard.sha256)).to_pylist()
+    [close] = [row["close"] for row in rows if (row["date"], row["code"]) == (DAY, CODES[0])]
+    return close
+
+
+def again(platform: Platform, days: Sequence[dt.date] = DAYS) -> dg.ExecuteInProcessResult:
+    """What the schedules ask for."""
+    request = once_more(days, "again")
+    return platform.run(days[0], days[-1], WHOLE_CHAIN, more_tags=request.tags)
+
+
+def remembered(platform: Platform, day: dt.date = DAY) -> list[dict]:
+    return platform.lake.read(RESTATEMENTS, day).to_pylist()
+
+
+def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_quiet(
+    platform: Platform, server: TushareServer
+) -> None:
+    root = platform.lake.root
+    assert platform.run(DAYS[0], DAYS[-1], WHOLE_CHAIN).success
+    assert all(remembered(platform, day) == [] for day in DAYS)
+    before, commits_before = dt.datetime.now(dt.UTC), commits(root)
+    assert published_close(root) == 10.5
+
+    restate(server, DAY, 11.25)
+    result = again(platform)
+    assert result.success
+    rows = {row["table_name"]: row for row in remembered(platform)}
+    assert set(rows) == {"daily_kline", "daily_prices"}
+    for name, row in rows.items():
+        assert (row["ts_code"], row["column_name"]) == (CODES[0], "close"), name
+        assert (row["kind"], row["old"], row["new"]) == ("changed", "10.5", "11.25")
+        assert row["first_seen"] < before < row["replaced_at"]
+    assert [day for day in DAYS if remembered(platform, day)] == [DAY]
+    told = metadata_of(result, "restatements", DAY)
+    assert told["restatements"] == 2
+    assert "| daily_kline | changed | 1 |" in told["by table"]
+    for table in (DAILY_KLINE, DAILY_PRICES):
+        [kept] = platform.lake.superseded_folder(table, DAY).iterdir()
+        assert 10.5 in pq.read_table(kept, partitioning=None)["close"].to_pylist()
+    assert published_close(root) == 11.25
+    assert len(commits(root)) == len(commits_before) + 1
+    with (
+        duckdb.connect() as connection,
+        as_of(connection, platform.lake, DAILY_PRICES, DAYS, before) as prices,
+    ):
+        connection.execute("SET enable_progress_bar = false")
+        known = prices.filter(f"date = '{DAY}' AND code = '{CODES[0]}'").project("close")
+        assert known.fetchall() == [(10.5,)]
+
+    all_files = files(root)
+    result = again(platform)
+    assert result.success
+    assert metadata_of(result, "hf_dataset", DAY)["outcome"] == "already there"
+    assert len(commits(root)) == len(commits_before) + 1
+    assert files(root) == all_files
+
+
+def test_days_asked_for_again_are_fetched_even_where_an_interrupted_run_has_just_stored_them(
+    platform: Platform, server: TushareServer
+) -> None:
+    for day in DAYS[:2]:
+        assert platform.run(day, assets=["daily_kline"]).success
+    platform.instance.wipe_assets([dg.AssetKey("daily_kline")])
+    server.requests.clear()
+    assert platform.run(DAYS[0], DAYS[1], ["daily_kline"]).success
+    assert not [request for request in server.requests if request.call == "daily"]
+    platform.instance.wipe_assets([dg.AssetKey("daily_kline")])
+    tags = once_more(DAYS[:2], "again").tags
+    assert platform.run(DAYS[0], DAYS[1], ["daily_kline"], more_tags=tags).success
+    assert len([request for request in server.requests if request.call == "daily"]) == 2
+
+
+def test_restatements_can_be_made_again_at_any_time_with_the_same_result(
+    platform: Platform, server: TushareServer
+) -> None:
+    assert platform.run(DAYS[0], DAYS[-1]).success
+    for close in (11.25, 10.5, 12.0):
+        restate(server, DAY, close)
+        assert platform.run(DAY).success
+    rows = remembered(platform)
+    closes = [(row["old"], row["new"]) for row in rows if row["table_name"] == "daily_kline"]
+    assert closes == [("10.5", "11.25"), ("11.25", "10.5"), ("10.5", "12.0")]
+    platform.lake.path(RESTATEMENTS, DAY).unlink()
+    assert platform.run(DAYS[0], DAYS[-1], ["restatements"]).success
+    assert remembered(platform) == rows
+
+
+def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
+    platform: Platform, server: TushareServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert platform.run(DAY, assets=["daily_kline"]).success
+    for close in (11.0, 12.0):
+        restate(server, DAY, close)
+        assert platform.run(DAY, assets=["daily_kline"]).success
+    [_, second] = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
+    second.write_bytes(b"PAR1 and then nothing")
+    log = logging.getLogger("test_restatements")
+    [(day, found)] = restated_days(platform.lake, [DAY], log)
+    assert day == DAY
+    assert found.select(["old", "new"]).to_pylist() == [{"old": "10.5", "new": "12.0"}]
+    assert f"daily_kline 2024-10-10: {second} is damaged" in caplog.text

@@ -1,0 +1,161 @@
+"""What is remembered of consecutive versions, against a plain recount of the same versions."""
+
+import datetime as dt
+import itertools
+from dataclasses import replace
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketdata_assets.assets.version_differences import differences
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.versions import held_still
+from marketdata_assets.tables import DAILY_PRICES, PRICE_LIMITS, RESTATEMENTS, Table
+from marketdata_assets_tests.publishing.prices import store
+from marketdata_assets_tests.storage.tables_for_tests import DAY, contents, limits
+
+
+def remembered(lake: Lake, table: Table = PRICE_LIMITS, day: dt.date = DAY) -> list[dict]:
+    with duckdb.connect() as connection, held_still(lake) as versions:
+        connection.execute("SET enable_progress_bar = false")
+        found = differences(connection, table, day, versions.of(table, day))
+    assert found.schema.equals(RESTATEMENTS.schema)
+    return found.to_pylist()
+
+
+def write(lake: Lake, **up_by_code: float) -> dt.datetime:
+    """Store a version; since when it is known."""
+    return lake.write(PRICE_LIMITS, DAY, limits(DAY, **up_by_code)).stored_at
+
+
+def in_short(rows: list[dict]) -> list[tuple]:
+    names = ("ts_code", "column_name", "kind", "old", "new", "first_seen", "replaced_at")
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def test_a_changed_value_tells_both_values_and_their_times(lake: Lake) -> None:
+    first, second = write(lake, a=1.0, b=5.0), write(lake, a=1.25, b=5.0)
+    rows = remembered(lake)
+    assert {(row["trade_date"], row["table_name"]) for row in rows} == {(DAY, "price_limits")}
+    assert in_short(rows) == [
+        ("a", "down_limit", "changed", "0.5", "0.625", first, second),
+        ("a", "up_limit", "changed", "1.0", "1.25", first, second),
+    ]
+
+
+def test_rows_that_appear_and_vanish_are_told_as_whole_rows(lake: Lake) -> None:
+    first, second = write(lake, a=1.0), write(lake, b=1.0)
+    assert in_short(remembered(lake)) == [
+        ("a", "", "removed", None, None, first, second),
+        ("b", "", "added", None, None, first, second),
+    ]
+
+
+def test_a_value_is_first_seen_when_it_came_not_when_something_beside_it_changed(
+    lake: Lake,
+) -> None:
+    first = write(lake, a=1.0, b=1.0)
+    second, third, fourth = write(lake, a=1.0, b=2.0), write(lake, a=2.0), write(lake, a=1.0, b=3.0)
+    fifth = write(lake, a=1.0, b=4.0)
+    rows = [row for row in in_short(remembered(lake)) if row[1] in ("", "up_limit")]
+    assert rows == [
+        ("a", "up_limit", "changed", "1.0", "2.0", first, third),
+        ("a", "up_limit", "changed", "2.0", "1.0", third, fourth),
+        ("b", "", "removed", None, None, first, third),
+        ("b", "", "added", None, None, third, fourth),
+        ("b", "up_limit", "changed", "1.0", "2.0", first, second),
+        ("b", "up_limit", "changed", "3.0", "4.0", fourth, fifth),
+    ]
+
+
+def test_a_column_that_was_declared_later_is_compared_from_then_on(lake: Lake) -> None:
+    grown = replace(
+        PRICE_LIMITS, columns=(*PRICE_LIMITS.columns, replace(PRICE_LIMITS.columns[-1], name="x"))
+    )
+
+    def write_grown(x: float) -> dt.datetime:
+        column = pa.array([x], pa.float64())
+        data = limits(DAY, a=1.0).append_column(grown.schema.field("x"), column)
+        return lake.write(grown, DAY, data).stored_at
+
+    write(lake, a=1.0)
+    second, third = write_grown(7.0), write_grown(8.0)
+    assert in_short(remembered(lake)) == [("a", "x", "changed", "7.0", "8.0", second, third)]
+
+
+def test_dates_texts_and_missing_values_are_told_and_the_code_is_that_of_the_tables_key(
+    lake: Lake,
+) -> None:
+    store(lake, [DAY])
+    prices = lake.read(DAILY_PRICES, DAY)
+    rows = prices.to_pylist()
+    code = rows[0]["code"]
+    before = {name: rows[0][name] for name in ("name", "list_date", "pe")}
+    rows[0] |= {"name": "某某", "list_date": dt.date(2001, 2, 3), "pe": None}
+    lake.write(DAILY_PRICES, DAY, pa.Table.from_pylist(rows, schema=DAILY_PRICES.schema))
+    found = {row["column_name"]: row for row in remembered(lake, DAILY_PRICES)}
+    assert {row["ts_code"] for row in found.values()} == {code}
+    assert found["name"]["new"] == "某某"
+    assert found["list_date"]["old"] == str(before["list_date"])
+    assert found["list_date"]["new"] == "2001-02-03"
+    assert found["pe"]["new"] is None
+    assert float(found["pe"]["old"]) == before["pe"]
+
+
+def recounted(versions: list[dict[str, float]]) -> set[tuple]:
+    """Every change between neighbours, counted in plain Python."""
+    found = set()
+    for step, (old, new) in enumerate(itertools.pairwise(versions)):
+        for code in old.keys() | new.keys():
+            if code not in new:
+                found.add((step, code, "", "removed", None, None))
+            elif code not in old:
+                found.add((step, code, "", "added", None, None))
+            elif old[code] != new[code]:
+                found.add((step, code, "up_limit", "changed", old[code], new[code]))
+    return found
+
+
+@settings(deadline=None, max_examples=25)
+@given(versions=st.lists(contents, min_size=2, max_size=5))
+def test_nothing_is_forgotten_or_invented_and_numbers_read_back_exactly(
+    versions: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"), "test")
+    kept = [versions[0]]
+    until = []
+    for version in versions:
+        stored = lake.write(PRICE_LIMITS, DAY, limits(DAY, **version))
+        if version != kept[-1]:
+            kept.append(version)
+            until.append(stored.stored_at)
+    rows = remembered(lake)
+    found = [
+        (
+            until.index(row["replaced_at"]),
+            row["ts_code"],
+            row["column_name"],
+            row["kind"],
+            None if row["old"] is None else float(row["old"]),
+            None if row["new"] is None else float(row["new"]),
+        )
+        for row in rows
+        if row["column_name"] != "down_limit"
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == recounted(kept)
+    assert not RESTATEMENTS.repeated_keys(pa.Table.from_pylist(rows, schema=RESTATEMENTS.schema))
+    for row in rows:
+        assert row["first_seen"] < row["replaced_at"]
+
+
+def test_a_superseded_file_stays_as_it_was(lake: Lake) -> None:
+    write(lake, a=1.0)
+    write(lake, a=2.0)
+    [file] = lake.superseded_folder(PRICE_LIMITS, DAY).iterdir()
+    remembered(lake)
+    assert pq.read_table(file)["up_limit"].to_pylist() == [1.0]

@@ -1,0 +1,201 @@
+"""What people are told, by the sensors over real runs and a real channel."""
+
+import datetime as dt
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation import sensors
+from marketdata_assets.automation.alerting import (
+    failed_checks_alert,
+    incomplete_day_alert,
+    run_failure_alert,
+)
+from marketdata_assets.environment import resources
+from marketdata_assets.resources.alerts import AlertsResource
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets_tests.alert_server import TOKEN, AlertServer
+from marketdata_assets_tests.conftest import CHAIN, QUIET, Platform
+
+DAY = dt.date(2024, 10, 15)
+
+
+@pytest.fixture
+def server() -> Iterator[AlertServer]:
+    with AlertServer().running() as server:
+        yield server
+        server.released.set()
+
+
+@pytest.fixture
+def alerts(server: AlertServer, monkeypatch: pytest.MonkeyPatch) -> AlertsResource:
+    """As the platform makes it of its setting."""
+    monkeypatch.setenv("ALERT_URLS", server.address())
+    made = resources()["alerts"]
+    assert TOKEN not in repr(made)
+    assert TOKEN.encode() not in pickle.dumps(made)
+    return made.process_config_and_initialize()
+
+
+def after(
+    sensor: Callable, event: dg.DagsterEvent, run: dg.DagsterRun, instance: dg.DagsterInstance
+) -> dg.RunStatusSensorContext:
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=run
+    )
+    return context.for_run_failure() if sensor is run_failure_alert else context
+
+
+def tell_of(
+    sensor: Callable,
+    result: dg.ExecuteInProcessResult,
+    instance: dg.DagsterInstance,
+    alerts: AlertsResource,
+) -> None:
+    [event] = [e for e in result.all_events if e.is_run_failure or e.event_type_value == SUCCESS]
+    sensor(after(sensor, event, result.dagster_run, instance), alerts=alerts)
+
+
+SUCCESS = dg.DagsterEventType.RUN_SUCCESS.value
+
+
+def test_a_failed_run_tells_its_days_its_steps_and_what_they_said(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    first = dt.date(2024, 10, 14)
+    result = sandbox.run(first, DAY, assets=["daily_prices"])
+    assert not result.success
+    tell_of(run_failure_alert, result, sandbox.instance, alerts)
+    [told] = server.told
+    assert told["title"] == "__ASSET_JOB failed for 2024-10-14 … 2024-10-15"
+    assert "daily_prices: " in told["message"]
+    assert "is not stored for 2 day(s): 2024-10-14, 2024-10-15. Materialize" in told["message"]
+    assert "Traceback" not in told["message"]
+    assert result.run_id in told["message"]
+
+
+def test_a_run_that_was_killed_is_told_too(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    job = sandbox.definitions.get_repository_def().get_job("daily_chain")
+    run = sandbox.instance.create_run_for_job(job, tags={"dagster/partition": str(DAY)})
+    event = sandbox.instance.report_run_failed(run, "The run's process ended without a word.")
+    run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
+    [told] = server.told
+    assert told["title"] == "daily_chain failed for 2024-10-15"
+    assert "ended without a word" in told["message"]
+
+
+def checked(passed: bool, severity: dg.AssetCheckSeverity) -> dg.AssetsDefinition:
+    @dg.asset(name="bars", check_specs=[dg.AssetCheckSpec("units", asset="bars")])
+    def bars() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        yield dg.MaterializeResult()
+        yield dg.AssetCheckResult(
+            passed=passed, severity=severity, description="2024-10-15: 3 rows in shares, not 手"
+        )
+
+    return bars
+
+
+@pytest.mark.parametrize("severity", list(dg.AssetCheckSeverity))
+def test_a_check_that_failed_without_stopping_the_run_is_told(
+    severity: dg.AssetCheckSeverity,
+    instance: dg.DagsterInstance,
+    server: AlertServer,
+    alerts: AlertsResource,
+) -> None:
+    for passed in (True, False):
+        result = dg.materialize([checked(passed, severity)], instance=instance, run_config=QUIET)
+        tell_of(failed_checks_alert, result, instance, alerts)
+    [told] = server.told
+    assert told["title"].startswith("1 check(s) failed in ")
+    assert f"bars, check units ({severity.value}): 2024-10-15: 3 rows" in told["message"]
+
+
+def pretend_complete(sandbox: Platform, *without: str) -> None:
+    for name in set(CHAIN) - set(without):
+        path = sandbox.lake.path(STORED_TABLES[name], DAY)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    if "hf_dataset" not in without:
+        record = dg.AssetMaterialization("hf_dataset", partition=str(DAY))
+        sandbox.instance.report_runless_asset_event(record)
+
+
+def watch(
+    sandbox: Platform, alerts: AlertsResource, cursor: str | None = None
+) -> tuple[str, str | None]:
+    """What the sensor says in the UI, and its cursor afterwards."""
+    context = dg.build_sensor_context(instance=sandbox.instance, cursor=cursor)
+    resource = LakeResource(root=str(sandbox.lake.root), origin="test")
+    result = incomplete_day_alert(context, lake=resource, alerts=alerts)
+    if isinstance(result, dg.SkipReason):
+        return result.skip_message, cursor
+    return result.skip_reason.skip_message, result.cursor
+
+
+@pytest.fixture
+def due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "sessions_due", lambda _: [DAY])
+
+
+def test_a_complete_day_is_no_news(sandbox: Platform, server, alerts, due) -> None:
+    pretend_complete(sandbox)
+    assert watch(sandbox, alerts) == ("2024-10-15 is complete", None)
+    assert server.told == []
+
+
+def test_a_day_that_is_not_complete_is_told_once_with_what_is_missing(
+    sandbox: Platform, server, alerts, due
+) -> None:
+    pretend_complete(sandbox, "daily_basic", "daily_prices", "hf_dataset")
+    _, cursor = watch(sandbox, alerts)
+    assert cursor == str(DAY)
+    [told] = server.told
+    assert told["title"] == "2024-10-15 is not complete"
+    assert "not stored: daily_basic, daily_prices" in told["message"]
+    assert "not published: hf_dataset" in told["message"]
+    assert watch(sandbox, alerts, cursor) == ("2024-10-15: told already", cursor)
+    assert len(server.told) == 1
+
+
+def test_a_day_is_told_again_until_a_channel_took_it(
+    sandbox: Platform, server, alerts, due
+) -> None:
+    pretend_complete(sandbox, "hf_dataset")
+    server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+    _, cursor = watch(sandbox, alerts)
+    assert cursor is None
+    _, cursor = watch(sandbox, alerts, cursor)
+    assert cursor == str(DAY)
+    assert "not stored" not in server.told[0]["message"]
+
+
+def test_before_any_session_is_due_nothing_is_told(
+    sandbox: Platform, server, alerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "sessions_due", lambda _: [])
+    assert watch(sandbox, alerts) == ("no trading day is due", None)
+
+
+def test_a_channel_that_fails_fails_no_sensor_and_its_token_is_in_no_event_or_output(
+    sandbox: Platform, server, alerts, capfd, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
+    server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+    result = sandbox.run(DAY, assets=["daily_prices"])
+    tell_of(run_failure_alert, result, sandbox.instance, alerts)
+    events = sandbox.instance.all_logs(result.run_id)
+    seen = "".join(map(str, events)) + caplog.text + "".join(capfd.readouterr())
+    assert "was not told" in seen
+    assert TOKEN not in seen
+    assert "/hook/" not in seen
+
+
+def test_the_sensors_are_on() -> None:
+    for sensor in (run_failure_alert, failed_checks_alert, incomplete_day_alert):
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
