@@ -9,6 +9,7 @@ from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of,
 from marketdata_assets.publishing.adoption import NotAdoptable
 from marketdata_assets.publishing.build import Content, GapAhead, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
+from marketdata_assets.publishing.csv_file import NotInOrder
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
@@ -27,6 +28,7 @@ FINAL = (
     NotAdoptable,
     NotAsInManifest,
     NotFitToPublish,
+    NotInOrder,
     UnreadableManifest,
     MissingPartitions,
 )

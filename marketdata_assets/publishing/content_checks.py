@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.trading_calendar import sessions_between
 
 # Each counts rows; the names are read by people, in the manifest.
@@ -32,7 +33,7 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
     sessions = sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31))
     with duckdb.connect(config={"memory_limit": "400MB"}) as connection:
         connection.execute("SET enable_progress_bar = false")
-        rows = connection.read_parquet(str(shard), hive_partitioning=False)
+        rows = connection.read_parquet(literal_path(shard), hive_partitioning=False)
         [numbers] = rows.aggregate(counts).fetchall()
         [[repeated]] = (
             rows.aggregate("date, code, count(*) AS n").aggregate("sum(n - 1)").fetchall()

@@ -20,13 +20,8 @@ from pydantic import Field
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import hash_of
 from marketdata_assets.publishing.workspace import Workspace
-from marketdata_assets.resources.hub_client import (
-    SILENCE_SECONDS,
-    Bound,
-    bounded,
-    hub_api,
-    is_local,
-)
+from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
+from marketdata_assets.resources.hub_client import bounded, hub_api, is_local
 from marketdata_assets.resources.hub_errors import (
     BoundReached,
     HeadMoved,
