@@ -112,7 +112,8 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
         "outcome": dg.MetadataValue.text(done.outcome.value),
         "commit": dg.MetadataValue.text(done.commit),
         "link": dg.MetadataValue.url(done.url),
-        "bytes sent": dg.MetadataValue.int(done.bytes_sent),
+        sent_as(done): dg.MetadataValue.int(done.bytes_sent),
+        "bytes of changed files": dg.MetadataValue.int(done.bytes_of_files),
         "files changed": dg.MetadataValue.text(", ".join(done.files_changed) or "none"),
         "days in this run": dg.MetadataValue.int(days),
         "dagster/row_count": dg.MetadataValue.int(manifest.rows),
@@ -128,5 +129,10 @@ def in_words(done: Publication) -> str:
     adopted = f"{done.content.adopted.in_words()}; " if done.content.adopted else ""
     return (
         f"{adopted}{done.outcome}: {done.url}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_sent:,} bytes sent"
+        f"{done.bytes_of_files:,} bytes large; {done.bytes_sent:,} {sent_as(done)}"
     )
+
+
+def sent_as(done: Publication) -> str:
+    """What the bytes are that were counted."""
+    return "bytes sent besides those of xet" if done.through_xet else "bytes sent"

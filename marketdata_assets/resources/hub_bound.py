@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from marketdata_assets.resources.hub_errors import TimeIsUp
@@ -18,7 +18,7 @@ SILENCE_SECONDS = 120.0
 
 
 class Bound:
-    """The time a publication may take, and the bytes it has sent so far.
+    """The time a publication may take, and the bytes it has sent so far by HTTP.
 
     Every wait of a call is bounded by what is left. Whoever trickles just fast enough to be never
     waited for too long is hung up on at the end, if `watching`.
@@ -58,8 +58,15 @@ class Bound:
             self._sockets.add(connected)
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        timer = threading.Timer(max(0.0, self.ends_in), self._hang_up)
+    def watching(self, *aborts: Callable[[], object]) -> Iterator[None]:
+        """At the end of the time hang up on everybody, and call `aborts`."""
+
+        def end() -> None:
+            self._hang_up()
+            for abort in aborts:
+                abort()
+
+        timer = threading.Timer(max(0.0, self.ends_in), end)
         timer.daemon = True
         timer.start()
         try:

@@ -55,6 +55,13 @@ def hub_api(endpoint: str, token: str) -> "HfApi":
     return HfApi(endpoint=endpoint, token=token, library_name="marketdata-assets")
 
 
+def goes_through_xet() -> bool:
+    """Whether large files go up through xet, which sends their new parts alone and uncounted."""
+    from huggingface_hub.utils._runtime import is_xet_available
+
+    return is_xet_available()
+
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -66,13 +73,14 @@ def bounded(bound: Bound) -> Iterator[Bound]:
     """
     import httpx2
     from huggingface_hub import close_session, set_client_factory
+    from huggingface_hub.utils._xet import abort_xet_session
 
     from marketdata_assets.resources.hub_http import BoundedClient
 
     with _ONE_AT_A_TIME:
         set_client_factory(lambda: BoundedClient(bound))
         try:
-            with bound.watching():
+            with bound.watching(abort_xet_session):
                 yield bound
         finally:
             set_client_factory(
