@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of, refuse_open_days
 from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, GapAhead, build
+from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.csv_file import NotInOrder
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
@@ -29,6 +29,7 @@ FINAL = (
     NotAsInManifest,
     NotFitToPublish,
     NotInOrder,
+    OtherOrigin,
     UnreadableManifest,
     MissingPartitions,
 )

@@ -6,8 +6,12 @@ from pathlib import Path
 import duckdb
 
 from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
+TEXTS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "string"]
+# Forbidden because a day is found in the CSV by its lines.
+LINE_BREAKS = "rows with a line break in a text"
 # Each counts rows; the names are read by people, in the manifest.
 COUNTED = {
     "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
@@ -17,10 +21,11 @@ COUNTED = {
         "open NOT BETWEEN low AND high OR close NOT BETWEEN low AND high"
     ),
     "closes outside their limits": "close NOT BETWEEN low_limit AND high_limit",
+    LINE_BREAKS: " OR ".join(rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS),
 }
 REPEATED = "rows repeated"
 NOT_A_SESSION = "rows on days without trading"
-FORBIDDEN = (REPEATED,)
+FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 
 class NotFitToPublish(ValueError):

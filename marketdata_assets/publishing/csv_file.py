@@ -22,7 +22,7 @@ MEMORY_LIMIT = "400MB"
 MISPLACED = """
     date < lag(date) OVER () OR (date = lag(date) OVER () AND code <= lag(code) OVER ())
 """
-_ROW = re.compile(rb"[^,\n]*,(\d{4}-\d\d-\d\d),")
+_ROW = re.compile(rb"^[^,\n]*,(\d{4}-\d\d-\d\d),", re.MULTILINE)
 
 
 class Merged(NamedTuple):
@@ -37,10 +37,12 @@ class NotInOrder(ValueError):
     """The rows of the parquet files, one file after the other, are not by date and code."""
 
 
-def write_csv(target: Path, sources: Sequence[Path], universe: str) -> int:
-    """Write the rows of parquet files that are in the universe; how many there were.
+def write_csv(
+    target: Path, sources: Sequence[Path], universe: str, days: Collection[dt.date] = ()
+) -> int:
+    """Write the rows of parquet files that are in the universe, of some days or of all; how many.
 
-    The rows are streamed as they stand, since sorting twenty years takes minutes and gigabytes.
+    All rows are streamed as they stand, since sorting twenty years takes minutes and gigabytes.
     Raises `NotInOrder` unless that is by date and code, each key once.
     """
     columns = ", ".join(
@@ -49,11 +51,21 @@ def write_csv(target: Path, sources: Sequence[Path], universe: str) -> int:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]]
-    settings = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": True}
+    settings = {
+        "memory_limit": MEMORY_LIMIT,
+        "preserve_insertion_order": True,
+        "temp_directory": str(target.parent / "spill"),
+    }
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET enable_progress_bar = false")
         files = [literal_path(path) for path in sources]
         rows = connection.read_parquet(files, hive_partitioning=False)
+        if universe:
+            rows = rows.filter(f"market = {quoted(universe)}")
+        if days:
+            # Few enough to be sorted; and DuckDB makes of a long list a join, which keeps no order.
+            wanted = ", ".join(f"DATE '{day}'" for day in sorted(days))
+            rows = rows.filter(f"date IN ({wanted})").order("date, code")
         [[misplaced]] = rows.select(f"{MISPLACED} AS wrong").filter("wrong").count("*").fetchall()
         if misplaced:
             raise NotInOrder(
@@ -61,8 +73,6 @@ def write_csv(target: Path, sources: Sequence[Path], universe: str) -> int:
                 "date and code, or not unique. Materialize daily_prices of these days again; if "
                 "they were published so, restore an older revision of the dataset."
             )
-        if universe:
-            rows = rows.filter(f"market = {quoted(universe)}")
         rows.select(columns).create_view("csv_rows")
         [[count]] = connection.execute(
             f"COPY csv_rows TO {quoted(str(target))} (FORMAT csv, HEADER, QUOTE '', ESCAPE '')"
