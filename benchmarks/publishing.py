@@ -23,7 +23,10 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
 YEARS = int(os.environ.get("BENCH_PUBLISHING_YEARS", "2"))
-LAST_YEAR, CODES = 2024, 5_400
+LAST_YEAR = 2024
+# As the market grew, by its first and last year; the main board stopped at about 3,200 shares.
+SHARES = {2005: 1_300, 2024: 5_400}
+MAIN_BOARD_SHARES = 3_200
 DAYS = sessions_between(dt.date(LAST_YEAR - YEARS + 1, 1, 1), dt.date(LAST_YEAR, 12, 31))
 REPO = "bench/prices"
 ORIGINAL = "bench/original"
@@ -34,8 +37,9 @@ def synthetic_lake(root: str) -> int:
     lake = Lake(Path(root), "benchmark")
     text = {
         "code": "lpad(c::VARCHAR, 6, '0') || '.SH'",
-        "market": "if(c % 2 = 0, '主板', '创业板')",
+        "market": f"if(c < {MAIN_BOARD_SHARES}, '主板', '创业板')",
     }
+    total = 0
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day in DAYS:
@@ -43,9 +47,15 @@ def synthetic_lake(root: str) -> int:
                 f"{text.get(c.name, _value(str(c.type), day))} AS {c.name}"
                 for c in DAILY_PRICES.columns
             )
-            rows = connection.sql(f"SELECT {columns} FROM range({CODES}) AS t(c)")
+            rows = connection.sql(f"SELECT {columns} FROM range({shares_on(day)}) AS t(c)")
             lake.write(DAILY_PRICES, day, rows.to_arrow_table().cast(DAILY_PRICES.schema))
-    return CODES * len(DAYS)
+            total += shares_on(day)
+    return total
+
+
+def shares_on(day: dt.date) -> int:
+    (first, few), (last, many) = SHARES.items()
+    return few + (many - few) * (day.year - first) // (last - first)
 
 
 def _value(kind: str, day: dt.date) -> str:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marketdata_assets.resources.hub_client import Bound, bounded, hub_api
+from marketdata_assets.resources.hub_bound import Bound
+from marketdata_assets.resources.hub_client import bounded, hub_api
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.sandbox.hub.store import HubStore

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of, refuse_open_days
 from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, GapAhead, build
+from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
+from marketdata_assets.publishing.csv_file import NotInOrder
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
@@ -27,6 +28,8 @@ FINAL = (
     NotAdoptable,
     NotAsInManifest,
     NotFitToPublish,
+    NotInOrder,
+    OtherOrigin,
     UnreadableManifest,
     MissingPartitions,
 )
@@ -110,7 +113,8 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
         "outcome": dg.MetadataValue.text(done.outcome.value),
         "commit": dg.MetadataValue.text(done.commit),
         "link": dg.MetadataValue.url(done.url),
-        "bytes sent": dg.MetadataValue.int(done.bytes_sent),
+        sent_as(done): dg.MetadataValue.int(done.bytes_sent),
+        "bytes of changed files": dg.MetadataValue.int(done.bytes_of_files),
         "files changed": dg.MetadataValue.text(", ".join(done.files_changed) or "none"),
         "days in this run": dg.MetadataValue.int(days),
         "dagster/row_count": dg.MetadataValue.int(manifest.rows),
@@ -126,5 +130,10 @@ def in_words(done: Publication) -> str:
     adopted = f"{done.content.adopted.in_words()}; " if done.content.adopted else ""
     return (
         f"{adopted}{done.outcome}: {done.url}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_sent:,} bytes sent"
+        f"{done.bytes_of_files:,} bytes large; {done.bytes_sent:,} {sent_as(done)}"
     )
+
+
+def sent_as(done: Publication) -> str:
+    """What the bytes are that were counted."""
+    return "bytes sent besides those of xet" if done.through_xet else "bytes sent"

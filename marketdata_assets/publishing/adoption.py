@@ -13,7 +13,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from marketdata_assets.publishing.csv_file import quoted
 from marketdata_assets.publishing.shards import RowsBetween
+from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import DAILY_PRICES
 
@@ -69,9 +71,9 @@ class Adoption:
             self._connection.execute(f"""
                 COPY (
                     SELECT *, row_number() OVER () AS line, year(date) AS year
-                    FROM read_csv('{csv}', columns = {{{columns}}}, header = true, delim = ',',
-                        quote = '"', escape = '"', auto_detect = false)
-                ) TO '{self._folder}' (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
+                    FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
+                        header = true, delim = ',', quote = '"', escape = '"', auto_detect = false)
+                ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
             """)
         except duckdb.Error as error:
             said = str(error).splitlines()[0]
@@ -80,7 +82,8 @@ class Adoption:
 
     def _counted(self) -> Adopted:
         complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
-        rows = f"read_parquet('{self._folder}/**/*.parquet', hive_partitioning = true)"
+        files = quoted(f"{literal_path(self._folder)}/**/*.parquet")
+        rows = f"read_parquet({files}, hive_partitioning = true)"
         [[read, whole]] = self._connection.execute(
             f"SELECT count(*), count(*) FILTER ({complete}) FROM {rows}"
         ).fetchall()
@@ -96,12 +99,12 @@ class Adoption:
         """The rows of a year, each once."""
         complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
         names = ", ".join(f'"{name}"' for name in DAILY_PRICES.column_names)
-        files = self._folder / f"year={year}" / "*.parquet"
+        files = quoted(f"{literal_path(self._folder)}/year={year}/*.parquet")
 
         def rows(start: dt.date, end: dt.date) -> pa.Table:
             found = self._connection.sql(
                 f"""
-                SELECT {names} FROM read_parquet('{files}', hive_partitioning = false)
+                SELECT {names} FROM read_parquet({files}, hive_partitioning = false)
                 WHERE date >= $start AND date < $end AND {complete}
                 QUALIFY row_number() OVER (PARTITION BY code, date ORDER BY line DESC) = 1
                 """,

@@ -6,7 +6,7 @@ what it made itself it changes nothing. Days that are not the run's stay as they
 
 import datetime as dt
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,10 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
 
+class OtherOrigin(ValueError):
+    """The published rows come from elsewhere."""
+
+
 class GapAhead(ValueError):
     """Publishing these days would leave days between them and what is published."""
 
@@ -55,7 +59,7 @@ def build(
     workspace: Workspace,
     repository: str,
 ) -> Content:
-    """Raises `MissingPartitions`, `GapAhead`, `UnreadableManifest`, `NotAdoptable`, ..."""
+    """Raises `MissingPartitions`, `GapAhead`, `OtherOrigin`, `UnreadableManifest`, ..."""
     lake.paths(DAILY_PRICES, sorted(days))
     return _Builder(published, lake, set(days), choices, workspace).build(repository)
 
@@ -80,6 +84,8 @@ class _Builder:
 
     def build(self, repository: str) -> Content:
         before, adopted = self._before()
+        if before:
+            refuse_other_origin(before.origin, self.lake.origin)
         present = before.days() if before else set(adopted.days) if adopted else set()
         refuse_gap(present, self.days)
         if before:
@@ -141,20 +147,18 @@ class _Builder:
         """The CSV from all shards: once, and when another universe is chosen."""
         if not self.choices.csv:
             return
-        shards = [
-            self.made.get(path) or self.workspace.copy_of(self.published, path, facts)
-            for path, facts in sorted(self.facts.items())
-            if path.startswith("data/")
-        ]
+        shards = sorted(path for path in self.facts if path.startswith("data/"))
         target = self.workspace.new(layout.CSV)
-        rows = write_csv(target, shards, self.choices.universe)
+        rows = write_csv(target, self._local(shards), self.choices.universe)
         self.made[layout.CSV] = target
         self.facts[layout.CSV] = _facts(target, rows, *first_and_last(target))
 
     def _merged_csv(self, known: Facts) -> None:
         copy = self.workspace.copy_of(self.published, layout.CSV, known)
         patch = self.workspace.new("days.csv")
-        write_csv(patch, self.lake.paths(DAILY_PRICES, sorted(self.days)), self.choices.universe)
+        # From the shards, not from the lake: a day that is restated meanwhile is in both or none.
+        shards = self._local(layout.shard(year) for year in sorted(_years(self.days)))
+        write_csv(patch, shards, self.choices.universe, self.days)
         merged = merge_days(copy, patch, self.days, self.workspace.new(layout.CSV))
         if merged is None:
             self.facts[layout.CSV] = known
@@ -162,6 +166,13 @@ class _Builder:
         rows = (known.rows or 0) + merged.rows_added
         self.made[layout.CSV] = merged.path
         self.facts[layout.CSV] = _facts(merged.path, rows, *first_and_last(merged.path))
+
+    def _local(self, paths: Iterable[str]) -> list[Path]:
+        """Files as they were made just now, or else as they are published."""
+        return [
+            self.made.get(path) or self.workspace.copy_of(self.published, path, self.facts[path])
+            for path in paths
+        ]
 
     def _small_files(self, last: dt.date) -> None:
         self._write(layout.MARKER, f"{last:%Y%m%d}".encode())
@@ -183,6 +194,16 @@ class _Builder:
 
     def _universe(self) -> str:
         return self.choices.universe if self.choices.csv else ""
+
+
+def refuse_other_origin(published: str, ours: str) -> None:
+    """Raise `OtherOrigin` when simulated and real rows, or those of two vendors, would mix."""
+    if published != ours:
+        raise OtherOrigin(
+            f"the published rows come from {published!r}, those of this lake from {ours!r}. "
+            "Nothing was sent. Publish to another dataset (HF_DATASET_REPO, or `repository` in "
+            "the run's config)."
+        )
 
 
 def refuse_gap(present: Collection[dt.date], days: Collection[dt.date]) -> None:

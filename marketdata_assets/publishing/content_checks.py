@@ -5,8 +5,13 @@ from pathlib import Path
 
 import duckdb
 
+from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
+TEXTS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "string"]
+# Forbidden because a day is found in the CSV by its lines.
+LINE_BREAKS = "rows with a line break in a text"
 # Each counts rows; the names are read by people, in the manifest.
 COUNTED = {
     "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
@@ -16,10 +21,11 @@ COUNTED = {
         "open NOT BETWEEN low AND high OR close NOT BETWEEN low AND high"
     ),
     "closes outside their limits": "close NOT BETWEEN low_limit AND high_limit",
+    LINE_BREAKS: " OR ".join(rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS),
 }
 REPEATED = "rows repeated"
 NOT_A_SESSION = "rows on days without trading"
-FORBIDDEN = (REPEATED,)
+FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 
 class NotFitToPublish(ValueError):
@@ -32,7 +38,7 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
     sessions = sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31))
     with duckdb.connect(config={"memory_limit": "400MB"}) as connection:
         connection.execute("SET enable_progress_bar = false")
-        rows = connection.read_parquet(str(shard), hive_partitioning=False)
+        rows = connection.read_parquet(literal_path(shard), hive_partitioning=False)
         [numbers] = rows.aggregate(counts).fetchall()
         [[repeated]] = (
             rows.aggregate("date, code, count(*) AS n").aggregate("sum(n - 1)").fetchall()

@@ -13,12 +13,16 @@ from typing import BinaryIO, NamedTuple
 
 import duckdb
 
+from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.tables import DAILY_PRICES
 
 HEADER = (",".join(DAILY_PRICES.column_names) + "\n").encode()
 CHUNK = 1 << 20
 MEMORY_LIMIT = "400MB"
-_ROW = re.compile(rb"[^,\n]*,(\d{4}-\d\d-\d\d),")
+MISPLACED = """
+    date < lag(date) OVER () OR (date = lag(date) OVER () AND code <= lag(code) OVER ())
+"""
+_ROW = re.compile(rb"^[^,\n]*,(\d{4}-\d\d-\d\d),", re.MULTILINE)
 
 
 class Merged(NamedTuple):
@@ -29,24 +33,49 @@ class Merged(NamedTuple):
     was_appended: bool
 
 
-def write_csv(target: Path, sources: Sequence[Path], universe: str) -> int:
-    """Write the rows of parquet files that are in the universe, sorted; how many there were."""
+class NotInOrder(ValueError):
+    """The rows of the parquet files, one file after the other, are not by date and code."""
+
+
+def write_csv(
+    target: Path, sources: Sequence[Path], universe: str, days: Collection[dt.date] = ()
+) -> int:
+    """Write the rows of parquet files that are in the universe, of some days or of all; how many.
+
+    All rows are streamed as they stand, since sorting twenty years takes minutes and gigabytes.
+    Raises `NotInOrder` unless that is by date and code, each key once.
+    """
     columns = ", ".join(
         _as_pandas_quotes(c.name) if str(c.type) == "string" else f'"{c.name}"'
         for c in DAILY_PRICES.columns
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    spill = str(target.parent / "spill")
     settings: dict[str, str | bool | int | float | list[str]]
-    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+    settings = {
+        "memory_limit": MEMORY_LIMIT,
+        "preserve_insertion_order": True,
+        "temp_directory": str(target.parent / "spill"),
+    }
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET enable_progress_bar = false")
-        rows = connection.read_parquet([str(path) for path in sources], hive_partitioning=False)
+        files = [literal_path(path) for path in sources]
+        rows = connection.read_parquet(files, hive_partitioning=False)
         if universe:
-            rows = rows.filter(f"market = {_quoted(universe)}")
-        rows.select(columns).order("date, code").create_view("csv_rows")
+            rows = rows.filter(f"market = {quoted(universe)}")
+        if days:
+            # Few enough to be sorted; and DuckDB makes of a long list a join, which keeps no order.
+            wanted = ", ".join(f"DATE '{day}'" for day in sorted(days))
+            rows = rows.filter(f"date IN ({wanted})").order("date, code")
+        [[misplaced]] = rows.select(f"{MISPLACED} AS wrong").filter("wrong").count("*").fetchall()
+        if misplaced:
+            raise NotInOrder(
+                f"{sources[0].name} … {sources[-1].name}: {misplaced} rows are not in the order of "
+                "date and code, or not unique. Materialize daily_prices of these days again; if "
+                "they were published so, restore an older revision of the dataset."
+            )
+        rows.select(columns).create_view("csv_rows")
         [[count]] = connection.execute(
-            f"COPY csv_rows TO {_quoted(str(target))} (FORMAT csv, HEADER, QUOTE '', ESCAPE '')"
+            f"COPY csv_rows TO {quoted(str(target))} (FORMAT csv, HEADER, QUOTE '', ESCAPE '')"
         ).fetchall()
     return int(count)
 
@@ -174,6 +203,7 @@ def _to_disk(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as a literal of SQL."""
     escaped = text.replace("'", "''")
     return f"'{escaped}'"

@@ -89,13 +89,17 @@ def from_json(text: bytes) -> Manifest:
                 f"the published manifest has format {value['format']}, this version writes "
                 f"{FORMAT}: upgrade marketdata-assets"
             )
+        if strange := [path for path in value["files"] if ".." in path or path.startswith("/")]:
+            raise UnreadableManifest(f"the published manifest names a file {strange[0]!r}")
         return Manifest(
             origin=value["origin"],
             universe=value["csv_universe"],
             files={path: _facts(facts) for path, facts in value["files"].items()},
             missing_sessions=tuple(map(dt.date.fromisoformat, value["missing_sessions"])),
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except UnreadableManifest:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableManifest(
             f"the published manifest can't be read ({type(error).__name__}): restore it from the "
             "dataset's history"

@@ -39,7 +39,9 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     manifest = manifest_of(published)
     stored = set(lake.days(DAILY_PRICES))
     last = manifest.last
-    if last and (marker := published.read(layout.MARKER).decode().strip()) != f"{last:%Y%m%d}":
+    if layout.MARKER not in published.files:
+        yield f"{layout.MARKER} is missing"
+    elif last and (marker := published.read(layout.MARKER).decode().strip()) != f"{last:%Y%m%d}":
         yield f"{layout.MARKER} says {marker}, the last row is of {last}"
     for path, facts in manifest.files.items():
         if path not in published.files:

@@ -1,7 +1,7 @@
 """`huggingface_hub`, imported and bound in one place.
 
-Here belongs what has to be settled before the package is imported, the time bounds of its HTTP
-client, and the scrubbing of its log. Importing this module is cheap; `hub_api` imports the package.
+Here belongs what has to be settled before the package is imported, whose HTTP client it uses, and
+the scrubbing of its log. Importing this module is cheap; `hub_api` imports the package.
 
 The package decides at its import whether files go up through xet, which local hubs don't speak:
 the first endpoint a process asks for decides.
@@ -11,21 +11,18 @@ import contextlib
 import ipaddress
 import logging
 import os
-import re
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from marketdata_assets.resources.hub_errors import TimeIsUp, WaitTooLong, scrubbed
+from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
+from marketdata_assets.resources.hub_errors import scrubbed
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-CONNECT_SECONDS = 20.0
-SILENCE_SECONDS = 120.0
 TALKERS = ("huggingface_hub", "httpx2", "httpcore2")
 
 
@@ -58,31 +55,11 @@ def hub_api(endpoint: str, token: str) -> "HfApi":
     return HfApi(endpoint=endpoint, token=token, library_name="marketdata-assets")
 
 
-class Bound:
-    """The time a publication may take, and the bytes it has sent so far."""
+def goes_through_xet() -> bool:
+    """Whether large files go up through xet, which sends their new parts alone and uncounted."""
+    from huggingface_hub.utils._runtime import is_xet_available
 
-    def __init__(self, seconds: float, silence_seconds: float = SILENCE_SECONDS) -> None:
-        self.seconds = seconds
-        self.silence_seconds = silence_seconds
-        self.ends = time.monotonic() + seconds
-        self.bytes_sent = 0
-
-    @property
-    def ends_in(self) -> float:
-        return self.ends - time.monotonic()
-
-    @property
-    def left(self) -> float:
-        """Seconds left. Raises `TimeIsUp` when there are none."""
-        left = self.ends - time.monotonic()
-        if left <= 0:
-            raise TimeIsUp(f"not done within {self.seconds:.0f} s.")
-        return left
-
-    def timeouts(self) -> dict[str, float]:
-        silence = min(self.silence_seconds, self.left)
-        connect = min(CONNECT_SECONDS, silence)
-        return {"connect": connect, "read": silence, "write": silence, "pool": connect}
+    return is_xet_available()
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -96,52 +73,15 @@ def bounded(bound: Bound) -> Iterator[Bound]:
     """
     import httpx2
     from huggingface_hub import close_session, set_client_factory
+    from huggingface_hub.utils._xet import abort_xet_session
 
-    class BoundedClient(httpx2.Client):
-        def send(
-            self, request: httpx2.Request, *, stream: bool = False, **kwargs: Any
-        ) -> httpx2.Response:
-            request.extensions = {**request.extensions, "timeout": bound.timeouts()}
-            request.stream = _Sent(request.stream, bound)  # type: ignore[arg-type]
-            response = super().send(request, stream=True, **kwargs)
-            try:
-                _refuse_long_wait(response, bound)
-                response.stream = _Received(response.stream, bound)
-                if not stream:
-                    response.read()
-            except BaseException:
-                response.close()
-                raise
-            return response
-
-    class _Received(httpx2.SyncByteStream):
-        def __init__(self, stream: Any, bound: Bound) -> None:
-            self._stream, self._bound = stream, bound
-
-        def __iter__(self) -> Iterator[bytes]:
-            for chunk in self._stream:
-                _ = self._bound.left
-                yield chunk
-
-        def close(self) -> None:
-            self._stream.close()
-
-    class _Sent(httpx2.SyncByteStream):
-        def __init__(self, stream: Iterable[bytes], bound: Bound) -> None:
-            self._stream, self._bound = stream, bound
-
-        def __iter__(self) -> Iterator[bytes]:
-            for chunk in self._stream:
-                _ = self._bound.left
-                self._bound.bytes_sent += len(chunk)
-                yield chunk
+    from marketdata_assets.resources.hub_http import BoundedClient
 
     with _ONE_AT_A_TIME:
-        set_client_factory(
-            lambda: BoundedClient(follow_redirects=True, timeout=httpx2.Timeout(SILENCE_SECONDS))
-        )
+        set_client_factory(lambda: BoundedClient(bound))
         try:
-            yield bound
+            with bound.watching(abort_xet_session):
+                yield bound
         finally:
             set_client_factory(
                 lambda: httpx2.Client(
@@ -149,19 +89,6 @@ def bounded(bound: Bound) -> Iterator[Bound]:
                 )
             )
             close_session()
-
-
-def _refuse_long_wait(response: Any, bound: Bound) -> None:
-    """Raise when the Hub dictates a wait that the package would sleep through beyond the bound."""
-    if response.status_code != 429:
-        return
-    said = response.headers.get("Retry-After", "")
-    seconds = float(said) if said.isdigit() else 0.0
-    # The Hub's other way of saying it: nothing remains (r=0) for so many seconds (t).
-    if limits := re.search(r"r=0;\s*t=(\d+)", response.headers.get("RateLimit", "")):
-        seconds = float(limits[1])
-    if seconds >= bound.left:
-        raise WaitTooLong(seconds)
 
 
 class _Scrubbing(logging.Filter):

@@ -102,9 +102,10 @@ BY_STATUS: dict[int, type[HubError]] = {
 class WaitTooLong(Exception):
     """The Hub dictates a wait that ends after the run's own bound."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, status: int, seconds: float) -> None:
+        self.status = status
         self.seconds = seconds
-        super().__init__(f"429, to be asked again in {seconds:.0f} s")
+        super().__init__(f"HTTP {status}, to be asked again in {seconds:.0f} s")
 
 
 class TimeIsUp(Exception):
@@ -127,9 +128,9 @@ def read_error(repository: str, error: BaseException) -> HubError:
         if isinstance(one, TimeIsUp):
             return BoundReached(repository, str(one))
         if isinstance(one, WaitTooLong):
-            busy = HubBusy(repository, f"{one}, which is longer than this run may last.")
-            busy.wait_seconds = one.seconds
-            return busy
+            kind = BY_STATUS.get(one.status, HubUnavailable)
+            what = f"{one}, which is longer than this run may last."
+            return kind(repository, what, one.seconds)
         response = getattr(one, "response", None)
         if status := getattr(response, "status_code", None):
             return _by_status(repository, status, one, response)

@@ -20,10 +20,10 @@ from pydantic import Field
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import hash_of
 from marketdata_assets.publishing.workspace import Workspace
+from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
 from marketdata_assets.resources.hub_client import (
-    SILENCE_SECONDS,
-    Bound,
     bounded,
+    goes_through_xet,
     hub_api,
     is_local,
 )
@@ -52,12 +52,18 @@ class Outcome(StrEnum):
 
 
 class Publication(NamedTuple):
-    """What a publication did. `commit` is the one that was looked at last, and holds it all."""
+    """What a publication did. `commit` is the one that was looked at last, and holds it all.
+
+    `bytes_sent` went over HTTP. `through_xet`, large files are not part of it: xet sends what is
+    new in them, and doesn't say how much; `bytes_of_files` is the size of all that changed.
+    """
 
     outcome: Outcome
     commit: str
     url: str
     bytes_sent: int
+    through_xet: bool
+    bytes_of_files: int
     files_changed: list[str]
     content: Content
 
@@ -134,6 +140,7 @@ class _Publishing:
         self.content: Content | None = None
         self.hashes: dict[str, str] = {}
         self.was_sent = False
+        self.bytes_of_files = 0
 
     def run(self) -> Publication:
         failures = races = 0
@@ -167,6 +174,7 @@ class _Publishing:
             return self._done(outcome, head, [])
         self.was_sent = True
         files = {path: (self.content.files[path], self.hashes[path]) for path in changed}
+        self.bytes_of_files = sum(file.stat().st_size for file, _ in files.values())
         made = self.remote.commit(head, self.title, files, removed)
         if made == head:
             raise HeadMoved(self.remote.name, "the client found nothing to send.")
@@ -190,7 +198,14 @@ class _Publishing:
             self.workspace.keep(path, file)
         url = self.resource.url_of(self.remote.name, commit)
         return Publication(
-            outcome, commit, url, self.bound.bytes_sent, sorted(changed), self.content
+            outcome,
+            commit,
+            url,
+            self.bound.bytes_sent,
+            goes_through_xet(),
+            self.bytes_of_files,
+            sorted(changed),
+            self.content,
         )
 
     def _hash(self, path: str, file: Path) -> str:

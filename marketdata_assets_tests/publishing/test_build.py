@@ -12,7 +12,8 @@ import pytest
 
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, GapAhead, build
+from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
+from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
@@ -195,7 +196,45 @@ def test_a_published_file_that_somebody_changed_is_not_built_upon(desk: Desk) ->
         desk.publish(DAYS[-1:])
 
 
-@pytest.mark.parametrize("text", ["{}", "not json", '{"format": 99}'])
+def test_a_day_that_is_restated_meanwhile_is_the_same_in_every_form(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.publish(DAYS[:-1])
+    desk.workspace.base(layout.CSV).unlink()
+    fetch, before = desk.published.fetch, desk.rows(DAYS)
+
+    def restate_then_fetch(path: str, target: Path) -> None:
+        """The CSV is fetched when the year's shard is made."""
+        store(desk.lake, DAYS[-1:], version=1)
+        fetch(path, target)
+
+    monkeypatch.setattr(desk.published, "fetch", restate_then_fetch)
+    desk.publish(DAYS[-1:])
+    assert_same_rows(desk.published.prices(), before)
+    assert desk.published.read(layout.CSV) == pandas_csv(before)
+
+
+def test_rows_of_another_origin_are_not_added(desk: Desk) -> None:
+    desk.publish(DAYS[:-1])
+    desk.lake.origin = "sandbox: simulated, not a real market"
+    with pytest.raises(OtherOrigin, match=r"come from 'Tushare, .* from 'sandbox: sim.*another"):
+        desk.publish(DAYS[-1:])
+
+
+def test_a_text_with_a_line_break_is_not_published(desk: Desk) -> None:
+    rows = desk.lake.read(DAILY_PRICES, DAYS[0])
+    names = pa.array(["two\nlines"] * rows.num_rows)
+    at = rows.schema.get_field_index("name")
+    desk.lake.write(DAILY_PRICES, DAYS[0], rows.set_column(at, rows.schema.field(at), names))
+    with pytest.raises(NotFitToPublish, match="6 rows with a line break in a text"):
+        desk.publish(DAYS)
+
+
+STRANGE = '{"format": 1, "files": {"data/../../x": {}}}'
+BAD_DATE = '{"format": 1, "origin": "", "csv_universe": "", "files": {}, "missing_sessions": ["x"]}'
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"format": 99}', STRANGE, BAD_DATE])
 def test_a_manifest_that_can_not_be_read_says_so(desk: Desk, text: str) -> None:
     (desk.published.folder / layout.MANIFEST).write_text(text)
     with pytest.raises(UnreadableManifest, match="the published manifest"):

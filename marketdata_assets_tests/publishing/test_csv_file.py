@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from marketdata_assets.publishing.csv_file import first_and_last, write_csv
+from marketdata_assets.publishing.csv_file import NotInOrder, first_and_last, write_csv
 from marketdata_assets_tests.publishing.prices import pandas_csv, prices_of
 
 DAY = dt.date(2024, 1, 2)
@@ -46,3 +46,28 @@ def test_first_and_last_dates_are_read_from_the_ends(tmp_path: Path, universe: s
     pq.write_table(ROWS, tmp_path / "rows.parquet")
     write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], universe)
     assert first_and_last(tmp_path / "rows.csv") == (DAY, DAY)
+
+
+@pytest.mark.parametrize("wrong", ["swapped", "repeated", "files swapped"])
+def test_rows_that_are_not_in_order_are_refused(tmp_path: Path, wrong: str) -> None:
+    later = prices_of(DAY + dt.timedelta(1))
+    rows = [ROWS, later]
+    if wrong == "swapped":
+        rows[0] = ROWS.take([1, 0, 2])
+    elif wrong == "repeated":
+        rows[0] = ROWS.take([0, 1, 1])
+    else:
+        rows = [later, ROWS]
+    files = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
+    for file, some in zip(files, rows, strict=True):
+        pq.write_table(some, file)
+    with pytest.raises(NotInOrder, match=r"first\.parquet … second\.parquet: 1 rows"):
+        write_csv(tmp_path / "rows.csv", files, "")
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [a] *folder*"
+    folder.mkdir()
+    pq.write_table(ROWS, folder / "rows.parquet")
+    write_csv(folder / "rows.csv", [folder / "rows.parquet"], "")
+    assert (folder / "rows.csv").read_bytes() == pandas_csv(ROWS, universe="")

@@ -49,6 +49,11 @@ def test_a_marker_that_lies_differs(desk: Desk) -> None:
     assert found(desk) == [f".last_update_date says 20990101, the last row is of {DAYS[-1]}"]
 
 
+def test_a_marker_that_is_missing_differs(desk: Desk) -> None:
+    (desk.published.folder / layout.MARKER).unlink()
+    assert found(desk) == [".last_update_date is missing"]
+
+
 def test_a_lake_is_restored_as_it_was(desk: Desk, tmp_path: Path) -> None:
     other = Lake(tmp_path / "other", desk.lake.origin)
     with desk.workspace.locked(5):

@@ -9,6 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,12 +268,14 @@ def test_publishers_that_never_stop_end_in_a_clear_error(
         publish(hub, lake, [NEW])
 
 
-@pytest.mark.parametrize("stage", ["info", "preupload", "commit"])
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("stage", ["info", "preupload", "upload", "commit"])
 def test_a_wait_beyond_the_bound_of_the_run_is_not_waited_for(
-    server: HubServer, hub: WakefulHub, lake: Lake, stage: str
+    server: HubServer, hub: WakefulHub, lake: Lake, stage: str, status: int
 ) -> None:
-    server.faults = {stage: deque([faults.refusal(429, Retry_After="3600")])}
-    with pytest.raises(HubBusy, match=r"3600|HTTP 429"):
+    server.faults = {stage: deque([faults.refusal(status, Retry_After="3600")])}
+    kind = HubBusy if status == 429 else HubUnavailable
+    with pytest.raises(kind, match=rf"HTTP {status}, to be asked again in 3600 s"):
         publish(hub, lake, [NEW])
     assert hub._pauses == []
 
@@ -286,6 +289,31 @@ def test_a_hub_that_never_answers_is_given_up_in_time(
     with pytest.raises((BoundReached, HubUnavailable)):
         publish(hasty, lake, [NEW])
     never.set()
+
+
+@pytest.mark.parametrize("stage", ["info", "tree", "preupload", "commit"])
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"])
+def test_a_hub_that_answers_byte_by_byte_is_hung_up_on(
+    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path, stage: str, head: bytes
+) -> None:
+    was_hung_up_on, beat = threading.Event(), threading.Event()
+
+    def drip(exchange: Any) -> None:
+        exchange.close_connection = True
+        exchange.wfile.write(head or b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        try:
+            for _ in range(400):
+                exchange.wfile.write(b"x")
+                beat.wait(0.05)
+        except OSError:
+            was_hung_up_on.set()
+
+    server.faults = {stage: deque([drip])}
+    hasty = hub_resource(server, tmp_path / "work", bound_seconds=1.0)
+    with pytest.raises(BoundReached, match="not done within 1 s"):
+        publish(hasty, lake, [NEW])
+    assert was_hung_up_on.wait(10)
+    assert titles(server)[1:] == []
 
 
 @pytest.mark.parametrize("stage", ["info", "tree", "batch", "upload", "commit"])

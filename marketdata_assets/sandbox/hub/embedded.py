@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marketdata_assets.publishing.workspace import Workspace
-from marketdata_assets.resources.hub_client import Bound
+from marketdata_assets.resources.hub_bound import Bound
 from marketdata_assets.resources.hub_repository import Repository
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.sandbox.hub.protocol import HubProtocol

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from marketdata_assets.sandbox.hub.protocol import Answer, refused
+from marketdata_assets.sandbox.hub.messages import Answer, refused
 
 
 class Exchange(Protocol):

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
-from marketdata_assets.sandbox.hub.protocol import Answer, HubProtocol, Request
+from marketdata_assets.sandbox.hub.messages import Answer, Request
+from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.loopback_server import LoopbackServer
 
 CHUNK = 1 << 20

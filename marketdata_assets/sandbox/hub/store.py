@@ -216,3 +216,10 @@ class HubStore:
 def git_blob_id(content: bytes) -> str:
     """The id git gives to a file of this content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def lfs_pointer(sha256: str, size: int) -> bytes:
+    """What git keeps in place of a large file."""
+    return (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    )
