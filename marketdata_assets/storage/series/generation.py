@@ -84,6 +84,9 @@ class Generation(BaseModel):
     def days(self) -> dict[dt.date, DayVersion]:
         return {day: one for segment in self.segments for day, one in segment.days.items()}
 
+    def files(self) -> dict[dt.date, FileIdentity]:
+        return {day: version.file for day, version in self.days().items()}
+
     def fits(self, table: Table) -> bool:
         return self.table == table.name and self.columns == declared(table)
 

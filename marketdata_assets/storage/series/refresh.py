@@ -28,7 +28,7 @@ from marketdata_assets.storage.series.generation import (
     series_folder,
 )
 from marketdata_assets.storage.series.lake_days import make_segment, stored_files
-from marketdata_assets.storage.series.segment import Segment
+from marketdata_assets.storage.series.segment import Segment, code_column
 from marketdata_assets.tables import Table
 
 # The days beside a year's big segment are written again with every new one: a month of them
@@ -75,27 +75,19 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
     `OSError` naming the table when the disk refuses; the series is then as it was before.
     """
     began = time.perf_counter()
+    code_column(table)  # Refuses a table that can have no series.
     folder = series_folder(lake.root, table)
     make_folder(folder)
     with FileLock(folder / ".refreshing.lock"):
         published = _published(folder)
-        _remove_unreferenced(folder, published)
         before = published if published and published.fits(table) else None
-        files = stored_files(lake, table)
-        if not files:
-            raise MissingPartitions(table, [None])
+        _remove_unreferenced(folder, published)
         try:
-            segments = [
-                segment for year in _years(before, files) for segment in _year(lake, table, *year)
-            ]
-            after = before
-            if before is None or segments != before.segments:
-                after = Generation(
-                    table=table.name,
-                    number=_next_number(published),
-                    columns=declared(table),
-                    segments=segments,
-                )
+            after = _brought_up_to_date(lake, table, before)
+            if before is None or after.segments != before.segments:
+                # A series that begins anew must not count again from 1: readers know generations
+                # by their numbers. The clock is always ahead of them.
+                after.number = published.number + 1 if published else time.time_ns() // 1_000_000
                 publish_generation(folder, after)
         except OSError as error:
             raise OSError(
@@ -105,16 +97,29 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
             ) from error
         finally:
             _remove_unreferenced(folder, _published(folder))
-    assert after is not None
     old = {segment.file for segment in before.segments} if before else set()
     return Refreshed(
         generation=after.number,
-        difference=_difference(before, {d: one.file for d, one in after.days().items()}),
+        difference=_difference(before, after.files()),
         days=len(after.days()),
         rows=sum(segment.rows for segment in after.segments),
         bytes=sum(segment.bytes for segment in after.segments),
         written=sum(segment.bytes for segment in after.segments if segment.file not in old),
         seconds=time.perf_counter() - began,
+    )
+
+
+def _brought_up_to_date(lake: Lake, table: Table, before: Generation | None) -> Generation:
+    """The generation that holds what the lake holds, its segments on disk, not yet published."""
+    files = stored_files(lake, table)
+    if not files:
+        raise MissingPartitions(table, [None])
+    years = _years(before, files)
+    return Generation(
+        table=table.name,
+        number=before.number if before else 0,
+        columns=declared(table),
+        segments=[segment for year in years for segment in _year(lake, table, *year)],
     )
 
 
@@ -126,13 +131,8 @@ def _published(folder: Path) -> Generation | None:
         return None
 
 
-def _next_number(published: Generation | None) -> int:
-    # A series that begins anew must not count again from 1: readers know generations by number.
-    return published.number + 1 if published else int(time.time())
-
-
 def _difference(before: Generation | None, files: Files) -> Difference:
-    held = {day: one.file for day, one in before.days().items()} if before else {}
+    held = before.files() if before else {}
     return Difference(
         new=sorted(files.keys() - held.keys()),
         rewritten=sorted(day for day in files.keys() & held.keys() if files[day] != held[day]),
