@@ -10,10 +10,12 @@ import dagster as dg
 
 from marketdata_assets import environment
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.price_series import price_series
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain
+from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain, series_refresh
 from marketdata_assets.automation.schedules import calendar_check_schedule, daily_chain_schedule
 from marketdata_assets.automation.sensors import missing_partitions_sensor
+from marketdata_assets.automation.series_sensor import price_series_sensor
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
@@ -23,10 +25,10 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     already keep as many calls in flight as the allowance can use.
     """
     return dg.Definitions(
-        assets=[trade_calendar, *CHAIN, hf_dataset],
-        jobs=[daily_chain, calendar_check],
+        assets=[trade_calendar, *CHAIN, hf_dataset, price_series],
+        jobs=[daily_chain, calendar_check, series_refresh],
         schedules=[daily_chain_schedule, calendar_check_schedule],
-        sensors=[missing_partitions_sensor],
+        sensors=[missing_partitions_sensor, price_series_sensor],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -20,6 +20,7 @@ GRAPH = {
     "daily_basic": [],
     "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
     "hf_dataset": ["daily_prices"],
+    "price_series": ["daily_prices"],
 }
 
 
@@ -39,12 +40,16 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {job for job in repository.job_names if not job.startswith("__")} == {
         "daily_chain",
         "calendar_check",
+        "series_refresh",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
         "calendar_check_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_partitions_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "missing_partitions_sensor",
+        "price_series_sensor",
+    }
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:

@@ -75,7 +75,7 @@ def assert_answers(series: Series, expected: pa.Table, days: list[dt.date]) -> N
         )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(history=st.lists(steps, min_size=1, max_size=4))
 def test_every_answer_is_what_the_lake_held_at_the_refresh(
     history: list[tuple[list[tuple[int, int, dict]], set[int]]],

@@ -20,8 +20,8 @@ from marketdata_assets.storage.series import Series, refresh
 from marketdata_assets.storage.series.generation import read_manifest
 from marketdata_assets_tests.storage.quotes_for_tests import CODES, DAYS, QUOTES, store, whole
 
-INTERRUPTED = 15
-REFRESHES = 40
+INTERRUPTED = 10
+REFRESHES = 25
 PATIENCE_SECONDS = 120
 
 

@@ -14,7 +14,8 @@ Readers map the files of the generation they opened, and never wait. `segment` i
 `generation` what is published, `refresh` the only writer, `reader` the slices.
 """
 
-from marketdata_assets.storage.series.generation import DamagedSeries, NoSeries
+from marketdata_assets.storage.series.generation import DamagedSeries, FileIdentity, NoSeries
+from marketdata_assets.storage.series.lake_days import stored_files
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 
@@ -22,9 +23,11 @@ __all__ = [
     "DamagedSeries",
     "DayNotInSeries",
     "Difference",
+    "FileIdentity",
     "NoSeries",
     "Refreshed",
     "Series",
     "difference",
     "refresh",
+    "stored_files",
 ]
