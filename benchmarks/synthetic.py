@@ -11,8 +11,6 @@ import duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, Column
 
-CODE = "lpad(c::VARCHAR, 6, '0') || '.SH'"
-
 
 def synthetic_lake(root: str, days: list[dt.date], codes: int, codes_at_first: int = 0) -> int:
     """Every day in the lake, in rows of the published width; the number of rows.
@@ -29,6 +27,10 @@ def synthetic_lake(root: str, days: list[dt.date], codes: int, codes_at_first: i
     return rows
 
 
+def code_of(number: int) -> str:
+    return f"{number:06}.SH"
+
+
 def write_day(lake: Lake, connection: duckdb.DuckDBPyConnection, day: dt.date, codes: int) -> int:
     """One day of random values; every other time they are others."""
     columns = ", ".join(
@@ -40,7 +42,7 @@ def write_day(lake: Lake, connection: duckdb.DuckDBPyConnection, day: dt.date, c
 
 def _value(column: Column, day: dt.date) -> str:
     if column.name == "code":
-        return CODE
+        return "lpad(c::VARCHAR, 6, '0') || '.SH'"
     if column.name == "market":
         return "if(c % 2 = 0, '主板', '创业板')"
     if str(column.type) == "date32[day]":
