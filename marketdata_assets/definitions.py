@@ -10,19 +10,21 @@ import dagster as dg
 
 from marketdata_assets import environment
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.price_series import price_series
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.alerting import (
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
 )
-from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain
+from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain, series_refresh
 from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
 )
 from marketdata_assets.automation.schedules import calendar_check_schedule, daily_chain_schedule
 from marketdata_assets.automation.sensors import missing_partitions_sensor
+from marketdata_assets.automation.series_sensor import price_series_sensor
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
@@ -32,8 +34,8 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     already keep as many calls in flight as the allowance can use.
     """
     return dg.Definitions(
-        assets=[trade_calendar, *CHAIN, hf_dataset],
-        jobs=[daily_chain, calendar_check],
+        assets=[trade_calendar, *CHAIN, hf_dataset, price_series],
+        jobs=[daily_chain, calendar_check, series_refresh],
         schedules=[
             daily_chain_schedule,
             recent_days_again_schedule,
@@ -42,6 +44,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
         ],
         sensors=[
             missing_partitions_sensor,
+            price_series_sensor,
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,

@@ -46,6 +46,7 @@ GRAPH = {
         "suspensions",
     ],
     "hf_dataset": ["daily_prices"],
+    "price_series": ["daily_prices"],
 }
 
 
@@ -65,6 +66,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {job for job in repository.job_names if not job.startswith("__")} == {
         "daily_chain",
         "calendar_check",
+        "series_refresh",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
@@ -74,6 +76,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "missing_partitions_sensor",
+        "price_series_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",

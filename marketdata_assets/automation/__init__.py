@@ -1,1 +1,1 @@
-"""What runs by itself: the jobs, the evening schedule, the sensor that fills gaps."""
+"""What runs by itself: the jobs, the schedules, the sensors for gaps and for the serving copy."""

@@ -1,0 +1,139 @@
+"""Generations: what a series consists of at one moment, in one file that is replaced at once.
+
+Here belongs the manifest: the segments, and for every day which version of the lake's file they
+hold. How a generation comes about is `refresh`.
+"""
+
+import datetime as dt
+import os
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from marketdata_assets.storage.durable_files import sync_folder
+from marketdata_assets.tables import Table
+
+MANIFEST = "generation.json"
+
+
+class NoSeries(LookupError):
+    """The series of a table has never been made, or was made for other columns."""
+
+
+class DamagedSeries(ValueError):
+    """Files of a published series are missing or can't be read."""
+
+    def __init__(self, table: Table, what: str) -> None:
+        super().__init__(
+            f"The series of {table.name} is damaged: {what}. Materialize price_series: what is "
+            "damaged is made again from the lake."
+        )
+
+
+class FileIdentity(NamedTuple):
+    """Which file lies in the lake for a day; every rewrite has another inode or time."""
+
+    inode: int
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileIdentity":
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class DayVersion(NamedTuple):
+    """The version of a day that a segment was made from: the lake's label, and the file."""
+
+    stored_at: dt.datetime
+    rows: int
+    file: FileIdentity
+
+
+class SegmentEntry(BaseModel):
+    """A file of the series, and the days in it, oldest first."""
+
+    file: str
+    bytes: int
+    rows: int
+    origins: list[str]
+    days: dict[dt.date, DayVersion]
+
+    @property
+    def first(self) -> dt.date:
+        return next(iter(self.days))
+
+    @property
+    def last(self) -> dt.date:
+        return next(reversed(self.days))
+
+    def files(self) -> dict[dt.date, FileIdentity]:
+        return {day: version.file for day, version in self.days.items()}
+
+
+class Generation(BaseModel):
+    """Everything published: segments that follow each other in time, each day in one of them."""
+
+    table: str
+    number: int
+    columns: list[str]
+    segments: list[SegmentEntry]
+
+    def days(self) -> dict[dt.date, DayVersion]:
+        return {day: one for segment in self.segments for day, one in segment.days.items()}
+
+    def files(self) -> dict[dt.date, FileIdentity]:
+        return {day: version.file for day, version in self.days().items()}
+
+    def fits(self, table: Table) -> bool:
+        return self.table == table.name and self.columns == declared(table)
+
+
+def declared(table: Table) -> list[str]:
+    """The columns in words, so that a series of another declaration is not taken for this one."""
+    return [str(field) for field in table.schema]
+
+
+def series_folder(root: Path, table: Table) -> Path:
+    return root / "series" / table.name
+
+
+def load_generation(root: Path, table: Table) -> tuple[Generation, FileIdentity]:
+    """The newest generation, and the file that says so.
+
+    Raises `NoSeries` or `DamagedSeries`, saying what to do.
+    """
+    folder = series_folder(root, table)
+    try:
+        generation, file = read_manifest(folder)
+    except FileNotFoundError:
+        raise NoSeries(f"{table.name} has no series yet. Materialize price_series.") from None
+    except ValidationError:
+        raise DamagedSeries(table, f"{folder / MANIFEST} can't be read") from None
+    if not generation.fits(table):
+        raise NoSeries(
+            f"The series of {table.name} was made for other columns. Materialize price_series."
+        )
+    return generation, file
+
+
+def read_manifest(folder: Path) -> tuple[Generation, FileIdentity]:
+    """The manifest as it is. Raises `FileNotFoundError` or `pydantic.ValidationError`."""
+    with (folder / MANIFEST).open("rb") as file:
+        identity = FileIdentity.of(os.fstat(file.fileno()))
+        return Generation.model_validate_json(file.read()), identity
+
+
+def publish_generation(folder: Path, generation: Generation) -> None:
+    """Make `generation` the newest; a crash leaves the one before or this one."""
+    unfinished = folder / f".{MANIFEST}.{secrets.token_hex(4)}.unfinished"
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(generation.model_dump_json())
+        file.flush()
+        os.fsync(file.fileno())
+    # The segments' names first: a manifest must not survive a power cut without them.
+    sync_folder(folder)
+    unfinished.replace(folder / MANIFEST)
+    sync_folder(folder)

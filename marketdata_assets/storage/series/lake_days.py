@@ -1,0 +1,87 @@
+"""The lake's day files as a series takes them: which there are, and their rows with their version.
+
+Here belongs the way from day files to a segment. Version and rows come from one open file, so
+that a day that is written again meanwhile is recorded as what was read.
+"""
+
+import datetime as dt
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from marketdata_assets.storage.lake import Lake, MissingPartitions, UnfitPartitions
+from marketdata_assets.storage.series.generation import (
+    DayVersion,
+    FileIdentity,
+    SegmentEntry,
+    series_folder,
+)
+from marketdata_assets.storage.series.segment import write_segment
+from marketdata_assets.tables import Table
+
+
+def stored_files(lake: Lake, table: Table) -> dict[dt.date, FileIdentity]:
+    """Every day file of a table, oldest first."""
+    found = {}
+    for day in lake.days(table):
+        try:
+            found[day] = FileIdentity.of(lake.path(table, day).stat())
+        except FileNotFoundError:
+            continue  # It was there a moment ago: a day that has just been removed.
+    return found
+
+
+def make_segment(lake: Lake, table: Table, days: Sequence[dt.date]) -> SegmentEntry:
+    """Write the rows of `days`, all of one year, to a new segment.
+
+    Raises `MissingPartitions` or `UnfitPartitions` naming a day that can't be read.
+    """
+    versions: dict[dt.date, DayVersion] = {}
+    origins: set[str] = set()
+
+    def rows() -> Iterator[pa.Table]:
+        for day in days:
+            versions[day], origin, data = _read(lake, table, day)
+            origins.add(origin)
+            yield data
+
+    path = series_folder(lake.root, table) / f"{days[0].year}-{secrets.token_hex(4)}.arrow"
+    count = write_segment(path, table, rows())
+    # What Arrow has freed is kept for later; between two years it is better given back.
+    pa.default_memory_pool().release_unused()
+    return SegmentEntry(
+        file=path.name,
+        bytes=path.stat().st_size,
+        rows=count,
+        origins=sorted(origins),
+        days=versions,
+    )
+
+
+def _read(lake: Lake, table: Table, day: dt.date) -> tuple[DayVersion, str, pa.Table]:
+    path = lake.path(table, day)
+    try:
+        with path.open("rb") as file:
+            identity = FileIdentity.of(os.fstat(file.fileno()))
+            parquet = pq.ParquetFile(file)
+            labels = parquet.schema_arrow.metadata or {}
+            data = parquet.read().replace_schema_metadata()
+        version = DayVersion(
+            dt.datetime.fromisoformat(labels[b"stored_at"].decode()), data.num_rows, identity
+        )
+        origin = labels[b"origin"].decode()
+    except FileNotFoundError:
+        raise MissingPartitions(table, [day]) from None
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        raise UnfitPartitions(table, [path]) from error
+    if not data.schema.equals(table.schema) or not _is_of(day, data[table.date_column]):
+        raise UnfitPartitions(table, [path])
+    return version, origin, data
+
+
+def _is_of(day: dt.date, dates: pa.ChunkedArray) -> bool:
+    return len(dates) == 0 or pc.min_max(dates).as_py() == {"min": day, "max": day}

@@ -1,0 +1,168 @@
+"""Reading a series: slices by code, cross-sections by day, all of one generation.
+
+Here belongs what a user of the series calls; it needs no lake and no Dagster. Everything is open
+from the beginning, nothing changes afterwards, so any number of threads may share a `Series`.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from marketdata_assets.storage.series.generation import (
+    MANIFEST,
+    DamagedSeries,
+    FileIdentity,
+    Generation,
+    SegmentEntry,
+    load_generation,
+    series_folder,
+)
+from marketdata_assets.storage.series.segment import Segment
+from marketdata_assets.tables import Table
+
+
+class DayNotInSeries(LookupError):
+    """A day that was asked for is in no segment of the generation."""
+
+
+class Series:
+    """One generation of a table's series; `open` the newest, `newest` to follow.
+
+    Answers have the declared columns, types and NULLs, ordered by code as asked and date. Numbers
+    are not copied: an answer keeps the mapped files it points into, until it is dropped.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        table: Table,
+        generation: Generation,
+        manifest: FileIdentity,
+        segments: list[Segment],
+    ) -> None:
+        self.table = table
+        self.generation = generation.number
+        self.origins = sorted({origin for one in generation.segments for origin in one.origins})
+        self.days = list(generation.days())
+        self._root = root
+        self._entries = generation.segments
+        self._manifest = manifest
+        self._segments = segments
+
+    @classmethod
+    def open(cls, root: Path, table: Table) -> "Series":
+        """The newest generation. Raises `NoSeries` or `DamagedSeries`, saying what to do."""
+        return cls._open(root, table, {})
+
+    @classmethod
+    def _open(cls, root: Path, table: Table, known: dict[str, Segment]) -> "Series":
+        while True:
+            generation, manifest = load_generation(root, table)
+            try:
+                segments = [
+                    known.get(entry.file) or _opened(root, table, entry)
+                    for entry in generation.segments
+                ]
+            except DamagedSeries:
+                # A refresh may have published, and removed these files, in between.
+                newer, _ = load_generation(root, table)
+                if newer.number == generation.number:
+                    raise
+            else:
+                return cls(root, table, generation, manifest, segments)
+
+    def newest(self) -> "Series":
+        """This one, or the newest where there is a newer: a look at one file, cheap to repeat."""
+        path = series_folder(self._root, self.table) / MANIFEST
+        try:
+            if FileIdentity.of(path.stat()) == self._manifest:
+                return self
+        except FileNotFoundError:
+            pass
+        names = [entry.file for entry in self._entries]
+        return self._open(self._root, self.table, dict(zip(names, self._segments, strict=True)))
+
+    def codes(self) -> list[str]:
+        """Every code with a row, sorted."""
+        return sorted({code for segment in self._segments for code in segment.codes})
+
+    def span(self, code: str) -> tuple[dt.date, dt.date] | None:
+        """The first and the last day of a code, or None where it has no row."""
+        holding = [segment for segment in self._segments if code in segment.codes]
+        if not holding:
+            return None
+        first, _ = holding[0].rows_of(code, None, None)
+        _, end = holding[-1].rows_of(code, None, None)
+        return holding[0].date_at(first), holding[-1].date_at(end - 1)
+
+    def slice(
+        self,
+        code: str,
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """The rows of one code from `start` to `end`, both included, by date.
+
+        No row is an empty table. Raises `ValueError` naming columns that the table does not have.
+        """
+        return self.slices([code], start, end, columns)
+
+    def slices(
+        self,
+        codes: Iterable[str],
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """The rows of several codes, in the order asked for, each once; as `slice`."""
+        schema = self._schema(columns)
+        within = [
+            segment
+            for entry, segment in zip(self._entries, self._segments, strict=True)
+            if (start is None or entry.last >= start) and (end is None or entry.first <= end)
+        ]
+        batches = []
+        for code in dict.fromkeys(codes):
+            for segment in within:
+                first, last = segment.rows_of(code, start, end)
+                if first < last:
+                    arrays = segment.slice(code, first, last, schema.names)
+                    batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return pa.Table.from_batches(batches, schema)
+
+    def cross_section(self, day: dt.date, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of one day, by code. Raises `DayNotInSeries`, or `ValueError` as `slice`."""
+        schema = self._schema(columns)
+        for entry, segment in zip(self._entries, self._segments, strict=True):
+            if day in entry.days:
+                return pa.Table.from_arrays(segment.day(day, schema.names), schema=schema)
+        raise DayNotInSeries(
+            f"{self.table.name} {day} is not in generation {self.generation} of its series, which "
+            f"has {len(self.days)} days from {self.days[0]} to {self.days[-1]}. A trading day has "
+            "to be materialized, and the series refreshed."
+        )
+
+    def _schema(self, columns: Sequence[str] | None) -> pa.Schema:
+        if columns is None:
+            return self.table.schema
+        if unknown := [name for name in columns if name not in self.table.column_names]:
+            raise ValueError(
+                f"{self.table.name} has no column {', '.join(unknown)}. "
+                f"It has: {', '.join(self.table.column_names)}."
+            )
+        return pa.schema([self.table.schema.field(name) for name in dict.fromkeys(columns)])
+
+
+def _opened(root: Path, table: Table, entry: SegmentEntry) -> Segment:
+    path = series_folder(root, table) / entry.file
+    try:
+        segment = Segment(path, table)
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise DamagedSeries(table, f"{path} can't be read ({error})") from error
+    if size != entry.bytes:
+        raise DamagedSeries(table, f"{path} has {size} bytes, published were {entry.bytes}")
+    return segment

@@ -1,0 +1,193 @@
+"""The refresh: brings a series to what the lake holds, one writer at a time.
+
+Here belongs what is compared and made. It needs no notice of what happened: the newest generation
+says which version of every day it holds, and the lake says which there are, so it may be killed,
+late or run twice. What it reads of the lake is `lake_days`.
+"""
+
+import datetime as dt
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from marketdata_assets.storage.durable_files import make_folder
+from marketdata_assets.storage.lake import Lake, MissingPartitions
+from marketdata_assets.storage.series.generation import (
+    MANIFEST,
+    FileIdentity,
+    Generation,
+    SegmentEntry,
+    declared,
+    publish_generation,
+    read_manifest,
+    series_folder,
+)
+from marketdata_assets.storage.series.lake_days import make_segment, stored_files
+from marketdata_assets.storage.series.segment import Segment, code_column
+from marketdata_assets.tables import Table
+
+# The days beside a year's big segment are written again with every new one: a month of them
+# takes half a second, and the year is merged a dozen times.
+DAYS_BESIDE = 20
+Files = Mapping[dt.date, FileIdentity]
+
+
+class Difference(NamedTuple):
+    """The days that the lake and the newest generation don't have in common, oldest first."""
+
+    new: list[dt.date]
+    rewritten: list[dt.date]
+    removed: list[dt.date]
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+class Refreshed(NamedTuple):
+    """What a refresh did. `rows` and `bytes` are the whole series', `written` this refresh's."""
+
+    generation: int
+    difference: Difference
+    days: int
+    rows: int
+    bytes: int
+    written: int
+    seconds: float
+
+
+def difference(lake: Lake, table: Table) -> Difference:
+    """What a refresh would apply now. Reads no rows."""
+    published = _published(series_folder(lake.root, table))
+    before = published if published and published.fits(table) else None
+    return _difference(before, stored_files(lake, table))
+
+
+def refresh(lake: Lake, table: Table) -> Refreshed:
+    """Bring the series of `table` to what the lake holds and publish it as a generation.
+
+    A generation that already holds it, and whose files are whole, stays. Raises
+    `MissingPartitions` when the lake has no day, `UnfitPartitions` naming days that can't be read,
+    `OSError` naming the table when the disk refuses; the series is then as it was before.
+    """
+    began = time.perf_counter()
+    code_column(table)  # Refuses a table that can have no series.
+    folder = series_folder(lake.root, table)
+    make_folder(folder)
+    with FileLock(folder / ".refreshing.lock"):
+        published = _published(folder)
+        before = published if published and published.fits(table) else None
+        _remove_unreferenced(folder, published)
+        try:
+            after = _brought_up_to_date(lake, table, before)
+            if before is None or after.segments != before.segments:
+                # A series that begins anew must not count again from 1: readers know generations
+                # by their numbers. The clock is always ahead of them.
+                after.number = published.number + 1 if published else time.time_ns() // 1_000_000
+                publish_generation(folder, after)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"The series of {table.name} could not be written ({error.strerror}); it is as it "
+                "was before. Make room or give write permission, then refresh again.",
+            ) from error
+        finally:
+            _remove_unreferenced(folder, _published(folder))
+    old = {segment.file for segment in before.segments} if before else set()
+    return Refreshed(
+        generation=after.number,
+        difference=_difference(before, after.files()),
+        days=len(after.days()),
+        rows=sum(segment.rows for segment in after.segments),
+        bytes=sum(segment.bytes for segment in after.segments),
+        written=sum(segment.bytes for segment in after.segments if segment.file not in old),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _brought_up_to_date(lake: Lake, table: Table, before: Generation | None) -> Generation:
+    """The generation that holds what the lake holds, its segments on disk, not yet published."""
+    files = stored_files(lake, table)
+    if not files:
+        raise MissingPartitions(table, [None])
+    years = _years(before, files)
+    return Generation(
+        table=table.name,
+        number=before.number if before else 0,
+        columns=declared(table),
+        segments=[segment for year in years for segment in _year(lake, table, *year)],
+    )
+
+
+def _published(folder: Path) -> Generation | None:
+    """The newest generation; None where there is none, or none that anybody could read."""
+    try:
+        return read_manifest(folder)[0]
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _difference(before: Generation | None, files: Files) -> Difference:
+    held = before.files() if before else {}
+    return Difference(
+        new=sorted(files.keys() - held.keys()),
+        rewritten=sorted(day for day in files.keys() & held.keys() if files[day] != held[day]),
+        removed=sorted(held.keys() - files.keys()),
+    )
+
+
+def _years(
+    before: Generation | None, files: Files
+) -> Iterator[tuple[Sequence[SegmentEntry], dict[dt.date, FileIdentity]]]:
+    """For every year in the lake its present segments, and its days with their files."""
+    present = before.segments if before else []
+    for year, days in itertools.groupby(files, key=lambda day: day.year):
+        yield [s for s in present if s.first.year == year], {day: files[day] for day in days}
+
+
+def _year(
+    lake: Lake, table: Table, present: Sequence[SegmentEntry], files: Files
+) -> Iterator[SegmentEntry]:
+    """The segments a year should have, of which those that are not there yet are made now.
+
+    The big one stays as long as its days do, and the others are few and come after it.
+    """
+    main, beside = [*present, None, None][:2]
+    if main is None or not _is_whole(lake.root, table, main):
+        yield make_segment(lake, table, list(files))
+        return
+    rest = {day: file for day, file in files.items() if day not in main.days}
+    stays = all(files.get(day) == file for day, file in main.files().items())
+    if not stays or len(rest) > DAYS_BESIDE or any(day < main.last for day in rest):
+        yield make_segment(lake, table, list(files))
+        return
+    yield main
+    if beside and beside.files() == rest and _is_whole(lake.root, table, beside):
+        yield beside
+    elif rest:
+        yield make_segment(lake, table, list(rest))
+
+
+def _is_whole(root: Path, table: Table, entry: SegmentEntry) -> bool:
+    path = series_folder(root, table) / entry.file
+    try:
+        Segment(path, table)
+    except (OSError, ValueError):
+        return False
+    return path.stat().st_size == entry.bytes
+
+
+def _remove_unreferenced(folder: Path, newest: Generation | None) -> None:
+    """Drop the names of older generations' files, and of what a killed refresh left.
+
+    Readers that have them mapped keep them; the disk has its space back when the last one is done.
+    """
+    referenced = {segment.file for segment in newest.segments} if newest else set()
+    for path in folder.iterdir():
+        is_ours = path.suffix == ".arrow" or path.match(f".{MANIFEST}.*.unfinished")
+        if is_ours and path.name not in referenced:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""Segments: immutable files with the rows of some days, by code and then by date.
+
+Here belongs the format: one uncompressed Arrow record batch, read through a memory map. The code
+column is run-end encoded, so its run ends are the index from a code to its rows; the other texts
+are dictionaries. Which days a segment holds, and which segments there are, is `generation`.
+"""
+
+import datetime as dt
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.tables import Table
+
+EPOCH = dt.date(1970, 1, 1)
+DAYS_IN_A_BLOCK = 30
+
+
+def code_column(table: Table) -> str:
+    """The column of a daily table's key that is not its day. Raises `ValueError`."""
+    rest = [name for name in table.key if name != table.date_column]
+    if table.date_column is None or len(rest) != 1:
+        raise ValueError(f"{table.name} is not keyed by a day and a code; it can have no series.")
+    return rest[0]
+
+
+def write_segment(path: Path, table: Table, days: Iterable[pa.Table]) -> int:
+    """Write the rows of `days`, which come in order, to a new file; the number of rows.
+
+    The file is on disk when this returns. Needs about twice the memory of the rows.
+    """
+    columns = _columns_of(pa.concat_tables(_in_blocks(days)))
+    codes = columns[code_column(table)].combine_chunks().dictionary_encode()
+    names = codes.dictionary.to_pylist()
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    ranks = np.empty(len(names), np.int32)
+    ranks[by_name] = np.arange(len(names), dtype=np.int32)
+    rank_of_row = ranks[codes.indices.to_numpy()]
+    # Stable: the days of a code stay in order.
+    order = pa.array(np.argsort(rank_of_row, kind="stable"))
+    ends = np.cumsum(np.bincount(rank_of_row, minlength=len(names)), dtype=np.int32)
+    columns[code_column(table)] = None
+    arrays = []
+    for field in table.schema:
+        if field.name == code_column(table):
+            sorted_names = pa.array([names[n] for n in by_name], field.type)
+            array = pa.RunEndEncodedArray.from_arrays(pa.array(ends), sorted_names)
+        else:
+            # Out of the mapping, so that no column is in memory twice for longer than its turn.
+            column = columns.pop(field.name).combine_chunks()
+            array = (column.dictionary_encode() if _is_text(field) else column).take(order)
+        arrays.append(array)
+    batch = pa.RecordBatch.from_arrays(arrays, names=table.column_names)
+    with path.open("xb") as file:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+        file.flush()
+        os.fsync(file.fileno())
+    return int(batch.num_rows)
+
+
+def _in_blocks(days: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in larger pieces: thousands of small buffers waste half their memory."""
+    days = iter(days)
+    while block := list(itertools.islice(days, DAYS_IN_A_BLOCK)):
+        yield pa.concat_tables(block).combine_chunks()
+
+
+def _columns_of(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(rows.column_names, rows.columns, strict=True))
+
+
+def _is_text(field: pa.Field) -> bool:
+    return bool(pa.types.is_string(field.type))
+
+
+class Segment:
+    """An open segment; its mapped file stays readable when its name is gone.
+
+    Raises `OSError` or `ValueError` when the file is missing or not a segment of `table`.
+    """
+
+    def __init__(self, path: Path, table: Table) -> None:
+        batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+        batch.validate()
+        if batch.schema.names != table.column_names:
+            raise ValueError(f"{path.name} has other columns than {table.name}")
+        self.table = table
+        self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        codes = self._columns[code_column(table)]
+        self._ends = codes.run_ends.to_numpy()
+        self._names = codes.values
+        # The same few thousand texts in every segment: kept once.
+        self.codes = {sys.intern(name): n for n, name in enumerate(codes.values.to_pylist())}
+        self._dates = self._columns[table.date_column].view(pa.int32()).to_numpy()
+
+    def rows_of(self, code: str, start: dt.date | None, end: dt.date | None) -> tuple[int, int]:
+        """The first row of `code` from `start` on, and the one after its last up to `end`."""
+        number = self.codes.get(code)
+        if number is None:
+            return 0, 0
+        first = int(self._ends[number - 1]) if number else 0
+        last = int(self._ends[number])
+        dates = self._dates[first:last]
+        if end is not None:
+            last = first + int(np.searchsorted(dates, _ordinal(end), "right"))
+        if start is not None:
+            first += int(np.searchsorted(dates, _ordinal(start), "left"))
+        return first, max(first, last)
+
+    def slice(self, code: str, first: int, last: int, columns: Sequence[str]) -> list[pa.Array]:
+        """The rows of one code from `first` to before `last`, without a copy of the numbers."""
+        arrays = []
+        for name in columns:
+            if name == code_column(self.table):
+                arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
+            else:
+                arrays.append(_plain(self._columns[name].slice(first, last - first)))
+        return arrays
+
+    def day(self, day: dt.date, columns: Sequence[str]) -> list[pa.Array]:
+        """All rows of one day, by code."""
+        rows = np.flatnonzero(self._dates == _ordinal(day))
+        arrays = []
+        for name in columns:
+            if name == code_column(self.table):
+                number_of_row = np.searchsorted(self._ends, rows, "right")
+                arrays.append(self._names.take(pa.array(number_of_row)))
+            else:
+                arrays.append(_plain(pc.take(self._columns[name], pa.array(rows))))
+        return arrays
+
+    def date_at(self, row: int) -> dt.date:
+        return EPOCH + dt.timedelta(int(self._dates[row]))
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    is_dictionary = pa.types.is_dictionary(array.type)
+    return array.dictionary_decode() if is_dictionary else array
+
+
+def _ordinal(day: dt.date) -> int:
+    return (day - EPOCH).days
