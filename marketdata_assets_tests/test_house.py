@@ -11,6 +11,7 @@ HOUSE = Path(marketdata_assets.__file__).parent
 DAYS_AND_TABLES = {"trading_calendar", "tables"}
 MAY_KNOW = {
     "trading_calendar": set(),
+    "instruments": set(),
     "settings": set(),
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
