@@ -20,6 +20,7 @@ GRAPH = {
     "daily_basic": [],
     "daily_prices": ["daily_basic", "daily_kline", "price_limits", "stock_list"],
     "hf_dataset": ["daily_prices"],
+    "instrument_history": [],
 }
 
 
@@ -39,12 +40,17 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {job for job in repository.job_names if not job.startswith("__")} == {
         "daily_chain",
         "calendar_check",
+        "instrument_histories",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
         "calendar_check_schedule",
+        "instrument_histories_schedule",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_partitions_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "missing_partitions_sensor",
+        "tracked_codes_sensor",
+    }
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
@@ -58,7 +64,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "prices")
+        assert spec.group_name in ("tushare", "prices", "instruments")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names
@@ -77,7 +83,8 @@ def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
 def test_importing_the_definitions_imports_no_heavy_client() -> None:
     code = (
         "import sys, marketdata_assets.definitions; "
-        "print([name for name in ('tushare', 'akshare', 'huggingface_hub') if name in sys.modules])"
+        "heavy = ('tushare', 'akshare', 'asyncssh', 'huggingface_hub'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],

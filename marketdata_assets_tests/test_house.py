@@ -17,11 +17,11 @@ MAY_KNOW = {
     "partitions": {"trading_calendar", "settings"},
     "storage": DAYS_AND_TABLES,
     "publishing": DAYS_AND_TABLES | {"storage"},
-    "resources": DAYS_AND_TABLES | {"publishing"},
-    "assets": DAYS_AND_TABLES | {"partitions", "publishing", "resources", "storage"},
-    "automation": DAYS_AND_TABLES | {"partitions", "storage", "assets"},
-    "sandbox": {"trading_calendar", "publishing", "resources"},
-    "environment": {"settings", "resources", "storage", "sandbox"},
+    "resources": DAYS_AND_TABLES | {"instruments", "publishing"},
+    "assets": DAYS_AND_TABLES | {"instruments", "partitions", "publishing", "resources", "storage"},
+    "automation": DAYS_AND_TABLES | {"partitions", "resources", "storage", "assets"},
+    "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
+    "environment": {"instruments", "settings", "resources", "storage", "sandbox"},
     "definitions": {"environment", "assets", "automation"},
 }
 

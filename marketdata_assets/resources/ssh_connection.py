@@ -5,31 +5,14 @@ Here belongs what is said to the SSH client and what its errors mean. Importing 
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import asyncssh
+
+from marketdata_assets.resources.ssh_tunnel import Endpoint, TunnelDown
 
 CONNECT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 MISSED_KEEPALIVES = 3
-
-
-class TunnelDown(Exception):
-    """The tunnel can't be built; the text says why and what to do."""
-
-
-class Endpoint(NamedTuple):
-    """Where the tunnel goes. `local_port` 0 takes any free port."""
-
-    host: str
-    port: int
-    username: str
-    key_path: Path
-    known_hosts: Path
-    local_port: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.username}@{self.host}:{self.port}"
 
 
 class _Client(asyncssh.SSHClient):

@@ -9,15 +9,32 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncssh
 
-    from marketdata_assets.resources.ssh_connection import Endpoint
-
 # Longer than connecting and logging in may take together.
 BUILD_SECONDS = 60.0
+
+
+class TunnelDown(Exception):
+    """The tunnel can't be built; the text says why and what to do."""
+
+
+class Endpoint(NamedTuple):
+    """Where the tunnel goes. `local_port` 0 takes any free port."""
+
+    host: str
+    port: int
+    username: str
+    key_path: Path
+    known_hosts: Path
+    local_port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.username}@{self.host}:{self.port}"
 
 
 class SshTunnel:
@@ -26,7 +43,7 @@ class SshTunnel:
     The connection lives on an event loop in a thread of its own.
     """
 
-    def __init__(self, endpoint: "Endpoint") -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -37,7 +54,7 @@ class SshTunnel:
     def proxy_url(self) -> str:
         """The proxy's address, once it is ready; names are resolved at the far end.
 
-        Raises `ssh_connection.TunnelDown`.
+        Raises `TunnelDown`.
         """
         with self._lock:
             if not self._is_up():
@@ -83,8 +100,6 @@ class SshTunnel:
         try:
             running.result(BUILD_SECONDS)
         except concurrent.futures.TimeoutError:
-            from marketdata_assets.resources.ssh_connection import TunnelDown
-
             running.cancel()
             raise TunnelDown(
                 f"The SSH tunnel to {self._endpoint} can't be built: nothing within "

@@ -6,6 +6,14 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 """
 
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.instruments import (
+    FUND_BARS,
+    FUTURES_BARS,
+    GLOBAL_BARS,
+    INDEX_BARS,
+    INSTRUMENT_HISTORY,
+    SHARE_BARS,
+)
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -22,7 +30,13 @@ __all__ = [
     "DAILY_KLINE",
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
+    "FUND_BARS",
+    "FUTURES_BARS",
+    "GLOBAL_BARS",
+    "INDEX_BARS",
+    "INSTRUMENT_HISTORY",
     "PRICE_LIMITS",
+    "SHARE_BARS",
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
@@ -41,5 +55,6 @@ STORED_TABLES: dict[str, Table] = {
         PRICE_LIMITS,
         DAILY_BASIC,
         DAILY_PRICES,
+        INSTRUMENT_HISTORY,
     )
 }

@@ -49,12 +49,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
+    """What a dataset is. Its partitions are days, or codes where it has a `code_column`."""
+
     name: str
     doc: str
     doc_zh: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     date_column: str | None = None
+    code_column: str | None = None
     first_date: dt.date = FIRST_SESSION
     source: Source | None = None
 

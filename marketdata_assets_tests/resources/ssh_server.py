@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncssh
 
-from marketdata_assets.resources.ssh_connection import Endpoint
+from marketdata_assets.resources.ssh_tunnel import Endpoint
 
 FAR_NAME = "chart.only-the-far-end.invalid"
 

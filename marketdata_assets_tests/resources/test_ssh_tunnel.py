@@ -8,8 +8,7 @@ import pytest
 import requests
 
 from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
-from marketdata_assets.resources.ssh_connection import TunnelDown
-from marketdata_assets.resources.ssh_tunnel import SshTunnel
+from marketdata_assets.resources.ssh_tunnel import SshTunnel, TunnelDown
 from marketdata_assets_tests.resources.ssh_server import FAR_NAME, FarEnd
 from marketdata_assets_tests.resources.web_server import Reply, WebServer
 
