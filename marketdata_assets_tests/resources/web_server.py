@@ -74,5 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(reply.drip_seconds)
 
+    def finish(self) -> None:
+        super().finish()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.close()
+
     def log_message(self, format: str, *args: object) -> None:
         """The log is `WebServer.asked`."""

@@ -136,7 +136,7 @@ class LiveSources(InstrumentSources):
     def _tushare_client(self) -> Callable[[], "TushareClient"]:
         made: list[TushareClient] = []
 
-        def client() -> TushareClient:
+        def client() -> "TushareClient":
             if not made:
                 made.append(self.tushare.client())
                 self._open.callback(made[0].close)
