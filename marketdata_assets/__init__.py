@@ -1,6 +1,7 @@
 """Chinese market data as Dagster assets.
 
 trading_calendar, tables, partitions   what days, columns and partitions are; they know nobody
+instruments                            what a code is; it knows nobody either
 resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps
 publishing                             what the published dataset consists of, built from the lake

@@ -10,12 +10,18 @@ import dagster as dg
 
 from marketdata_assets import environment
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import price_series
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.alerting import (
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
+)
+from marketdata_assets.automation.instruments import (
+    instrument_histories,
+    instrument_histories_schedule,
+    tracked_codes_sensor,
 )
 from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain, series_refresh
 from marketdata_assets.automation.refetching import (
@@ -28,23 +34,26 @@ from marketdata_assets.automation.series_sensor import price_series_sensor
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
-    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`, `alerts`.
+    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`,
+    `alerts`, `instrument_sources`.
 
     Runs stay in one process: starting a process a step costs seconds, and the fetching steps
     already keep as many calls in flight as the allowance can use.
     """
     return dg.Definitions(
-        assets=[trade_calendar, *CHAIN, hf_dataset, price_series],
-        jobs=[daily_chain, calendar_check, series_refresh],
+        assets=[trade_calendar, *CHAIN, hf_dataset, price_series, instrument_history],
+        jobs=[daily_chain, calendar_check, series_refresh, instrument_histories],
         schedules=[
             daily_chain_schedule,
             recent_days_again_schedule,
             past_month_again_schedule,
             calendar_check_schedule,
+            instrument_histories_schedule,
         ],
         sensors=[
             missing_partitions_sensor,
             price_series_sensor,
+            tracked_codes_sensor,
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,

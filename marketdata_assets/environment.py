@@ -4,6 +4,7 @@ Here belongs everything that is read from the environment for resources. Nothing
 and the commands imports this, and no asset asks where it runs.
 """
 
+import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -13,13 +14,29 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.resources.alerts import AlertsResource, channel_urls
 from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
+from marketdata_assets.resources.sources.routing import (
+    InstrumentSources,
+    LiveSources,
+    TunnelSettings,
+)
 from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
-from marketdata_assets.settings import SettingError, web_address, whole_number
+from marketdata_assets.settings import (
+    SettingError,
+    day,
+    port,
+    switch,
+    web_address,
+    whole_number,
+)
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 
 DEFAULT_CALLS_PER_MINUTE = 200
+HISTORY_BEGINS = dt.date(2015, 1, 1)
+# One of each kind, so that the sandbox has something to show.
+SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
 
 
 class World(StrEnum):
@@ -75,6 +92,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "lake_io": LakeIOManager(lake=lake),
         "hugging_face": hugging_face(env),
         "alerts": alerts(env),
+        "instrument_sources": instrument_sources(env, tushare),
     }
 
 
@@ -93,6 +111,53 @@ def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
     else:
         origin = f"Tushare, {upstream_host(env)}"
     return LakeResource(root=str(world_root(env)), origin=origin)
+
+
+def instrument_sources(env: Mapping[str, str], tushare: TushareResource) -> InstrumentSources:
+    """Who has histories by code, where they begin, and which codes are always tracked."""
+    is_sandbox = world(env) is World.SANDBOX
+    first_day = day(env, "HISTORY_START_DATE", HISTORY_BEGINS, earliest=dt.date(1990, 12, 19))
+    codes = tracked_codes(env, SANDBOX_CODES if is_sandbox else "")
+    if is_sandbox:
+        from marketdata_assets.sandbox.instruments import SandboxSources
+
+        return SandboxSources(first_day=first_day.isoformat(), tracked_codes=codes, tushare=tushare)
+    return LiveSources(
+        first_day=first_day.isoformat(),
+        tracked_codes=codes,
+        tushare=tushare,
+        tunnel=tunnel_settings(env),
+    )
+
+
+def tracked_codes(env: Mapping[str, str], default: str) -> list[str]:
+    """TRACKED_CODES in canonical form. Raises `SettingError` naming what is no code."""
+    written = env.get("TRACKED_CODES", default)
+    try:
+        return [identify(code).code for code in re.split(r"[,;\s]+", written) if code]
+    except UnknownCode as unknown:
+        raise SettingError("TRACKED_CODES", written, str(unknown)) from None
+
+
+def tunnel_settings(env: Mapping[str, str]) -> TunnelSettings:
+    """The SSH_… settings; without SSH_ENABLED there is no tunnel.
+
+    Raises `SettingError` for what is missing when there is to be one.
+    """
+    if not switch(env, "SSH_ENABLED"):
+        return TunnelSettings()
+    for name in ("SSH_HOST", "SSH_USERNAME", "SSH_KEY_PATH"):
+        if not env.get(name):
+            raise SettingError(name, "", "set it together with SSH_ENABLED")
+    known_hosts = env.get("SSH_KNOWN_HOSTS") or "~/.ssh/known_hosts"
+    return TunnelSettings(
+        host=env["SSH_HOST"],
+        port=port(env, "SSH_PORT", 22),
+        username=env["SSH_USERNAME"],
+        key_path=str(Path(env["SSH_KEY_PATH"]).expanduser()),
+        known_hosts=str(Path(known_hosts).expanduser()),
+        local_port=port(env, "SSH_LOCAL_PORT", 0),
+    )
 
 
 def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:

@@ -1,4 +1,4 @@
-"""Trading days as Dagster partitions, and the one backfill policy.
+"""Trading days and tracked codes as Dagster partitions, and the one backfill policy.
 
 Here belongs what turns sessions into partition keys and keys into sessions. Which days trade is
 `trading_calendar`. The first day is read from DEFAULT_START_DATE here, because partitions exist
@@ -63,6 +63,9 @@ def start_date() -> dt.date:
 
 
 TRADING_DAYS = trading_day_partitions(start_date())
+
+# A code becomes a partition when somebody wants its history; see `instruments` for its form.
+INSTRUMENTS = dg.DynamicPartitionsDefinition(name="instrument")
 
 
 def days_of(keys: Iterable[str]) -> list[dt.date]:

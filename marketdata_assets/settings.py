@@ -24,15 +24,34 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def day(env: Mapping[str, str], name: str, default: dt.date) -> dt.date:
-    """A day not before `default`. Raises `SettingError`."""
+def port(env: Mapping[str, str], name: str, default: int) -> int:
+    """A port, or 0 where that is the default and means any. Raises `SettingError`."""
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and (0 < int(text) < 65_536 or int(text) == default)):
+        raise SettingError(name, text, "write a port, a number up to 65535")
+    return int(text)
+
+
+def switch(env: Mapping[str, str], name: str) -> bool:
+    """On or off, by default off. Raises `SettingError`."""
+    text = (env.get(name) or "false").strip().lower()
+    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise SettingError(name, text, "write true or false")
+    return text in ("true", "1", "yes", "on")
+
+
+def day(
+    env: Mapping[str, str], name: str, default: dt.date, earliest: dt.date | None = None
+) -> dt.date:
+    """A day not before `earliest`, which is `default` where not given. Raises `SettingError`."""
+    earliest = earliest or default
     text = env.get(name) or default.isoformat()
     try:
         value = dt.date.fromisoformat(text)
     except ValueError:
         raise SettingError(name, text, f"write a day, like {default}") from None
-    if value < default:
-        raise SettingError(name, text, f"{default} is the first day there is")
+    if value < earliest:
+        raise SettingError(name, text, f"{earliest} is the first day there is")
     return value
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,8 +12,10 @@ from marketdata_assets.definitions import build_definitions
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.hub.embedded import embedded_hub
+from marketdata_assets.sandbox.instruments import SandboxSources
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
@@ -62,6 +65,7 @@ class Platform:
         instance: dg.DagsterInstance,
         hub: HuggingFaceResource | None = None,
         origin: str = "test",
+        sources: InstrumentSources | None = None,
     ) -> None:
         resource = LakeResource(root=str(root), origin=origin)
         self.lake = resource.open()
@@ -73,6 +77,7 @@ class Platform:
                 "lake_io": LakeIOManager(lake=resource),
                 "hugging_face": hub or embedded_hub(root),
                 "alerts": AlertsResource(),
+                "instrument_sources": sources or SandboxSources(tushare=tushare),
             }
         )
 
@@ -87,18 +92,26 @@ class Platform:
 
         As by hand in the UI: not through the jobs, whose retry policy waits for a late vendor.
         """
-        tags = {}
+        tags: dict[str, str] = {}
         if first is not None:
             tags = {
                 "dagster/asset_partition_range_start": first.isoformat(),
                 "dagster/asset_partition_range_end": (last or first).isoformat(),
             }
+        return self._execute(assets, tags=tags)
+
+    def run_code(self, code: str) -> dg.ExecuteInProcessResult:
+        """Materialize the history of one code, tracked from now on."""
+        self.instance.add_dynamic_partitions("instrument", [code])
+        return self._execute(["instrument_history"], partition_key=code)
+
+    def _execute(self, assets: Sequence[str], **which: Any) -> dg.ExecuteInProcessResult:
         return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config=QUIET,
             instance=self.instance,
-            tags={**tags, **(more_tags or {})},
             asset_selection=[dg.AssetKey(name) for name in assets],
             raise_on_error=False,
+            **which,
         )
 
 

@@ -47,6 +47,7 @@ GRAPH = {
     ],
     "hf_dataset": ["daily_prices"],
     "price_series": ["daily_prices"],
+    "instrument_history": [],
 }
 
 
@@ -67,16 +68,19 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "daily_chain",
         "calendar_check",
         "series_refresh",
+        "instrument_histories",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
         "calendar_check_schedule",
         "recent_days_again_schedule",
         "past_month_again_schedule",
+        "instrument_histories_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "missing_partitions_sensor",
         "price_series_sensor",
+        "tracked_codes_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",
@@ -94,7 +98,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "proof", "prices", "memory")
+        assert spec.group_name in ("tushare", "proof", "prices", "memory", "instruments")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names
@@ -113,7 +117,7 @@ def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
 def test_importing_the_definitions_imports_no_heavy_client() -> None:
     code = (
         "import sys, marketdata_assets.definitions; "
-        "heavy = ('tushare', 'akshare', 'apprise', 'huggingface_hub'); "
+        "heavy = ('tushare', 'akshare', 'apprise', 'asyncssh', 'huggingface_hub'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     run = subprocess.run(

@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 
 from marketdata_assets.environment import World, resources, world, world_root
+from marketdata_assets.instruments import identify
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
 from marketdata_assets.sandbox.hub.embedded import EmbeddedHub
+from marketdata_assets.sandbox.instruments import SandboxSources
 from marketdata_assets.sandbox.transport import SandboxTushare
 from marketdata_assets.settings import SettingError
 
@@ -118,3 +121,84 @@ def test_an_alert_address_that_is_none_is_refused_without_showing_it(tmp_path: P
     with pytest.raises(SettingError, match=r"ALERT_URLS is '\*\*\*': write addresses") as error:
         resources({"MARKETDATA_HOME": str(tmp_path), "ALERT_URLS": "json://a hidden1234"})
     assert "hidden1234" not in str(error.value)
+
+
+def test_the_sandbox_tracks_a_code_of_every_kind_and_asks_nobody(tmp_path: Path) -> None:
+    made = resources({"MARKETDATA_HOME": str(tmp_path)})["instrument_sources"]
+    assert isinstance(made, SandboxSources)
+    assert {identify(code).kind for code in made.tracked_codes} >= {
+        "china_index",
+        "china_etf",
+        "hk_index",
+        "us_index",
+        "futures",
+        "crypto",
+    }
+    assert made.first_day == "2015-01-01"
+
+
+TUNNEL = {
+    "SSH_ENABLED": "true",
+    "SSH_HOST": "far.example",
+    "SSH_USERNAME": "me",
+    "SSH_KEY_PATH": "~/key.pem",
+}
+
+
+def live(tmp_path: Path, **settings: str) -> LiveSources:
+    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x", **settings}
+    made = resources(env)["instrument_sources"]
+    assert isinstance(made, LiveSources)
+    return made
+
+
+def test_the_live_market_tracks_what_is_set_in_canonical_form(tmp_path: Path) -> None:
+    assert live(tmp_path).tracked_codes == []
+    codes = "sh600000, hstech;BTC\nAU.SHF"
+    assert live(tmp_path, TRACKED_CODES=codes).tracked_codes == [
+        "600000.SH",
+        "HSTECH.HK",
+        "BTC",
+        "AU.SHF",
+    ]
+
+
+def test_histories_begin_where_the_setting_says(tmp_path: Path) -> None:
+    assert live(tmp_path, HISTORY_START_DATE="2010-01-01").first_day == "2010-01-01"
+    with pytest.raises(SettingError, match="1990-12-19 is the first day"):
+        live(tmp_path, HISTORY_START_DATE="1980-01-01")
+
+
+def test_without_ssh_enabled_there_is_no_tunnel(tmp_path: Path) -> None:
+    assert live(tmp_path, **{**TUNNEL, "SSH_ENABLED": "false"}).tunnel == TunnelSettings()
+
+
+def test_the_tunnel_takes_its_settings(tmp_path: Path) -> None:
+    home = Path.home()
+    tunnel = live(tmp_path, **TUNNEL).tunnel
+    assert (tunnel.host, tunnel.port, tunnel.username) == ("far.example", 22, "me")
+    assert tunnel.key_path == str(home / "key.pem")
+    assert tunnel.known_hosts == str(home / ".ssh" / "known_hosts")
+    assert tunnel.local_port == 0
+    more = {"SSH_PORT": "2222", "SSH_LOCAL_PORT": "1080", "SSH_KNOWN_HOSTS": "/etc/hosts.known"}
+    tunnel = live(tmp_path, **TUNNEL, **more).tunnel
+    assert (tunnel.port, tunnel.local_port, tunnel.known_hosts) == (2222, 1080, "/etc/hosts.known")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("SSH_ENABLED", "perhaps", "write true or false"),
+        ("SSH_HOST", "", "SSH_HOST is '': set it together with SSH_ENABLED"),
+        ("SSH_USERNAME", "", "set it together with SSH_ENABLED"),
+        ("SSH_KEY_PATH", "", "set it together with SSH_ENABLED"),
+        ("SSH_PORT", "0", "write a port"),
+        ("SSH_LOCAL_PORT", "70000", "write a port"),
+        ("TRACKED_CODES", "BTC,000001", "Did you mean 000001.SH"),
+    ],
+)
+def test_a_setting_of_the_sources_that_can_not_be_used_says_why(
+    setting: str, value: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match=said):
+        live(tmp_path, **{**TUNNEL, setting: value})

@@ -11,17 +11,19 @@ HOUSE = Path(marketdata_assets.__file__).parent
 DAYS_AND_TABLES = {"trading_calendar", "tables"}
 MAY_KNOW = {
     "trading_calendar": set(),
+    "instruments": set(),
     "settings": set(),
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES,
     "storage": DAYS_AND_TABLES,
     "publishing": DAYS_AND_TABLES | {"storage"},
-    "resources": DAYS_AND_TABLES | {"publishing"},
-    "assets": DAYS_AND_TABLES | {"checks", "partitions", "publishing", "resources", "storage"},
+    "resources": DAYS_AND_TABLES | {"instruments", "publishing"},
+    "assets": DAYS_AND_TABLES
+    | {"checks", "instruments", "partitions", "publishing", "resources", "storage"},
     "automation": DAYS_AND_TABLES | {"checks", "partitions", "resources", "storage", "assets"},
-    "sandbox": {"trading_calendar", "publishing", "resources"},
-    "environment": {"settings", "resources", "storage", "sandbox"},
+    "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
+    "environment": {"instruments", "settings", "resources", "storage", "sandbox"},
     "definitions": {"environment", "assets", "automation"},
 }
 

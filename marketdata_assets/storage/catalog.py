@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
-from marketdata_assets.storage.lake import DAY_FILES
+from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
 from marketdata_assets.tables import STORED_TABLES, Column, Table
 
 _SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
@@ -54,11 +54,20 @@ def _statements(root: Path, table: Table) -> str:
 
 def _select(root: Path, table: Table) -> str:
     folder = root.resolve() / "lake" / table.name
-    pattern = DAY_FILES if table.date_column else f"{table.name}.parquet"
+    if table.code_column:
+        pattern = CODE_FILES
+    else:
+        pattern = DAY_FILES if table.date_column else f"{table.name}.parquet"
     if not any(folder.glob(pattern)):
         columns = ", ".join(f"{_typed_null(column)}" for column in table.columns)
         return f"SELECT {columns} WHERE false"
     files = _quoted(f"{literal_path(folder)}/{pattern}")
+    if table.code_column:
+        # A code can't be told by a pattern, so a copy some program left there is told by its name.
+        return (
+            f"SELECT * EXCLUDE (filename) FROM read_parquet({files}, hive_partitioning = false, "
+            f"filename = true) WHERE parse_filename(filename, true) = {table.code_column}"
+        )
     return f"SELECT * FROM read_parquet({files}, hive_partitioning = false)"
 
 

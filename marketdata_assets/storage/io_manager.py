@@ -1,4 +1,4 @@
-"""How assets read and write the lake: ranges in as one DuckDB relation, ranges out a file a day.
+"""How assets read and write the lake: ranges in as one DuckDB relation, out a file a partition.
 
 Here belongs the bridge between Dagster's partitions and `lake`. What a table holds is declared
 in `tables`; what a file goes through is `lake`.
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pydantic import PrivateAttr
 
 from marketdata_assets.storage.catalog import literal_path, publish_catalog
-from marketdata_assets.storage.lake import Lake, Stored
+from marketdata_assets.storage.lake import Lake, Part, Stored
 from marketdata_assets.tables import STORED_TABLES, Table
 
 MEMORY_LIMIT = "400MB"
@@ -76,8 +76,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Data:
         """The upstream's partitions. Raises `MissingPartitions` naming table and days."""
         table = STORED_TABLES[context.asset_key.path[-1]]
-        days = _days(context) if context.has_asset_partitions else [None]
-        paths = [literal_path(path) for path in self._lake.paths(table, days)]
+        paths = [literal_path(path) for path in self._lake.paths(table, _parts(table, context))]
         relation = self._connection.read_parquet(paths, hive_partitioning=False)
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
@@ -90,11 +89,18 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Store every partition of the run, each as soon as it is whole."""
         table = STORED_TABLES[context.asset_key.path[-1]]
         try:
-            if context.has_asset_partitions:
+            if context.has_asset_partitions and not table.code_column:
                 self._store_range(context, table, obj)
             else:
-                one = self._lake.write(table, None, conform(table, _arrow(obj)))
-                context.add_output_metadata({"dagster/row_count": one.rows, "bytes": one.bytes})
+                [part] = _parts(table, context)
+                one = self._lake.write(table, part, conform(table, _arrow(obj)))
+                context.add_output_metadata(
+                    {
+                        "dagster/row_count": one.rows,
+                        "bytes": one.bytes,
+                        "file": one.outcome.value,
+                    }
+                )
         except Exception:
             # The days before the failure are stored and should be seen; the failure comes first.
             with contextlib.suppress(OSError, duckdb.Error):
@@ -193,6 +199,13 @@ def _runs_of_one_day(
             raise ValueError(f"{table.name}: {undated} rows have no day.")
         for day in sorted(pc.unique(data[table.date_column]).to_pylist()):
             yield day, data.filter(pc.equal(data[table.date_column], pa.scalar(day)))
+
+
+def _parts(table: Table, context: dg.InputContext | dg.OutputContext) -> list[Part]:
+    """The partitions of the run: days, codes, or None for a table without."""
+    if not context.has_asset_partitions:
+        return [None]
+    return list(context.asset_partition_keys) if table.code_column else [*_days(context)]
 
 
 def _days(context: dg.InputContext | dg.OutputContext) -> list[dt.date]:

@@ -1,6 +1,7 @@
 """The lake: one parquet file a partition, published atomically, its predecessors kept.
 
     <root>/lake/<table>/<year>/<date>.parquet                    what is true now
+    <root>/lake/<table>/<code>.parquet                           a table by code
     <root>/lake/<table>/<table>.parquet                          a table without partitions
     <root>/superseded/<table>/<year>/<date>/<time>.parquet       what was true until <time> (UTC)
 
@@ -12,11 +13,12 @@ nobody.
 import datetime as dt
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +37,13 @@ logger = logging.getLogger(__name__)
 
 # Other files that end up here, a sync program's copies for one, are no partitions.
 DAY_FILES = "[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].parquet"
+CODE_FILES = "*.parquet"
+CODE = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
 UNTIL = "%Y%m%dT%H%M%S.%fZ"
+
+
+# A trading day, a code, or None for a table without partitions.
+Part: TypeAlias = dt.date | str | None
 
 
 class Outcome(StrEnum):
@@ -58,11 +66,12 @@ class Stored(NamedTuple):
 class MissingPartitions(LookupError):
     """Partitions that were asked for are not in the lake."""
 
-    def __init__(self, table: Table, days: Sequence[dt.date | None]) -> None:
+    def __init__(self, table: Table, parts: Sequence[Part]) -> None:
         where = ""
-        if days != [None]:
-            shown = ", ".join(map(str, days[:5])) + (" …" if len(days) > 5 else "")
-            where = f" for {len(days)} day(s): {shown}"
+        if parts != [None]:
+            shown = ", ".join(map(str, parts[:5])) + (" …" if len(parts) > 5 else "")
+            kind = "code" if table.code_column else "day"
+            where = f" for {len(parts)} {kind}(s): {shown}"
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
@@ -87,16 +96,21 @@ class Lake:
         self.root = root
         self.origin = origin
 
-    def path(self, table: Table, day: dt.date | None) -> Path:
-        """Where the partition lies or would lie; None for a table without partitions."""
-        folder = self.root / "lake" / table.name
-        if day is None:
-            return folder / f"{table.name}.parquet"
-        return folder / f"{day:%Y}" / f"{day}.parquet"
+    def path(self, table: Table, part: Part) -> Path:
+        """Where the partition lies or would lie; None for a table without partitions.
 
-    def superseded_folder(self, table: Table, day: dt.date | None) -> Path:
+        Raises `ValueError` for a code that is no safe name of a file.
+        """
+        folder = self.root / "lake" / table.name
+        if isinstance(part, dt.date):
+            return folder / f"{part:%Y}" / f"{part}.parquet"
+        if part is not None and not CODE.fullmatch(part):
+            raise ValueError(f"{table.name}: {part!r} is not the form of a code.")
+        return folder / f"{part or table.name}.parquet"
+
+    def superseded_folder(self, table: Table, part: Part) -> Path:
         """Where the partition's earlier files lie, if it had any."""
-        below = self.path(table, day).relative_to(self.root / "lake").with_suffix("")
+        below = self.path(table, part).relative_to(self.root / "lake").with_suffix("")
         return self.root / "superseded" / below
 
     def days(self, table: Table) -> list[dt.date]:
@@ -104,27 +118,27 @@ class Lake:
         files = (self.root / "lake" / table.name).glob(DAY_FILES)
         return sorted(dt.date.fromisoformat(file.stem) for file in files)
 
-    def paths(self, table: Table, days: Iterable[dt.date | None]) -> list[Path]:
+    def paths(self, table: Table, parts: Iterable[Part]) -> list[Path]:
         """The files of partitions, proved readable as declared.
 
-        Raises `MissingPartitions` or `UnfitPartitions`, naming the days.
+        Raises `MissingPartitions` or `UnfitPartitions`, naming the partitions.
         """
-        wanted = {day: self.path(table, day) for day in days}
-        if missing := [day for day, path in wanted.items() if not path.exists()]:
+        wanted = {part: self.path(table, part) for part in parts}
+        if missing := [part for part, path in wanted.items() if not path.exists()]:
             raise MissingPartitions(table, missing)
-        if unfit := [path for day, path in wanted.items() if self.describe(table, day) is None]:
+        if unfit := [path for part, path in wanted.items() if self.describe(table, part) is None]:
             raise UnfitPartitions(table, unfit)
         return list(wanted.values())
 
-    def read(self, table: Table, day: dt.date | None) -> pa.Table | None:
+    def read(self, table: Table, part: Part) -> pa.Table | None:
         """The stored partition, or None where there is none that fits the declaration."""
-        if self.describe(table, day) is None:
+        if self.describe(table, part) is None:
             return None
-        return pq.read_table(self.path(table, day), partitioning=None)
+        return pq.read_table(self.path(table, part), partitioning=None)
 
-    def describe(self, table: Table, day: dt.date | None) -> Stored | None:
+    def describe(self, table: Table, part: Part) -> Stored | None:
         """What is known of a stored partition, or None where there is none that fits."""
-        path = self.path(table, day)
+        path = self.path(table, part)
         try:
             file = pq.read_metadata(path)
         except (FileNotFoundError, pa.ArrowInvalid):
@@ -141,28 +155,28 @@ class Lake:
             stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
         )
 
-    def write(self, table: Table, day: dt.date | None, data: pa.Table) -> Stored:
+    def write(self, table: Table, part: Part, data: pa.Table) -> Stored:
         """Publish `data` as the partition, sorted by the table's key.
 
         Identical content changes nothing on disk; different content moves the old file to
         `superseded`. Raises `ValueError` for other columns, NULL or numbers that are none where
-        none may be, a key that occurs twice, or rows of another day; `OSError` naming table and
-        day when the disk refuses, with the partition as it was.
+        none may be, a key that occurs twice, or rows of another partition; `OSError` naming table
+        and partition when the disk refuses, with the partition as it was.
         """
-        _refuse_misfit(table, day, data)
+        _refuse_misfit(table, part, data)
         data = data.sort_by([(name, "ascending") for name in table.key])
-        path = self.path(table, day)
+        path = self.path(table, part)
         make_folder(path.parent)
         with self._writing(table):
-            before = self.read(table, day)
+            before = self.read(table, part)
             if before is not None and before.equals(data):
                 outcome = Outcome.UNCHANGED
             else:
                 outcome = Outcome.REPLACED if path.exists() else Outcome.NEW
-                self._publish(table, day, data)
-        stored = self.describe(table, day)
+                self._publish(table, part, data)
+        stored = self.describe(table, part)
         assert stored is not None
-        return _reported(table, day, stored._replace(outcome=outcome))
+        return _reported(table, part, stored._replace(outcome=outcome))
 
     def keep(self, table: Table, day: dt.date) -> Stored:
         """Take a partition as it is stored. Raises `MissingPartitions`."""
@@ -183,8 +197,8 @@ class Lake:
     def _writing(self, table: Table) -> FileLock:
         return FileLock(self.root / "lake" / table.name / ".writing.lock")
 
-    def _publish(self, table: Table, day: dt.date | None, data: pa.Table) -> None:
-        path = self.path(table, day)
+    def _publish(self, table: Table, part: Part, data: pa.Table) -> None:
+        path = self.path(table, part)
         remove_abandoned(path)
         now = dt.datetime.now(dt.UTC)
         labels = {"origin": self.origin, "stored_at": now.isoformat()}
@@ -195,7 +209,7 @@ class Lake:
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                _keep_aside(path, self.superseded_folder(table, day), now)
+                _keep_aside(path, self.superseded_folder(table, part), now)
             unfinished.replace(path)
             sync_folder(path.parent)
         except OSError as error:
@@ -229,14 +243,14 @@ def _write(data: pa.Table, file: IO[bytes]) -> None:
     pq.write_table(data, file, compression="zstd", use_dictionary=texts)
 
 
-def _reported(table: Table, day: dt.date | None, stored: Stored) -> Stored:
+def _reported(table: Table, part: Part, stored: Stored) -> Stored:
     """One log line a partition: whoever shows progress listens to them."""
-    logger.info("%s %s: %s rows, %s", table.name, day or "", stored.rows, stored.outcome)
+    logger.info("%s %s: %s rows, %s", table.name, part or "", stored.rows, stored.outcome)
     return stored
 
 
-def _refuse_misfit(table: Table, day: dt.date | None, data: pa.Table) -> None:
-    where = f"{table.name} {day or ''}".strip()
+def _refuse_misfit(table: Table, part: Part, data: pa.Table) -> None:
+    where = f"{table.name} {part or ''}".strip()
     if not data.schema.equals(table.schema):
         raise ValueError(
             f"{where}: the columns are not the declared ones. "
@@ -250,7 +264,7 @@ def _refuse_misfit(table: Table, day: dt.date | None, data: pa.Table) -> None:
             raise ValueError(f"{where}: {field.name} holds NaN or infinity; missing is NULL.")
     if repeated := table.repeated_keys(data):
         raise ValueError(f"{where}: {', '.join(repeated[:3])} … occur more than once.")
-    if day is not None and data.num_rows:
-        days = pc.unique(data[table.date_column]).to_pylist()
-        if days != [day]:
-            raise ValueError(f"{where}: holds rows of {', '.join(map(str, days[:3]))}.")
+    if part is not None and data.num_rows:
+        held = pc.unique(data[table.code_column or table.date_column]).to_pylist()
+        if held != [part]:
+            raise ValueError(f"{where}: holds rows of {', '.join(map(str, held[:3]))}.")

@@ -7,6 +7,14 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 
 from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.instruments import (
+    FUND_BARS,
+    FUTURES_BARS,
+    GLOBAL_BARS,
+    INDEX_BARS,
+    INSTRUMENT_HISTORY,
+    SHARE_BARS,
+)
 from marketdata_assets.tables.memory import RESTATEMENTS
 from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.stocks import (
@@ -27,8 +35,14 @@ __all__ = [
     "DAILY_KLINE",
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
+    "FUND_BARS",
+    "FUTURES_BARS",
+    "GLOBAL_BARS",
+    "INDEX_BARS",
+    "INSTRUMENT_HISTORY",
     "PRICE_LIMITS",
     "RESTATEMENTS",
+    "SHARE_BARS",
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
@@ -52,5 +66,6 @@ STORED_TABLES: dict[str, Table] = {
         COVERAGE,
         DAILY_PRICES,
         RESTATEMENTS,
+        INSTRUMENT_HISTORY,
     )
 }

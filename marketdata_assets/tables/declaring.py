@@ -49,8 +49,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. A column of its key that is nullable has a NULL that means something.
+    """What a dataset is. Its partitions are days, or codes where it has a `code_column`.
 
+    A column of its key that is nullable has a NULL that means something.
     With `may_be_empty` a day without any row is a fact; of the other tables it is a day that is
     not there yet.
     """
@@ -61,6 +62,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     date_column: str | None = None
+    code_column: str | None = None
     first_date: dt.date = FIRST_SESSION
     source: Source | None = None
     may_be_empty: bool = False

@@ -17,7 +17,7 @@ from marketdata_assets.storage.lake import (
     Outcome,
     UnfitPartitions,
 )
-from marketdata_assets.tables import PRICE_LIMITS, TRADE_CALENDAR
+from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, limits
 
 
@@ -221,3 +221,23 @@ def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake:
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0]
     assert not list(lake.path(PRICE_LIMITS, DAY).parent.glob("*.unfinished"))
+
+
+@pytest.mark.parametrize("code", ["../HSI", "HSI/x", "hsi", "", "AU.SHF.x", "A B"])
+def test_a_code_that_is_no_safe_name_of_a_file_is_refused(lake: Lake, code: str) -> None:
+    with pytest.raises(ValueError, match="is not the form of a code"):
+        lake.path(INSTRUMENT_HISTORY, code)
+
+
+def test_a_file_by_code_holds_rows_of_its_code_alone(lake: Lake) -> None:
+    table = INSTRUMENT_HISTORY
+    row = dict.fromkeys(table.column_names)
+    row |= {"code": "HSI", "date": dt.date(2025, 4, 3), "close": 1.0, "currency": "HKD"}
+    row |= {"volume_unit": "shares", "source": "A", "source_unit": "x"}
+    data = pa.Table.from_pylist([row], schema=table.schema)
+    assert lake.write(table, "HSI", data).outcome == "new"
+    assert lake.write(table, "HSI", data).outcome == "unchanged"
+    with pytest.raises(ValueError, match="instrument_history NDX: holds rows of HSI"):
+        lake.write(table, "NDX", data)
+    with pytest.raises(MissingPartitions, match=r"for 1 code\(s\): NDX"):
+        lake.paths(table, ["HSI", "NDX"])

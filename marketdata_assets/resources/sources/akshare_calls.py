@@ -1,0 +1,195 @@
+"""Which AKShare function has what, at which host, in which columns and units.
+
+Here belong facts about AKShare's functions, read in its own code. Calling them is `akshare`.
+
+Functions that guess the market from the digits are used only where their guess is right, and
+none that merges series, fills gaps forward or evaluates text from outside.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.resources.sources.history import Scale
+
+Arguments = dict[str, str]
+
+
+class Columns(NamedTuple):
+    """The names a function gives to what we want; "" where it has none."""
+
+    date: str = "date"
+    open: str = "open"
+    high: str = "high"
+    low: str = "low"
+    close: str = "close"
+    volume: str = "volume"
+    turnover: str = ""
+
+
+class Call(NamedTuple):
+    """One way to ask: the function, its arguments, and how to read its answer.
+
+    `echo` is a column that must hold `echoed(instrument)` on every row: proof that the right
+    instrument was asked for. With `takes_range` only the range is transferred.
+    """
+
+    function: str
+    arguments: Callable[[Instrument, dt.date, dt.date], Arguments]
+    columns: Columns
+    scale: Scale
+    unit: str
+    takes_range: bool = False
+    echo: str = ""
+    echoed: Callable[[Instrument], str] = lambda instrument: instrument.symbol
+
+
+ONE, HUNDRED = Decimal(1), Decimal(100)
+LOTS_AND_YUAN = Scale(volume=HUNDRED, turnover=ONE)
+
+# 东方财富's index of world indices. Its "NDX" is the Nasdaq Composite and is not among them.
+EASTMONEY_NAMES = {
+    "HSI": "恒生指数",
+    "SPX": "标普500",
+    "N225": "日经225",
+    "GDAXI": "德国DAX30",
+}
+SINA_US = {"NDX": ".NDX", "SPX": ".INX", "DJI": ".DJI", "IXIC": ".IXIC"}
+SINA_WORLD = {"N225": "日经225指数", "GDAXI": "德国DAX 30种股价指数"}
+SINA_HONG_KONG = {"HSI": "HSI", "HSCEI": "HSCEI", "HSTECH.HK": "HSTECH"}
+
+_CHINESE = Columns("日期", "开盘", "最高", "最低", "收盘", "成交量", "成交额")
+
+
+def _prefixed(instrument: Instrument) -> str:
+    """As 新浪 and 东方财富 write codes: sh600000, csiH30269."""
+    symbol, _, exchange = instrument.code.partition(".")
+    return f"{exchange.lower()}{symbol}"
+
+
+def _digits_and_range(instrument: Instrument, first: dt.date, last: dt.date) -> Arguments:
+    return {"symbol": instrument.symbol, **_range(first, last)}
+
+
+def _range(first: dt.date, last: dt.date) -> Arguments:
+    return {"start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
+
+
+EASTMONEY_SHARE = Call(
+    "stock_zh_a_hist",
+    lambda one, first, last: {
+        "period": "daily",
+        "adjust": "",
+        **_digits_and_range(one, first, last),
+    },
+    _CHINESE,
+    LOTS_AND_YUAN,
+    "手, 元",
+    takes_range=True,
+)
+EASTMONEY_ETF = EASTMONEY_SHARE._replace(function="fund_etf_hist_em")
+# Named after indices, but it asks the market it is told: the one that gets B shares right.
+EASTMONEY_PREFIXED = Call(
+    "stock_zh_index_daily_em",
+    lambda one, first, last: {"symbol": _prefixed(one), **_range(first, last)},
+    Columns(turnover="amount"),
+    LOTS_AND_YUAN,
+    "手, 元",
+    takes_range=True,
+)
+EASTMONEY_WORLD = Call(
+    "index_global_hist_em",
+    lambda one, first, last: {"symbol": EASTMONEY_NAMES[one.code]},
+    Columns("日期", "今开", "最高", "最低", "最新价", volume=""),
+    Scale(),
+    "no volume",
+    echo="代码",
+)
+EASTMONEY_FOREIGN_FUTURES = Call(
+    "futures_global_hist_em",
+    lambda one, first, last: {"symbol": f"{one.symbol}00Y"},
+    Columns("日期", "开盘", "最高", "最低", "最新价", "总量"),
+    Scale(volume=ONE),
+    "contracts",
+    echo="代码",
+    echoed=lambda one: f"{one.symbol}00Y",
+)
+SINA_INDEX = Call(
+    "stock_zh_index_daily",
+    lambda one, first, last: {"symbol": _prefixed(one)},
+    Columns(),
+    Scale(volume=ONE),
+    "股",
+)
+SINA_ETF = SINA_INDEX._replace(function="fund_etf_hist_sina", unit="份")
+SINA_HONG_KONG_INDEX = Call(
+    "stock_hk_index_daily_sina",
+    lambda one, first, last: {"symbol": SINA_HONG_KONG[one.code]},
+    Columns(volume=""),
+    Scale(),
+    "volume in an unstated unit, left out",
+)
+SINA_US_INDEX = SINA_HONG_KONG_INDEX._replace(
+    function="index_us_stock_sina",
+    arguments=lambda one, first, last: {"symbol": SINA_US[one.code]},
+)
+SINA_WORLD_INDEX = SINA_HONG_KONG_INDEX._replace(
+    function="index_global_hist_sina",
+    arguments=lambda one, first, last: {"symbol": SINA_WORLD[one.code]},
+)
+SINA_FUTURES = Call(
+    "futures_main_sina",
+    lambda one, first, last: {"symbol": f"{one.symbol}0", **_range(first, last)},
+    Columns("日期", "开盘价", "最高价", "最低价", "收盘价", "成交量"),
+    Scale(volume=ONE),
+    "手 (contracts); main contracts spliced without adjustment",
+)
+SINA_FOREIGN_FUTURES = Call(
+    "futures_foreign_hist",
+    lambda one, first, last: {"symbol": one.symbol},
+    Columns(),
+    Scale(volume=ONE),
+    "contracts",
+)
+CSINDEX_INDEX = Call(
+    "stock_zh_index_hist_csindex",
+    _digits_and_range,
+    Columns("日期", "开盘", "最高", "最低", "收盘", "成交量", "成交金额"),
+    Scale(volume=Decimal(1_000_000), turnover=Decimal(100_000_000)),
+    "万手, 亿元",
+    takes_range=True,
+    echo="指数代码",
+)
+
+
+def eastmoney(one: Instrument) -> Call | None:
+    """How 东方财富 is asked for an instrument, or None where it has it not."""
+    if one.kind in (Kind.CHINA_INDEX, Kind.B_SHARE):
+        return EASTMONEY_PREFIXED
+    if one.code in EASTMONEY_NAMES:
+        return EASTMONEY_WORLD
+    if one.code == "CL.NYM":
+        return EASTMONEY_FOREIGN_FUTURES
+    return {Kind.A_SHARE: EASTMONEY_SHARE, Kind.CHINA_ETF: EASTMONEY_ETF}.get(one.kind)
+
+
+def sina(one: Instrument) -> Call | None:
+    """How 新浪 is asked for an instrument, or None where it has it not."""
+    if one.kind is Kind.CHINA_INDEX:
+        return SINA_INDEX if one.market.name in ("SSE", "SZSE") else None
+    if one.kind is Kind.CHINA_ETF:
+        return SINA_ETF
+    if one.kind is Kind.FUTURES:
+        return SINA_FUTURES if one.market.name == "SHFE" else SINA_FOREIGN_FUTURES
+    if one.code in SINA_HONG_KONG:
+        return SINA_HONG_KONG_INDEX
+    if one.code in SINA_US:
+        return SINA_US_INDEX
+    return SINA_WORLD_INDEX if one.code in SINA_WORLD else None
+
+
+def csindex(one: Instrument) -> Call | None:
+    """How 中证指数 itself is asked, for the indices that carry its name."""
+    return CSINDEX_INDEX if one.market.name == "CSI" else None

@@ -1,0 +1,151 @@
+"""Who is asked for which kind of instrument, in which order; the sources of the live market.
+
+Here belong the order and what the sources share: AKShare's process, the tunnel, the allowances.
+Neighbours in an order sit at different hosts, so that one that is out of order or turns us away
+leaves another.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.sources.akshare import (
+    CSINDEX,
+    EASTMONEY,
+    SINA,
+    AkshareSource,
+    AkshareWorker,
+    Site,
+)
+from marketdata_assets.resources.sources.coinbase import COINBASE, CoinbaseSource
+from marketdata_assets.resources.sources.history import HistorySource
+from marketdata_assets.resources.sources.tushare_history import TushareHistory
+from marketdata_assets.resources.sources.yahoo import YAHOO, YahooSource
+from marketdata_assets.resources.ssh_tunnel import Endpoint, SshTunnel
+from marketdata_assets.resources.tushare import TushareResource
+
+if TYPE_CHECKING:
+    from marketdata_assets.resources.tushare_client import TushareClient
+
+ORDER: dict[Kind, tuple[str, ...]] = {
+    Kind.CHINA_INDEX: ("Tushare", "CSIndex", "Sina", "Eastmoney"),
+    Kind.A_SHARE: ("Tushare", "Eastmoney", "Yahoo"),
+    Kind.B_SHARE: ("Eastmoney", "Yahoo"),
+    Kind.CHINA_ETF: ("Tushare", "Eastmoney", "Sina"),
+    Kind.HK_INDEX: ("Sina", "Eastmoney", "Tushare", "Yahoo"),
+    Kind.WORLD_INDEX: ("Sina", "Eastmoney", "Tushare", "Yahoo"),
+    Kind.FUTURES: ("Tushare", "Sina", "Eastmoney", "Yahoo"),
+    Kind.CRYPTO: ("Yahoo", "Coinbase"),
+}
+
+# Far below what these sites turn away: they state no limit, and ban who is in a hurry.
+CALLS_PER_MINUTE = {"Eastmoney": 10, "Sina": 20, "CSIndex": 20, "Yahoo": 30, "Coinbase": 60}
+
+
+class InstrumentSources(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The sources of one world, where histories begin, and the codes that are always tracked."""
+
+    first_day: str = "2015-01-01"
+    tracked_codes: list[str] = Field(default=[])
+
+    def for_instrument(self, instrument: Instrument) -> Sequence[HistorySource]:
+        """Who to ask for the instrument, in order."""
+        raise NotImplementedError
+
+
+class TunnelSettings(dg.Config):
+    """The SSH tunnel of those who need it; without `host` there is none."""
+
+    host: str = ""
+    port: int = 22
+    username: str = ""
+    key_path: str = ""
+    known_hosts: str = ""
+    local_port: int = 0
+
+
+class LiveSources(InstrumentSources):
+    """The real ones. Yahoo and Coinbase go through the tunnel where there is one; nobody else."""
+
+    tushare: TushareResource
+    tunnel: TunnelSettings = TunnelSettings()
+    yahoo_url: str = YAHOO
+    coinbase_url: str = COINBASE
+    state_folder: str | None = None
+
+    _open: ExitStack = PrivateAttr()
+    _sources: dict[str, HistorySource] = PrivateAttr(default_factory=dict)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["LiveSources"]:
+        with ExitStack() as self._open:
+            self._sources = {}
+            yield self
+
+    def for_instrument(self, instrument: Instrument) -> Sequence[HistorySource]:
+        sources = self._sources or self._make()
+        wanted = [sources[name] for name in ORDER[instrument.kind]]
+        return [source for source in wanted if source.serves(instrument)]
+
+    def _make(self) -> dict[str, HistorySource]:
+        proxy = self._way_out()
+        worker = AkshareWorker()
+        self._open.callback(worker.close)
+        yahoo = YahooSource(self._allowance("Yahoo", self.yahoo_url), proxy, self.yahoo_url)
+        coinbase = CoinbaseSource(
+            self._allowance("Coinbase", self.coinbase_url), proxy, self.coinbase_url
+        )
+        self._open.callback(yahoo.close)
+        self._open.callback(coinbase.close)
+
+        def site(one: Site) -> AkshareSource:
+            return AkshareSource(one, worker, self._allowance(one.name, one.host))
+
+        made: list[HistorySource] = [
+            TushareHistory(self.tushare.url, self._tushare_client()),
+            *map(site, (EASTMONEY, SINA, CSINDEX)),
+            yahoo,
+            coinbase,
+        ]
+        self._sources = {source.name: source for source in made}
+        return self._sources
+
+    def _way_out(self) -> Callable[[], str | None]:
+        settings = self.tunnel
+        if not settings.host:
+            return lambda: None
+        tunnel = SshTunnel(
+            Endpoint(
+                settings.host,
+                settings.port,
+                settings.username,
+                Path(settings.key_path),
+                Path(settings.known_hosts),
+                settings.local_port,
+            )
+        )
+        self._open.callback(tunnel.close)
+        return tunnel.proxy_url
+
+    def _tushare_client(self) -> Callable[[], "TushareClient"]:
+        made: list[TushareClient] = []
+
+        def client() -> "TushareClient":
+            if not made:
+                made.append(self.tushare.client())
+                self._open.callback(made[0].close)
+            return made[0]
+
+        return client
+
+    def _allowance(self, name: str, host: str) -> Allowance:
+        path = shared_path("", host, self.state_folder)
+        allowance = Allowance(CALLS_PER_MINUTE[name], path)
+        self._open.callback(allowance.close)
+        return allowance

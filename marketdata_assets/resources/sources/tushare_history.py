@@ -1,0 +1,125 @@
+"""Tushare as a source of histories: one code, a few years a call. Always asked directly.
+
+Here belongs which call has which kind of instrument, under which code and in which units. A call
+the account may not use is a failure of this source, and the next one is asked.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.resources.sources.history import (
+    History,
+    Scale,
+    SourceFailed,
+    read_bars,
+)
+from marketdata_assets.resources.tushare_answers import typed_table
+from marketdata_assets.resources.tushare_errors import TushareError
+from marketdata_assets.tables import (
+    FUND_BARS,
+    FUTURES_BARS,
+    GLOBAL_BARS,
+    INDEX_BARS,
+    SHARE_BARS,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from marketdata_assets.resources.tushare_client import TushareClient
+
+# More than any of these markets trades in a year.
+MOST_BARS_A_YEAR = 265
+# The vendor's own names for some world indices; it has no Nasdaq-100.
+GLOBAL_CODES = {"HSI": "HSI", "HSTECH.HK": "HKTECH", "SPX": "SPX", "DJI": "DJI"}
+GLOBAL_CODES |= {"IXIC": "IXIC", "N225": "N225", "GDAXI": "GDAXI"}
+
+
+class _Call(NamedTuple):
+    table: Table
+    scale: Scale
+    unit: str
+
+
+_LOTS = Scale(volume=Decimal(100), turnover=Decimal(1_000))
+_CALLS = {
+    Kind.A_SHARE: _Call(SHARE_BARS, _LOTS, "手, 千元"),
+    Kind.CHINA_ETF: _Call(FUND_BARS, _LOTS, "手, 千元"),
+    Kind.CHINA_INDEX: _Call(INDEX_BARS, _LOTS, "手, 千元"),
+    Kind.FUTURES: _Call(
+        FUTURES_BARS, Scale(volume=Decimal(1), turnover=Decimal(10_000)), "手 (contracts), 万元"
+    ),
+}
+_GLOBAL = _Call(GLOBAL_BARS, Scale(), "volume in an unstated unit, left out")
+
+
+class TushareHistory:
+    """Tushare behind the account's client, which is made when first needed and not closed here."""
+
+    name = "Tushare"
+
+    def __init__(self, url: str, client: Callable[[], "TushareClient"]) -> None:
+        self._url, self._client = url, client
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self._url).hostname or self._url
+
+    def serves(self, instrument: Instrument) -> bool:
+        if instrument.kind is Kind.FUTURES:
+            return instrument.market.name == "SHFE"
+        return instrument.kind in _CALLS or instrument.code in GLOBAL_CODES
+
+    def whole_only(self, instrument: Instrument) -> bool:
+        return False
+
+    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+        call = _CALLS.get(instrument.kind, _GLOBAL)
+        code = GLOBAL_CODES.get(instrument.code, instrument.code)
+        try:
+            parts = [
+                self._bars(call.table, code, start, end)
+                for start, end in _spans(first, last, call.table.tushare.row_cap)
+            ]
+            bars = read_bars(_columns(pa.concat_tables(parts)), call.scale, first, last)
+        except (TushareError, ValueError) as error:
+            raise SourceFailed(self.name, instrument.code, str(error)) from None
+        if bars.num_rows == 0:
+            what = f"no bar from {first} to {last} in {call.table.name}."
+            raise SourceFailed(self.name, instrument.code, what)
+        return History(bars, self.name, call.unit)
+
+    def _bars(self, table: Table, code: str, first: dt.date, last: dt.date) -> pa.Table:
+        params = {"ts_code": code, "start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
+        answer = self._client().query(table.name, fields=",".join(table.column_names), **params)
+        bars = typed_table(table, answer.fields, answer.items, params)
+        if answer.has_more or len(answer.items) >= table.tushare.row_cap:
+            raise ValueError(f"{table.name} is cut at {bars.num_rows} rows for {first} … {last}.")
+        if others := set(bars["ts_code"].to_pylist()) - {code}:
+            raise ValueError(f"asked {table.name} for {code}, got {', '.join(sorted(others)[:3])}.")
+        return bars
+
+
+def _columns(bars: pa.Table) -> dict[str, list[object]]:
+    names = {"trade_date": "date", "vol": "volume", "amount": "turnover"}
+    return {
+        names.get(name, name): bars[name].to_pylist()
+        for name in bars.column_names
+        if name != "ts_code"
+    }
+
+
+def _spans(first: dt.date, last: dt.date, row_cap: int) -> list[tuple[dt.date, dt.date]]:
+    """Whole stretches of years that stay below the cap of rows."""
+    years = row_cap // MOST_BARS_A_YEAR
+    spans = []
+    while first <= last:
+        end = min(dt.date(first.year + years - 1, 12, 31), last)
+        spans.append((first, end))
+        first = end + dt.timedelta(days=1)
+    return spans

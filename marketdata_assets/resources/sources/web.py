@@ -1,0 +1,73 @@
+"""JSON from a public web site: sent politely, bounded in time, through the tunnel where it must.
+
+Here belongs what the clients of this folder that speak HTTP themselves have in common. What they
+ask and what an answer means is their own.
+"""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import requests
+
+from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
+from marketdata_assets.resources.rate_limit import Allowance
+
+SILENCE_SECONDS = 20.0
+CALL_SECONDS = 60.0
+LONGEST_SHOWN = 160
+# Sites like these turn away what does not look like a browser.
+HEADERS = {"User-Agent": "Mozilla/5.0 (compatible; marketdata-assets)"}
+
+
+class NoJson(Exception):
+    """No JSON came; the text says what came instead."""
+
+
+class JsonAnswer(NamedTuple):
+    status: int
+    content: object
+
+
+class JsonSite:
+    """A site at `url`; `proxy` is asked before each call which way to take, None being direct."""
+
+    def __init__(
+        self,
+        url: str,
+        allowance: Allowance,
+        proxy: Callable[[], str | None],
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._allowance = allowance
+        self._proxy = proxy
+        self._call_seconds = call_seconds
+        self._session = requests.Session()
+        self._session.headers.update(HEADERS)
+        self._session.mount(self.url, WatchedAdapter())
+
+    def get(self, path: str, params: dict[str, str]) -> JsonAnswer:
+        """The answer, whatever its status. Raises `NoJson`, or `TunnelDown`."""
+        proxy = self._proxy()
+        self._allowance.acquire()
+        silence = min(SILENCE_SECONDS, self._call_seconds)
+        try:
+            status, body = get(
+                self._session, f"{self.url}{path}", params, proxy, silence, self._call_seconds
+            )
+        except (CallBoundReached, requests.Timeout):
+            raise NoJson(f"no complete answer within {self._call_seconds:.0f} s.") from None
+        except (requests.RequestException, OSError) as error:
+            way = "through the tunnel" if proxy else "(is a tunnel needed? see SSH_ENABLED)"
+            raise NoJson(f"the connection failed, {type(error).__name__} {way}.") from None
+        if status == 429:
+            raise NoJson("too many requests (HTTP status 429); it is asked again tomorrow.")
+        try:
+            return JsonAnswer(status, json.loads(body))
+        except ValueError:
+            shown = " ".join(body.decode("utf-8", "replace").split())[:LONGEST_SHOWN]
+            raise NoJson(f"HTTP status {status} and no JSON: «{shown}».") from None
+
+    def close(self) -> None:
+        self._session.close()

@@ -1,0 +1,63 @@
+"""Histories by code: the canonical series of any instrument, and the vendor's bars of one code.
+
+Here belong declarations only.
+"""
+
+from marketdata_assets.tables.declaring import Source, Table, day, number, text
+
+PRICE = "currency, or points of an index"
+
+INSTRUMENT_HISTORY = Table(
+    name="instrument_history",
+    doc="The full daily history of every tracked code, unadjusted, each from one source.",
+    doc_zh="每个跟踪代码的完整日线历史,不复权,每个代码只来自一个数据源。",
+    key=("code", "date"),
+    columns=(
+        text("code", "canonical code: 600000.SH, HSI, AU.SHF, BTC", "规范代码", False),
+        day("date", "trading day of the market, UTC's for coins", "交易日(加密货币为UTC日)", False),
+        number("open", PRICE, "first price", "开盘价"),
+        number("high", PRICE, "highest price", "最高价"),
+        number("low", PRICE, "lowest price", "最低价"),
+        number("close", PRICE, "last price", "收盘价", False),
+        number("volume", "see volume_unit", "traded volume; NULL where not told", "成交量"),
+        number("turnover", "currency", "traded value; NULL where not told", "成交额"),
+        text("currency", "of prices and turnover: CNY, USD, …", "计价货币", False),
+        text("volume_unit", "shares, contracts or coins", "成交量单位:股(份)、张、枚", False),
+        text("source", "who the row comes from", "数据源", False),
+        text("source_unit", "how the source counts volume and turnover", "数据源的原始单位", False),
+    ),
+    date_column="date",
+    code_column="code",
+)
+
+
+def _bars(call: str, row_cap: int, doc: str, doc_zh: str, amount: str, lots: str = "手") -> Table:
+    money = (number("amount", amount, "traded value", "成交额"),) if amount else ()
+    return Table(
+        name=call,
+        doc=doc,
+        doc_zh=doc_zh,
+        key=("ts_code", "trade_date"),
+        columns=(
+            text("ts_code", "the vendor's code", "供应商代码", False),
+            day("trade_date", "trading day", "交易日", False),
+            number("open", PRICE, "first price", "开盘价"),
+            number("high", PRICE, "highest price", "最高价"),
+            number("low", PRICE, "lowest price", "最低价"),
+            number("close", PRICE, "last price", "收盘价"),
+            number("vol", lots, "traded volume", "成交量"),
+            *money,
+        ),
+        date_column="trade_date",
+        source=Source(call, row_cap),
+    )
+
+
+# What Tushare answers for one code and a range; not stored as it is.
+SHARE_BARS = _bars("daily", 6_000, "Bars of one A-share.", "单只A股日线。", "千元")
+FUND_BARS = _bars("fund_daily", 2_000, "Bars of one ETF or LOF.", "单只场内基金日线。", "千元")
+INDEX_BARS = _bars("index_daily", 8_000, "Bars of one China index.", "单个国内指数日线。", "千元")
+FUTURES_BARS = _bars("fut_daily", 2_000, "Bars of one contract.", "单个期货合约日线。", "万元")
+GLOBAL_BARS = _bars(
+    "index_global", 4_000, "Bars of one world index.", "单个国际指数日线。", "", lots="not stated"
+)

@@ -1,0 +1,139 @@
+import datetime as dt
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
+from marketdata_assets.instruments import identify
+from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets_tests.assets.scripted_source import FIRST, ScriptedSource, days
+
+HSI = identify("HSI")
+LAST = dt.date(2025, 12, 31)
+
+
+def refreshed(stored: pa.Table | None, *sources: ScriptedSource) -> Refreshed:
+    done = refresh(HSI, sources, stored, FIRST, LAST)
+    assert done.table.schema.equals(INSTRUMENT_HISTORY.schema)
+    return done
+
+
+def made_by(name: str, count: int) -> pa.Table:
+    return refreshed(None, ScriptedSource(name, count)).table
+
+
+def closes(done: Refreshed) -> list[float]:
+    return done.table["close"].to_pylist()
+
+
+def test_a_new_code_is_fetched_as_a_whole_with_its_source_unit_and_currency() -> None:
+    source = ScriptedSource("A", 30)
+    done = refreshed(None, source)
+    assert source.asked == [(FIRST, LAST)]
+    assert done.was_whole
+    assert done.new_days == 30
+    assert closes(done) == list(source.closes.values())
+    [row] = done.table.slice(0, 1).to_pylist()
+    assert (row["code"], row["source"], row["source_unit"]) == ("HSI", "A", "shares")
+    assert (row["currency"], row["volume_unit"]) == ("HKD", "shares")
+
+
+def test_what_is_new_is_fetched_with_an_overlap_and_added() -> None:
+    source = ScriptedSource("A", 35)
+    done = refreshed(made_by("A", 30), source)
+    assert source.asked == [(days(30)[-10], LAST)]
+    assert not done.was_whole
+    assert done.new_days == 5
+    assert closes(done) == list(source.closes.values())
+
+
+def test_nothing_new_changes_nothing() -> None:
+    stored = made_by("A", 30)
+    done = refreshed(stored, ScriptedSource("A", 30))
+    assert done.new_days == 0
+    assert done.table.equals(stored)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_changed_past_is_told_and_leads_to_the_whole_history_again(whole: bool) -> None:
+    source = ScriptedSource("A", 35, whole)
+    changed, gone = days(30)[-3], days(30)[-5]
+    source.closes[changed] = 99.0
+    del source.closes[gone]
+    done = refreshed(made_by("A", 30), source)
+    assert done.was_whole
+    assert source.asked[-1] == (FIRST, LAST)
+    assert done.restatement is not None
+    assert done.restatement[:3] == (1, 1, 0)
+    assert f"{changed} open 37.0 → 99.0" in str(done.restatement)
+    assert f"{gone} is gone" in str(done.restatement)
+    assert closes(done) == [source.closes[day] for day in sorted(source.closes)]
+
+
+def test_a_change_before_the_overlap_is_seen_where_the_whole_history_comes_anyway() -> None:
+    source = ScriptedSource("A", 30, whole=True)
+    source.closes[days(30)[2]] = 99.0
+    restatement = refreshed(made_by("A", 30), source).restatement
+    assert restatement is not None
+    assert restatement[:3] == (1, 0, 0)
+
+
+def test_a_failing_source_is_told_and_the_next_one_is_asked() -> None:
+    first, second = ScriptedSource("A"), ScriptedSource("B", 30)
+    first.fault = "out of order"
+    done = refreshed(None, first, second)
+    assert done.source is second
+    assert [str(failure) for failure in done.failures] == ["A for HSI: out of order"]
+
+
+def test_another_source_gives_the_whole_history_so_that_two_are_never_mixed() -> None:
+    first, second = ScriptedSource("A"), ScriptedSource("B", 35)
+    first.fault = "out of order"
+    done = refreshed(made_by("A", 30), first, second)
+    assert second.asked == [(FIRST, LAST)]
+    assert set(done.table["source"].to_pylist()) == {"B"}
+    assert done.restatement is None
+    assert done.new_days == 5
+
+
+def test_another_source_that_lacks_stored_days_is_not_taken() -> None:
+    first, second = ScriptedSource("A"), ScriptedSource("B", 35)
+    first.fault = "out of order"
+    del second.closes[days(35)[4]]
+    with pytest.raises(NoSource) as nobody:
+        refreshed(made_by("A", 30), first, second)
+    assert "A for HSI: out of order" in str(nobody.value)
+    assert "lacks 1 day(s) that are stored from A, 2025-01-05 … 2025-01-05" in str(nobody.value)
+
+
+def test_a_history_that_suddenly_lacks_a_stretch_is_cut_and_not_taken() -> None:
+    source = ScriptedSource("A", 35)
+    for day in days(35)[:20]:
+        del source.closes[day]
+    source.closes[days(35)[-8]] = 99.0
+    with pytest.raises(NoSource, match=r"lacks 20 day\(s\)"):
+        refreshed(made_by("A", 30), source)
+
+
+def test_another_unit_of_the_same_source_leads_to_the_whole_history_again() -> None:
+    source = ScriptedSource("A", 30)
+    source.unit = "lots"
+    done = refreshed(made_by("A", 30), source)
+    assert done.was_whole
+    assert set(done.table["source_unit"].to_pylist()) == {"lots"}
+
+
+@given(st.integers(1, 40), st.integers(0, 10), st.sets(st.integers(0, 49), max_size=3))
+def test_a_refreshed_history_is_always_what_the_source_has_now(
+    stored: int, new: int, restated: set[int]
+) -> None:
+    """But for changes older than the overlap, which a source that sends ranges does not show."""
+    source = ScriptedSource("A", stored + new)
+    for position in restated & set(range(max(stored - 10, 0), stored + new)):
+        source.closes[days(stored + new)[position]] += 0.5
+    done = refreshed(made_by("A", stored), source)
+    assert closes(done) == list(source.closes.values())
+    was_restated = bool(restated & set(range(max(stored - 10, 0), stored)))
+    assert (done.restatement is not None) == was_restated
