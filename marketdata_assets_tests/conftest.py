@@ -98,7 +98,7 @@ class Platform:
                 "dagster/asset_partition_range_start": first.isoformat(),
                 "dagster/asset_partition_range_end": (last or first).isoformat(),
             }
-        return self._execute(assets, tags=tags)
+        return self._execute(assets, tags={**tags, **(more_tags or {})})
 
     def run_code(self, code: str) -> dg.ExecuteInProcessResult:
         """Materialize the history of one code, tracked from now on."""
