@@ -49,7 +49,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """What a dataset is. Its partitions are days, or codes where it has a `code_column`."""
+    """What a dataset is; its partitions are the days of its `date_column`, or the codes of its
+    `code_column`.
+    """
 
     name: str
     doc: str
