@@ -49,7 +49,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """What a dataset is. Its partitions are days, or codes where it has a `code_column`.
+    """What a dataset is. Its partitions are the days of its `date_column`, or the codes of its
+    `code_column`.
 
     A column of its key that is nullable has a NULL that means something.
     With `may_be_empty` a day without any row is a fact; of the other tables it is a day that is

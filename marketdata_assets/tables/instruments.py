@@ -26,7 +26,6 @@ INSTRUMENT_HISTORY = Table(
         text("source", "who the row comes from", "数据源", False),
         text("source_unit", "how the source counts volume and turnover", "数据源的原始单位", False),
     ),
-    date_column="date",
     code_column="code",
 )
 
