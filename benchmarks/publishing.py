@@ -2,7 +2,7 @@
 
 The original's evening: download the CSV, concatenate the day in pandas, upload all of it. Both ways
 talk to the same local hub, as LFS: whole files go up. BENCH_PUBLISHING_YEARS says how many years
-are there already; 20 is the whole history.
+are there already; 20 is the whole history, and takes 20 minutes and 12 GB for the original's part.
 """
 
 import datetime as dt

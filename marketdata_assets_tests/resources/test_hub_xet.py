@@ -124,7 +124,7 @@ def test_a_storage_that_never_answers_is_given_up_in_time(server: HubServer, lak
     publish_by_lfs(server, lake, FIRST)
     never = threading.Event()
     server.faults = {"xet token": deque([faults.done_late(never)] * 20)}
-    told = publish(server, lake, [NEW], bound=3)
+    told = publish(server, lake, [NEW], bound=6)
     never.set()
     assert told["error"] == "BoundReached"
     assert "xet token" in server.stages()

@@ -291,16 +291,19 @@ def test_a_hub_that_never_answers_is_given_up_in_time(
     never.set()
 
 
-@pytest.mark.parametrize("stage", ["info", "tree", "preupload", "commit"])
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nX-Drip: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"],
+    ids=["headers", "body"],
+)
 def test_a_hub_that_answers_byte_by_byte_is_hung_up_on(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path, stage: str, head: bytes
+    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path, head: bytes
 ) -> None:
     was_hung_up_on, beat = threading.Event(), threading.Event()
 
     def drip(exchange: Any) -> None:
         exchange.close_connection = True
-        exchange.wfile.write(head or b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        exchange.wfile.write(head)
         try:
             for _ in range(400):
                 exchange.wfile.write(b"x")
@@ -308,9 +311,10 @@ def test_a_hub_that_answers_byte_by_byte_is_hung_up_on(
         except OSError:
             was_hung_up_on.set()
 
-    server.faults = {stage: deque([drip])}
-    hasty = hub_resource(server, tmp_path / "work", bound_seconds=1.0)
-    with pytest.raises(BoundReached, match="not done within 1 s"):
+    # The first request of a publication, so that nothing else uses up the time.
+    server.faults = {"info": deque([drip])}
+    hasty = hub_resource(server, tmp_path / "work", bound_seconds=2.0)
+    with pytest.raises(BoundReached, match="not done within 2 s"):
         publish(hasty, lake, [NEW])
     assert was_hung_up_on.wait(10)
     assert titles(server)[1:] == []
