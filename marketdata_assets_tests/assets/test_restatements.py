@@ -38,7 +38,7 @@ class RestatingMarket(SmallMarket):
     def daily(self, day: dt.date) -> Columns:
         bars = super().daily(day)
         if day in self.restated:
-            bars["close"][0] = self.restated[day]
+            bars["high"] = [self.restated[day], *bars["high"][1:]]
         return bars
 
 
@@ -77,7 +77,7 @@ def published_close(root: Path) -> float:
     hub = HubStore(root / "hub")
     shard = hub.at(LOCAL_REPOSITORY, "main").files["data/prices-2024.parquet"]
     rows = pq.read_table(hub.blob(shard.sha256)).to_pylist()
-    [close] = [row["close"] for row in rows if (row["date"], row["code"]) == (DAY, CODES[0])]
+    [close] = [row["high"] for row in rows if (row["date"], row["code"]) == (DAY, CODES[0])]
     return close
 
 
@@ -106,7 +106,7 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
     rows = {row["table_name"]: row for row in remembered(platform)}
     assert set(rows) == {"daily_kline", "daily_prices"}
     for name, row in rows.items():
-        assert (row["ts_code"], row["column_name"]) == (CODES[0], "close"), name
+        assert (row["ts_code"], row["column_name"]) == (CODES[0], "high"), name
         assert (row["kind"], row["old"], row["new"]) == ("changed", "10.5", "11.25")
         assert row["first_seen"] < before < row["replaced_at"]
     assert [day for day in DAYS if remembered(platform, day)] == [DAY]
@@ -115,7 +115,7 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
     assert "| daily_kline | changed | 1 |" in told["by table"]
     for table in (DAILY_KLINE, DAILY_PRICES):
         [kept] = platform.lake.superseded_folder(table, DAY).iterdir()
-        assert 10.5 in pq.read_table(kept, partitioning=None)["close"].to_pylist()
+        assert 10.5 in pq.read_table(kept, partitioning=None)["high"].to_pylist()
     assert published_close(root) == 11.25
     assert len(commits(root)) == len(commits_before) + 1
     with (
@@ -123,7 +123,7 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
         as_of(connection, platform.lake, DAILY_PRICES, DAYS, before) as prices,
     ):
         connection.execute("SET enable_progress_bar = false")
-        known = prices.filter(f"date = '{DAY}' AND code = '{CODES[0]}'").project("close")
+        known = prices.filter(f"date = '{DAY}' AND code = '{CODES[0]}'").project("high")
         assert known.fetchall() == [(10.5,)]
 
     all_files = files(root)
@@ -153,12 +153,12 @@ def test_restatements_can_be_made_again_at_any_time_with_the_same_result(
     platform: Platform, server: TushareServer
 ) -> None:
     assert platform.run(DAYS[0], DAYS[-1]).success
-    for close in (11.25, 10.5, 12.0):
+    for close in (11.25, 10.5, 11.5):
         restate(server, DAY, close)
         assert platform.run(DAY).success
     rows = remembered(platform)
     closes = [(row["old"], row["new"]) for row in rows if row["table_name"] == "daily_kline"]
-    assert closes == [("10.5", "11.25"), ("11.25", "10.5"), ("10.5", "12.0")]
+    assert closes == [("10.5", "11.25"), ("11.25", "10.5"), ("10.5", "11.5")]
     platform.lake.path(RESTATEMENTS, DAY).unlink()
     assert platform.run(DAYS[0], DAYS[-1], ["restatements"]).success
     assert remembered(platform) == rows
@@ -168,7 +168,7 @@ def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
     platform: Platform, server: TushareServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert platform.run(DAY, assets=["daily_kline"]).success
-    for close in (11.0, 12.0):
+    for close in (11.0, 11.5):
         restate(server, DAY, close)
         assert platform.run(DAY, assets=["daily_kline"]).success
     [_, second] = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
@@ -176,5 +176,5 @@ def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
     log = logging.getLogger("test_restatements")
     [(day, found)] = restated_days(platform.lake, [DAY], log)
     assert day == DAY
-    assert found.select(["old", "new"]).to_pylist() == [{"old": "10.5", "new": "12.0"}]
+    assert found.select(["old", "new"]).to_pylist() == [{"old": "10.5", "new": "11.5"}]
     assert f"daily_kline 2024-10-10: {second} is damaged" in caplog.text
