@@ -34,6 +34,8 @@ def sites_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]
         patch.setenv("HTTPS_PROXY", proxy.url)
         patch.setenv("HTTP_PROXY", proxy.url)
         patch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        # Only the sites' names: what other tests serve on loopback is reached directly.
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         yield proxy
 
 
