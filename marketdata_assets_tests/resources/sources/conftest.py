@@ -22,7 +22,7 @@ def allowance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Allowance]:
     allowance.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sites_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """A proxy under a certificate authority of its own; the environment leads there."""
     authority = trustme.CA()
@@ -39,7 +39,7 @@ def sites_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _worker(sites_proxy: WebServer) -> Iterator[AkshareWorker]:
     worker = AkshareWorker()
     yield worker
