@@ -11,6 +11,8 @@ import duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, Column
 
+MAIN_BOARD_CODES = 3_200
+
 
 def synthetic_lake(root: str, days: list[dt.date], codes: int, codes_at_first: int = 0) -> int:
     """Every day in the lake, in rows of the published width; the number of rows.
@@ -44,7 +46,7 @@ def _value(column: Column, day: dt.date) -> str:
     if column.name == "code":
         return "lpad(c::VARCHAR, 6, '0') || '.SH'"
     if column.name == "market":
-        return "if(c % 2 = 0, '主板', '创业板')"
+        return f"if(c < {MAIN_BOARD_CODES}, '主板', '创业板')"
     if str(column.type) == "date32[day]":
         return f"DATE '{day}'"
     if str(column.type) != "double":
