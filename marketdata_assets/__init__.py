@@ -9,6 +9,7 @@ assets                                 the datasets, one a file
 automation                             what runs by itself
 sandbox                                the offline world: a simulated exchange behind Tushare's
                                        wire, and a hub for datasets on this machine
-settings, environment, definitions     the choice of a world, and the assembly of everything
+settings, worlds                       what is read from the environment: live, or the sandbox
+environment, definitions               the assembly of everything for Dagster
 demo, __main__                         what `make demo` and `make dev` run
 """

@@ -13,6 +13,7 @@ MAY_KNOW = {
     "trading_calendar": set(),
     "instruments": set(),
     "settings": set(),
+    "worlds": {"settings"},
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES,
@@ -23,7 +24,7 @@ MAY_KNOW = {
     | {"checks", "instruments", "partitions", "publishing", "resources", "storage"},
     "automation": DAYS_AND_TABLES | {"checks", "partitions", "resources", "storage", "assets"},
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
-    "environment": {"instruments", "settings", "resources", "storage", "sandbox"},
+    "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
     "definitions": {"environment", "assets", "automation"},
 }
 
