@@ -4,11 +4,13 @@ trading_calendar, tables, partitions   what days, columns and partitions are; th
 instruments                            what a code is; it knows nobody either
 resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps
+serving                                what answers stand on: slices of finished copies, requests
 publishing                             what the published dataset consists of, built from the lake
 assets                                 the datasets, one a file
 automation                             what runs by itself
 sandbox                                the offline world: a simulated exchange behind Tushare's
                                        wire, and a hub for datasets on this machine
-settings, environment, definitions     the choice of a world, and the assembly of everything
+settings, worlds                       what is read from the environment: live, or the sandbox
+environment, definitions               the assembly of everything for Dagster
 demo, __main__                         what `make demo` and `make dev` run
 """

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from marketdata_assets.environment import World, world, world_root
 from marketdata_assets.settings import SettingError
+from marketdata_assets.worlds import World, world, world_root
 
 PROJECT = Path(__file__).parents[1]
 

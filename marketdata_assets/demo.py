@@ -22,12 +22,13 @@ from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
 from marketdata_assets.definitions import defs
 from marketdata_assets.demo_premiums import premium_grid
-from marketdata_assets.environment import World, hugging_face, world, world_root
+from marketdata_assets.environment import hugging_face
 from marketdata_assets.partitions import start_date
 from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets.worlds import World, world, world_root
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

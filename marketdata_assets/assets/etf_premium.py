@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.assets.before import premiums_before
 from marketdata_assets.assets.declaring import daily
 from marketdata_assets.assets.door import Checked, Door, check_specs
 from marketdata_assets.checks.declaring import Finding
@@ -19,10 +20,8 @@ from marketdata_assets.checks.funds import PREMIUM_CHECKS, with_session_before
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
-from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
-from marketdata_assets.trading_calendar import previous_session
 
 Relation = duckdb.DuckDBPyRelation
 
@@ -56,8 +55,8 @@ def etf_premium(
 ) -> Checked:
     days = days_of(context.partition_keys)
     rows = premiums(etf_kline, etf_nav, etf_list)
-    before = _session_before(lake.open(), days[0])
-    findings = judge(ETF_PREMIUM.name, with_session_before(rows, before), PREMIUM_CHECKS)
+    followed = with_session_before(rows, premiums_before(lake.open(), days[0]))
+    findings = judge(ETF_PREMIUM.name, followed, PREMIUM_CHECKS)
     door = Door(context, ETF_PREMIUM, PREMIUM_CHECKS)
 
     def judged() -> Iterator[tuple[dt.date, pa.Table, list[Finding]]]:
@@ -128,10 +127,3 @@ def column_lineage() -> dg.TableColumnLineage:
             for name, sources in _LINEAGE.items()
         }
     )
-
-
-def _session_before(lake: Lake, day: dt.date) -> pa.Table:
-    before = None
-    if day > ETF_PREMIUM.first_date:
-        before = lake.read(ETF_PREMIUM, previous_session(day))
-    return ETF_PREMIUM.schema.empty_table() if before is None else before

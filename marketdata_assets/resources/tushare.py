@@ -50,7 +50,6 @@ from marketdata_assets.trading_calendar import is_session
 if TYPE_CHECKING:
     from marketdata_assets.resources.tushare_client import Answer, TushareClient
 
-DEFAULT_URL = "https://api.tushare.pro/dataapi"
 SLOWEST_USUAL_CALL_SECONDS = 2.6
 CODES_PER_CALL = 1_000
 MOST_PAGES = 20
@@ -67,7 +66,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     token: str = Field(repr=False)
-    url: str = DEFAULT_URL
+    url: str
     calls_per_minute: int = 200
     state_folder: str | None = None
 
