@@ -1,6 +1,8 @@
 """Who may know whom: imports between the rooms of the package go one way."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ MAY_KNOW = {
     "checks": DAYS_AND_TABLES,
     "storage": DAYS_AND_TABLES,
     "publishing": DAYS_AND_TABLES | {"storage"},
+    "serving": DAYS_AND_TABLES | {"instruments", "storage"},
     "resources": DAYS_AND_TABLES | {"instruments", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "storage"},
@@ -49,6 +52,16 @@ def rooms_known_by(room: str) -> set[str]:
 @pytest.mark.parametrize("room", MAY_KNOW)
 def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert rooms_known_by(room) <= MAY_KNOW[room]
+
+
+def test_what_serves_needs_no_dagster() -> None:
+    code = (
+        "import importlib, pkgutil, sys, marketdata_assets.serving as room; "
+        "[importlib.import_module(one.name) for one in pkgutil.walk_packages(room.__path__, "
+        "room.__name__ + '.')]; print('dagster' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 def test_every_module_says_what_belongs_there() -> None:

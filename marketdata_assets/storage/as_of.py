@@ -15,17 +15,15 @@ from pathlib import Path
 import duckdb
 
 from marketdata_assets.storage.catalog import literal_path
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import Table
-
-Day = dt.date | None
 
 
 class NotKnownThen(LookupError):
     """Nothing of what was asked for was stored at that moment."""
 
-    def __init__(self, table: Table, days: Sequence[Day], moment: dt.datetime) -> None:
+    def __init__(self, table: Table, days: Sequence[Part], moment: dt.datetime) -> None:
         where = _shown(days)
         super().__init__(
             f"{table.name}{where} was not known at {moment}: nothing was stored by then. "
@@ -42,7 +40,7 @@ def as_of(
     connection: duckdb.DuckDBPyConnection,
     lake: Lake,
     table: Table,
-    days: Iterable[Day],
+    days: Iterable[Part],
     moment: dt.datetime,
 ) -> Iterator[duckdb.DuckDBPyRelation]:
     """The rows of `days` as they were known at `moment`, a relation with the declared columns.
@@ -57,12 +55,12 @@ def as_of(
 
 @contextlib.contextmanager
 def files_as_of(
-    lake: Lake, table: Table, days: Iterable[Day], moment: dt.datetime
-) -> Iterator[dict[Day, Path]]:
+    lake: Lake, table: Table, days: Iterable[Part], moment: dt.datetime
+) -> Iterator[dict[Part, Path]]:
     """The file of every day of `days` that was known at `moment`; good until the block ends.
 
-    `[None]` asks for a table without partitions. The answer is the same whenever it is asked for,
-    whatever was written since or is being written.
+    Days are codes for a table by code; `[None]` asks for a table without partitions. The answer is
+    the same whenever it is asked for, whatever was written since or is being written.
 
     Raises `NotKnownThen` when none of the days was known, `NotReadableAsOf` naming the day when
     its version of that moment was removed, is damaged or has other columns than declared now, and
@@ -100,7 +98,7 @@ def refuse_unknowable(moment: dt.datetime) -> None:
         raise ValueError(f"{moment} lies in the future: what will be known then is not known yet.")
 
 
-def _refuse_unreadable(table: Table, day: Day, version: Version, moment: dt.datetime) -> None:
+def _refuse_unreadable(table: Table, day: Part, version: Version, moment: dt.datetime) -> None:
     where = f"{table.name}{_shown([day])} as known at {moment}"
     if version.until is not None and version.until <= moment:
         raise NotReadableAsOf(
@@ -127,7 +125,7 @@ def _lasting_name(version: Version) -> str:
     return str(version.path) if version.until else "the current file, materialize it again"
 
 
-def _shown(days: Sequence[Day]) -> str:
+def _shown(days: Sequence[Part]) -> str:
     if list(days) == [None]:
         return ""
     return " " + ", ".join(map(str, days[:5])) + (" …" if len(days) > 5 else "")

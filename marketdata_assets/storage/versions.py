@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketdata_assets.storage.durable_files import link_or_copy
-from marketdata_assets.storage.lake import UNTIL, Lake
+from marketdata_assets.storage.lake import UNTIL, Lake, Part
 from marketdata_assets.tables import Table
 
 ABANDONED_AFTER_SECONDS = 24 * 3_600
@@ -47,7 +47,7 @@ class Versions:
         self._folder = folder
         self._numbers = itertools.count()
 
-    def of(self, table: Table, day: dt.date | None) -> list[Version]:
+    def of(self, table: Table, day: Part) -> list[Version]:
         """The versions of a partition, oldest first; None for a table without partitions.
 
         A writer that replaces the file meanwhile leaves the answer as it was before.
@@ -74,7 +74,7 @@ class Versions:
             return None
         return held
 
-    def _superseded(self, table: Table, day: dt.date | None) -> Iterator[Version]:
+    def _superseded(self, table: Table, day: Part) -> Iterator[Version]:
         since = ALWAYS
         for path in sorted(self._lake.superseded_folder(table, day).glob("*.parquet")):
             until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)

@@ -7,6 +7,14 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 
 from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.funds import (
+    ETF_KLINE,
+    ETF_LIST,
+    ETF_NAV,
+    ETF_PREMIUM,
+    FUND_BASIC,
+    FUND_NAV,
+)
 from marketdata_assets.tables.instruments import (
     FUND_BARS,
     FUTURES_BARS,
@@ -35,7 +43,13 @@ __all__ = [
     "DAILY_KLINE",
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
+    "ETF_KLINE",
+    "ETF_LIST",
+    "ETF_NAV",
+    "ETF_PREMIUM",
     "FUND_BARS",
+    "FUND_BASIC",
+    "FUND_NAV",
     "FUTURES_BARS",
     "GLOBAL_BARS",
     "INDEX_BARS",

@@ -45,7 +45,9 @@ class Series:
         self.table = table
         self.generation = generation.number
         self.origins = sorted({origin for one in generation.segments for origin in one.origins})
-        self.days = list(generation.days())
+        versions = generation.days()
+        self.days = list(versions)
+        self.stored_at = max(version.stored_at for version in versions.values())
         self._root = root
         self._entries = generation.segments
         self._manifest = manifest
@@ -73,14 +75,18 @@ class Series:
             else:
                 return cls(root, table, generation, manifest, segments)
 
-    def newest(self) -> "Series":
-        """This one, or the newest where there is a newer: a look at one file, cheap to repeat."""
+    def is_newest(self) -> bool:
+        """Whether nothing newer is published: a look at one file, cheap to repeat."""
         path = series_folder(self._root, self.table) / MANIFEST
         try:
-            if FileIdentity.of(path.stat()) == self._manifest:
-                return self
+            return FileIdentity.of(path.stat()) == self._manifest
         except FileNotFoundError:
-            pass
+            return False
+
+    def newest(self) -> "Series":
+        """This one, or the newest where there is a newer."""
+        if self.is_newest():
+            return self
         names = [entry.file for entry in self._entries]
         return self._open(self._root, self.table, dict(zip(names, self._segments, strict=True)))
 

@@ -1,0 +1,14 @@
+"""What answers stand on: questions with limits, the reading side, the queue of requests.
+
+Here belongs everything between the finished copies and whoever asks, the HTTP API and the query
+asset alike. Nothing here knows HTTP, and nothing knows Dagster.
+
+queries          what may be asked, and how much of it
+canonical        how a stored table speaks OHLCV: names, units
+adjusting        adjusted prices of one code in a fraction of a millisecond
+histories        the histories by code, in a bounded memory
+as_known         the same answers as they were known at a moment
+instrument_list  which instruments there are, by code or name
+slices           the shelf: all of the above for one world's folder
+requests         what is not there yet, or too large to wait for: a durable queue
+"""

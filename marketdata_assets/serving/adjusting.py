@@ -1,0 +1,103 @@
+"""Adjusted prices of one code over Arrow, in a fraction of a millisecond.
+
+Here belongs the arithmetic for rows of a series; the results are those of `storage.adjusting` to
+the bit, which does the same for whole relations and says where the formulas come from.
+"""
+
+import datetime as dt
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.serving.canonical import EPOCH
+from marketdata_assets.serving.queries import Adjust
+from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
+from marketdata_assets.storage.series import Series
+from marketdata_assets.tables import ADJ_FACTOR
+from marketdata_assets.trading_calendar import previous_session
+
+ONE_DAY = dt.timedelta(1)
+FACTOR_SERIES = "adj_factor_series"
+Numbers = npt.NDArray[np.float64]
+
+
+class NotAdjustable(ValueError):
+    """Adjusted prices were asked for of something that has no factors."""
+
+
+def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:
+    """Raise `NotAdjustable` when adjusted prices are asked for of anything but an A-share."""
+    if adjust is not Adjust.NONE and instrument.kind is not Kind.A_SHARE:
+        raise NotAdjustable(
+            f"{instrument.code} can't be adjusted: there are factors of A-shares alone, and it "
+            f"is: {instrument.kind.doc}. Ask with adjust=none."
+        )
+
+
+def adjusted(code: str, rows: pa.Table, factors: Series | None, anchor: dt.date | None) -> pa.Table:
+    """Rows of one share in the columns of `daily_prices`, date among them, adjusted.
+
+    Forward in the money of `anchor`, or backward without one. Raises `MissingFactors`.
+    """
+    if factors is None:
+        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
+    own = factors.slice(code, None, None, ["trade_date", "adj_factor"])
+    scale = _factors_of(code, rows["date"], own)
+    if anchor is not None:
+        session = previous_session(anchor + ONE_DAY)
+        if factors.days[-1] < session:
+            raise MissingFactors(
+                f"{ADJ_FACTOR.name} is there up to {factors.days[-1]} only, and the anchor is "
+                f"{anchor}. Materialize {ADJ_FACTOR.name} up to {session}, then {FACTOR_SERIES}, "
+                "or choose an earlier anchor."
+            )
+        scale = scale / _factor_at(code, anchor, own)
+    return _scaled(rows, scale)
+
+
+def _scaled(rows: pa.Table, scale: Numbers) -> pa.Table:
+    for number, name in enumerate(rows.column_names):
+        if name in ADJUSTED_COLUMNS:
+            column = rows[name].combine_chunks()
+            product = column.to_numpy(zero_copy_only=False) * scale
+            is_null = column.is_null().to_numpy(zero_copy_only=False)
+            rows = rows.set_column(number, name, pa.array(product, mask=is_null))
+    return rows
+
+
+def _factors_of(code: str, dates: pa.ChunkedArray, factors: pa.Table) -> Numbers:
+    """The factor of each of `dates`, of the code's own by day."""
+    known, wanted = _ordinals(factors["trade_date"]), _ordinals(dates)
+    at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
+    found = np.full(len(wanted), np.nan)
+    if len(known):
+        hit = known[at] == wanted
+        found[hit] = factors["adj_factor"].to_numpy()[at[hit]]
+    missing = np.flatnonzero(~(found > 0))
+    if len(missing):
+        first = ", ".join(f"{code} {dates[int(n)]}" for n in missing[:3])
+        more = " …" if len(missing) > 3 else ""
+        raise MissingFactors(
+            f"{ADJ_FACTOR.name} has no factor of the day for {len(missing)} of the prices: "
+            f"{first}{more}. Materialize {ADJ_FACTOR.name} for these days, then {FACTOR_SERIES}."
+        )
+    return found
+
+
+def _factor_at(code: str, anchor: dt.date, factors: pa.Table) -> float:
+    """The last factor on or before the anchor."""
+    before = np.searchsorted(_ordinals(factors["trade_date"]), (anchor - EPOCH).days, "right")
+    value = factors["adj_factor"][int(before) - 1].as_py() if before else None
+    if not (value and value > 0):
+        raise MissingFactors(
+            f"{ADJ_FACTOR.name} has no factor of {code} on or before the anchor {anchor}. Choose "
+            "a later one."
+        )
+    return float(value)
+
+
+def _ordinals(dates: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    days: npt.NDArray[np.int32] = dates.cast(pa.int32()).to_numpy()
+    return days

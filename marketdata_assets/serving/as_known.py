@@ -1,0 +1,146 @@
+"""Slices as they were known at a moment, from the lake's files of that moment.
+
+Here belongs the slow way, for few codes: day files are read one by one. Which version of a file
+answers is `storage.as_of`, what adjusted means `storage.adjusting`.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.instruments import Instrument
+from marketdata_assets.serving.adjusting import refuse_unadjustable
+from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.canonical import DAILY_VIEWS, HISTORY, View, between
+from marketdata_assets.serving.queries import Adjust, Range
+from marketdata_assets.storage.adjusting import backward, forward
+from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
+from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
+from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI, sessions_between
+
+MEMORY_LIMIT = "400MB"
+Relation = duckdb.DuckDBPyRelation
+
+
+def slices_as_known(
+    lake: Lake,
+    instruments: Sequence[Instrument],
+    asked: Range,
+    moment: dt.datetime,
+) -> Iterator[Slice]:
+    """A slice for every one of `instruments`, all of one kind, in their order.
+
+    Without an anchor qfq takes the last day that was known then; factors are those of the same
+    moment. Raises `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of`
+    raises.
+    """
+    refuse_unadjustable(instruments[0], asked.adjust)
+    view = DAILY_VIEWS.get(instruments[0].kind)
+    rows, unknown = None, None
+    if view:
+        view.stored(asked.columns)
+        try:
+            rows = _daily(lake, view, [one.code for one in instruments], asked, moment)
+        except NotKnownThen as nothing:
+            unknown = nothing
+    for instrument in instruments:
+        if view and rows is not None:
+            own = rows.filter(pc.equal(rows[view.code], instrument.code))
+            if own.num_rows:
+                yield _slice(instrument, own, view, asked.columns, moment)
+                continue
+        try:
+            history = _history(lake, instrument.code, moment)
+        except NotKnownThen as nothing:
+            if view is None or rows is None:
+                raise unknown or nothing from None
+            # The days were known, and the code was not among them.
+            yield _slice(instrument, rows.slice(0, 0), view, asked.columns, moment)
+        else:
+            own = between(history, asked.start, asked.end)
+            yield _slice(instrument, own, HISTORY, asked.columns, moment)
+
+
+def _daily(
+    lake: Lake,
+    view: View,
+    codes: Sequence[str],
+    asked: Range,
+    moment: dt.datetime,
+) -> pa.Table:
+    """Rows of a daily table as stored, those of `codes`, by code and date."""
+    newest = moment.astimezone(SHANGHAI).date()
+    start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
+    needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
+    days = sessions_between(start, newest if needs_newest else end)
+    with _connection() as connection, files_as_of(lake, view.table, days, moment) as files:
+        rows = _between(_rows_of(connection, files, view.code, codes), view.date, start, end)
+        if asked.adjust is Adjust.NONE:
+            return _ordered(rows, view)
+        known = [day for day in files if isinstance(day, dt.date)]
+        until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
+        factor_days = sessions_between(min(start, until), max(end, until))
+        with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
+            factors = _rows_of(connection, factor_files, "ts_code", codes)
+            if asked.adjust is Adjust.HFQ:
+                return _ordered(backward(rows, factors), view)
+            return _ordered(forward(rows, factors, until), view)
+
+
+def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:
+    with (
+        _connection() as connection,
+        files_as_of(lake, INSTRUMENT_HISTORY, [code], moment) as files,
+    ):
+        return _rows_of(connection, files, "code", [code]).order("date").to_arrow_table()
+
+
+@contextmanager
+def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        yield connection
+
+
+def _rows_of(
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[Part, Path],
+    code_column: str,
+    codes: Iterable[str],
+) -> Relation:
+    paths = [literal_path(path) for path in files.values()]
+    relation = connection.read_parquet(paths, hive_partitioning=False)
+    wanted = [duckdb.ConstantExpression(code) for code in codes]
+    return relation.filter(duckdb.ColumnExpression(code_column).isin(*wanted))
+
+
+def _between(rows: Relation, date: str, start: dt.date, end: dt.date) -> Relation:
+    day = duckdb.ColumnExpression(date)
+    after = day >= duckdb.ConstantExpression(start)
+    return rows.filter(after & (day <= duckdb.ConstantExpression(end)))
+
+
+def _ordered(rows: Relation, view: View) -> pa.Table:
+    return rows.order(f"{view.code}, {view.date}").to_arrow_table()
+
+
+def _slice(
+    instrument: Instrument, rows: pa.Table, view: View, columns: Sequence[str], moment: dt.datetime
+) -> Slice:
+    dates = rows[view.date]
+    return Slice(
+        code=instrument.code,
+        instrument=instrument,
+        rows=view.canonical(rows, columns),
+        available=(dates[0].as_py(), dates[-1].as_py()) if len(dates) else None,
+        source=view.table,
+        generation=None,
+        stored_at=moment,
+    )

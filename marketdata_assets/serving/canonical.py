@@ -1,0 +1,95 @@
+"""How a stored table speaks OHLCV: date, open, high, low, close, volume, turnover.
+
+Here belong names and units. Canonical volume is in shares (contracts, coins), turnover in yuan
+(the instrument's currency). A stored number is multiplied and rounded to two decimals, which gives
+the double nearest to the exact decimal product. All other columns are as they are stored.
+"""
+
+import datetime as dt
+import functools
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.instruments import Kind
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, INSTRUMENT_HISTORY, Table
+from marketdata_assets.tables.declaring import LOTS, THOUSAND_YUAN
+
+EPOCH = dt.date(1970, 1, 1)
+CANONICAL = ("date", "open", "high", "low", "close", "volume", "turnover")
+_VENDOR_NAMES = {"code": "ts_code", "date": "trade_date", "volume": "vol", "turnover": "amount"}
+_SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
+
+
+class NoSuchColumn(ValueError):
+    """A column that the table at hand does not have."""
+
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        super().__init__(
+            f"{table.name} has no column {', '.join(names)}. It has: {', '.join(CANONICAL)}, and "
+            f"as stored: {', '.join(table.column_names)}."
+        )
+
+
+class View:
+    """A stored table under canonical names."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._stored = {name: name for name in table.column_names}
+        for name in ("code", *CANONICAL):
+            if name not in self._stored:
+                self._stored[name] = _VENDOR_NAMES[name]
+        self._scales = {}
+        for name in ("volume", "turnover"):
+            if scale := _SCALES.get(table[self._stored[name]].unit):
+                self._scales[name] = scale
+
+    @property
+    def code(self) -> str:
+        """The stored name of the code."""
+        return self._stored["code"]
+
+    @property
+    def date(self) -> str:
+        """The stored name of the day."""
+        return self._stored["date"]
+
+    def stored(self, columns: Sequence[str]) -> list[str]:
+        """What to read for `columns`. Raises `NoSuchColumn`."""
+        if unknown := [name for name in columns if name not in self._stored]:
+            raise NoSuchColumn(self.table, unknown)
+        return list(dict.fromkeys(self._stored[name] for name in columns))
+
+    def canonical(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """`columns`, in their order, of rows as they are stored."""
+        arrays = []
+        for name in columns:
+            array = rows[self._stored[name]]
+            if scale := self._scales.get(name):
+                array = pc.round(pc.multiply(array.combine_chunks(), scale), 2)
+            arrays.append(array)
+        return pa.table(dict(zip(columns, arrays, strict=True)))
+
+
+def between(rows: pa.Table, start: dt.date | None, end: dt.date | None) -> pa.Table:
+    """The days from `start` to `end`, both included, of rows by `date`; nothing is copied."""
+    days = rows["date"].cast(pa.int32()).to_numpy()
+    first = 0 if start is None else int(days.searchsorted((start - EPOCH).days, "left"))
+    last = len(days) if end is None else int(days.searchsorted((end - EPOCH).days, "right"))
+    return rows.slice(first, max(0, last - first))
+
+
+HISTORY = View(INSTRUMENT_HISTORY)
+# Which daily table has a kind of instrument as a whole; the others are stored by code alone.
+DAILY_VIEWS = {Kind.A_SHARE: View(DAILY_PRICES), Kind.CHINA_ETF: View(ETF_PREMIUM)}
+
+
+@functools.cache
+def known_columns() -> tuple[str, ...]:
+    """Every column that some instrument has, the canonical ones first."""
+    names = ["code", *CANONICAL]
+    for view in (*DAILY_VIEWS.values(), HISTORY):
+        names += view.table.column_names
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,131 @@
+"""The histories by code: one file of the lake each, kept in memory as long as the file stays.
+
+Here belongs the bounded memory and what it takes from disk. Which code is served from here is
+`slices`.
+"""
+
+import datetime as dt
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marketdata_assets.storage.lake import CODE_FILES, Lake, UnfitPartitions
+from marketdata_assets.storage.series import FileIdentity
+from marketdata_assets.tables import INSTRUMENT_HISTORY
+
+MOST_CODES = 512
+MOST_BYTES = 256_000_000
+
+
+class History(NamedTuple):
+    """A whole history by date, and the version of it."""
+
+    rows: pa.Table
+    stored_at: dt.datetime
+    file: FileIdentity
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every version: the microsecond it was stored."""
+        return int(self.stored_at.timestamp() * 1_000_000)
+
+
+class Remembered(NamedTuple):
+    """How the memory is used."""
+
+    hits: int
+    misses: int
+    codes: int
+    bytes: int
+    most_codes: int
+    most_bytes: int
+
+
+class Histories:
+    """The stored histories of a lake; any number of threads may share one."""
+
+    def __init__(
+        self, lake: Lake, most_codes: int = MOST_CODES, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._lake = lake
+        self._most_codes, self._most_bytes = most_codes, most_bytes
+        self._kept: OrderedDict[str, History] = OrderedDict()
+        self._bytes = self._hits = self._misses = 0
+        self._lock = threading.Lock()
+
+    def codes(self) -> list[str]:
+        """Every stored code, sorted."""
+        folder = self._lake.root / "lake" / INSTRUMENT_HISTORY.name
+        return sorted(path.stem for path in folder.glob(CODE_FILES))
+
+    def get(self, code: str) -> History | None:
+        """The history of a canonical code as it is on disk now; None where there is none.
+
+        Raises `UnfitPartitions` when the file can't be read as declared.
+        """
+        path = self._lake.path(INSTRUMENT_HISTORY, code)
+        try:
+            file = FileIdentity.of(path.stat())
+        except FileNotFoundError:
+            self.forget(code)
+            return None
+        with self._lock:
+            kept = self._kept.get(code)
+            if kept and kept.file == file:
+                self._kept.move_to_end(code)
+                self._hits += 1
+                return kept
+            self._misses += 1
+        # Without the lock: a large file must not hold up the others.
+        history = _read(path)
+        if history:
+            self._keep(code, history)
+        return history
+
+    def forget(self, code: str | None = None) -> None:
+        """Drop one code from memory, or all of them."""
+        with self._lock:
+            for name in [code] if code else list(self._kept):
+                if gone := self._kept.pop(name, None):
+                    self._bytes -= gone.rows.nbytes
+
+    def remembered(self) -> Remembered:
+        with self._lock:
+            return Remembered(
+                self._hits,
+                self._misses,
+                len(self._kept),
+                self._bytes,
+                self._most_codes,
+                self._most_bytes,
+            )
+
+    def _keep(self, code: str, history: History) -> None:
+        with self._lock:
+            if before := self._kept.pop(code, None):
+                self._bytes -= before.rows.nbytes
+            self._kept[code] = history
+            self._bytes += history.rows.nbytes
+            while len(self._kept) > self._most_codes or self._bytes > self._most_bytes:
+                _, oldest = self._kept.popitem(last=False)
+                self._bytes -= oldest.rows.nbytes
+
+
+def _read(path: Path) -> History | None:
+    try:
+        with path.open("rb") as file:
+            identity = FileIdentity.of(os.fstat(file.fileno()))
+            rows = pq.ParquetFile(file).read()
+        stored_at = dt.datetime.fromisoformat((rows.schema.metadata or {})[b"stored_at"].decode())
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        raise UnfitPartitions(INSTRUMENT_HISTORY, [path]) from error
+    if not rows.schema.equals(INSTRUMENT_HISTORY.schema):
+        raise UnfitPartitions(INSTRUMENT_HISTORY, [path])
+    return History(rows.replace_schema_metadata().combine_chunks(), stored_at, identity)

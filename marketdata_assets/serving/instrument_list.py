@@ -1,0 +1,97 @@
+"""Which instruments there are, by code or name.
+
+Here belongs the list and the search in it: the shares and funds of the newest day that is stored,
+those that the series hold from before, and the histories by code.
+"""
+
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from marketdata_assets.instruments import Kind, UnknownCode, identify
+from marketdata_assets.serving.canonical import View
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.series import Series
+from marketdata_assets.tables import ETF_LIST, INSTRUMENT_HISTORY, STOCK_LIST
+
+
+class Listed(NamedTuple):
+    """An instrument: its name where one is known, and the table that holds it, None where none.
+
+    A listed share that has not traded yet is one that no table holds.
+    """
+
+    code: str
+    name: str | None
+    kind: Kind
+    stored_in: str | None
+
+
+class InstrumentList:
+    """The list, made again when something new is stored; threads may share one."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._made: tuple[object, list[tuple[str, Listed]]] = (None, [])
+        self._making = threading.Lock()
+
+    def search(
+        self, text: str, limit: int, series: Sequence[Series], histories: Sequence[str]
+    ) -> list[Listed]:
+        """Up to `limit` instruments whose code or name holds `text`, the closest first."""
+        wanted = _folded(text)
+        found = [
+            (not searched.startswith(wanted), number, listed)
+            for number, (searched, listed) in enumerate(self._all(series, histories))
+            if wanted in searched
+        ]
+        return [listed for _, _, listed in sorted(found)[:limit]]
+
+    def _all(self, series: Sequence[Series], histories: Sequence[str]) -> list[tuple[str, Listed]]:
+        version = [(one.table.name, one.generation) for one in series], list(histories)
+        with self._making:
+            if self._made[0] != version:
+                listed = sorted(self._listed(series, histories))
+                self._made = (
+                    version,
+                    [(_folded(f"{one.code} {one.name or ''}"), one) for one in listed],
+                )
+            return self._made[1]
+
+    def _listed(self, series: Sequence[Series], histories: Sequence[str]) -> Iterator[Listed]:
+        names: dict[str, str | None] = {}
+        stored_in = dict.fromkeys(histories, INSTRUMENT_HISTORY.name)
+        for one in series:
+            names |= _names_in(one)
+            stored_in |= dict.fromkeys(one.codes(), one.table.name)
+        for table in (STOCK_LIST, ETF_LIST):
+            if days := self._lake.days(table):
+                path = self._lake.path(table, days[-1])
+                rows = pq.read_table(path, columns=["ts_code", "name"], partitioning=None)
+                names |= dict(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        for code in names.keys() | stored_in.keys():
+            try:
+                kind = identify(code).kind
+            except UnknownCode:
+                # Of the funds that are listed some, REITs for one, are nothing that is served.
+                continue
+            yield Listed(code, names.get(code), kind, stored_in.get(code))
+
+
+def _names_in(series: Series) -> Mapping[str, str | None]:
+    """The last name of every code of a series."""
+    code = View(series.table).code
+    newest = series.cross_section(series.days[-1], [code, "name"])
+    names = dict(zip(*(column.to_pylist() for column in newest.columns), strict=True))
+    for gone in set(series.codes()) - names.keys():
+        span = series.span(gone)
+        assert span is not None
+        names[gone] = series.slice(gone, span[1], span[1], ["name"])["name"][0].as_py()
+    return names
+
+
+def _folded(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()

@@ -1,0 +1,132 @@
+"""What may be asked, and how much of it: ranges of codes, and exports of them.
+
+Here belong the forms of questions and their limits. A question that passed is well formed: codes
+are canonical, columns exist somewhere, days are in order. Whether there is an answer is `slices`.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from marketdata_assets.instruments import identify
+from marketdata_assets.serving.canonical import CANONICAL, known_columns
+
+MOST_CODES = 500
+MOST_CODES_AS_OF = 50
+MOST_COLUMNS = 64
+
+
+class Adjust(StrEnum):
+    """Prices as they were traded, forward (qfq, 前复权) or backward (hfq, 后复权) adjusted."""
+
+    NONE = "none"
+    QFQ = "qfq"
+    HFQ = "hfq"
+
+
+class Format(StrEnum):
+    """The form of an export's file; its ending is the same word."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    ARROW = "arrow"
+
+
+def _calendar_day(value: Any) -> Any:
+    # pydantic would also take a number of seconds for a day.
+    if isinstance(value, str) and len(value) == 10:
+        return value
+    if value is None or (isinstance(value, dt.date) and not isinstance(value, dt.datetime)):
+        return value
+    raise ValueError("write a day as YYYY-MM-DD")
+
+
+def _canonical_codes(codes: list[str]) -> list[str]:
+    return list(dict.fromkeys(identify(code).code for code in codes))
+
+
+def _existing_columns(columns: list[str]) -> list[str]:
+    if unknown := [name for name in columns if name not in known_columns()]:
+        raise ValueError(
+            f"no table has a column {', '.join(unknown)}; there are {', '.join(known_columns())}"
+        )
+    return list(dict.fromkeys(columns))
+
+
+CalendarDay = Annotated[dt.date, BeforeValidator(_calendar_day)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+class Range(NamedTuple):
+    """What is asked of every code of a query; `RangeQuery` says what it means."""
+
+    start: dt.date | None
+    end: dt.date | None
+    columns: Sequence[str]
+    adjust: Adjust
+    anchor: dt.date | None
+
+
+class RangeQuery(BaseModel):
+    """Rows of some codes from `start` to `end`, both included and both open where not given.
+
+    `columns` are canonical ones or those of the stored tables, by default OHLCV. `anchor` is the
+    day in whose money qfq prices are, by default the last one that is stored. `as_of` asks for
+    what was known at a moment. Raises `pydantic.ValidationError`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    codes: Annotated[
+        list[Code],
+        Field(min_length=1, max_length=MOST_CODES),
+        AfterValidator(_canonical_codes),
+    ]
+    start: CalendarDay | None = None
+    end: CalendarDay | None = None
+    columns: Annotated[
+        list[ColumnName],
+        Field(min_length=1, max_length=MOST_COLUMNS),
+        AfterValidator(_existing_columns),
+    ] = list(CANONICAL)
+    adjust: Adjust = Adjust.NONE
+    anchor: CalendarDay | None = None
+    as_of: AwareDatetime | None = None
+
+    @property
+    def range(self) -> Range:
+        return Range(self.start, self.end, self.columns, self.adjust, self.anchor)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RangeQuery":
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start {self.start} lies after end {self.end}")
+        if self.anchor and self.adjust is not Adjust.QFQ:
+            raise ValueError("an anchor belongs to adjust=qfq alone")
+        if self.as_of and len(self.codes) > MOST_CODES_AS_OF:
+            raise ValueError(
+                f"{len(self.codes)} codes are too many for as_of, which takes up to "
+                f"{MOST_CODES_AS_OF}: the day files of that moment are read one by one"
+            )
+        if self.as_of and self.as_of > dt.datetime.now(dt.UTC):
+            raise ValueError(f"as_of {self.as_of} lies in the future")
+        return self
+
+
+class ExportQuery(RangeQuery):
+    """A range as a file to download."""
+
+    format: Format = Format.PARQUET

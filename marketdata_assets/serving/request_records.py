@@ -1,0 +1,134 @@
+"""What a request is, and how it lies in the database.
+
+Here belong forms and refusals; the life of a request is `requests`.
+"""
+
+import datetime as dt
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from marketdata_assets.serving.queries import ExportQuery
+
+RESULT_LASTS = dt.timedelta(hours=24)
+SCHEMA_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE requests (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('history', 'export')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'expired')),
+    created REAL NOT NULL,
+    code TEXT,
+    refresh INTEGER NOT NULL DEFAULT 0,
+    query TEXT,
+    claimed REAL,
+    run_id TEXT,
+    finished REAL,
+    error TEXT,
+    file TEXT,
+    rows INTEGER,
+    CHECK ((kind = 'history') = (code IS NOT NULL) AND (kind = 'export') = (query IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX open_histories ON requests (code)
+    WHERE kind = 'history' AND state IN ('queued', 'running');
+CREATE INDEX by_state ON requests (state, created);
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class RequestKind(StrEnum):
+    """The history of a code, or a range as a file."""
+
+    HISTORY = "history"
+    EXPORT = "export"
+
+
+class State(StrEnum):
+    """Where a request is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (State.QUEUED, State.RUNNING)
+
+
+class Request(BaseModel):
+    """A request; `code` and `refresh` are of a history; `query`, `file`, `rows` of an export.
+
+    `query` is an `ExportQuery` as JSON: it was well formed when it was asked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: RequestKind
+    state: State
+    created: dt.datetime
+    code: str | None
+    refresh: bool
+    query: str | None
+    run_id: str | None
+    finished: dt.datetime | None
+    error: str | None
+    file: str | None
+    rows: int | None
+
+    @property
+    def export_query(self) -> ExportQuery:
+        """Raises `pydantic.ValidationError` where the question is not understood any more."""
+        assert self.query is not None, f"request {self.id} is no export"
+        return ExportQuery.model_validate_json(self.query)
+
+    @property
+    def expires(self) -> dt.datetime | None:
+        """Until when the result can be had; None where there is none."""
+        if self.kind is RequestKind.EXPORT and self.state is State.DONE and self.finished:
+            return self.finished + RESULT_LASTS
+        return None
+
+
+COLUMNS = ", ".join(Request.model_fields)
+
+
+class UnknownRequest(LookupError):
+    """No request has that id, or it is long over."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"There is no request {request_id[:40]!r}; it may be long over.")
+
+
+class TooManyOpen(Exception):
+    """As many requests are open as may be."""
+
+    def __init__(self, kind: RequestKind, limit: int) -> None:
+        self.kind, self.limit = kind, limit
+        super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
+
+
+class OtherSchema(RuntimeError):
+    """The database was made by another version of this code."""
+
+    def __init__(self, path: Path, found: int) -> None:
+        super().__init__(
+            f"{path} has schema {found}, and this version reads {SCHEMA_VERSION}. Stop everything "
+            "that uses it and move it away: a new one is made, and what was open is asked again."
+        )
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the table in an empty database; one caller at a time. Raises `OtherSchema`."""
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA_VERSION:
+        return
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version or tables:
+        raise OtherSchema(path, version)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")

@@ -1,0 +1,261 @@
+"""Requests: what somebody waits for, in a small SQLite database that all processes share.
+
+    <root>/state/requests.sqlite3     the queue
+    <root>/exports/<id>.<format>      the result of an export, until it expires
+
+Here belongs the life of a request. A history is of one code; who asks for a code that is on its
+way joins that request. Who answers them is `automation.requests_sensor`:
+
+    queued ──claim──► running ──finish──► done ──expire──► expired
+                         └──────fail────► failed
+"""
+
+import datetime as dt
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from marketdata_assets.serving.queries import ExportQuery
+from marketdata_assets.serving.request_records import (
+    COLUMNS,
+    RESULT_LASTS,
+    Request,
+    RequestKind,
+    State,
+    TooManyOpen,
+    UnknownRequest,
+    prepare,
+)
+
+BUSY_SECONDS = 30.0
+MOST_OPEN_EXPORTS = 20
+MOST_OPEN_HISTORIES = 2_000
+# A sensor that was killed between claiming and starting: its requests are claimed again.
+CLAIM_LASTS = dt.timedelta(minutes=2)
+# Asking again at once for what has just failed would only ask the sources again.
+FAILURE_LASTS = dt.timedelta(minutes=5)
+REMEMBERED = dt.timedelta(days=30)
+
+OPEN = "state IN ('queued', 'running')"
+
+
+class Requests:
+    """The queue under `root`, for any number of threads and processes.
+
+    Raises `OtherSchema`. Every call is a transaction of its own; moments are given for tests.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        most_open_exports: int = MOST_OPEN_EXPORTS,
+        most_open_histories: int = MOST_OPEN_HISTORIES,
+    ) -> None:
+        self.exports = root / "exports"
+        self._path = root / "state" / "requests.sqlite3"
+        self._limits = {
+            RequestKind.EXPORT: most_open_exports,
+            RequestKind.HISTORY: most_open_histories,
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.exports.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path.with_suffix(".lock")), self._connection() as connection:
+            prepare(connection, self._path)
+
+    def request_history(self, code: str, refresh: bool = False) -> Request:
+        """Ask for the history of a canonical code, or join whoever does already.
+
+        Without `refresh` one that failed a moment ago is joined as well, so that nobody can have
+        the sources asked in a loop. Raises `TooManyOpen`.
+        """
+        recent = _seconds() - FAILURE_LASTS.total_seconds()
+        with self._transaction() as connection:
+            [found] = connection.execute(
+                f"SELECT max(id) FROM requests WHERE code = ? AND {OPEN}", (code,)
+            ).fetchone()
+            if found is None and not refresh:
+                [found] = connection.execute(
+                    "SELECT id FROM requests WHERE code = ? AND state = 'failed' AND finished > ? "
+                    "UNION ALL SELECT NULL",
+                    (code, recent),
+                ).fetchone()
+            if found is None:
+                found = self._add(connection, RequestKind.HISTORY, code=code, refresh=int(refresh))
+            elif refresh:
+                connection.execute(
+                    f"UPDATE requests SET refresh = 1 WHERE id = ? AND {OPEN}", (found,)
+                )
+            return _get(connection, found)
+
+    def request_export(self, query: ExportQuery) -> Request:
+        """Ask for a file. Raises `TooManyOpen`."""
+        with self._transaction() as connection:
+            found = self._add(connection, RequestKind.EXPORT, query=query.model_dump_json())
+            return _get(connection, found)
+
+    def get(self, request_id: str) -> Request:
+        """Raises `UnknownRequest`."""
+        with self._connection() as connection:
+            return _get(connection, request_id)
+
+    def result(self, request: Request) -> Path | None:
+        """The file of an export that is done; None where there is none, or none any more."""
+        if request.state is not State.DONE or request.file is None:
+            return None
+        path = self.exports / request.file
+        return path if path.is_file() else None
+
+    def open_counts(self) -> dict[tuple[RequestKind, State], int]:
+        """How many requests are queued and running."""
+        with self._connection() as connection:
+            counted = connection.execute(
+                f"SELECT kind, state, count(*) FROM requests WHERE {OPEN} GROUP BY kind, state"
+            ).fetchall()
+        found = {(kind, state): 0 for kind in RequestKind for state in State if state.is_open}
+        return found | {(RequestKind(kind), State(state)): count for kind, state, count in counted}
+
+    def claim(self, limit: int, now: dt.datetime | None = None) -> list[Request]:
+        """Take up to `limit` waiting requests, the oldest first: nobody else gets them.
+
+        A claim that led to no run is over after `CLAIM_LASTS`; the request is then waiting again.
+        """
+        at = _seconds(now)
+        with self._transaction() as connection:
+            claimed = connection.execute(
+                "SELECT id FROM requests WHERE state = 'queued' OR "
+                "(state = 'running' AND run_id IS NULL AND claimed < ?) "
+                "ORDER BY created, id LIMIT ?",
+                (at - CLAIM_LASTS.total_seconds(), limit),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE requests SET state = 'running', claimed = ? WHERE id = ?",
+                [(at, one) for (one,) in claimed],
+            )
+            return [_get(connection, one) for (one,) in claimed]
+
+    def running(self) -> list[Request]:
+        """The requests that are claimed and have no outcome, the oldest first."""
+        return self._select("state = 'running'")
+
+    def started(self, request_id: str, run_id: str) -> bool:
+        """Note which run answers a request; False where another one does or did."""
+        with self._transaction() as connection:
+            noted = connection.execute(
+                f"UPDATE requests SET state = 'running', run_id = ? WHERE id = ? AND {OPEN} "
+                "AND (run_id IS NULL OR run_id = ?)",
+                (run_id, request_id, run_id),
+            )
+            return noted.rowcount == 1
+
+    def finish(self, request_id: str, file: str | None = None, rows: int | None = None) -> bool:
+        """Note the outcome; False where there was one already."""
+        return self._conclude(request_id, State.DONE, file=file, rows=rows)
+
+    def fail(self, request_id: str, error: str) -> bool:
+        """Note why there is no answer; False where there was an outcome already."""
+        return self._conclude(request_id, State.FAILED, error=error)
+
+    def expire(self, now: dt.datetime | None = None) -> list[Request]:
+        """Remove results whose time is over, and forget requests that ended long ago.
+
+        Files are removed first: a kill in between leaves a request to expire, never a file.
+        """
+        at = _seconds(now)
+        over = self._select(
+            "kind = 'export' AND state = 'done' AND finished <= ?",
+            at - RESULT_LASTS.total_seconds(),
+        )
+        for request in over:
+            for leftover in self.exports.glob(f"{request.id}.*"):
+                leftover.unlink(missing_ok=True)
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE requests SET state = 'expired', file = NULL WHERE id = ?",
+                [(request.id,) for request in over],
+            )
+            connection.execute(
+                f"DELETE FROM requests WHERE finished <= ? AND NOT {OPEN} "
+                "AND NOT (kind = 'export' AND state = 'done')",
+                (at - REMEMBERED.total_seconds(),),
+            )
+        return over
+
+    def _add(
+        self,
+        connection: sqlite3.Connection,
+        kind: RequestKind,
+        code: str | None = None,
+        refresh: int = 0,
+        query: str | None = None,
+    ) -> str:
+        [count] = connection.execute(
+            f"SELECT count(*) FROM requests WHERE kind = ? AND {OPEN}", (kind,)
+        ).fetchone()
+        if count >= self._limits[kind]:
+            raise TooManyOpen(kind, self._limits[kind])
+        request_id = uuid.uuid4().hex
+        connection.execute(
+            "INSERT INTO requests (id, kind, state, created, code, refresh, query) "
+            "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+            (request_id, kind, _seconds(), code, refresh, query),
+        )
+        return request_id
+
+    def _conclude(
+        self,
+        request_id: str,
+        state: State,
+        error: str | None = None,
+        file: str | None = None,
+        rows: int | None = None,
+    ) -> bool:
+        with self._transaction() as connection:
+            noted = connection.execute(
+                "UPDATE requests SET state = ?, finished = ?, error = ?, file = ?, rows = ? "
+                f"WHERE id = ? AND {OPEN}",
+                (state, _seconds(), error, file, rows, request_id),
+            )
+            return noted.rowcount == 1
+
+    def _select(self, condition: str, *values: float) -> list[Request]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM requests WHERE {condition} ORDER BY created, id", values
+            ).fetchall()
+        return [Request.model_validate(dict(row)) for row in rows]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # A connection a call: it costs a fraction of a millisecond and survives threads and forks.
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        with closing(connection):
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def _get(connection: sqlite3.Connection, request_id: str) -> Request:
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM requests WHERE id = ?", (request_id,)
+    ).fetchone()
+    if row is None:
+        raise UnknownRequest(request_id)
+    return Request.model_validate(dict(row))
+
+
+def _seconds(now: dt.datetime | None = None) -> float:
+    return (now or dt.datetime.now(dt.UTC)).timestamp()

@@ -1,0 +1,215 @@
+"""The shelf: slices by code, cross-sections by day and NAVs, read from finished copies.
+
+Here belongs which copy answers for which instrument. A-shares and funds come from the series of
+their daily tables; what those don't hold, and everything else, from the histories by code. Nobody
+upstream is asked, and no writer is waited for.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.serving.adjusting import adjusted, refuse_unadjustable
+from marketdata_assets.serving.answers import CrossSection, NotAFund, NotStored, Slice
+from marketdata_assets.serving.as_known import slices_as_known
+from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS, HISTORY, between
+from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.instrument_list import InstrumentList, Listed
+from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
+from marketdata_assets.storage.adjusting import MissingFactors
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.series import NoSeries, Series
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
+
+NAV_COLUMNS = ["date", "close", "unit_nav", "premium", "no_premium"]
+
+
+class Shelf:
+    """The finished copies under `root`, the newest at every call; threads may share one."""
+
+    def __init__(self, root: Path) -> None:
+        # For reading alone: what is written carries an origin.
+        self._lake = Lake(root, origin="")
+        self.histories = Histories(self._lake)
+        self._instruments = InstrumentList(self._lake)
+        self._series: dict[str, Series] = {}
+        self._opening = threading.Lock()
+
+    def ohlcv(
+        self,
+        code: str,
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        columns: Sequence[str] = CANONICAL,
+        adjust: Adjust = Adjust.NONE,
+        anchor: dt.date | None = None,
+        as_of: dt.datetime | None = None,
+    ) -> Slice:
+        """The rows of one code from `start` to `end`, both included; it may have none there.
+
+        Raises `UnknownCode`, `NotStored`, `NoSuchColumn`, `NotAdjustable`, `MissingFactors`,
+        `DamagedSeries` or `UnfitPartitions`, and for a former moment what `storage.as_of` raises.
+        """
+        instrument, asked = identify(code), Range(start, end, columns, adjust, anchor)
+        if as_of is None:
+            return self._slice(instrument, asked, self.series)
+        [known] = slices_as_known(self._lake, [instrument], asked, as_of)
+        return known
+
+    def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
+        """Every code of a query in its order, with its rows or why there are none.
+
+        All answers are of the same generations, whatever is published meanwhile.
+        """
+        if query.as_of is not None:
+            yield from self._each_as_known(query, query.as_of)
+            return
+        tables = (*(view.table for view in DAILY_VIEWS.values()), ADJ_FACTOR)
+        pinned = {table.name: self.series(table) for table in tables}
+        for code in query.codes:
+            try:
+                yield (
+                    code,
+                    self._slice(identify(code), query.range, lambda table: pinned[table.name]),
+                )
+            except (LookupError, ValueError) as reason:
+                yield code, reason
+
+    def cross_section(
+        self,
+        day: dt.date,
+        columns: Sequence[str] = ("code", *CANONICAL),
+        kind: Kind = Kind.A_SHARE,
+    ) -> CrossSection:
+        """All A-shares, or all funds, of one day, by code.
+
+        Raises `NoSeries`, `DayNotInSeries`, `NoSuchColumn`, `DamagedSeries`.
+        """
+        view = DAILY_VIEWS[kind]
+        stored = view.stored(columns)
+        series = self.series(view.table) or Series.open(self._lake.root, view.table)
+        rows = view.canonical(series.cross_section(day, stored), columns)
+        return CrossSection(day, rows, view.table, series.generation, series.stored_at)
+
+    def nav(self, code: str, start: dt.date | None = None, end: dt.date | None = None) -> Slice:
+        """Price, NAV and premium of a fund: columns date, price, nav, premium, no_premium.
+
+        A premium is NULL where there is none, and `no_premium` says why. Raises `UnknownCode`,
+        `NotAFund`, `NotStored`, `DamagedSeries`.
+        """
+        instrument = identify(code)
+        if instrument.kind is not Kind.CHINA_ETF:
+            raise NotAFund(f"{instrument.code} has no NAV, it is: {instrument.kind.doc}.")
+        series = self.series(ETF_PREMIUM)
+        if series is None or series.span(instrument.code) is None:
+            raise NotStored(instrument.code)
+        asked = Range(start, end, NAV_COLUMNS, Adjust.NONE, None)
+        found = self._slice(instrument, asked, lambda _: series)
+        names = ["date", "price", "nav", "premium", "no_premium"]
+        return replace(found, rows=found.rows.rename_columns(names))
+
+    def instruments(self, search: str = "", limit: int = 100) -> list[Listed]:
+        """Instruments whose code or name holds `search`, the closest first."""
+        stored = [self.series(DAILY_PRICES), self.series(ETF_PREMIUM)]
+        return self._instruments.search(
+            search, limit, [one for one in stored if one], self.histories.codes()
+        )
+
+    def series(self, table: Table) -> Series | None:
+        """The newest generation of a table's series; None where it was never made.
+
+        While one thread opens a new generation the others go on with the one before. Raises
+        `DamagedSeries`.
+        """
+        known = self._series.get(table.name)
+        if known is not None and known.is_newest():
+            return known
+        if not self._opening.acquire(blocking=known is None):
+            return known
+        try:
+            known = self._series.get(table.name)
+            newest = known.newest() if known else Series.open(self._lake.root, table)
+            self._series[table.name] = newest
+            return newest
+        except NoSeries:
+            self._series.pop(table.name, None)
+            return None
+        finally:
+            self._opening.release()
+
+    def _slice(
+        self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
+    ) -> Slice:
+        refuse_unadjustable(instrument, asked.adjust)
+        code, view = instrument.code, DAILY_VIEWS.get(instrument.kind)
+        series = series_of(view.table) if view else None
+        span = series.span(code) if series else None
+        if view is None or series is None or span is None:
+            return self._of_history(instrument, asked)
+        is_adjusted = asked.adjust is not Adjust.NONE
+        stored = view.stored([*asked.columns, "date"] if is_adjusted else asked.columns)
+        rows = series.slice(code, asked.start, asked.end, stored)
+        if is_adjusted:
+            anchor = None
+            if asked.adjust is Adjust.QFQ:
+                anchor = asked.anchor or series.days[-1]
+            rows = adjusted(code, rows, series_of(ADJ_FACTOR), anchor)
+        return Slice(
+            code=code,
+            instrument=instrument,
+            rows=view.canonical(rows, asked.columns),
+            available=span,
+            source=view.table,
+            generation=series.generation,
+            stored_at=series.stored_at,
+        )
+
+    def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
+        history = self.histories.get(instrument.code)
+        if history is None:
+            raise NotStored(instrument.code)
+        if asked.adjust is not Adjust.NONE:
+            raise MissingFactors(
+                f"{instrument.code} is stored by code alone, without factors. Materialize "
+                f"{DAILY_PRICES.name} and {ADJ_FACTOR.name} for its days."
+            )
+        HISTORY.stored(asked.columns)
+        dates = history.rows["date"]
+        return Slice(
+            code=instrument.code,
+            instrument=instrument,
+            rows=HISTORY.canonical(between(history.rows, asked.start, asked.end), asked.columns),
+            available=(dates[0].as_py(), dates[-1].as_py()),
+            source=HISTORY.table,
+            generation=history.generation,
+            stored_at=history.stored_at,
+        )
+
+    def _each_as_known(
+        self, query: RangeQuery, moment: dt.datetime
+    ) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
+        instruments = sorted((identify(code) for code in query.codes), key=lambda one: one.kind)
+        found: dict[str, Slice | LookupError | ValueError] = {}
+        for _, group in groupby(instruments, key=lambda one: one.kind):
+            alike = list(group)
+            try:
+                known = slices_as_known(self._lake, alike, query.range, moment)
+                found |= {one.code: one for one in known}
+            except (LookupError, ValueError):
+                # One of them has no answer: which one, and why, only each by itself can tell.
+                found |= {one.code: self._known(one, query.range, moment) for one in alike}
+        for code in query.codes:
+            yield code, found[code]
+
+    def _known(
+        self, instrument: Instrument, asked: Range, moment: dt.datetime
+    ) -> Slice | LookupError | ValueError:
+        try:
+            [known] = slices_as_known(self._lake, [instrument], asked, moment)
+        except (LookupError, ValueError) as reason:
+            return reason
+        return known

@@ -1,0 +1,162 @@
+"""The queue of requests: joined, claimed once, concluded once, expired; under many processes."""
+
+import datetime as dt
+import multiprocessing
+import sqlite3
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.request_records import (
+    OtherSchema,
+    RequestKind,
+    State,
+    TooManyOpen,
+    UnknownRequest,
+)
+from marketdata_assets.serving.requests import Requests
+
+QUERY = ExportQuery(codes=["600000.SH", "HSI"], format=Format.CSV)
+NOW = dt.datetime.now(dt.UTC)
+MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Requests:
+    return Requests(tmp_path)
+
+
+def test_an_export_from_the_question_to_the_file_that_expires(requests: Requests) -> None:
+    asked = requests.request_export(QUERY)
+    assert (asked.kind, asked.state, asked.code) == (RequestKind.EXPORT, State.QUEUED, None)
+    assert asked.export_query == QUERY
+    [claimed] = requests.claim(10)
+    assert (claimed.id, claimed.state) == (asked.id, State.RUNNING)
+    assert requests.started(asked.id, "run 1")
+    file = requests.exports / f"{asked.id}.csv"
+    file.write_text("code,date\n")
+    beside = requests.exports / f"{asked.id}.json"
+    beside.write_text("{}")
+    assert requests.finish(asked.id, file.name, rows=0)
+    done = requests.get(asked.id)
+    assert (done.state, done.run_id, done.rows) == (State.DONE, "run 1", 0)
+    assert requests.result(done) == file
+    assert done.expires is not None
+    assert requests.expire(done.expires - MINUTE) == []
+    assert [one.id for one in requests.expire(done.expires)] == [asked.id]
+    expired = requests.get(asked.id)
+    assert (expired.state, expired.expires) == (State.EXPIRED, None)
+    assert requests.result(expired) is None
+    assert not file.exists()
+    assert not beside.exists()
+    assert requests.expire(NOW + 32 * DAY) == []
+    with pytest.raises(UnknownRequest, match=asked.id):
+        requests.get(asked.id)
+
+
+def test_who_asks_for_a_code_on_its_way_joins_the_request(requests: Requests) -> None:
+    first = requests.request_history("HSI")
+    assert requests.request_history("HSI", refresh=True).id == first.id
+    assert requests.get(first.id).refresh
+    assert requests.request_history("NDX").id != first.id
+    assert len(requests.claim(10)) == 2
+    assert requests.request_history("HSI").id == first.id
+    requests.finish(first.id)
+    assert requests.request_history("HSI").id != first.id
+
+
+def test_a_history_that_failed_a_moment_ago_is_not_fetched_again_unless_told(
+    requests: Requests,
+) -> None:
+    failed = requests.request_history("HSI")
+    requests.claim(1)
+    requests.fail(failed.id, "nobody has it")
+    again = requests.request_history("HSI")
+    assert (again.id, again.state, again.error) == (failed.id, State.FAILED, "nobody has it")
+    assert requests.request_history("HSI", refresh=True).id != failed.id
+
+
+def test_there_is_one_outcome_and_one_run(requests: Requests) -> None:
+    asked = requests.request_export(QUERY)
+    requests.claim(1)
+    assert requests.started(asked.id, "run 1")
+    assert requests.started(asked.id, "run 1")
+    assert not requests.started(asked.id, "run 2")
+    assert requests.fail(asked.id, "killed")
+    assert not requests.finish(asked.id, "late.csv", rows=1)
+    assert not requests.started(asked.id, "run 1")
+    assert requests.get(asked.id).error == "killed"
+
+
+def test_a_claim_without_a_run_is_over_after_a_while(requests: Requests) -> None:
+    one, other = requests.request_history("HSI"), requests.request_history("NDX")
+    now = dt.datetime.now(dt.UTC)
+    assert [claimed.id for claimed in requests.claim(1, now)] == [one.id]
+    assert [claimed.id for claimed in requests.claim(10, now)] == [other.id]
+    assert requests.claim(10, now + MINUTE) == []
+    requests.started(other.id, "run 1")
+    assert [claimed.id for claimed in requests.claim(10, now + 3 * MINUTE)] == [one.id]
+
+
+def test_open_requests_have_a_limit(tmp_path: Path) -> None:
+    requests = Requests(tmp_path, most_open_exports=2, most_open_histories=1)
+    first = requests.request_export(QUERY)
+    requests.request_export(QUERY)
+    with pytest.raises(TooManyOpen, match="2 export requests are open, which is the limit"):
+        requests.request_export(QUERY)
+    requests.request_history("HSI")
+    requests.request_history("HSI")
+    with pytest.raises(TooManyOpen, match="1 history"):
+        requests.request_history("NDX")
+    requests.claim(10)
+    assert requests.open_counts() == {
+        (RequestKind.EXPORT, State.QUEUED): 0,
+        (RequestKind.EXPORT, State.RUNNING): 2,
+        (RequestKind.HISTORY, State.QUEUED): 0,
+        (RequestKind.HISTORY, State.RUNNING): 1,
+    }
+    requests.finish(first.id, "x.csv", 1)
+    requests.request_export(QUERY)
+
+
+@pytest.mark.parametrize("statement", ["PRAGMA user_version = 2", "CREATE TABLE other (x)"])
+def test_a_database_of_another_version_is_refused(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "state" / "requests.sqlite3"
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(OtherSchema, match="move it away"):
+        Requests(tmp_path)
+
+
+def ask_and_claim(root: Path, number: int) -> tuple[list[str], list[str]]:
+    """A process with four threads that ask for the same codes, and claim until nothing is left."""
+    requests = Requests(root)
+
+    def ask(code: str) -> str:
+        return requests.request_history(code).id
+
+    def claim(_: int) -> list[str]:
+        return [one.id for one in requests.claim(3)]
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = list(threads.map(ask, [f"{100_000 + n}.CSI" for n in range(40)]))
+        claimed = list(chain.from_iterable(threads.map(claim, range(20))))
+    return asked, claimed
+
+
+def test_processes_and_threads_share_one_queue(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(3, mp_context=context) as pool:
+        done = [
+            one.result(60) for one in [pool.submit(ask_and_claim, tmp_path, n) for n in (1, 2, 3)]
+        ]
+    assert len(set(chain.from_iterable(asked for asked, _ in done))) == 40
+    claims = Counter(chain.from_iterable(claimed for _, claimed in done))
+    assert len(claims) == 40
+    assert set(claims.values()) == {1}
