@@ -15,6 +15,7 @@ from marketdata_assets.api.door import Door
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
 from marketdata_assets.api.guarding import Guard
 from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
 from marketdata_assets.api.routes_prices import price_routes
@@ -50,7 +51,7 @@ def create_app(door: Door) -> FastAPI:
         ],
     )
     add_error_handlers(app, door)
-    for routes in (service_routes, price_routes, market_routes, export_routes):
+    for routes in (service_routes, price_routes, batch_routes, market_routes, export_routes):
         app.include_router(routes(door))
 
     @app.get("/metrics", include_in_schema=False)

@@ -96,7 +96,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _first_of(problem: Mapping[str, Any]) -> str:
     """What is wrong with a question, from pydantic's word of it."""
-    where = [str(part) for part in problem["loc"] if part not in ("query", "body", "path")]
+    where = [str(part) for part in problem["loc"][1:]]
     name, kind, is_query = where[0] if where else "", problem["type"], "query" in problem["loc"]
     if kind == "missing":
         return f"Missing required parameter: {name}" if name else "Missing request body"

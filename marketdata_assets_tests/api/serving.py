@@ -39,12 +39,13 @@ class Client:
 def served(
     root: Path,
     settings: ApiSettings | None = None,
-    requests: Requests | None = None,
+    queue: Requests | None = None,
+    shelf: Shelf | None = None,
     **limits: Any,
 ) -> Iterator[Client]:
     """A server over the world under `root`."""
     settings = replace(settings or ApiSettings(), limits=Limits(**limits))
-    door = Door(root, Shelf(root), requests or Requests(root), settings)
+    door = Door(root, shelf or Shelf(root), queue or Requests(root), settings)
     config = uvicorn.Config(create_app(door), port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     listening = config.bind_socket()
