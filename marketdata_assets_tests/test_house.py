@@ -24,8 +24,9 @@ MAY_KNOW = {
     "serving": DAYS_AND_TABLES | {"instruments", "storage"},
     "resources": DAYS_AND_TABLES | {"instruments", "publishing"},
     "assets": DAYS_AND_TABLES
-    | {"checks", "instruments", "partitions", "publishing", "resources", "storage"},
-    "automation": DAYS_AND_TABLES | {"checks", "partitions", "resources", "storage", "assets"},
+    | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
+    "automation": DAYS_AND_TABLES
+    | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},

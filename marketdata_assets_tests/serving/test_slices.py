@@ -1,0 +1,322 @@
+"""Slices against plain DuckDB over the lake's files, and what is said where there is none."""
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketdata_assets.instruments import Kind, UnknownCode, identify
+from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.answers import NotAFund, NotStored, Slice
+from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
+from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.queries import Adjust, RangeQuery
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage import adjusting
+from marketdata_assets.storage.adjusting import MissingFactors
+from marketdata_assets.storage.lake import Lake, UnfitPartitions
+from marketdata_assets.storage.series import DayNotInSeries, NoSeries, Series, refresh
+from marketdata_assets.tables import (
+    ADJ_FACTOR,
+    DAILY_PRICES,
+    ETF_PREMIUM,
+    INSTRUMENT_HISTORY,
+    Table,
+)
+from marketdata_assets_tests.serving.stored import (
+    FUND_BY_CODE,
+    FUNDS,
+    GONE,
+    INDEX,
+    SESSIONS,
+    SHARE_BY_CODE,
+    SHARES,
+    STORED,
+    history_of,
+    store_everything,
+    store_factors,
+    store_history,
+    store_shares,
+    store_stock_list,
+)
+
+days = st.none() | st.dates(SESSIONS[0] - dt.timedelta(9), SESSIONS[-1] + dt.timedelta(9))
+# What plain SQL over the day files says canonical OHLCV is.
+SPOKEN = {
+    DAILY_PRICES.name: "date, open, high, low, close, round(volume * 100, 2) AS volume, "
+    "round(turnover * 1000, 2) AS turnover, pe, high_limit, prev_close, code",
+    ETF_PREMIUM.name: "trade_date AS date, open, high, low, close, round(vol * 100, 2) AS volume, "
+    "round(amount * 1000, 2) AS turnover, premium, pre_close, ts_code AS code",
+    INSTRUMENT_HISTORY.name: "date, open, high, low, close, volume, turnover, currency, code",
+}
+MORE = {
+    DAILY_PRICES.name: ["pe", "high_limit", "prev_close", "code"],
+    ETF_PREMIUM.name: ["premium", "pre_close", "code"],
+    INSTRUMENT_HISTORY.name: ["currency", "code"],
+}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("stored"), "test")
+    store_everything(lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def shelf(stored: Lake) -> Shelf:
+    return Shelf(stored.root)
+
+
+def source_of(code: str) -> Table:
+    if code in (*SHARES, GONE):
+        return DAILY_PRICES
+    return ETF_PREMIUM if code in FUNDS else INSTRUMENT_HISTORY
+
+
+def plain(
+    lake: Lake,
+    code: str,
+    start: dt.date | None,
+    end: dt.date | None,
+    columns: Sequence[str],
+    adjust: Adjust = Adjust.NONE,
+    anchor: dt.date | None = None,
+) -> pa.Table:
+    """The same question put to the files, with the adjusting that is proved by itself."""
+    table, folder = source_of(code), lake.root / "lake"
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet(f"{folder}/{table.name}/**/*.parquet")
+        if adjust is not Adjust.NONE:
+            factors = connection.read_parquet(f"{folder}/{ADJ_FACTOR.name}/**/*.parquet")
+            rows = (
+                adjusting.backward(rows, factors)
+                if adjust is Adjust.HFQ
+                else adjusting.forward(rows, factors, anchor)
+            )
+        spoken = rows.select(SPOKEN[table.name])
+        wanted = spoken.filter(
+            f"code = '{code}' AND date BETWEEN '{start or dt.date.min}' AND '{end or dt.date.max}'"
+        )
+        return wanted.order("date").select(*columns).to_arrow_table()
+
+
+def same(found: Slice, expected: pa.Table) -> bool:
+    assert found.rows.column_names == expected.column_names
+    return bool(found.rows.to_pylist() == expected.to_pylist())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.sampled_from(STORED), days, days)
+def test_a_slice_is_what_plain_sql_finds_in_the_files(
+    stored: Lake, shelf: Shelf, data: st.DataObject, code: str, start: dt.date, end: dt.date
+) -> None:
+    names = [*CANONICAL, *MORE[source_of(code).name]]
+    columns = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
+    found = shelf.ohlcv(code, start, end, columns)
+    assert same(found, plain(stored, code, start, end, columns))
+    assert found.source is source_of(code)
+    everything = plain(stored, code, None, None, ["date"])["date"]
+    assert found.available == (everything[0].as_py(), everything[-1].as_py())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([*SHARES, GONE]),
+    days,
+    days,
+    st.sampled_from([Adjust.QFQ, Adjust.HFQ]),
+    st.none() | st.sampled_from(SESSIONS),
+)
+def test_adjusted_prices_are_those_of_the_storage_to_the_bit(
+    stored: Lake,
+    shelf: Shelf,
+    code: str,
+    start: dt.date,
+    end: dt.date,
+    adjust: Adjust,
+    anchor: dt.date,
+) -> None:
+    columns = ["close", "high_limit", "prev_close", "volume"]
+    found = shelf.ohlcv(code, start, end, columns, adjust, anchor)
+    assert same(found, plain(stored, code, start, end, columns, adjust, anchor))
+
+
+@pytest.mark.parametrize("code", [*SHARES, *FUNDS])
+def test_units_are_converted_as_exact_decimals_would_be(shelf: Shelf, code: str) -> None:
+    raw = {"volume": "vol", "turnover": "amount"} if code in FUNDS else {}
+    series = shelf.series(source_of(code))
+    assert series is not None
+    found = shelf.ohlcv(code).rows
+    for name, scale in (("volume", 100), ("turnover", 1_000)):
+        vendor = series.slice(code)[raw.get(name, name)].to_pylist()
+        assert found[name].to_pylist() == [float(Decimal(repr(one)) * scale) for one in vendor]
+
+
+def test_codes_are_taken_as_people_write_them(shelf: Shelf) -> None:
+    found = shelf.ohlcv("sh600000", SESSIONS[0], SESSIONS[0])
+    assert (found.code, found.instrument) == ("600000.SH", identify("600000.SH"))
+    with pytest.raises(UnknownCode, match=r"Did you mean 600000.SH"):
+        shelf.ohlcv("600000")
+
+
+def test_what_a_code_does_not_have_is_said(shelf: Shelf) -> None:
+    with pytest.raises(NotStored, match="NDX is not stored") as caught:
+        shelf.ohlcv("NDX")
+    assert caught.value.code == "NDX"
+    with pytest.raises(NoSuchColumn, match="daily_prices has no column premium"):
+        shelf.ohlcv("600000.SH", columns=["close", "premium"])
+    with pytest.raises(NoSuchColumn, match="instrument_history has no column pe"):
+        shelf.ohlcv(INDEX, columns=["pe"])
+    for code in (INDEX, "510300.SH"):
+        with pytest.raises(NotAdjustable, match="factors of A-shares alone"):
+            shelf.ohlcv(code, adjust=Adjust.QFQ)
+    with pytest.raises(MissingFactors, match="stored by code alone"):
+        shelf.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ)
+
+
+def test_factors_that_are_missing_are_named(lake: Lake) -> None:
+    store_shares(lake, SESSIONS)
+    refresh(lake, DAILY_PRICES)
+    shelf = Shelf(lake.root)
+    with pytest.raises(MissingFactors, match="has no series yet"):
+        shelf.ohlcv("600000.SH", adjust=Adjust.HFQ)
+    store_factors(lake, [day for day in SESSIONS[:-1] if day != SESSIONS[3]])
+    refresh(lake, ADJ_FACTOR)
+    with pytest.raises(MissingFactors, match=f"for 2 of the prices: 600000.SH {SESSIONS[3]}"):
+        shelf.ohlcv("600000.SH", adjust=Adjust.HFQ)
+    early = shelf.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ, anchor=SESSIONS[2])
+    assert early.rows.num_rows == 3
+    with pytest.raises(MissingFactors, match=f"up to {SESSIONS[-2]} only"):
+        shelf.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ)
+
+
+def test_navs_and_premiums(shelf: Shelf) -> None:
+    found = shelf.nav("513100.sh", SESSIONS[0], SESSIONS[4])
+    assert found.rows.column_names == ["date", "price", "nav", "premium", "no_premium"]
+    rows = found.rows.to_pylist()
+    assert [row["date"] for row in rows] == SESSIONS[:5]
+    for row in rows[:4]:
+        assert row["premium"] == row["price"] / row["nav"] - 1
+        assert row["no_premium"] is None
+    assert rows[4]["price"] is not None
+    assert rows[4]["nav"] is rows[4]["premium"] is None
+    assert rows[4]["no_premium"] == "nav not published"
+    with pytest.raises(NotAFund, match=r"600000\.SH has no NAV, it is: A-share"):
+        shelf.nav("600000.SH")
+    with pytest.raises(NotStored):
+        shelf.nav(FUND_BY_CODE)
+
+
+def test_a_cross_section_has_every_share_of_the_day_or_every_fund(shelf: Shelf) -> None:
+    section = shelf.cross_section(SESSIONS[0])
+    assert section.rows["code"].to_pylist() == [
+        code for code in sorted([*SHARES, GONE]) if code != "688981.SH"
+    ]
+    for row in section.rows.to_pylist():
+        [alone] = shelf.ohlcv(row["code"], SESSIONS[0], SESSIONS[0]).rows.to_pylist()
+        assert row == {"code": row["code"], **alone}
+    funds = shelf.cross_section(SESSIONS[0], ["code", "premium"], Kind.CHINA_ETF)
+    assert funds.rows["code"].to_pylist() == sorted(FUNDS)
+    with pytest.raises(DayNotInSeries):
+        shelf.cross_section(dt.date(2025, 1, 1))
+    with pytest.raises(NoSuchColumn):
+        shelf.cross_section(SESSIONS[0], ["premium"])
+
+
+def test_nothing_is_stored_yet(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for code in ("600000.SH", "510300.SH", "HSI"):
+        with pytest.raises(NotStored):
+            shelf.ohlcv(code)
+    with pytest.raises(NoSeries, match="Materialize"):
+        shelf.cross_section(SESSIONS[0])
+    assert shelf.instruments() == []
+
+
+def test_every_code_of_a_query_has_rows_or_a_reason(shelf: Shelf) -> None:
+    query = RangeQuery(codes=["HSI", "NDX", "sz000001"], columns=["close", "pe"])
+    found = dict(shelf.each(query))
+    assert list(found) == query.codes
+    assert isinstance(found["HSI"], NoSuchColumn)
+    assert isinstance(found["NDX"], NotStored)
+    assert isinstance(found["000001.SZ"], Slice)
+    assert found["000001.SZ"] == shelf.ohlcv("000001.SZ", columns=["close", "pe"])
+
+
+def test_instruments_are_found_by_code_and_by_name(shelf: Shelf) -> None:
+    assert {one.code for one in shelf.instruments()} == {*STORED, "301999.SZ"}
+    [bank] = shelf.instruments("浦发")
+    assert bank == ("600000.SH", "浦发银行", Kind.A_SHARE, "daily_prices")
+    assert [one.code for one in shelf.instruments("6000")] == ["600000.SH", GONE]
+    [gone] = shelf.instruments("退市")
+    assert gone.code == GONE
+    [new] = shelf.instruments("新股")
+    assert new.stored_in is None
+    assert shelf.instruments("５１３１００") == [("513100.SH", None, Kind.CHINA_ETF, "etf_premium")]
+    [index] = shelf.instruments("hsi")
+    assert index.stored_in == "instrument_history"
+    assert len(shelf.instruments(limit=2)) == 2
+
+
+def test_the_newest_of_everything_is_served(lake: Lake) -> None:
+    shelf = Shelf(lake.root)
+    store_history(lake, "600000.SH", SESSIONS[:2])
+    by_code = shelf.ohlcv("600000.SH")
+    assert (by_code.source, by_code.rows.num_rows) == (INSTRUMENT_HISTORY, 2)
+    store_history(lake, "600000.SH", SESSIONS[:3])
+    longer = shelf.ohlcv("600000.SH")
+    assert longer.available == (SESSIONS[0], SESSIONS[2])
+    assert longer.generation is not None
+    assert longer.generation > (by_code.generation or 0)
+    store_shares(lake, SESSIONS[:4])
+    refresh(lake, DAILY_PRICES)
+    daily = shelf.ohlcv("600000.SH")
+    assert (daily.source, daily.rows.num_rows) == (DAILY_PRICES, 4)
+    store_shares(lake, SESSIONS[:5], version=1)
+    refresh(lake, DAILY_PRICES)
+    newer = shelf.ohlcv("600000.SH")
+    assert newer.generation == (daily.generation or 0) + 1
+    assert newer.rows.num_rows == 5
+    assert newer.stored_at > daily.stored_at
+    assert [one.name for one in shelf.instruments("600000")] == ["浦发银行"]
+    store_stock_list(lake, SESSIONS[5], {"600000.SH": "新名"})
+    store_shares(lake, SESSIONS[5:6])
+    refresh(lake, DAILY_PRICES)
+    assert [one.name for one in shelf.instruments("600000")] == ["新名"]
+
+
+def test_histories_in_memory_are_bounded_and_belong_to_their_file(lake: Lake) -> None:
+    codes = ["HSI", "NDX", "SPX"]
+    for code in codes:
+        store_history(lake, code, SESSIONS)
+    bytes_of_one = history_of("HSI", SESSIONS).nbytes
+    kept = Histories(lake, most_codes=10, most_bytes=int(bytes_of_one * 2.5))
+    for code in codes * 2:
+        assert kept.get(code) is not None
+    used = kept.remembered()
+    assert (used.codes, used.hits, used.misses) == (2, 0, 6)
+    assert used.bytes <= bytes_of_one * 2.5
+    assert kept.get("SPX") is kept.get("SPX")
+    store_history(lake, "SPX", SESSIONS, version=1)
+    renewed = kept.get("SPX")
+    assert renewed is not None
+    assert renewed.rows.equals(history_of("SPX", SESSIONS, version=1))
+    lake.path(INSTRUMENT_HISTORY, "SPX").unlink()
+    assert kept.get("SPX") is None
+    kept.forget()
+    assert kept.remembered()[2:4] == (0, 0)
+    lake.path(INSTRUMENT_HISTORY, "SPX").write_bytes(b"no parquet")
+    with pytest.raises(UnfitPartitions, match="SPX"):
+        kept.get("SPX")
+
+
+def test_a_shelf_keeps_what_it_has_open(stored: Lake, shelf: Shelf) -> None:
+    assert shelf.series(DAILY_PRICES) is shelf.series(DAILY_PRICES)
+    assert Series.open(stored.root, DAILY_PRICES).generation == shelf.ohlcv(GONE).generation
