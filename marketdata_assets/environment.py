@@ -4,13 +4,10 @@ Here belongs everything that is read from the environment for resources. Nothing
 and the commands imports this, and no asset asks where it runs.
 """
 
-import datetime as dt
 import os
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dagster as dg
 
@@ -22,50 +19,19 @@ from marketdata_assets.resources.sources.routing import (
     LiveSources,
     TunnelSettings,
 )
-from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
+from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.settings import (
     SettingError,
-    day,
     port,
     switch,
-    web_address,
     whole_number,
 )
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
+from marketdata_assets.worlds import World, history_start, origin, upstream, world, world_root
 
 DEFAULT_CALLS_PER_MINUTE = 200
-HISTORY_BEGINS = dt.date(2015, 1, 1)
 # One of each kind, so that the sandbox has something to show.
 SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
-
-
-class World(StrEnum):
-    """Two worlds that never share a folder: real data, and the simulated exchange's."""
-
-    LIVE = "live"
-    SANDBOX = "sandbox"
-
-
-def world(env: Mapping[str, str] = os.environ) -> World:
-    """Live with a TUSHARE_TOKEN, else the sandbox."""
-    return World.LIVE if env.get("TUSHARE_TOKEN", "").strip() else World.SANDBOX
-
-
-def world_root(env: Mapping[str, str] = os.environ) -> Path:
-    """The folder that holds everything of this world, run history included.
-
-    Another server than Tushare's own has a folder of its own, `live-<host>`.
-    """
-    home = Path(env.get("MARKETDATA_HOME") or "data").expanduser().resolve()
-    if home.exists() and not home.is_dir():
-        raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
-    host = upstream_host(env)
-    is_usual = world(env) is World.SANDBOX or host == urlsplit(DEFAULT_URL).hostname
-    return home / (world(env) if is_usual else f"{World.LIVE}-{host}")
-
-
-def upstream_host(env: Mapping[str, str]) -> str | None:
-    return urlsplit(web_address(env, "TUSHARE_URL", DEFAULT_URL)).hostname
 
 
 def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
@@ -80,10 +46,9 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
 
         tushare = sandbox_tushare(root / "state")
     else:
-        url = web_address(env, "TUSHARE_URL", DEFAULT_URL)
         allowance = whole_number(env, "TUSHARE_CALLS_PER_MINUTE", DEFAULT_CALLS_PER_MINUTE)
         tushare = TushareResource(
-            token=dg.EnvVar("TUSHARE_TOKEN"), url=url, calls_per_minute=allowance
+            token=dg.EnvVar("TUSHARE_TOKEN"), url=upstream(env), calls_per_minute=allowance
         )
     lake = lake_resource(env)
     return {
@@ -106,17 +71,13 @@ def alerts(env: Mapping[str, str] = os.environ) -> AlertsResource:
 
 def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
     """The lake of this world, labelled with where its data come from."""
-    if world(env) is World.SANDBOX:
-        origin = "sandbox: simulated, not a real market"
-    else:
-        origin = f"Tushare, {upstream_host(env)}"
-    return LakeResource(root=str(world_root(env)), origin=origin)
+    return LakeResource(root=str(world_root(env)), origin=origin(env))
 
 
 def instrument_sources(env: Mapping[str, str], tushare: TushareResource) -> InstrumentSources:
     """Who has histories by code, where they begin, and which codes are always tracked."""
     is_sandbox = world(env) is World.SANDBOX
-    first_day = day(env, "HISTORY_START_DATE", HISTORY_BEGINS, earliest=dt.date(1990, 12, 19))
+    first_day = history_start(env)
     codes = tracked_codes(env, SANDBOX_CODES if is_sandbox else "")
     if is_sandbox:
         from marketdata_assets.sandbox.instruments import SandboxSources

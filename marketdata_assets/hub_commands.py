@@ -6,13 +6,14 @@ Here belongs what they print. What is compared and written is `publishing.verify
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from marketdata_assets.environment import hugging_face, lake_resource, world_root
+from marketdata_assets.environment import hugging_face, lake_resource
 from marketdata_assets.publishing.verifying import differences, restore
 from marketdata_assets.publishing.workspace import Workspace
 from marketdata_assets.resources.hub_repository import StateAt
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.worlds import world_root
 
 PORT = 8766
 

@@ -2,45 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.environment import World, resources, world, world_root
+from marketdata_assets.environment import resources
 from marketdata_assets.instruments import identify
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
-from marketdata_assets.resources.tushare import DEFAULT_URL, TushareResource
+from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.hub.embedded import EmbeddedHub
 from marketdata_assets.sandbox.instruments import SandboxSources
 from marketdata_assets.sandbox.transport import SandboxTushare
 from marketdata_assets.settings import SettingError
-
-
-def test_without_a_token_it_is_the_sandbox_with_a_token_the_live_market() -> None:
-    assert world({}) is World.SANDBOX
-    assert world({"TUSHARE_TOKEN": " "}) is World.SANDBOX
-    assert world({"TUSHARE_TOKEN": "x"}) is World.LIVE
-
-
-def test_the_two_worlds_never_share_a_folder(tmp_path: Path) -> None:
-    home = {"MARKETDATA_HOME": str(tmp_path)}
-    assert world_root(home) == tmp_path / "sandbox"
-    assert world_root({**home, "TUSHARE_TOKEN": "x"}) == tmp_path / "live"
-
-
-def test_another_server_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
-    assert (
-        world_root({**env, "TUSHARE_URL": "http://127.0.0.1:8765"}) == tmp_path / "live-127.0.0.1"
-    )
-    assert world_root({**env, "TUSHARE_URL": "https://api.tushare.pro"}) == tmp_path / "live"
-
-
-def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SettingError, match=r"MARKETDATA_HOME is .*: name a folder"):
-        world_root({"MARKETDATA_HOME": str(tmp_path / "file")})
-
-
-def test_the_home_is_data_in_the_working_folder_by_default() -> None:
-    assert world_root({}) == Path.cwd() / "data" / "sandbox"
+from marketdata_assets.worlds import TUSHARE_URL, world_root
 
 
 def test_the_sandbox_is_labelled_and_needs_nothing_from_outside(tmp_path: Path) -> None:
@@ -56,8 +27,8 @@ def test_the_live_market_takes_its_settings_and_asks_over_https(
     made = resources({**env, "TUSHARE_CALLS_PER_MINUTE": "500"})
     assert type(made["tushare"]) is TushareResource
     assert made["tushare"].calls_per_minute == 500
-    assert made["tushare"].url == DEFAULT_URL
-    assert DEFAULT_URL.startswith("https://")
+    assert made["tushare"].url == TUSHARE_URL
+    assert TUSHARE_URL.startswith("https://")
     assert made["lake"].origin == "Tushare, api.tushare.pro"
     assert "hidden-1234" not in repr(made)
 

@@ -15,6 +15,7 @@ MAY_KNOW = {
     "trading_calendar": set(),
     "instruments": set(),
     "settings": set(),
+    "worlds": {"settings"},
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES,
@@ -27,7 +28,8 @@ MAY_KNOW = {
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
-    "environment": {"instruments", "settings", "resources", "storage", "sandbox"},
+    "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
+    "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
     "definitions": {"environment", "assets", "automation"},
 }
 
@@ -54,9 +56,10 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert rooms_known_by(room) <= MAY_KNOW[room]
 
 
-def test_what_serves_needs_no_dagster() -> None:
+@pytest.mark.parametrize("room", ["serving", "api"])
+def test_what_serves_needs_no_dagster(room: str) -> None:
     code = (
-        "import importlib, pkgutil, sys, marketdata_assets.serving as room; "
+        f"import importlib, pkgutil, sys, marketdata_assets.{room} as room; "
         "[importlib.import_module(one.name) for one in pkgutil.walk_packages(room.__path__, "
         "room.__name__ + '.')]; print('dagster' in sys.modules)"
     )

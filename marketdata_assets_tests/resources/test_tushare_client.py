@@ -144,10 +144,6 @@ def test_one_connection_serves_many_calls(allowance: Allowance) -> None:
         assert server.connections == 1
 
 
-def test_the_token_travels_encrypted_unless_told_otherwise() -> None:
-    assert TushareResource(token=TOKEN).url.startswith("https://")
-
-
 def test_the_resource_does_not_show_its_token(server: TushareServer, state: Path) -> None:
     with tushare_at(server, state) as tushare:
         assert TOKEN not in f"{tushare!r} {tushare}"

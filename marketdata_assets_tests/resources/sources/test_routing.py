@@ -28,7 +28,7 @@ def context() -> dg.InitResourceContext:
 @pytest.fixture
 def live(context, state):
     folder = str(state)
-    tushare = TushareResource(token="x", state_folder=folder)
+    tushare = TushareResource(token="x", url="https://unused", state_folder=folder)
     resource = LiveSources(tushare=tushare, state_folder=folder)
     with resource.yield_for_execution(context) as live:
         yield live

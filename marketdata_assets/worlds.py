@@ -1,0 +1,64 @@
+"""Which of the two worlds this is: its folder, what its data are called, where they begin.
+
+Here belongs the choice alone, without Dagster, so that the HTTP API starts without it. What a
+world consists of is `environment`.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from marketdata_assets.settings import SettingError, day, web_address
+
+TUSHARE_URL = "https://api.tushare.pro/dataapi"
+HISTORY_BEGINS = dt.date(2015, 1, 1)
+OLDEST_DAY = dt.date(1990, 12, 19)
+
+
+class World(StrEnum):
+    """Two worlds that never share a folder: real data, and the simulated exchange's."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
+def world(env: Mapping[str, str] = os.environ) -> World:
+    """Live with a TUSHARE_TOKEN, else the sandbox."""
+    return World.LIVE if env.get("TUSHARE_TOKEN", "").strip() else World.SANDBOX
+
+
+def world_root(env: Mapping[str, str] = os.environ) -> Path:
+    """The folder that holds everything of this world, run history included.
+
+    Another server than Tushare's own has a folder of its own, `live-<host>`.
+    """
+    home = Path(env.get("MARKETDATA_HOME") or "data").expanduser().resolve()
+    if home.exists() and not home.is_dir():
+        raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
+    host = _host(upstream(env))
+    is_usual = world(env) is World.SANDBOX or host == _host(TUSHARE_URL)
+    return home / (world(env) if is_usual else f"{World.LIVE}-{host}")
+
+
+def upstream(env: Mapping[str, str]) -> str:
+    """The address of the server that speaks Tushare's protocol. Raises `SettingError`."""
+    return web_address(env, "TUSHARE_URL", TUSHARE_URL)
+
+
+def origin(env: Mapping[str, str] = os.environ) -> str:
+    """Where the data of this world come from, as every file and answer says it."""
+    if world(env) is World.SANDBOX:
+        return "sandbox: simulated, not a real market"
+    return f"Tushare, {_host(upstream(env))}"
+
+
+def history_start(env: Mapping[str, str] = os.environ) -> dt.date:
+    """The first day of histories by code. Raises `SettingError`."""
+    return day(env, "HISTORY_START_DATE", HISTORY_BEGINS, earliest=OLDEST_DAY)
+
+
+def _host(url: str) -> str | None:
+    return urlsplit(url).hostname
