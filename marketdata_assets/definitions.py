@@ -11,7 +11,8 @@ import dagster as dg
 from marketdata_assets import environment
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
-from marketdata_assets.assets.price_series import price_series
+from marketdata_assets.assets.price_series import SERIES
+from marketdata_assets.assets.range_query import range_query
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.alerting import (
     failed_checks_alert,
@@ -36,6 +37,7 @@ from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
 )
+from marketdata_assets.automation.requests_sensor import range_queries, requests_sensor
 from marketdata_assets.automation.schedules import (
     calendar_check_schedule,
     daily_chain_schedule,
@@ -57,11 +59,19 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             trade_calendar,
             *CHAIN,
             hf_dataset,
-            price_series,
             *ETF_CHAIN,
+            *SERIES.values(),
             instrument_history,
+            range_query,
         ],
-        jobs=[daily_chain, etf_chain, calendar_check, series_refresh, instrument_histories],
+        jobs=[
+            daily_chain,
+            etf_chain,
+            calendar_check,
+            series_refresh,
+            instrument_histories,
+            range_queries,
+        ],
         schedules=[
             daily_chain_schedule,
             etf_chain_schedule,
@@ -76,6 +86,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             late_navs_sensor,
             price_series_sensor,
             tracked_codes_sensor,
+            requests_sensor,
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,

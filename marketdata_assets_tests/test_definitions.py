@@ -4,9 +4,15 @@ import subprocess
 import sys
 
 import dagster as dg
+import yaml
 from dagster._core.definitions.dependency import NodeHandle
 
+from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.assets.declaring import Pool
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.instrument_history import instrument_history
+from marketdata_assets.assets.price_series import SERIES
+from marketdata_assets.assets.range_query import range_query
 from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_LATE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
@@ -47,11 +53,19 @@ GRAPH = {
     ],
     "hf_dataset": ["daily_prices"],
     "price_series": ["daily_prices"],
+    "adj_factor_series": ["adj_factor"],
+    "etf_price_series": ["etf_premium"],
     "instrument_history": [],
     "etf_list": [],
     "etf_kline": [],
     "etf_nav": [],
     "etf_premium": ["etf_kline", "etf_list", "etf_nav"],
+    "range_query": [
+        "adj_factor_series",
+        "etf_price_series",
+        "instrument_history",
+        "price_series",
+    ],
 }
 
 
@@ -74,6 +88,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "calendar_check",
         "series_refresh",
         "instrument_histories",
+        "range_queries",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
@@ -89,10 +104,22 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "late_navs_sensor",
         "price_series_sensor",
         "tracked_codes_sensor",
+        "requests_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",
     }
+
+
+def test_one_run_of_a_pool_at_a_time_and_every_asset_in_one() -> None:
+    settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))["concurrency"]
+    assert settings["pools"] == {"granularity": "run", "default_limit": 1}
+    assert settings["runs"]["max_concurrent_runs"] > len(Pool)
+    beside = {series.key: Pool.SERIES for series in SERIES.values()}
+    beside |= {instrument_history.key: Pool.INSTRUMENTS, range_query.key: Pool.EXPORTS}
+    for asset in defs.resolve_asset_graph().assets_defs:
+        if asset.is_executable:
+            assert asset.op.pool == beside.get(asset.key, Pool.DAILY)
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:

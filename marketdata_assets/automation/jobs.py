@@ -17,7 +17,7 @@ from marketdata_assets.assets.etf_nav import etf_nav
 from marketdata_assets.assets.etf_premium import etf_premium
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
-from marketdata_assets.assets.price_series import price_series
+from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
 from marketdata_assets.assets.suspensions import suspensions
@@ -66,8 +66,6 @@ calendar_check = dg.define_asset_job(
 
 series_refresh = dg.define_asset_job(
     "series_refresh",
-    selection=dg.AssetSelection.assets(price_series),
-    description="Brings the copy that slices are read from to what is stored.",
-    # After the evening's run, before the waiting runs of a backfill.
-    tags={"dagster/priority": "5"},
+    selection=dg.AssetSelection.assets(*SERIES.values()),
+    description="Brings the copies that slices are read from to what is stored.",
 )

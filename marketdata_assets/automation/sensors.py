@@ -8,7 +8,9 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
-from marketdata_assets.automation.jobs import CHAIN, daily_chain
+from marketdata_assets.automation.instruments import instrument_histories
+from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
+from marketdata_assets.automation.requests_sensor import range_queries
 from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
@@ -21,6 +23,8 @@ PUBLISHED = hf_dataset.key.path[-1]
 DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, RESTATEMENTS.name, PUBLISHED})
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
+# Jobs that make no day.
+BESIDE = frozenset({series_refresh.name, instrument_histories.name, range_queries.name})
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -39,8 +43,9 @@ UNFINISHED = [
 def missing_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    # Of any job: materializing by hand and backfills run under another one.
-    if context.instance.get_runs(RunsFilter(statuses=UNFINISHED), limit=1):
+    # Of any other job: materializing by hand and backfills run under one of their own.
+    runs = context.instance.get_runs(RunsFilter(statuses=UNFINISHED))
+    if any(run.job_name not in BESIDE for run in runs):
         return dg.SkipReason("a run is under way; looking again afterwards")
     watched = sessions_due(dt.datetime.now(dt.UTC))
     missing = missing_tables(lake.open(), watched, names_of(CHAIN))
