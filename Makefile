@@ -1,12 +1,13 @@
-# One word each: setup, demo, dev, test, lint, bench. Everything goes into .venv and ./data.
+# One word each: setup, demo, dev, serve, test, lint, bench. Everything goes into .venv and ./data.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test lint bench lock clean
+.PHONY: help setup demo dev serve test lint bench lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
-	@echo "make dev     Dagster's UI and daemon on http://127.0.0.1:3000"
+	@echo "make dev     Dagster's UI and daemon on http://127.0.0.1:3000, and the HTTP API"
+	@echo "make serve   the HTTP API alone, on http://127.0.0.1:5000"
 	@echo "make test    all tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks"
@@ -26,6 +27,9 @@ demo: setup
 
 dev: setup
 	@$(BIN)/python -m marketdata_assets dev
+
+serve: setup
+	@$(BIN)/python -m marketdata_assets serve
 
 test: setup
 	$(BIN)/python -m pytest -n 2

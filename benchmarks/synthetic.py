@@ -12,6 +12,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, Column
 
 MAIN_BOARD_CODES = 3_200
+FIRST_DIGITS = ("600", "601", "603", "605", "688", "689")
 
 
 def synthetic_lake(root: str, days: list[dt.date], codes: int, codes_at_first: int = 0) -> int:
@@ -30,7 +31,8 @@ def synthetic_lake(root: str, days: list[dt.date], codes: int, codes_at_first: i
 
 
 def code_of(number: int) -> str:
-    return f"{number:06}.SH"
+    """The code of an A-share; up to 6,000 of them, in order."""
+    return f"{FIRST_DIGITS[number // 1000]}{number % 1000:03}.SH"
 
 
 def write_day(lake: Lake, connection: duckdb.DuckDBPyConnection, day: dt.date, codes: int) -> int:
@@ -44,7 +46,7 @@ def write_day(lake: Lake, connection: duckdb.DuckDBPyConnection, day: dt.date, c
 
 def _value(column: Column, day: dt.date) -> str:
     if column.name == "code":
-        return "lpad(c::VARCHAR, 6, '0') || '.SH'"
+        return f"{list(FIRST_DIGITS)}[c // 1000 + 1] || lpad((c % 1000)::VARCHAR, 3, '0') || '.SH'"
     if column.name == "market":
         return f"if(c < {MAIN_BOARD_CODES}, '主板', '创业板')"
     if str(column.type) == "date32[day]":

@@ -26,14 +26,20 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="materialize the last trading days and show them")
     demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
-    dev = commands.add_parser("dev", help="Dagster's UI and daemon")
+    dev = commands.add_parser("dev", help="Dagster's UI and daemon, and the HTTP API")
     dev.add_argument("--port", type=int, default=3000, help="the UI's port (default 3000)")
+    commands.add_parser("serve", help="the HTTP API")
     commands.add_parser("hub", help="serve the datasets published on this machine")
     commands.add_parser("verify", help="compare the published dataset with the lake")
     commands.add_parser("restore", help="fill the lake from the published dataset")
     arguments = parser.parse_args()
     try:
         prepare()
+        if arguments.command == "serve":
+            # Without Dagster, which takes seconds to import.
+            from marketdata_assets.serve import serve_api
+
+            return serve_api()
         from marketdata_assets.demo import run_demo
     except SettingError as error:
         parser.error(str(error))
@@ -69,18 +75,18 @@ def prepare() -> None:
 
 
 def start_dagster(port: int) -> int:
-    """Run the UI and the daemon until one of them ends or the user does."""
+    """Run the UI, the daemon and the API until one of them ends or the user does."""
     kind = "the live market" if world() is World.LIVE else "the sandbox (no TUSHARE_TOKEN is set)"
     print(f"Dagster on {kind}: http://127.0.0.1:{port}    data: {world_root()}", flush=True)
+    workspace = ["-w", "workspace.yaml"]
     tools = Path(sys.executable).parent
     commands = [
-        [str(tools / "dagster-webserver"), "--host", "127.0.0.1", "--port", str(port)],
-        [str(tools / "dagster-daemon"), "run"],
+        [str(tools / "dagster-webserver"), "--host", "127.0.0.1", "--port", str(port), *workspace],
+        [str(tools / "dagster-daemon"), "run", *workspace],
+        [sys.executable, "-m", "marketdata_assets", "serve"],
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    processes = [
-        subprocess.Popen([*command, "-w", "workspace.yaml"], cwd=PROJECT) for command in commands
-    ]
+    processes = [subprocess.Popen(command, cwd=PROJECT) for command in commands]
     try:
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)

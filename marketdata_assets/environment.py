@@ -4,7 +4,6 @@ Here belongs everything that is read from the environment for resources. Nothing
 and the commands imports this, and no asset asks where it runs.
 """
 
-import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -23,16 +22,14 @@ from marketdata_assets.resources.sources.routing import (
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.settings import (
     SettingError,
-    day,
     port,
     switch,
     whole_number,
 )
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
-from marketdata_assets.worlds import World, origin, upstream, world, world_root
+from marketdata_assets.worlds import World, history_start, origin, upstream, world, world_root
 
 DEFAULT_CALLS_PER_MINUTE = 200
-HISTORY_BEGINS = dt.date(2015, 1, 1)
 # One of each kind, so that the sandbox has something to show.
 SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
 
@@ -80,7 +77,7 @@ def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
 def instrument_sources(env: Mapping[str, str], tushare: TushareResource) -> InstrumentSources:
     """Who has histories by code, where they begin, and which codes are always tracked."""
     is_sandbox = world(env) is World.SANDBOX
-    first_day = day(env, "HISTORY_START_DATE", HISTORY_BEGINS, earliest=dt.date(1990, 12, 19))
+    first_day = history_start(env)
     codes = tracked_codes(env, SANDBOX_CODES if is_sandbox else "")
     if is_sandbox:
         from marketdata_assets.sandbox.instruments import SandboxSources

@@ -1,18 +1,21 @@
-"""Which of the two worlds this is, in which folder it lives, and what its data are called.
+"""Which of the two worlds this is: its folder, what its data are called, where they begin.
 
 Here belongs the choice alone, without Dagster, so that the HTTP API starts without it. What a
 world consists of is `environment`.
 """
 
+import datetime as dt
 import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from marketdata_assets.settings import SettingError, web_address
+from marketdata_assets.settings import SettingError, day, web_address
 
 TUSHARE_URL = "https://api.tushare.pro/dataapi"
+HISTORY_BEGINS = dt.date(2015, 1, 1)
+OLDEST_DAY = dt.date(1990, 12, 19)
 
 
 class World(StrEnum):
@@ -50,6 +53,11 @@ def origin(env: Mapping[str, str] = os.environ) -> str:
     if world(env) is World.SANDBOX:
         return "sandbox: simulated, not a real market"
     return f"Tushare, {_host(upstream(env))}"
+
+
+def history_start(env: Mapping[str, str] = os.environ) -> dt.date:
+    """The first day of histories by code. Raises `SettingError`."""
+    return day(env, "HISTORY_START_DATE", HISTORY_BEGINS, earliest=OLDEST_DAY)
 
 
 def _host(url: str) -> str | None:

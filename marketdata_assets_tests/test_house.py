@@ -24,10 +24,12 @@ MAY_KNOW = {
     "serving": DAYS_AND_TABLES | {"instruments", "storage"},
     "resources": DAYS_AND_TABLES | {"instruments", "publishing"},
     "assets": DAYS_AND_TABLES
-    | {"checks", "instruments", "partitions", "publishing", "resources", "storage"},
-    "automation": DAYS_AND_TABLES | {"checks", "partitions", "resources", "storage", "assets"},
+    | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
+    "automation": DAYS_AND_TABLES
+    | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
+    "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
     "definitions": {"environment", "assets", "automation"},
 }
 
@@ -54,9 +56,10 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert rooms_known_by(room) <= MAY_KNOW[room]
 
 
-def test_what_serves_needs_no_dagster() -> None:
+@pytest.mark.parametrize("room", ["serving", "api"])
+def test_what_serves_needs_no_dagster(room: str) -> None:
     code = (
-        "import importlib, pkgutil, sys, marketdata_assets.serving as room; "
+        f"import importlib, pkgutil, sys, marketdata_assets.{room} as room; "
         "[importlib.import_module(one.name) for one in pkgutil.walk_packages(room.__path__, "
         "room.__name__ + '.')]; print('dagster' in sys.modules)"
     )

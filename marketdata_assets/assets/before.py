@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from marketdata_assets.checks import sessions
 from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, sessions_back
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST, Table
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, ETF_PREMIUM, STOCK_LIST, Table
 
 
 def bars_before(lake: Lake, first: dt.date) -> pa.Table:
@@ -33,6 +33,13 @@ def listed_before(lake: Lake, first: dt.date) -> pa.Table:
     """LISTED_BEFORE of the session before `first`, empty where it is not stored."""
     back = next(sessions_back(first, 1), None)
     return sessions.listed(_columns(lake, STOCK_LIST, back, LISTED_BEFORE.names) if back else None)
+
+
+def premiums_before(lake: Lake, first: dt.date) -> pa.Table:
+    """ETF_PREMIUM of the session before `first`, empty where it is not stored."""
+    back = next(sessions_back(first, 1), None)
+    stored = lake.read(ETF_PREMIUM, back) if back else None
+    return ETF_PREMIUM.schema.empty_table() if stored is None else stored
 
 
 def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:

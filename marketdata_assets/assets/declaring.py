@@ -4,6 +4,7 @@ Here belongs what is the same for all assets. What one dataset is, is in its own
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,19 @@ from marketdata_assets.assets.door import check_specs
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table
+
+
+class Pool(StrEnum):
+    """Of each pool one run at a time; runs of different pools don't wait for each other.
+
+    The daily runs share one allowance of calls, and publish their days in order. What somebody
+    waits for, a history or an export, is answered meanwhile.
+    """
+
+    DAILY = "daily"
+    SERIES = "series"
+    INSTRUMENTS = "instruments"
+    EXPORTS = "exports"
 
 
 def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
@@ -29,6 +43,7 @@ def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
         "metadata": metadata,
         "owners": ["team:market-data"],
         "io_manager_key": "lake_io",
+        "pool": Pool.DAILY.value,
         **more,
     }
 

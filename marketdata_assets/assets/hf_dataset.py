@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 import pyarrow.parquet as pq
 
+from marketdata_assets.assets.declaring import Pool
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of, refuse_open_days
 from marketdata_assets.publishing.adoption import NotAdoptable
 from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
@@ -56,6 +57,7 @@ class HfDatasetConfig(dg.Config):
     deps=[dg.AssetKey(DAILY_PRICES.name)],
     partitions_def=TRADING_DAYS,
     backfill_policy=BACKFILL_POLICY,
+    pool=Pool.DAILY.value,
     kinds={"huggingface", "parquet"},
     owners=["team:market-data"],
 )

@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.declaring import described
+from marketdata_assets.assets.declaring import Pool, described
 from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.partitions import INSTRUMENTS
@@ -23,6 +23,7 @@ BEGINS = "history from"
         partitions_def=INSTRUMENTS,
         # A code that fails must not take others with it, and shows its own outcome.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        pool=Pool.INSTRUMENTS.value,
         kinds={"parquet"},
     )
 )

@@ -1,32 +1,53 @@
-"""The code-major copy of the merged prices, for slices by code."""
+"""The code-major copies of daily tables: merged prices, factors, fund prices with premiums.
+
+Here belongs which tables have one. What a copy is and how it is refreshed is `storage.series`.
+"""
 
 import dagster as dg
 
-from marketdata_assets.assets.declaring import column_schema
+from marketdata_assets.assets.declaring import Pool, column_schema
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import Refreshed, refresh
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 
 
-@dg.asset(
-    name="price_series",
-    group_name="serving",
-    description=(
-        "The merged prices by code instead of by day, brought to what the lake holds: what slices "
-        "are read from. 按代码排列的合并行情，供按代码区间读取；每次只更新有变化的交易日。"
-    ),
-    deps=[dg.AssetKey(DAILY_PRICES.name)],
-    kinds={"arrow"},
-    owners=["team:market-data"],
-    metadata={
-        "dagster/column_schema": column_schema(DAILY_PRICES),
-        "order": "code, date",
-    },
+def _series(name: str, table: Table, what: str, what_zh: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name="serving",
+        description=(
+            f"{what} by code instead of by day, brought to what the lake holds: what slices are "
+            f"read from. 按代码排列的{what_zh}，供按代码区间读取；每次只更新有变化的交易日。"
+        ),
+        deps=[dg.AssetKey(table.name)],
+        kinds={"arrow"},
+        owners=["team:market-data"],
+        pool=Pool.SERIES.value,
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            "order": "code, date",
+        },
+    )
+    def series(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = refresh(lake.open(), table)
+        context.log.info(in_words(done))
+        return dg.MaterializeResult(metadata=metadata_of(done))
+
+    return series
+
+
+price_series = _series("price_series", DAILY_PRICES, "The merged prices", "合并行情")
+adj_factor_series = _series("adj_factor_series", ADJ_FACTOR, "The adjustment factors", "复权因子")
+etf_price_series = _series(
+    "etf_price_series", ETF_PREMIUM, "The prices and premiums of funds", "场内基金行情与折溢价"
 )
-def price_series(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    done = refresh(lake.open(), DAILY_PRICES)
-    context.log.info(in_words(done))
-    return dg.MaterializeResult(metadata=metadata_of(done))
+
+# Factors first: a price that is served can then be adjusted.
+SERIES: dict[Table, dg.AssetsDefinition] = {
+    ADJ_FACTOR: adj_factor_series,
+    DAILY_PRICES: price_series,
+    ETF_PREMIUM: etf_price_series,
+}
 
 
 def metadata_of(done: Refreshed) -> dict[str, dg.MetadataValue]:

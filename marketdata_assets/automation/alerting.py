@@ -8,27 +8,33 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from marketdata_assets.assets.range_query import REQUEST_TAG
 from marketdata_assets.automation import sensors
+from marketdata_assets.automation.failures import first_lines, root_cause
+from marketdata_assets.automation.jobs import CHAIN
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 
-LINES_OF_AN_ERROR = 5
-CHARACTERS_OF_A_LINE = 500
 CHECKS_TOLD = 20
 
 
 @dg.run_failure_sensor(
     name="run_failure_alert",
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells of every failed run: its days, the failed steps and what they said.",
+    description=(
+        "Tells of every failed run: its days, the failed steps and what they said. Who asked for "
+        "something is told by the request."
+    ),
 )
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
     run = context.dagster_run
+    if REQUEST_TAG in run.tags:
+        return
     lines = [
-        f"{event.step_key}: {_first_lines(_root_cause(event))}"
+        f"{event.step_key}: {first_lines(root_cause(event))}"
         for event in context.get_step_failure_events()
     ]
-    lines = lines or [_first_lines(context.failure_event.message or "")]
+    lines = lines or [first_lines(context.failure_event.message or "")]
     lines += _failed_checks(context.instance, run.run_id)
     alerts.send(f"{run.job_name} failed{_days_of(run)}", _body(lines, run), context.log)
 
@@ -61,7 +67,8 @@ def incomplete_day_alert(
     day = due[-1]
     if context.cursor == day.isoformat():
         return dg.SkipReason(f"{day}: told already")
-    missing = sorted(sensors.missing_tables(lake.open(), [day]).get(day, ()))
+    names = sensors.names_of(CHAIN)
+    missing = sorted(sensors.missing_tables(lake.open(), [day], names).get(day, ()))
     lines = [f"not stored: {', '.join(missing)}"] if missing else []
     if sensors.unpublished(context.instance, [day]):
         lines.append(f"not published: {sensors.PUBLISHED}")
@@ -82,7 +89,7 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
         assert entry.dagster_event is not None
         told = entry.dagster_event.asset_check_evaluation_data
         if not told.passed:
-            said = _first_lines(told.description or "")
+            said = first_lines(told.description or "")
             table = told.asset_key.to_user_string()
             yield f"{table}, check {told.check_name} ({told.severity.value}): {said}"
 
@@ -95,20 +102,6 @@ def _days_of(run: dg.DagsterRun) -> str:
         return f" for {first} … {last}"
     day = run.tags.get("dagster/partition") or first
     return f" for {day}" if day else ""
-
-
-def _root_cause(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    while error and error.cause:
-        error = error.cause
-    if error is None:
-        return event.message or ""
-    return error.message.split(f"{error.cls_name}: ", 1)[-1]
-
-
-def _first_lines(text: str) -> str:
-    lines = [line[:CHARACTERS_OF_A_LINE] for line in text.strip().splitlines()]
-    return "\n".join(lines[:LINES_OF_AN_ERROR])
 
 
 def _body(lines: list[str], run: dg.DagsterRun) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from marketdata_assets.assets.instrument_history import instrument_history
+from marketdata_assets.automation.reporting import request_answered, request_failed
 from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.trading_calendar import SHANGHAI, is_session
@@ -18,6 +19,7 @@ instrument_histories = dg.define_asset_job(
     selection=dg.AssetSelection.assets(instrument_history),
     description="The full history of one code, brought up to date.",
     tags={"dagster/max_runtime": "1800"},
+    hooks={request_answered, request_failed},
 )
 
 

@@ -11,9 +11,13 @@ from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_basic import daily_basic
 from marketdata_assets.assets.daily_kline import daily_kline
 from marketdata_assets.assets.daily_prices import daily_prices
+from marketdata_assets.assets.etf_kline import etf_kline
+from marketdata_assets.assets.etf_list import etf_list
+from marketdata_assets.assets.etf_nav import etf_nav
+from marketdata_assets.assets.etf_premium import etf_premium
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
-from marketdata_assets.assets.price_series import price_series
+from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
 from marketdata_assets.assets.suspensions import suspensions
@@ -30,6 +34,7 @@ CHAIN = (
     daily_prices,
     restatements,
 )
+ETF_CHAIN = (etf_list, etf_kline, etf_nav, etf_premium)
 MAX_RUN_HOURS = 6
 
 # For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then
@@ -44,6 +49,14 @@ daily_chain = dg.define_asset_job(
     tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},
 )
 
+etf_chain = dg.define_asset_job(
+    "etf_chain",
+    selection=dg.AssetSelection.assets(*ETF_CHAIN),
+    description="Bars, net asset values and premiums of all listed funds; also to backfill with.",
+    op_retry_policy=RETRY_LATE,
+    tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},
+)
+
 calendar_check = dg.define_asset_job(
     "calendar_check",
     selection=dg.AssetSelection.assets(trade_calendar),
@@ -53,8 +66,6 @@ calendar_check = dg.define_asset_job(
 
 series_refresh = dg.define_asset_job(
     "series_refresh",
-    selection=dg.AssetSelection.assets(price_series),
-    description="Brings the copy that slices are read from to what is stored.",
-    # After the evening's run, before the waiting runs of a backfill.
-    tags={"dagster/priority": "5"},
+    selection=dg.AssetSelection.assets(*SERIES.values()),
+    description="Brings the copies that slices are read from to what is stored.",
 )

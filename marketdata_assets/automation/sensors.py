@@ -8,7 +8,9 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
-from marketdata_assets.automation.jobs import CHAIN, daily_chain
+from marketdata_assets.automation.instruments import instrument_histories
+from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
+from marketdata_assets.automation.requests_sensor import range_queries
 from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
@@ -21,6 +23,8 @@ PUBLISHED = hf_dataset.key.path[-1]
 DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, RESTATEMENTS.name, PUBLISHED})
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
+# Jobs that make no day.
+BESIDE = frozenset({series_refresh.name, instrument_histories.name, range_queries.name})
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -39,11 +43,12 @@ UNFINISHED = [
 def missing_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    # Of any job: materializing by hand and backfills run under another one.
-    if context.instance.get_runs(RunsFilter(statuses=UNFINISHED), limit=1):
+    # Of any other job: materializing by hand and backfills run under one of their own.
+    runs = context.instance.get_runs(RunsFilter(statuses=UNFINISHED))
+    if any(run.job_name not in BESIDE for run in runs):
         return dg.SkipReason("a run is under way; looking again afterwards")
     watched = sessions_due(dt.datetime.now(dt.UTC))
-    missing = missing_tables(lake.open(), watched)
+    missing = missing_tables(lake.open(), watched, names_of(CHAIN))
     for day, names in incomplete_tables(lake.open(), watched).items():
         missing[day] = missing.get(day, frozenset()) | names | DERIVED
     for day in unpublished(context.instance, watched):
@@ -62,9 +67,11 @@ def sessions_due(now: dt.datetime) -> list[dt.date]:
     return [day for day in sessions[-SESSIONS_WATCHED:] if day >= start_date()]
 
 
-def missing_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
-    """For every day that lacks something, the daily tables that have no file for it."""
-    stored = {name: set(lake.days(STORED_TABLES[name])) for name in _chain_names()}
+def missing_tables(
+    lake: Lake, days: Sequence[dt.date], names: Sequence[str]
+) -> dict[dt.date, frozenset[str]]:
+    """For every day that lacks something, those of the daily tables that have no file for it."""
+    stored = {name: set(lake.days(STORED_TABLES[name])) for name in names}
     lacking = {day: frozenset(name for name in stored if day not in stored[name]) for day in days}
     return {day: names for day, names in lacking.items() if names}
 
@@ -82,7 +89,7 @@ def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, froz
             continue
         missing = missing_in(covered)
         if not missing and lake.describe(DAILY_PRICES, day) is None:
-            missing = frozenset(_chain_names())
+            missing = frozenset(names_of(CHAIN))
         if missing:
             found[day] = missing
     return found
@@ -117,5 +124,5 @@ def requests_for(
         )
 
 
-def _chain_names() -> list[str]:
-    return [asset.key.path[-1] for asset in CHAIN]
+def names_of(chain: Sequence[dg.AssetsDefinition]) -> list[str]:
+    return [asset.key.path[-1] for asset in chain]

@@ -10,5 +10,7 @@ histories        the histories by code, in a bounded memory
 as_known         the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name
 slices           the shelf: all of the above for one world's folder
+exports          a range as a file
+request_records  what a request is
 requests         what is not there yet, or too large to wait for: a durable queue
 """

@@ -56,6 +56,10 @@ class View:
         """The stored name of the day."""
         return self._stored["date"]
 
+    def type_of(self, column: str) -> pa.DataType | None:
+        stored = self._stored.get(column)
+        return self.table[stored].type if stored else None
+
     def stored(self, columns: Sequence[str]) -> list[str]:
         """What to read for `columns`. Raises `NoSuchColumn`."""
         if unknown := [name for name in columns if name not in self._stored]:
@@ -93,3 +97,9 @@ def known_columns() -> tuple[str, ...]:
     for view in (*DAILY_VIEWS.values(), HISTORY):
         names += view.table.column_names
     return tuple(dict.fromkeys(names))
+
+
+def column_type(column: str) -> pa.DataType:
+    """The type of a known column, which is the same in every table that has it."""
+    views = (*DAILY_VIEWS.values(), HISTORY)
+    return next(kind for view in views if (kind := view.type_of(column)) is not None)

@@ -14,11 +14,12 @@ import datetime as dt
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
+from marketdata_assets.serving.exports import exports_folder
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.request_records import (
     COLUMNS,
@@ -38,6 +39,8 @@ MOST_OPEN_HISTORIES = 2_000
 CLAIM_LASTS = dt.timedelta(minutes=2)
 # Asking again at once for what has just failed would only ask the sources again.
 FAILURE_LASTS = dt.timedelta(minutes=5)
+# A file is older than the outcome of its request, by no more than a run.
+A_RUN = dt.timedelta(hours=1)
 REMEMBERED = dt.timedelta(days=30)
 
 OPEN = "state IN ('queued', 'running')"
@@ -55,7 +58,7 @@ class Requests:
         most_open_exports: int = MOST_OPEN_EXPORTS,
         most_open_histories: int = MOST_OPEN_HISTORIES,
     ) -> None:
-        self.exports = root / "exports"
+        self.exports = exports_folder(root)
         self._path = root / "state" / "requests.sqlite3"
         self._limits = {
             RequestKind.EXPORT: most_open_exports,
@@ -162,7 +165,8 @@ class Requests:
     def expire(self, now: dt.datetime | None = None) -> list[Request]:
         """Remove results whose time is over, and forget requests that ended long ago.
 
-        Files are removed first: a kill in between leaves a request to expire, never a file.
+        Files are removed first: a kill in between leaves a request to expire, never a file. Files
+        that belong to no request, made by hand or left by a killed run, last no longer.
         """
         at = _seconds(now)
         over = self._select(
@@ -172,6 +176,7 @@ class Requests:
         for request in over:
             for leftover in self.exports.glob(f"{request.id}.*"):
                 leftover.unlink(missing_ok=True)
+        self._remove_files_before(at - (RESULT_LASTS + A_RUN).total_seconds())
         with self._transaction() as connection:
             connection.executemany(
                 "UPDATE requests SET state = 'expired', file = NULL WHERE id = ?",
@@ -183,6 +188,12 @@ class Requests:
                 (at - REMEMBERED.total_seconds(),),
             )
         return over
+
+    def _remove_files_before(self, moment: float) -> None:
+        for path in self.exports.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < moment:
+                    path.unlink()
 
     def _add(
         self,

@@ -9,10 +9,10 @@ import pytest
 
 from marketdata_assets.checks.days import judge_days
 from marketdata_assets.checks.declaring import Finding
-from marketdata_assets.checks.fetched import COUNTED, ROW_COUNT, rows_lost
+from marketdata_assets.checks.fetched import COUNTED, rows_lost
 from marketdata_assets.checks.sessions import before, ledger_days
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.tables import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_LIST
+from marketdata_assets.tables import DAILY_BASIC, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, previous_session, sessions_between
 from marketdata_assets_tests.checks.market_day import LATER, answers_of, typed
 
@@ -64,20 +64,19 @@ def test_a_wrong_day_in_a_range_is_found_and_its_neighbours_are_not(
     assert (found.day, found.check.name, found.wrong) == (days[1], "complete", 1)
 
 
-@pytest.mark.parametrize("table", COUNTED)
-def test_a_drop_of_more_than_two_percent_fails_and_one_of_less_does_not(table) -> None:
-    day = dt.date(2024, 9, 26)
-    for rows, fails in ((9_799, True), (9_800, False), (10_001, False)):
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_drop_of_more_than_is_usual_fails_and_one_of_less_does_not(name: str) -> None:
+    table, day = STORED_TABLES[name], dt.date(2024, 9, 26)
+    least = 7_500 if name.startswith("etf") else 9_800
+    for rows, fails in ((least - 1, True), (least, False), (10_001, False)):
         found = rows_lost(table, day, rows, 10_000)
-        assert any(one.check is ROW_COUNT and one.blocks for one in found) is fails
+        assert any(one.check is COUNTED[name] and one.blocks for one in found) is fails
     assert rows_lost(table, day, 1, None) == []
 
 
 def test_limits_are_counted_and_what_trades_is_left_to_the_ledger() -> None:
-    assert PRICE_LIMITS in COUNTED
-    assert STOCK_LIST in COUNTED
-    assert DAILY_KLINE not in COUNTED
-    assert DAILY_BASIC not in COUNTED
+    counted = {"stock_list", "price_limits", "adj_factor", "etf_list", "etf_kline"}
+    assert set(COUNTED) == counted
 
 
 def test_what_is_missing_may_be_late_until_the_next_session_opens() -> None:

@@ -1,0 +1,205 @@
+"""The HTTP API beside the original service's way, over the same HTTP on loopback.
+
+The store of `benchmarks.series`: 17 M rows, smaller with BENCH_SERIES_YEARS. Every client and
+every server is a process of its own, and asks and answers through one open connection. The
+original's way: a code's history as records in a cache, made into a frame, sliced, made into records
+and JSON again. Fetching is left out in its favour.
+
+Then eight clients ask while the newest day is written anew and the series refreshed, for
+BENCH_API_SECONDS.
+"""
+
+import functools
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+import pandas as pd
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import Response
+from starlette.types import ASGIApp
+
+from benchmarks.api_clients import CLIENTS, Ask, in_words, latency_of, read_on, requests_a_second
+from benchmarks.latency import Latency
+from benchmarks.measuring import console, in_own_process, show
+from benchmarks.series import (
+    CODES,
+    COLUMNS,
+    DAYS,
+    ONE_YEAR,
+    TEN_YEARS,
+    add_day,
+    fill_lake,
+    refresh_series,
+    some_codes,
+)
+from benchmarks.series_readers import write
+from marketdata_assets.api.app import create_app
+from marketdata_assets.api.door import Door
+from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage.series import Series
+from marketdata_assets.tables import DAILY_PRICES
+
+SECONDS = float(os.environ.get("BENCH_API_SECONDS", "60"))
+LOAD_SECONDS = min(SECONDS, 10)
+REPEATS = 200
+ONE, FIFTY = "one code × 10 years", "50 codes × 1 year"
+SECTION, LOAD = "one day", f"answers a second, {CLIENTS} clients"
+
+
+def one(code: str, form: str = "json") -> Ask:
+    start, end = TEN_YEARS
+    return Ask(f"/api/v1/ohlcv?code={code}&start={start}&end={end}&format={form}")
+
+
+def fifty(number: int) -> Ask:
+    start, end = map(str, ONE_YEAR)
+    codes = some_codes(REPEATS + 50)[number : number + 50]
+    return Ask("/api/v1/ohlcv/batch", json.dumps(dict(codes=codes, start=start, end=end)).encode())
+
+
+def section(number: int, form: str = "json") -> Ask:
+    return Ask(f"/api/v1/cross-section?date={DAYS[-1 - number]}&format={form}")
+
+
+def our_app(root: str) -> ASGIApp:
+    folder = Path(root)
+    return create_app(Door(folder, Shelf(folder), Requests(folder), ApiSettings()))
+
+
+def original_app(root: str) -> ASGIApp:
+    """Two endpoints that answer as the original service does."""
+    series, app = Series.open(Path(root), DAILY_PRICES), FastAPI()
+
+    @functools.cache
+    def cached(code: str) -> list[dict[str, object]]:
+        frame = series.slice(code, *TEN_YEARS, COLUMNS).to_pandas()
+        frame["date"] = pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d")
+        records = json.loads(json.dumps(frame.to_dict(orient="records")))
+        assert isinstance(records, list)
+        return records
+
+    def sliced(code: str, start: str, end: str) -> dict[str, object]:
+        frame = pd.DataFrame(cached(code))
+        frame["date"] = pd.to_datetime(frame["date"])
+        rows = frame.set_index("date").sort_index().loc[pd.Timestamp(start) : pd.Timestamp(end)]
+        rows = rows.reset_index()
+        rows["date"] = rows["date"].dt.strftime("%Y-%m-%d")
+        return {"data": rows.to_dict(orient="records"), "count": len(rows), "code": code}
+
+    @app.get("/api/v1/ohlcv")
+    def ohlcv(code: str, start: str, end: str) -> Response:
+        return Response(json.dumps(sliced(code, start, end)), media_type="application/json")
+
+    @app.post("/api/v1/ohlcv/batch")
+    def batch(question: dict[str, object]) -> Response:
+        codes, start, end = question["codes"], str(question["start"]), str(question["end"])
+        assert isinstance(codes, list)
+        results = {code: sliced(code, start, end) for code in codes}
+        return Response(json.dumps({"results": results}), media_type="application/json")
+
+    return app
+
+
+def serve(make: Callable[[str], ASGIApp], root: str, pipe: Pipe) -> None:
+    config = uvicorn.Config(make(root), port=0, log_level="error", access_log=False)
+    listening = config.bind_socket()
+    listening.listen()
+    pipe.send(listening.getsockname()[1])
+    uvicorn.Server(config).run([listening])
+
+
+@contextmanager
+def served(make: Callable[[str], ASGIApp], root: str) -> Iterator[int]:
+    """A server of its own; its port."""
+    ours, theirs = multiprocessing.Pipe()
+    process = get_context("spawn").Process(target=serve, args=(make, root, theirs))
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def asked(port: int, asks: list[Ask]) -> Latency:
+    latency = in_own_process(latency_of, port, asks).result
+    assert isinstance(latency, Latency)
+    return latency
+
+
+def ours(port: int, form: str) -> dict[str, str]:
+    codes = some_codes(REPEATS)
+    answers = {
+        ONE: asked(port, [one(code, form) for code in codes]).in_words(),
+        SECTION: asked(port, [section(n, form) for n in range(REPEATS)]).in_words(),
+        LOAD: f"{requests_a_second(port, [one(code, form) for code in codes], LOAD_SECONDS):,.0f}",
+    }
+    if form == "json":
+        answers[FIFTY] = asked(port, [fifty(n) for n in range(50)]).in_words()
+    return answers
+
+
+def original(port: int) -> dict[str, str]:
+    codes = some_codes(50)
+    latency_of(port, [one(code) for code in codes])  # Fills its cache.
+    return {
+        ONE: asked(port, [one(code) for code in codes]).in_words(),
+        FIFTY: asked(port, [fifty(0)] * 5).in_words(),
+        LOAD: f"{requests_a_second(port, [one(code) for code in codes], LOAD_SECONDS):,.0f}",
+    }
+
+
+def readers_under_a_writer(root: str, port: int) -> tuple[str, ...]:
+    days = [day for day in DAYS if day >= ONE_YEAR[0]]
+    asks = [
+        Ask(f"/api/v1/ohlcv?code={code}&start={days[0]}&end={days[-1]}&fields=close,volume")
+        for code in some_codes(REPEATS)
+    ]
+    dates = [day.isoformat() for day in days]
+    with ProcessPoolExecutor(CLIENTS + 1, mp_context=get_context("spawn")) as pool:
+        writer = pool.submit(write, root, days[-1], CODES, SECONDS)
+        clients = [
+            pool.submit(read_on, port, asks[n:], dates, section(0), CODES, SECONDS)
+            for n in range(CLIENTS)
+        ]
+        told = in_words([client.result() for client in clients])
+        return (str(writer.result()), *told)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        console.print(f"storing {len(DAYS)} days …")
+        rows = fill_lake(root) + add_day(root, DAYS[-1])
+        in_own_process(refresh_series, root)
+        with served(our_app, root) as port:
+            ways = {"as JSON": ours(port, "json"), "as Arrow": ours(port, "arrow")}
+        with served(original_app, root) as port:
+            ways["the original's way, JSON"] = original(port)
+        with served(our_app, root) as port:
+            under_a_writer = readers_under_a_writer(root, port)
+    questions = (ONE, FIFTY, SECTION, LOAD)
+    show(
+        f"over HTTP, of {rows:,} rows, {len(COLUMNS)} columns; p50 / p95 in ms to the last byte",
+        ("", *questions),
+        [(name, *(way.get(one, "") for one in questions)) for name, way in ways.items()],
+    )
+    show(
+        f"{CLIENTS} clients for {SECONDS:.0f} s while a day is written anew and refreshed",
+        ("refreshes", "answers", "torn", "p50 / p95 in ms", "slowest"),
+        [under_a_writer],
+    )
+
+
+if __name__ == "__main__":
+    main()

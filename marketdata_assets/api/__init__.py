@@ -1,0 +1,18 @@
+"""The HTTP front door: finished copies in milliseconds, everything else requested and awaited.
+
+Here belongs HTTP alone: what a question may look like, how an answer is written, who may ask. What
+the answer is belongs to `serving`. Nothing here knows Dagster; who materializes what was requested
+finds it in the queue.
+
+app           the assembly
+settings      where it listens and who may ask, from the environment; what one question may cost
+guarding      the host, the token, the size of a body: before anything is read
+errors        every error as JSON, without traces
+encoding      rows as JSON, CSV, Arrow or Parquet
+measuring     what /metrics tells
+docs_page     /docs without anything from elsewhere
+questions     the parameters and bodies
+answers       the shapes of JSON answers, for the OpenAPI document
+waiting       requests for what is not stored, awaited without a thread
+routes_…      the endpoints
+"""

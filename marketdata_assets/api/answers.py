@@ -1,0 +1,221 @@
+"""The shapes of JSON answers, for the OpenAPI document.
+
+Here belongs what clients may rely on. Rows are written as text by `encoding`, never through these.
+"""
+
+import datetime as dt
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Row = dict[str, str | float | int | bool | None]
+
+
+class ErrorAnswer(BaseModel):
+    """Any error; more may stand beside its text."""
+
+    model_config = ConfigDict(extra="allow")
+
+    error: str
+
+
+class DateRange(BaseModel):
+    start: dt.date | None
+    end: dt.date | None
+
+
+class Rows(BaseModel):
+    """Rows by date; a column may be missing from a row never, its value may be null."""
+
+    data: list[Row]
+    count: int
+    columns: list[str]
+    date_range: DateRange
+
+
+class OhlcvAnswer(Rows):
+    """Prices and turnover in `currency`, volume in `volume_unit`, unadjusted unless asked."""
+
+    code: str
+    asset_type: str
+    requested_range: DateRange
+    available_range: DateRange
+    cached: bool
+    adjust: str
+    currency: str
+    volume_unit: str
+    source: str
+    stored_at: dt.datetime
+
+
+class RequestedAnswer(BaseModel):
+    """Not stored yet; `status_url` tells when it is."""
+
+    code: str
+    asset_type: str
+    status: str
+    message: str
+    request_id: str
+    status_url: str
+
+
+class BatchAnswer(BaseModel):
+    """Keyed by the codes as they were asked; one that failed has an `error` and no rows."""
+
+    results: dict[str, dict[str, Any]]
+    success_count: int
+    failed_count: int
+    total: int
+    start: dt.date
+    end: dt.date
+
+
+class PremiumOfDay(BaseModel):
+    date: dt.date
+    premium: float
+
+
+class PremiumStatistics(BaseModel):
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+    median: float | None
+
+
+class NavAnswer(BaseModel):
+    """Premiums are ratios: 0.05 is 5 %."""
+
+    code: str
+    price: Rows
+    nav: Rows
+    premium_series: list[PremiumOfDay]
+    latest_premium: float | None
+    premium_date: dt.date | None
+    premium_stats: PremiumStatistics
+
+
+class CrossSectionAnswer(BaseModel):
+    date: dt.date
+    kind: str
+    data: list[Row]
+    count: int
+    columns: list[str]
+    source: str
+    stored_at: dt.datetime
+
+
+class AssetTypeAnswer(BaseModel):
+    code: str
+    asset_type: str
+    description: str
+    description_zh: str
+    canonical_code: str
+    currency: str
+    volume_unit: str
+
+
+class InstrumentAnswer(BaseModel):
+    code: str
+    name: str | None
+    asset_type: str
+    stored_in: str | None
+
+
+class InstrumentsAnswer(BaseModel):
+    instruments: list[InstrumentAnswer]
+    count: int
+
+
+class ColumnAnswer(BaseModel):
+    name: str
+    type: str
+    unit: str
+    doc: str
+    doc_zh: str
+    nullable: bool
+
+
+class TableAnswer(BaseModel):
+    name: str
+    doc: str
+    doc_zh: str
+    key: list[str]
+    partitioned_by: str | None
+    first_date: dt.date
+    columns: list[ColumnAnswer]
+
+
+class TablesAnswer(BaseModel):
+    tables: list[TableAnswer]
+    count: int
+
+
+class LruAnswer(BaseModel):
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class CacheAnswer(BaseModel):
+    """Histories by code that are kept in memory, each until its file changes."""
+
+    lru_cache: LruAnswer
+    ttl_cache_size: int
+    ttl_seconds: int | None
+    default_start_date: dt.date
+    cache_strategy: str
+    bytes: int
+    max_bytes: int
+
+
+class ClearedAnswer(BaseModel):
+    message: str
+    before: CacheAnswer
+    after: CacheAnswer
+
+
+class HealthAnswer(BaseModel):
+    status: str
+    timestamp: dt.datetime
+    ssh_configured: bool
+
+
+class IndexAnswer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: str
+    description: str
+    origin: str
+    endpoints: dict[str, str]
+    supported_assets: dict[str, list[str]]
+    cache_config: CacheAnswer
+    ssh_status: str
+
+
+class RequestAnswer(BaseModel):
+    """`status` is queued, running, done, failed or expired."""
+
+    id: str
+    kind: str
+    status: str
+    code: str | None
+    error: str | None
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+
+
+class ExportAnswer(BaseModel):
+    """`status` is queued, running, done, failed or expired; a file lasts until `expires_at`."""
+
+    id: str
+    status: str
+    error: str | None
+    rows: int | None
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    expires_at: dt.datetime | None
+    status_url: str
+    file_url: str | None

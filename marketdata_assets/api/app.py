@@ -1,0 +1,65 @@
+"""The assembly of the API: endpoints, error handlers, and what surrounds them.
+
+Here belongs the order of things. `create_app` is the seam: the command and the tests hand in a
+shelf, a queue and settings.
+"""
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from marketdata_assets.api.docs_page import docs_page
+from marketdata_assets.api.door import Door
+from marketdata_assets.api.errors import Unexpected, add_error_handlers
+from marketdata_assets.api.guarding import Guard
+from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.routes_batch import batch_routes
+from marketdata_assets.api.routes_exports import export_routes
+from marketdata_assets.api.routes_market import market_routes
+from marketdata_assets.api.routes_prices import price_routes
+from marketdata_assets.api.routes_service import VERSION, service_routes
+
+DESCRIPTION = (
+    "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
+    "finished copies. Errors are JSON with a text under `error`. · "
+    "日线行情接口，数据来自已落库副本。"
+)
+
+
+def create_app(door: Door) -> FastAPI:
+    """The application behind a door. Serving it, and closing the queue, is up to the caller."""
+    settings = door.settings
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+    )
+    app = FastAPI(
+        title="marketdata-assets",
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[
+            Middleware(Measured, metrics=door.metrics),
+            *([cors] if settings.cors_origins else []),
+            Middleware(Unexpected),
+            Middleware(Guard, settings=settings),
+        ],
+    )
+    add_error_handlers(app, door)
+    for routes in (service_routes, price_routes, batch_routes, market_routes, export_routes):
+        app.include_router(routes(door))
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(door.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    return app

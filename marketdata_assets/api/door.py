@@ -1,0 +1,64 @@
+"""What every endpoint shares: the shelf, the queue, the settings, the counters.
+
+Here belongs the bundle, and the forms that all endpoints declare alike.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from marketdata_assets.api.answers import ErrorAnswer
+from marketdata_assets.api.encoding import MEDIA_TYPES, Format
+from marketdata_assets.api.measuring import Metrics
+from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets.serving.slices import Shelf
+
+
+@dataclass(frozen=True)
+class Door:
+    """The front door of one world's folder."""
+
+    root: Path
+    shelf: Shelf
+    requests: Requests
+    settings: ApiSettings
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def in_words(self, error: Exception) -> str:
+        """What an error of the other rooms says, without where on this machine things lie."""
+        if isinstance(error, ValidationError):
+            return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        return str(error).replace(f"{self.root}/", "")
+
+
+REASONS = {
+    202: "requested, not there yet",
+    400: "the question does not fit",
+    404: "there are no such data",
+    409: "the data that are stored can't answer it",
+    413: "more than one question may ask for",
+    429: "too much at once",
+    502: "who has the data failed",
+}
+
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+
+def may_answer(*statuses: int) -> Responses:
+    """The `responses` of an endpoint: errors of these statuses, and any other one."""
+    told: Responses = {
+        status: {"model": ErrorAnswer, "description": REASONS[status]} for status in statuses
+    }
+    return {**told, "default": {"model": ErrorAnswer, "description": "an error"}}
+
+
+def in_any_format() -> Responses:
+    """The 200 of an endpoint that takes `format`."""
+    files: dict[str, object] = {
+        MEDIA_TYPES[form].partition(";")[0]: {} for form in Format if form is not Format.JSON
+    }
+    return {200: {"description": "the rows", "content": files}}

@@ -1,0 +1,144 @@
+"""Every error as JSON: `{"error": what happened and what to do, …}`, never a trace.
+
+Here belongs how errors are written. What is wrong is said by whoever notices.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from marketdata_assets.api.door import Door
+from marketdata_assets.api.encoding import json_response
+from marketdata_assets.instruments import UnknownCode
+from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.canonical import NoSuchColumn
+from marketdata_assets.serving.request_records import TooManyOpen, UnknownRequest
+from marketdata_assets.storage.adjusting import MissingFactors
+from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
+from marketdata_assets.storage.lake import UnfitPartitions
+from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES = {
+    "/api/v1/asset-type": "/api/v1/asset-type?code=000300.SH",
+    "/api/v1/ohlcv": "/api/v1/ohlcv?code=000300.SH&start=2024-01-01&end=2024-03-31",
+    "/api/v1/ohlcv/batch": {"codes": ["000300.SH", "NDX"], "start": "2024-01-01"},
+    "/api/v1/etf/nav": "/api/v1/etf/nav?code=513100.SH",
+    "/api/v1/cross-section": "/api/v1/cross-section?date=2024-09-30",
+    "/api/v1/exports": {"codes": ["600000.SH"], "start": "2015-01-01", "format": "parquet"},
+}
+BAD_DATE = "Invalid date format. Use YYYY-MM-DD"
+
+
+class ApiError(Exception):
+    """An answer that is an error; `more` stands beside its text."""
+
+    def __init__(self, status: int, error: str, /, **more: object) -> None:
+        super().__init__(error)
+        self.status = status
+        self.body = {**more, "error": error}
+        self.headers = {"Retry-After": "5"} if status in (429, 503) else {}
+
+
+# What `serving` and `storage` refuse, and the status that says whose turn it is.
+REFUSALS: dict[type[Exception], int] = {
+    UnknownCode: 400,
+    NoSuchColumn: 400,
+    NotAdjustable: 400,
+    ValidationError: 400,
+    NotKnownThen: 404,
+    DayNotInSeries: 404,
+    UnknownRequest: 404,
+    MissingFactors: 409,
+    NotReadableAsOf: 409,
+    TooManyOpen: 429,
+    NoSeries: 503,
+    DamagedSeries: 503,
+    UnfitPartitions: 503,
+}
+
+
+def add_error_handlers(app: FastAPI, door: Door) -> None:
+    def refuse(_: Request, error: Exception) -> Response:
+        status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+        return _told(_, ApiError(status, door.in_words(error)))
+
+    for kind in REFUSALS:
+        app.add_exception_handler(kind, refuse)
+    app.add_exception_handler(ApiError, _told)
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return json_response(error.body, error.status, error.headers)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """A question that does not fit its form; the first thing that is wrong with it."""
+    assert isinstance(error, RequestValidationError)
+    body: dict[str, object] = {"error": _first_of(error.errors()[0])}
+    if body["error"] == BAD_DATE:
+        body |= {name: request.query_params.get(name) for name in ("start", "end")}
+    if example := EXAMPLES.get(request.url.path):
+        body["example"] = example
+    return json_response(body, 400)
+
+
+def _first_of(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a question, from pydantic's word of it."""
+    where = [str(part) for part in problem["loc"][1:]]
+    name, kind, is_query = where[0] if where else "", problem["type"], "query" in problem["loc"]
+    if kind == "missing":
+        return f"Missing required parameter: {name}" if name else "Missing request body"
+    if kind == "json_invalid":
+        return "The body is no JSON"
+    if kind == "bad_date" and is_query:
+        return BAD_DATE
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(where)}: {message}" if where else message
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body: dict[str, object] = {"error": str(error.detail)}
+    if error.status_code == 404:
+        paths = sorted(request.app.openapi()["paths"])
+        body = {"error": "Endpoint not found", "available_endpoints": paths}
+    elif error.status_code == 405:
+        body = {"error": f"{request.method} is not allowed here", "docs": "/docs"}
+    return json_response(body, error.status_code, dict(error.headers or {}))
+
+
+class Unexpected:
+    """ASGI middleware: what nobody foresaw is told to the log alone, and answered with a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if has_begun or scope["type"] != "http":
+                raise
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            message = "It is not your question. The server's log says what happened."
+            body = {"error": "Internal server error", "message": message}
+            await json_response(body, 500)(scope, receive, send)

@@ -1,0 +1,85 @@
+"""Who may ask, and how much they may send: decided before anything of a request is read.
+
+Here belongs what holds for every endpoint alike. Without a token the API is for this machine, so
+a name that is not this machine's in the Host header is a page that had its own name pointed here.
+"""
+
+import hmac
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.settings import ApiSettings, is_loopback
+
+OPEN_TO_ALL = ("/health",)
+
+
+class Guard:
+    """ASGI middleware: 401 without the token, 403 for another host, 413 for a large body."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self._app = app
+        self._token = settings.token
+        self._most = settings.limits.body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if refusal := self._refusal(scope["path"], headers):
+            await self._refuse(refusal[0], refusal[1], scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
+        if self._token:
+            if path not in OPEN_TO_ALL and not self._is_known(headers.get("authorization", "")):
+                return 401, "Send the token of this server: Authorization: Bearer <API_TOKEN>"
+        elif not is_loopback(_name_of(headers.get("host", ""))):
+            return 403, (
+                "Without API_TOKEN this server answers to 127.0.0.1 and localhost only. Set "
+                "API_TOKEN to use it by another name."
+            )
+        length = headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > self._most:
+            return 413, self._too_large()
+        return None
+
+    def _is_known(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        matches = hmac.compare_digest(token.strip().encode(), self._token.encode())
+        return matches and scheme.lower() == "bearer"
+
+    def _too_large(self) -> str:
+        return f"The body is too large: up to {self._most:,} bytes are read."
+
+    def _counted(self, receive: Receive) -> Receive:
+        """`receive`, until more has come than may."""
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise HTTPException(413, self._too_large())
+            return message
+
+        return counted
+
+    async def _refuse(
+        self, status: int, error: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+        await json_response({"error": error}, status, headers)(scope, receive, send)
+
+
+def _name_of(host: str) -> str:
+    """The name or address of a Host header, without its port."""
+    if host.startswith("["):
+        return host.partition("]")[0][1:]
+    return host.rpartition(":")[0] or host

@@ -1,0 +1,131 @@
+"""Slices as answers: a code's prices, a fund's NAV.
+
+Here belongs what an answer says beside its rows. Its shape for the OpenAPI document is `answers`,
+how values are written `encoding`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+import pyarrow as pa
+from fastapi.responses import Response
+
+from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, table_bytes
+from marketdata_assets.api.questions import OhlcvQuestion, Range
+from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.canonical import CANONICAL
+from marketdata_assets.serving.queries import RangeQuery
+from marketdata_assets.storage.premium_statistics import premium_statistics
+
+JSON = MEDIA_TYPES[Format.JSON]
+NO_DATA = "No data available"
+
+
+def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
+    """The question in terms of `serving`; a reversed range is asked for its first day alone.
+
+    Raises `pydantic.ValidationError` for what does not fit together.
+    """
+    start, end = question.days()
+    arguments: dict[str, object] = {"codes": codes, "start": start, "end": max(start, end)}
+    if isinstance(question, OhlcvQuestion):
+        columns = question.columns() or CANONICAL
+        arguments |= {
+            "columns": ["date", *(name for name in columns if name != "date")],
+            "adjust": question.adjust,
+            "anchor": question.anchor,
+            "as_of": question.as_of,
+        }
+    return RangeQuery.model_validate(arguments)
+
+
+def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> Response:
+    """The prices in the form that was asked for; what JSON says beside them is in the headers."""
+    if question.format is Format.JSON:
+        body = ohlcv_json(found, question, question.adjust, was_stored)
+        return Response(body, media_type=JSON)
+    first, last = found.available or ("", "")
+    headers = {
+        "X-Code": found.code,
+        "X-Asset-Type": found.instrument.kind.value,
+        "X-Available-Start": str(first),
+        "X-Available-End": str(last),
+        "X-Cached": str(was_stored).lower(),
+    }
+    body = table_bytes(_rows(found, question), question.format)
+    return Response(body, headers=headers, media_type=MEDIA_TYPES[question.format])
+
+
+def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> bytes:
+    """The prices and what they are, as one JSON object."""
+    rows = _rows(found, question)
+    start, end = question.days()
+    first, last = found.available or (None, None)
+    facts = {
+        **_facts(rows),
+        "code": found.code,
+        "asset_type": found.instrument.kind,
+        "requested_range": {"start": start, "end": end},
+        "available_range": {"start": first, "end": last},
+        "cached": was_stored,
+        "adjust": adjust,
+        "currency": found.instrument.currency,
+        "volume_unit": found.instrument.unit,
+        "source": found.source.name,
+        "stored_at": found.stored_at,
+    }
+    return _with_data(rows, facts)
+
+
+def nav_response(found: Slice, question: Range) -> Response:
+    """Price, NAV and premium of a fund, from rows with unit_nav and premium."""
+    rows = _rows(found, question)
+    price = rows.select(list(CANONICAL))
+    nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
+    body = (
+        b'{"price":'
+        + _with_data(price, _facts(price))
+        + b',"nav":'
+        + _with_data(nav, _facts(nav))
+        + b","
+        + orjson.dumps({"code": found.code, **_premiums(rows)})[1:]
+    )
+    return Response(body, media_type=JSON)
+
+
+def _rows(found: Slice, question: Range) -> pa.Table:
+    start, end = question.days()
+    return found.rows if start <= end else found.rows.slice(0, 0)
+
+
+def _facts(rows: pa.Table) -> dict[str, object]:
+    dates = rows["date"]
+    first, last = (dates[0].as_py(), dates[-1].as_py()) if rows.num_rows else (None, None)
+    return {
+        "count": rows.num_rows,
+        "columns": rows.column_names,
+        "date_range": {"start": first, "end": last},
+    }
+
+
+def _with_data(rows: pa.Table, facts: Mapping[str, object]) -> bytes:
+    return b'{"data":' + json_records(rows) + b"," + orjson.dumps(facts)[1:]
+
+
+def _premiums(rows: pa.Table) -> dict[str, object]:
+    """Premiums of the days that have one, and what they amount to, to six decimals."""
+    known = rows.select(["date", "premium"]).drop_null()
+    pairs = zip(known["date"].to_pylist(), known["premium"].to_pylist(), strict=True)
+    told = premium_statistics(known.rename_columns(["trade_date", "premium"]))
+    of = told._asdict() if told else {}
+    names = {"mean": "mean", "std": "sd", "min": "min", "max": "max", "median": "median"}
+    return {
+        "premium_series": [{"date": day, "premium": round(value, 6)} for day, value in pairs],
+        "latest_premium": _rounded(of.get("latest")),
+        "premium_date": of.get("latest_date"),
+        "premium_stats": {name: _rounded(of.get(theirs)) for name, theirs in names.items()},
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

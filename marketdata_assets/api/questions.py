@@ -1,0 +1,166 @@
+"""The parameters and bodies of questions, as the OpenAPI document shows them.
+
+Here belongs how they are written. Which columns and combinations there are is `serving.queries`.
+"""
+
+import datetime as dt
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from marketdata_assets.api.encoding import Format
+from marketdata_assets.api.settings import Limits
+from marketdata_assets.instruments import Kind
+from marketdata_assets.serving.queries import Adjust, CalendarDay
+from marketdata_assets.trading_calendar import SHANGHAI
+
+DEFAULT_DAYS = 90
+LONGEST_CODE = 40
+LONGEST_FIELDS = 1_000
+EARLIEST_YEAR = 1990
+
+
+def _nothing_if_empty(value: Any) -> Any:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _is_day(value: Any) -> Any:
+    if isinstance(value, dt.date) or value is None:
+        return value
+    if not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII)):
+        raise PydanticCustomError("bad_date", "write a day as YYYY-MM-DD")
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("bad_date", "there is no such day") from None
+
+
+def _is_there(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise PydanticCustomError("missing", "Field required")
+    return value
+
+
+def _is_moment(value: Any) -> Any:
+    """A moment as text; in a URL a plus sign that was not encoded has become a space."""
+    if isinstance(value, str) and value.strip():
+        text = re.sub(r" (?=\d\d:?\d\d$)", "+", value.strip())
+        if not re.match(r"\d{4}-\d\d-\d\d[T ]", text, re.ASCII):
+            raise ValueError("write a moment with its time zone, like 2024-10-15T21:00:00+08:00")
+        return text
+    return _nothing_if_empty(value)
+
+
+def _is_not_ancient(moment: dt.datetime | None) -> dt.datetime | None:
+    if moment is not None and moment.year < EARLIEST_YEAR:
+        raise ValueError(f"nothing was known before {EARLIEST_YEAR}")
+    return moment
+
+
+def _names(value: str | None) -> tuple[str, ...] | None:
+    return tuple(filter(None, re.split(r"[,\s]+", value))) if value else None
+
+
+Day = Annotated[
+    dt.date | None,
+    BeforeValidator(_is_day),
+    BeforeValidator(_nothing_if_empty),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+RequiredDay = Annotated[
+    CalendarDay,
+    BeforeValidator(_is_day),
+    BeforeValidator(_is_there),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+Code = Annotated[
+    str,
+    BeforeValidator(_is_there),
+    AfterValidator(str.strip),
+    Field(max_length=LONGEST_CODE, description="600000.SH, HSI, BTC, …", examples=["600000.SH"]),
+]
+Fields = Annotated[
+    str | None,
+    Field(
+        max_length=LONGEST_FIELDS, description="columns, separated by commas; date is always there"
+    ),
+]
+Moment = Annotated[
+    AwareDatetime | None,
+    BeforeValidator(_is_moment),
+    AfterValidator(_is_not_ancient),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Wait = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        le=Limits.longest_wait,
+        description="seconds to wait for what is not stored yet, 25 where not given",
+    ),
+]
+
+
+class Range(BaseModel):
+    """From `start` to `end`, both included: by default the 90 days up to `end`, and today."""
+
+    start: Day = Field(None, description="first day; 90 days before the end where not given")
+    end: Day = Field(None, description="last day; today where not given")
+
+    def days(self) -> tuple[dt.date, dt.date]:
+        end = self.end or dt.datetime.now(SHANGHAI).date()
+        if self.start:
+            return self.start, end
+        return dt.date.fromordinal(max(1, end.toordinal() - DEFAULT_DAYS)), end
+
+
+class AssetTypeQuestion(BaseModel):
+    code: Code
+
+
+class OhlcvQuestion(Range):
+    code: Code
+    nocache: bool = Field(False, description="have the history of this code fetched again first")
+    format: Format = Format.JSON
+    fields: Fields = None
+    adjust: Adjust = Field(Adjust.NONE, description="qfq 前复权, hfq 后复权; A-shares alone")
+    anchor: Day = Field(None, description="day in whose money qfq prices are; the last one stored")
+    as_of: Moment = Field(None, description="as it was known at a moment, with a time zone")
+    wait: Wait = None
+
+    def columns(self) -> tuple[str, ...] | None:
+        return _names(self.fields)
+
+
+class NavQuestion(Range):
+    code: Code
+    wait: Wait = None
+
+
+class BatchQuestion(Range):
+    codes: list[str] = Field(examples=[["000300.SH", "NDX"]])
+    wait: Wait = None
+
+
+class CrossSectionQuestion(BaseModel):
+    date: RequiredDay
+    kind: Kind = Field(Kind.A_SHARE, description="a_share or china_etf")
+    fields: Fields = None
+    format: Format = Format.JSON
+
+    def columns(self) -> tuple[str, ...] | None:
+        return _names(self.fields)
+
+
+class InstrumentsQuestion(BaseModel):
+    q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
+    limit: int = Field(50, ge=1, le=1_000)

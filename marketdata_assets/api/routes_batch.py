@@ -1,0 +1,126 @@
+"""Prices of many codes in one answer.
+
+Here belongs what many codes need beside what one does: limits, and failures that stay with their
+code.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeAlias
+
+import orjson
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from marketdata_assets.api.answers import BatchAnswer
+from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.price_answers import JSON, NO_DATA, ohlcv_json, query_of
+from marketdata_assets.api.questions import BatchQuestion
+from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.instruments import Instrument, UnknownCode, identify
+from marketdata_assets.serving.answers import NotStored, Slice
+from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
+
+Found: TypeAlias = Slice | Exception
+
+
+def batch_routes(door: Door) -> APIRouter:
+    router = APIRouter()
+    waiting = Waiting(door)
+
+    @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
+    async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
+        """Daily prices of many codes. A code that has none says why and fails no other."""
+        _refuse_too_much(question, door)
+        known, unknown = _identified(question.codes)
+        if not known:
+            return _response(door, question, unknown, fetched=set())
+        query = query_of(question, [one.code for one in known.values()])
+        found = await run_in_threadpool(_read, door, query)
+        missing = {
+            one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
+        }
+        if missing:
+            why = await waiting.for_all(list(missing.values()), question.wait, request)
+            again = query.model_copy(update={"codes": list(missing)})
+            found |= await run_in_threadpool(_read, door, again)
+            found |= why
+        results = {asked: found[one.code] for asked, one in known.items()}
+        return await run_in_threadpool(
+            _response, door, question, results | unknown, fetched=set(missing)
+        )
+
+    return router
+
+
+def _refuse_too_much(question: BatchQuestion, door: Door) -> None:
+    if not question.codes:
+        raise ApiError(400, "Missing or invalid parameter: codes (must be a list)")
+    if len(question.codes) > MOST_CODES:
+        raise ApiError(
+            413,
+            f"{len(question.codes):,} codes are too many: up to {MOST_CODES:,} are answered at "
+            "once. Ask in parts, or POST /api/v1/exports.",
+        )
+    start, end = question.days()
+    asked, most = len(question.codes) * ((end - start).days + 1), door.settings.limits.rows
+    if asked > most:
+        raise ApiError(
+            413,
+            f"{asked:,} days of codes are too many: codes times days may be up to {most:,}. Ask "
+            "in parts, or POST /api/v1/exports.",
+        )
+
+
+def _identified(codes: Sequence[str]) -> tuple[dict[str, Instrument], dict[str, Found]]:
+    """The instruments by code as asked, and why others are none."""
+    known: dict[str, Instrument] = {}
+    unknown: dict[str, Found] = {}
+    for code in codes:
+        try:
+            known[code] = identify(code)
+        except UnknownCode as reason:
+            unknown[code] = reason
+    return known, unknown
+
+
+def _read(door: Door, query: RangeQuery) -> dict[str, Found]:
+    return dict(door.shelf.each(query))
+
+
+def _response(
+    door: Door, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
+) -> Response:
+    """`fetched` are the codes that were not stored before this call."""
+    start, end = question.days()
+    pieces, failed = [], 0
+    for asked in dict.fromkeys(question.codes):
+        found = results[asked]
+        if isinstance(found, Slice):
+            answer = ohlcv_json(found, question, "none", found.code not in fetched)
+        else:
+            failed += 1
+            answer = orjson.dumps(_failure(door, asked, found))
+        pieces.append(orjson.dumps(asked) + b":" + answer)
+    counts = {
+        "success_count": len(pieces) - failed,
+        "failed_count": failed,
+        "total": len(pieces),
+        "start": start,
+        "end": end,
+    }
+    body = b'{"results":{' + b",".join(pieces) + b"}," + orjson.dumps(counts)[1:]
+    return Response(body, media_type=JSON)
+
+
+def _failure(door: Door, asked: str, reason: Exception) -> dict[str, object]:
+    try:
+        kind = identify(asked).kind.value
+    except UnknownCode:
+        kind = "unknown"
+    if isinstance(reason, ApiError):
+        more = reason.body
+    else:
+        more = {"error": NO_DATA if isinstance(reason, NotStored) else door.in_words(reason)}
+    return {**more, "code": asked, "asset_type": kind, "data": [], "count": 0}

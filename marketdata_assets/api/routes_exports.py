@@ -1,0 +1,119 @@
+"""Requests and exports: what is on its way, and files to download.
+
+Here belongs looking at the queue. The file of an export is found by the request's record; nothing
+that a caller writes becomes a path.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path
+from fastapi.responses import FileResponse, Response
+
+from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
+from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.errors import ApiError
+from marketdata_assets.serving.queries import ExportQuery
+from marketdata_assets.serving.queries import Format as FileFormat
+from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
+
+RequestId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="as it was answered")]
+MEDIA_TYPES = {
+    FileFormat.PARQUET: "application/vnd.apache.parquet",
+    FileFormat.CSV: "text/csv; charset=utf-8",
+    FileFormat.ARROW: "application/vnd.apache.arrow.file",
+}
+
+
+def export_routes(door: Door) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        "/api/v1/exports",
+        status_code=202,
+        response_model=ExportAnswer,
+        responses=may_answer(400, 429),
+    )
+    def export(query: Annotated[ExportQuery, Body()]) -> Response:
+        """Have a range of any size written to a file, to be downloaded when it is done."""
+        told = _export(door.requests.request_export(query))
+        headers = {"Location": f"/api/v1/exports/{told['id']}", "Retry-After": "5"}
+        return json_response(told, 202, headers)
+
+    @router.get(
+        "/api/v1/exports/{request_id}",
+        response_model=ExportAnswer,
+        responses=may_answer(400, 404),
+    )
+    def export_status(request_id: RequestId) -> Response:
+        """How far an export is."""
+        return json_response(_export(_found(door, request_id)))
+
+    @router.get(
+        "/api/v1/exports/{request_id}/file",
+        response_class=FileResponse,
+        responses={
+            **may_answer(400, 404, 409, 502),
+            200: {"content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()}},
+        },
+    )
+    def export_file(request_id: RequestId) -> Response:
+        """The file of an export that is done."""
+        request = _found(door, request_id)
+        told = _export(request)
+        if request.state is State.FAILED:
+            raise ApiError(502, request.error or "The export failed without a reason.", **told)
+        if request.state.is_open:
+            raise ApiError(409, f"The export is {request.state}, not done yet.", **told)
+        path = door.requests.result(request)
+        if path is None:
+            raise ApiError(404, "The file is there no more. Ask for a new export.", **told)
+        form = request.export_query.format
+        return FileResponse(
+            path, media_type=MEDIA_TYPES[form], filename=f"marketdata-{request.id}.{form}"
+        )
+
+    @router.get(
+        "/api/v1/requests/{request_id}",
+        response_model=RequestAnswer,
+        responses=may_answer(400, 404),
+    )
+    def request_status(request_id: RequestId) -> Response:
+        """How far a request is, for the history of a code or for an export."""
+        return json_response(_told(door.requests.get(request_id)))
+
+    return router
+
+
+def _found(door: Door, request_id: str) -> Request:
+    request = door.requests.get(request_id)
+    if request.kind is not RequestKind.EXPORT:
+        raise UnknownRequest(request_id)
+    return request
+
+
+def _told(request: Request) -> dict[str, object]:
+    return {
+        "id": request.id,
+        "kind": request.kind,
+        "status": request.state,
+        "code": request.code,
+        "error": request.error,
+        "created_at": request.created,
+        "finished_at": request.finished,
+    }
+
+
+def _export(request: Request) -> dict[str, object]:
+    is_done = request.state is State.DONE
+    return {
+        "id": request.id,
+        "status": request.state,
+        "error": request.error,
+        "rows": request.rows,
+        "created_at": request.created,
+        "finished_at": request.finished,
+        "expires_at": request.expires,
+        "status_url": f"/api/v1/exports/{request.id}",
+        "file_url": f"/api/v1/exports/{request.id}/file" if is_done else None,
+    }

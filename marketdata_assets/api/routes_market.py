@@ -1,0 +1,98 @@
+"""The market as a whole: one day of it, which instruments there are, what the tables hold.
+
+Here belongs what is not asked by code.
+"""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from marketdata_assets.api.answers import CrossSectionAnswer, InstrumentsAnswer, TablesAnswer
+from marketdata_assets.api.door import Door, in_any_format, may_answer
+from marketdata_assets.api.encoding import (
+    MEDIA_TYPES,
+    Format,
+    json_records,
+    json_response,
+    table_bytes,
+)
+from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.questions import CrossSectionQuestion, InstrumentsQuestion
+from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS
+from marketdata_assets.tables import STORED_TABLES, Table
+
+
+def market_routes(door: Door) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        "/api/v1/cross-section",
+        response_model=CrossSectionAnswer,
+        responses={**may_answer(400, 404), **in_any_format()},
+    )
+    def cross_section(question: Annotated[CrossSectionQuestion, Query()]) -> Response:
+        """All A-shares, or all funds, of one trading day, by code."""
+        if question.kind not in DAILY_VIEWS:
+            raise ApiError(400, f"kind may be {' or '.join(DAILY_VIEWS)}; others by code alone")
+        columns = question.columns() or ("date", *CANONICAL[1:])
+        columns = ("code", *(name for name in columns if name != "code"))
+        found = door.shelf.cross_section(question.date, columns, question.kind)
+        if question.format is not Format.JSON:
+            body = table_bytes(found.rows, question.format)
+            return Response(body, media_type=MEDIA_TYPES[question.format])
+        facts = {
+            "date": found.date,
+            "kind": question.kind,
+            "count": found.rows.num_rows,
+            "columns": found.rows.column_names,
+            "source": found.source.name,
+            "stored_at": found.stored_at,
+        }
+        body = b'{"data":' + json_records(found.rows) + b"," + orjson.dumps(facts)[1:]
+        return Response(body, media_type=MEDIA_TYPES[Format.JSON])
+
+    @router.get("/api/v1/instruments", response_model=InstrumentsAnswer, responses=may_answer(400))
+    def instruments(question: Annotated[InstrumentsQuestion, Query()]) -> Response:
+        """Instruments whose code or name holds `q`, the closest first."""
+        found = [
+            {
+                "code": one.code,
+                "name": one.name,
+                "asset_type": one.kind,
+                "stored_in": one.stored_in,
+            }
+            for one in door.shelf.instruments(question.q, question.limit)
+        ]
+        return json_response({"instruments": found, "count": len(found)})
+
+    @router.get("/api/v1/tables", response_model=TablesAnswer, responses=may_answer())
+    def tables() -> Response:
+        """Every stored table: its columns, types and units."""
+        told = [_told(table) for table in STORED_TABLES.values()]
+        return json_response({"tables": told, "count": len(told)})
+
+    return router
+
+
+def _told(table: Table) -> dict[str, object]:
+    return {
+        "name": table.name,
+        "doc": table.doc,
+        "doc_zh": table.doc_zh,
+        "key": table.key,
+        "partitioned_by": table.date_column or table.code_column,
+        "first_date": table.first_date,
+        "columns": [
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "unit": column.unit,
+                "doc": column.doc,
+                "doc_zh": column.doc_zh,
+                "nullable": column.nullable,
+            }
+            for column in table.columns
+        ],
+    }

@@ -1,0 +1,135 @@
+"""Prices of one code, and a fund's NAV.
+
+Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from marketdata_assets.api.answers import (
+    AssetTypeAnswer,
+    NavAnswer,
+    OhlcvAnswer,
+    RequestedAnswer,
+)
+from marketdata_assets.api.door import Door, in_any_format, may_answer
+from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.price_answers import (
+    NO_DATA,
+    nav_response,
+    ohlcv_response,
+    query_of,
+)
+from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
+from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.serving.answers import NotStored
+from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
+
+
+def price_routes(door: Door) -> APIRouter:
+    router = APIRouter()
+    waiting = Waiting(door)
+
+    @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
+    def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
+        """What a code is: the kind of instrument, its currency and unit."""
+        instrument = identify(question.code)
+        return json_response(
+            {
+                "code": question.code,
+                "asset_type": instrument.kind,
+                "description": instrument.kind.doc,
+                "description_zh": instrument.kind.doc_zh,
+                "canonical_code": instrument.code,
+                "currency": instrument.currency,
+                "volume_unit": instrument.unit,
+            }
+        )
+
+    @router.get(
+        "/api/v1/ohlcv",
+        response_model=OhlcvAnswer,
+        responses={
+            **may_answer(400, 404, 409, 502),
+            **in_any_format(),
+            202: {"model": RequestedAnswer, "description": "requested, not there yet"},
+        },
+    )
+    async def ohlcv(question: Annotated[OhlcvQuestion, Query()], request: Request) -> Response:
+        """Daily prices of one code. What is not stored yet is fetched while the call waits."""
+        instrument = identify(question.code)
+        query = query_of(question, [instrument.code])
+
+        def answer(was_stored: bool) -> Response | None:
+            try:
+                found = door.shelf.ohlcv(
+                    instrument.code,
+                    query.start,
+                    query.end,
+                    query.columns,
+                    query.adjust,
+                    query.anchor,
+                    query.as_of,
+                )
+            except NotStored:
+                return None
+            return ohlcv_response(found, question, was_stored)
+
+        answered = None if question.nocache else await run_in_threadpool(answer, True)
+        if answered is None:
+            pending = await waiting.for_one(
+                instrument, question.wait, request, renew=question.nocache
+            )
+            answered = pending or await run_in_threadpool(answer, False)
+        if answered is None:
+            raise _no_data(instrument, question)
+        return answered
+
+    @router.get(
+        "/api/v1/etf/nav",
+        response_model=NavAnswer,
+        responses={
+            **may_answer(400, 404, 502),
+            202: {"model": RequestedAnswer, "description": "requested, not there yet"},
+        },
+    )
+    async def etf_nav(question: Annotated[NavQuestion, Query()], request: Request) -> Response:
+        """Price, net asset value and premium of an ETF or LOF of mainland China."""
+        instrument = identify(question.code)
+        if instrument.kind is not Kind.CHINA_ETF:
+            raise ApiError(
+                400,
+                f"Not an ETF: {question.code} (type: {instrument.kind})",
+                hint="ETFs and LOFs of mainland China alone: codes from 50 to 58, 159 and 16",
+            )
+
+        def answer() -> Response | None:
+            columns = [*CANONICAL, "unit_nav", "premium"]
+            query = query_of(question, [instrument.code])
+            try:
+                found = door.shelf.ohlcv(instrument.code, query.start, query.end, columns)
+            except (NotStored, NoSuchColumn):
+                return None
+            return nav_response(found, question)
+
+        answered = await run_in_threadpool(answer)
+        if answered is None:
+            pending = await waiting.for_one(instrument, question.wait, request)
+            answered = pending or await run_in_threadpool(answer)
+        if answered is None:
+            raise _no_data(instrument, question)
+        return answered
+
+    return router
+
+
+def _no_data(instrument: Instrument, question: OhlcvQuestion | NavQuestion) -> ApiError:
+    start, end = question.days()
+    return ApiError(
+        404, NO_DATA, code=question.code, asset_type=instrument.kind, start=start, end=end
+    )

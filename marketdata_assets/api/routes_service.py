@@ -1,0 +1,123 @@
+"""The service itself: what it is, whether it lives, what it keeps in memory.
+
+Here belongs what needs no data.
+"""
+
+import datetime as dt
+from importlib.metadata import version
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from marketdata_assets.api.answers import (
+    CacheAnswer,
+    ClearedAnswer,
+    HealthAnswer,
+    IndexAnswer,
+    LruAnswer,
+)
+from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.encoding import json_response
+
+VERSION = version("marketdata-assets")
+ENDPOINTS = {
+    "info": "/",
+    "health": "/health",
+    "docs": "/docs",
+    "metrics": "/metrics",
+    "asset_type": "/api/v1/asset-type?code={code}",
+    "ohlcv": "/api/v1/ohlcv?code={code}&start={YYYY-MM-DD}&end={YYYY-MM-DD}",
+    "ohlcv_nocache": "/api/v1/ohlcv?code={code}&nocache=true",
+    "batch": "POST /api/v1/ohlcv/batch",
+    "etf_nav": "/api/v1/etf/nav?code={code}",
+    "cross_section": "/api/v1/cross-section?date={YYYY-MM-DD}",
+    "instruments": "/api/v1/instruments?q={part of code or name}",
+    "tables": "/api/v1/tables",
+    "export": "POST /api/v1/exports",
+    "export_status": "/api/v1/exports/{id}",
+    "export_file": "/api/v1/exports/{id}/file",
+    "request_status": "/api/v1/requests/{id}",
+    "cache_clear": "POST /api/v1/cache/clear",
+    "cache_stats": "/api/v1/cache/stats",
+}
+SUPPORTED = {
+    "china_index": ["000300.SH", "399006.SZ", "H30269.CSI"],
+    "a_share": ["600000.SH", "000001.SZ", "920002.BJ"],
+    "b_share": ["900901.SH", "200002.SZ"],
+    "china_etf": ["159915.SZ", "513100.SH", "518880.SH"],
+    "hk_index": ["HSI", "HSTECH.HK"],
+    "us_index": ["NDX", "SPX", "N225", "GDAXI"],
+    "futures": ["AU.SHF", "CU.SHF", "CL.NYM"],
+    "crypto": ["BTC", "ETH"],
+}
+
+
+def service_routes(door: Door) -> APIRouter:
+    router = APIRouter(responses=may_answer())
+    ssh_enabled = door.settings.ssh_enabled
+
+    @router.get("/", response_model=IndexAnswer)
+    def index() -> Response:
+        """What this service is and what it answers."""
+        return json_response(
+            {
+                "name": "marketdata-assets",
+                "version": VERSION,
+                "description": "统一数据获取服务 · daily prices from finished copies",
+                "architecture": "finished copies, read in place; what is missing is requested",
+                "features": [
+                    "one code, many codes or one day, as JSON, CSV, Arrow or Parquet",
+                    "adjusted prices, and prices as they were known at a moment",
+                    "what is not stored yet is fetched while the call waits",
+                ],
+                "origin": door.settings.origin,
+                "endpoints": ENDPOINTS,
+                "supported_assets": SUPPORTED,
+                "cache_config": cache_of(door),
+                "ssh_status": "enabled" if ssh_enabled else "disabled",
+            }
+        )
+
+    @router.get("/health", response_model=HealthAnswer)
+    def health() -> Response:
+        """Whether the service answers; open without a token."""
+        now = dt.datetime.now(dt.UTC)
+        return json_response({"status": "healthy", "timestamp": now, "ssh_configured": ssh_enabled})
+
+    @router.get("/api/v1/cache/stats", response_model=CacheAnswer)
+    def cache_stats() -> Response:
+        """The histories by code that are kept in memory."""
+        return json_response(cache_of(door))
+
+    @router.post("/api/v1/cache/clear", response_model=ClearedAnswer)
+    def cache_clear() -> Response:
+        """Drop the histories that are kept in memory; they are read again when asked for."""
+        before = cache_of(door)
+        door.shelf.histories.forget()
+        return json_response(
+            {
+                "message": "Cache cleared successfully",
+                "before": before,
+                "after": cache_of(door),
+            }
+        )
+
+    return router
+
+
+def cache_of(door: Door) -> dict[str, object]:
+    kept = door.shelf.histories.remembered()
+    lru = LruAnswer(
+        hits=kept.hits, misses=kept.misses, maxsize=kept.most_codes, currsize=kept.codes
+    )
+    answer = CacheAnswer(
+        lru_cache=lru,
+        ttl_cache_size=kept.codes,
+        # Nothing goes by the clock: a history is good until its file is written anew.
+        ttl_seconds=None,
+        default_start_date=door.settings.history_start,
+        cache_strategy="history_by_code_and_file",
+        bytes=kept.bytes,
+        max_bytes=kept.most_bytes,
+    )
+    return answer.model_dump()

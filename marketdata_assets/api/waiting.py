@@ -1,0 +1,124 @@
+"""What is not stored: requested, and awaited without a thread.
+
+Here belongs the waiting. The queue is `serving.requests`; who materializes what is requested is
+not known here, only that the request ends one day.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from marketdata_assets.api.door import Door
+from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.errors import ApiError
+from marketdata_assets.instruments import Instrument
+from marketdata_assets.serving.request_records import Request as Requested
+from marketdata_assets.serving.request_records import State, TooManyOpen
+
+# The first look is soon, as a request may be done already; later ones bother the queue less.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+
+
+class Waiting:
+    """Requests histories and waits for them, up to the seconds that the caller has."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def for_one(
+        self, instrument: Instrument, seconds: float | None, caller: Request, renew: bool = False
+    ) -> Response | None:
+        """None when the request is done, else a 202 that says where to look.
+
+        Raises `ApiError` 502 with what the request failed of, 429 when too many are open.
+        """
+        requested = await self._ask(instrument, renew)
+        [requested] = await self._ended([requested], seconds, caller)
+        if requested.state is State.FAILED:
+            raise _failed(instrument, requested)
+        return _accepted(instrument, requested) if requested.state.is_open else None
+
+    async def for_all(
+        self, instruments: Sequence[Instrument], seconds: float | None, caller: Request
+    ) -> dict[str, ApiError]:
+        """Why there is still nothing of some of `instruments`, by their codes."""
+        refused: dict[str, ApiError] = {}
+        asked: dict[str, Requested] = {}
+        for instrument in instruments:
+            try:
+                asked[instrument.code] = await self._ask(instrument, renew=False)
+            except TooManyOpen as full:
+                refused[instrument.code] = ApiError(429, str(full))
+        ended = await self._ended(list(asked.values()), seconds, caller)
+        for instrument, requested in zip(
+            [one for one in instruments if one.code in asked], ended, strict=True
+        ):
+            if requested.state is State.FAILED:
+                refused[instrument.code] = _failed(instrument, requested)
+            elif requested.state.is_open:
+                refused[instrument.code] = ApiError(202, _message(instrument), **_place(requested))
+        return refused
+
+    async def _ask(self, instrument: Instrument, renew: bool) -> Requested:
+        return await run_in_threadpool(
+            self._door.requests.request_history, instrument.code, refresh=renew
+        )
+
+    async def _ended(
+        self, requests: Sequence[Requested], seconds: float | None, caller: Request
+    ) -> list[Requested]:
+        """The requests as they are when all have ended, the time is up or the caller has gone."""
+        if seconds is None:
+            seconds = self._door.settings.limits.default_wait
+        until, pause = time.monotonic() + seconds, FIRST_PAUSE
+        latest = list(requests)
+        with self._door.metrics.waiting.track_inprogress():
+            while any(one.state.is_open for one in latest):
+                left = until - time.monotonic()
+                if left <= 0 or await caller.is_disconnected():
+                    break
+                await asyncio.sleep(min(pause, left))
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+                latest = await run_in_threadpool(self._look, latest)
+        return latest
+
+    def _look(self, requests: Sequence[Requested]) -> list[Requested]:
+        get = self._door.requests.get
+        return [get(one.id) if one.state.is_open else one for one in requests]
+
+
+def _failed(instrument: Instrument, requested: Requested) -> ApiError:
+    return ApiError(
+        502,
+        requested.error or "The request failed without a reason.",
+        code=instrument.code,
+        asset_type=instrument.kind,
+        **_place(requested),
+    )
+
+
+def _accepted(instrument: Instrument, requested: Requested) -> Response:
+    place = _place(requested)
+    body = {
+        "code": instrument.code,
+        "asset_type": instrument.kind,
+        "status": requested.state,
+        "message": _message(instrument),
+        **place,
+    }
+    return json_response(body, 202, {"Location": place["status_url"], "Retry-After": "5"})
+
+
+def _message(instrument: Instrument) -> str:
+    return (
+        f"{instrument.code} is requested and not there yet. Ask again, or see status_url. It is "
+        "fetched as long as Dagster's daemon runs."
+    )
+
+
+def _place(requested: Requested) -> dict[str, str]:
+    return {"request_id": requested.id, "status_url": f"/api/v1/requests/{requested.id}"}

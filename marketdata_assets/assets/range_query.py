@@ -1,0 +1,94 @@
+"""A range of codes as one file: what an export request is answered with."""
+
+import re
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, ValidationError
+
+from marketdata_assets.assets.declaring import Pool
+from marketdata_assets.serving.exports import Export, exports_folder, write_export
+from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage.io_manager import LakeResource
+
+# The request that a run answers, in its tags.
+REQUEST_TAG = "marketdata/request"
+REASONS_SHOWN = 50
+
+
+class RangeQueryConfig(dg.Config):
+    """An `ExportQuery`: days as YYYY-MM-DD, a moment in ISO 8601 with its time zone.
+
+    `adjust` is none, qfq or hfq; `format` is parquet, csv or arrow. Without `columns` it is OHLCV.
+    """
+
+    codes: list[str] = Field(default=[])
+    start: str | None = None
+    end: str | None = None
+    columns: list[str] = Field(default=[])
+    adjust: str = "none"
+    anchor: str | None = None
+    as_of: str | None = None
+    format: str = Format.PARQUET.value
+
+
+@dg.asset(
+    name="range_query",
+    group_name="serving",
+    description=(
+        "Slices of many codes as one file, for whoever asked for it; its rows are those of the "
+        "finished copies. 将多只代码的区间数据写成一个文件，供请求者下载。"
+    ),
+    deps=["price_series", "adj_factor_series", "etf_price_series", "instrument_history"],
+    kinds={"parquet", "csv", "arrow"},
+    owners=["team:market-data"],
+    pool=Pool.EXPORTS.value,
+)
+def range_query(
+    context: dg.AssetExecutionContext, config: RangeQueryConfig, lake: LakeResource
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    try:
+        query = ExportQuery.model_validate(asked(config))
+    except ValidationError as error:
+        said = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'query'}: {one['msg']}" for one in error.errors()
+        )
+        raise dg.Failure(f"range_query: {said}", allow_retries=False) from None
+    root = lake.open().root
+    name = _name(context.run)
+    export = write_export(Shelf(root), query, exports_folder(root), name)
+    context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")
+    path = exports_folder(root) / export.file
+    return dg.MaterializeResult(
+        metadata={**metadata_of(export), "file": dg.MetadataValue.path(path)}
+    )
+
+
+def asked(config: RangeQueryConfig) -> dict[str, Any]:
+    """The question as it was written, what was left out left to the defaults."""
+    return {name: value for name, value in config.model_dump().items() if value not in (None, [])}
+
+
+def metadata_of(export: Export) -> dict[str, dg.MetadataValue]:
+    reasons = [f"- {code}: {why}" for code, why in export.missing.items()]
+    more = [f"- and {len(reasons) - REASONS_SHOWN} more"] if len(reasons) > REASONS_SHOWN else []
+    return {
+        "dagster/row_count": dg.MetadataValue.int(export.rows),
+        "bytes": dg.MetadataValue.int(export.bytes),
+        "codes": dg.MetadataValue.int(len(export.codes)),
+        "codes missing": dg.MetadataValue.int(len(export.missing)),
+        "missing and why": dg.MetadataValue.md(
+            "\n".join([*reasons[:REASONS_SHOWN], *more]) or "none"
+        ),
+        "generations": dg.MetadataValue.json(export.generations),
+        "query": dg.MetadataValue.json(export.query.model_dump(mode="json")),
+    }
+
+
+def _name(run: dg.DagsterRun) -> str:
+    """The request's id where there is one; a run by hand gives its file its own."""
+    name = run.tags.get(REQUEST_TAG, run.run_id)
+    if not re.fullmatch(r"[0-9a-f-]+", name):
+        raise dg.Failure(f"{REQUEST_TAG} is no id of a request.", allow_retries=False)
+    return name

@@ -1,0 +1,181 @@
+"""Exports: a range as one file, and beside it what the file holds and what it lacks.
+
+    <folder>/<name>.parquet | .csv | .arrow     the rows, by code as asked and date
+    <folder>/<name>.json                        an `Export`
+
+Here belongs the writing, code by code, so that memory does not grow with the range. The note is
+written after the file and read by whoever reports the outcome.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.canonical import column_type
+from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage.durable_files import make_folder, sync_folder
+
+ROWS_IN_A_GROUP = 100_000
+
+
+class Exported(BaseModel):
+    """What the file has of one code; `first` and `last` are None where it has no row."""
+
+    rows: int
+    first: dt.date | None
+    last: dt.date | None
+    source: str
+    generation: int | None
+    stored_at: dt.datetime
+
+
+class Export(BaseModel):
+    """What a file holds: the question, the rows, each code's, and why other codes have none."""
+
+    file: str
+    query: ExportQuery
+    rows: int
+    bytes: int
+    columns: list[str]
+    codes: dict[str, Exported]
+    missing: dict[str, str]
+    made_at: dt.datetime
+
+    @property
+    def generations(self) -> dict[str, int | None]:
+        """The generation of every series that rows come from; None for a former moment."""
+        return {
+            one.source: one.generation
+            for one in self.codes.values()
+            if one.source != "instrument_history"
+        }
+
+
+class _Writer(Protocol):
+    def write_table(self, table: pa.Table) -> None: ...
+
+
+def exports_folder(root: Path) -> Path:
+    return root / "exports"
+
+
+def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> Export:
+    """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
+
+    Raises `OSError` naming the file when the disk refuses; then there is none.
+    """
+    make_folder(folder)
+    path = folder / f"{name}.{query.format}"
+    unfinished = folder / f".{path.name}.unfinished"
+    codes: dict[str, Exported] = {}
+    missing: dict[str, str] = {}
+    columns = ["code", *(column for column in query.columns if column != "code")]
+    try:
+        with unfinished.open("wb") as file:
+            with _writer(file, _schema(columns), query.format) as writer:
+                for block in _blocks(_rows_of(shelf, query, columns, codes, missing)):
+                    writer.write_table(block)
+            file.flush()
+            os.fsync(file.fileno())
+        export = Export(
+            file=path.name,
+            query=query,
+            rows=sum(one.rows for one in codes.values()),
+            bytes=unfinished.stat().st_size,
+            columns=columns,
+            codes=codes,
+            missing=missing,
+            made_at=dt.datetime.now(dt.UTC),
+        )
+        unfinished.replace(path)
+        _note(path).write_text(export.model_dump_json(indent=2), "utf-8")
+        sync_folder(folder)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"The export {path.name} could not be written ({error.strerror}). Make room or give "
+            "write permission, then ask again.",
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return export
+
+
+def read_export(folder: Path, name: str) -> Export | None:
+    """What a finished export holds; None where there is none."""
+    try:
+        return Export.model_validate_json((folder / f"{name}.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _note(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _rows_of(
+    shelf: Shelf,
+    query: ExportQuery,
+    columns: Sequence[str],
+    codes: dict[str, Exported],
+    missing: dict[str, str],
+) -> Iterator[pa.Table]:
+    """The rows code by code; what is found, and what is not, is noted in the two mappings."""
+    # The date, asked for or not, tells which days there are.
+    wanted = query.model_copy(update={"columns": list(dict.fromkeys([*query.columns, "date"]))})
+    for code, found in shelf.each(wanted):
+        if not isinstance(found, Slice):
+            missing[code] = str(found)
+            continue
+        days = found.rows["date"]
+        codes[code] = Exported(
+            rows=len(days),
+            first=days[0].as_py() if len(days) else None,
+            last=days[-1].as_py() if len(days) else None,
+            source=found.source.name,
+            generation=found.generation,
+            stored_at=found.stored_at,
+        )
+        rows = found.rows
+        if "code" not in rows.column_names:
+            rows = rows.append_column("code", pa.repeat(pa.scalar(code, pa.string()), len(rows)))
+        yield rows.select(list(columns)).cast(_schema(columns))
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([pa.field(name, column_type(name)) for name in columns])
+
+
+def _blocks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in pieces that are worth a row group."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= ROWS_IN_A_GROUP:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+@contextmanager
+def _writer(file: IO[bytes], schema: pa.Schema, form: Format) -> Iterator[_Writer]:
+    if form is Format.PARQUET:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield writer
+    elif form is Format.ARROW:
+        with pa.ipc.new_file(file, schema) as writer:
+            yield writer
+    else:
+        with pc_csv.CSVWriter(file, schema) as writer:
+            yield writer

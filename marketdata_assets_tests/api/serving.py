@@ -1,0 +1,64 @@
+"""The API over real HTTP: uvicorn in a thread on loopback."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import requests
+import uvicorn
+
+from marketdata_assets.api.app import create_app
+from marketdata_assets.api.door import Door
+from marketdata_assets.api.settings import ApiSettings, Limits
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets.serving.slices import Shelf
+
+
+class Client:
+    """Asks one server."""
+
+    def __init__(self, url: str, door: Door) -> None:
+        self.url, self.door = url, door
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def get(self, path: str, **parameters: Any) -> requests.Response:
+        return self.session.get(self.url + path, params=parameters, timeout=60)
+
+    def post(self, path: str, body: object = None, **more: Any) -> requests.Response:
+        return self.session.post(self.url + path, json=body, timeout=60, **more)
+
+    def ask(self, method: str, path: str, **more: Any) -> requests.Response:
+        return self.session.request(method, self.url + path, timeout=60, **more)
+
+
+@contextmanager
+def served(
+    root: Path,
+    settings: ApiSettings | None = None,
+    queue: Requests | None = None,
+    shelf: Shelf | None = None,
+    **limits: Any,
+) -> Iterator[Client]:
+    """A server over the world under `root`."""
+    settings = replace(settings or ApiSettings(), limits=Limits(**limits))
+    door = Door(root, shelf or Shelf(root), queue or Requests(root), settings)
+    config = uvicorn.Config(create_app(door), port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", door)
+    try:
+        # The socket listens already: the first question waits until the server takes it.
+        listening.listen()
+        client.get("/health")
+        yield client
+    finally:
+        client.session.close()
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -1,0 +1,183 @@
+"""A code that is not stored: requested once, awaited, and answered when somebody has made it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.serving.request_records import Request
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets_tests.api.serving import Client, served
+from marketdata_assets_tests.api.stored_world import DAYS, FUND, history_of
+
+Answering = Callable[[Request], None]
+
+
+@contextmanager
+def answered_by(queue: Requests, answer: Answering) -> Iterator[list[Request]]:
+    """A thread that takes requests off the queue, as the sensor and its runs do."""
+    stop, taken = threading.Event(), []
+
+    def work() -> None:
+        while not stop.wait(0.01):
+            for request in queue.claim(10):
+                taken.append(request)
+                answer(request)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield taken
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Client]:
+    with served(tmp_path) as client:
+        yield client
+
+
+def storing(client: Client, close: float = 100.0) -> Answering:
+    lake, queue = Lake(client.door.root, "test"), client.door.requests
+
+    def store(request: Request) -> None:
+        assert request.code
+        lake.write(INSTRUMENT_HISTORY, request.code, history_of(request.code, DAYS[-30:], close))
+        queue.finish(request.id)
+
+    return store
+
+
+def failing(client: Client, error: str) -> Answering:
+    return lambda request: client.door.requests.fail(request.id, error) and None
+
+
+def test_the_call_waits_and_answers(empty: Client) -> None:
+    with answered_by(empty.door.requests, storing(empty)) as taken:
+        answer = empty.get("/api/v1/ohlcv", code="btc")
+        assert answer.status_code == 200
+        assert answer.json()["count"] == 30
+        assert answer.json()["cached"] is False
+        again = empty.get("/api/v1/ohlcv", code="btc").json()
+        assert again["cached"] is True
+    assert [request.code for request in taken] == ["BTC"]
+
+
+def test_a_call_that_waited_in_vain_says_where_to_look(empty: Client) -> None:
+    began = time.monotonic()
+    answer = empty.get("/api/v1/ohlcv", code="BTC", wait=0.3)
+    assert 0.3 <= time.monotonic() - began < 5
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["code"], told["asset_type"], told["status"]) == ("BTC", "crypto", "queued")
+    assert answer.headers["Location"] == told["status_url"]
+    status = empty.get(told["status_url"])
+    assert status.status_code == 200
+    assert status.json()["id"] == told["request_id"]
+    assert (status.json()["kind"], status.json()["status"]) == ("history", "queued")
+    # Asked again, it is the same request.
+    assert empty.get("/api/v1/ohlcv", code="BTC", wait=0).json()["request_id"] == told["request_id"]
+    with answered_by(empty.door.requests, storing(empty)):
+        assert empty.get("/api/v1/ohlcv", code="BTC").status_code == 200
+    assert empty.get(told["status_url"]).json()["status"] == "done"
+
+
+def test_a_failed_request_is_a_502_with_its_error(empty: Client) -> None:
+    with answered_by(empty.door.requests, failing(empty, "Sina: HTTP 503.")) as taken:
+        for path, code in (("ohlcv", "BTC"), ("ohlcv", "BTC"), ("etf/nav", FUND)):
+            answer = empty.get(f"/api/v1/{path}", code=code)
+            assert answer.status_code == 502
+            told = answer.json()
+            assert (told["error"], told["code"]) == ("Sina: HTTP 503.", code)
+            assert empty.get(told["status_url"]).json()["error"] == "Sina: HTTP 503."
+    # What has just failed is not asked of the sources again at once.
+    assert [request.code for request in taken] == ["BTC", FUND]
+
+
+def test_a_request_that_is_done_without_data_is_a_404(empty: Client) -> None:
+    queue = empty.door.requests
+    with answered_by(queue, lambda request: queue.finish(request.id) and None):
+        for path, code, kind in (("ohlcv", "BTC", "crypto"), ("etf/nav", FUND, "china_etf")):
+            answer = empty.get(f"/api/v1/{path}", code=code, start="2024-01-01", end="2024-02-01")
+            assert answer.status_code == 404
+            assert answer.json() == {
+                "error": "No data available",
+                "code": code,
+                "asset_type": kind,
+                "start": "2024-01-01",
+                "end": "2024-02-01",
+            }
+
+
+def test_nocache_renews_that_code_alone(empty: Client) -> None:
+    with answered_by(empty.door.requests, storing(empty)):
+        for code in ("BTC", "ETH"):
+            empty.get("/api/v1/ohlcv", code=code)
+    with answered_by(empty.door.requests, storing(empty, close=200.0)) as taken:
+        answer = empty.get("/api/v1/ohlcv", code="BTC", nocache="true")
+        assert answer.status_code == 200
+        assert (answer.json()["cached"], answer.json()["data"][-1]["close"]) == (False, 229.0)
+        assert empty.get("/api/v1/ohlcv", code="ETH").json()["data"][-1]["close"] == 129.0
+    assert [(request.code, request.refresh) for request in taken] == [("BTC", True)]
+    # Stored data are no answer to who asks for new ones.
+    assert empty.get("/api/v1/ohlcv", code="BTC", nocache="true", wait=0).status_code == 202
+
+
+def test_waiting_calls_hold_nobody_up(empty: Client) -> None:
+    with ThreadPoolExecutor(60) as callers:
+        # More than there are threads to answer with.
+        waiting = [callers.submit(empty.get, "/api/v1/ohlcv", code="BTC") for _ in range(60)]
+        until = time.monotonic() + 20
+        while "marketdata_api_waiting 60.0" not in empty.get("/metrics").text:
+            assert time.monotonic() < until
+        began = time.monotonic()
+        assert empty.get("/api/v1/ohlcv", code="ETH", wait=0).status_code == 202
+        assert time.monotonic() - began < 2
+        with answered_by(empty.door.requests, storing(empty)) as taken:
+            assert {call.result().status_code for call in waiting} == {200}
+    assert [request.code for request in taken if request.code == "BTC"] == ["BTC"]
+
+
+def test_a_batch_waits_for_all_of_its_codes_at_once(empty: Client) -> None:
+    store, fail = storing(empty), failing(empty, "nobody has it")
+
+    def answer(request: Request) -> None:
+        (fail if request.code == "NDX" else store)(request)
+
+    body = {"codes": ["btc", "NDX", "ETH"], "start": str(DAYS[-5]), "wait": 20}
+    with answered_by(empty.door.requests, answer):
+        told = empty.post("/api/v1/ohlcv/batch", body).json()
+    assert (told["success_count"], told["failed_count"]) == (2, 1)
+    assert told["results"]["btc"]["count"] == told["results"]["ETH"]["count"] == 5
+    assert told["results"]["btc"]["cached"] is False
+    assert told["results"]["NDX"]["error"] == "nobody has it"
+    later = empty.post("/api/v1/ohlcv/batch", {"codes": ["SPX"], "wait": 0}).json()
+    assert later["failed_count"] == 1
+    assert later["results"]["SPX"]["status_url"].startswith("/api/v1/requests/")
+    assert "requested" in later["results"]["SPX"]["error"]
+
+
+def test_too_many_open_requests_are_a_429_with_the_limit(tmp_path: Path) -> None:
+    queue = Requests(tmp_path, most_open_histories=1)
+    with served(tmp_path, queue=queue, default_wait=0) as client:
+        assert client.get("/api/v1/ohlcv", code="BTC").status_code == 202
+        answer = client.get("/api/v1/ohlcv", code="ETH")
+        assert answer.status_code == 429
+        assert "1 history requests are open" in answer.json()["error"]
+        assert "Retry-After" in answer.headers
+        told = client.post("/api/v1/ohlcv/batch", {"codes": ["ETH"]}).json()
+        assert "1 history requests are open" in told["results"]["ETH"]["error"]
+
+
+def test_a_request_that_never_was_is_a_404(empty: Client) -> None:
+    answer = empty.get(f"/api/v1/requests/{'0' * 32}")
+    assert answer.status_code == 404
+    assert "There is no request" in answer.json()["error"]
