@@ -130,7 +130,7 @@ _CHINA_RULES: tuple[tuple[str, str, Kind, str], ...] = (
     ("SZ", r"399|980", Kind.CHINA_INDEX, "CNY"),
     ("SZ", r"00[0-3]|30[0-2]", Kind.A_SHARE, "CNY"),
     ("SZ", r"20[01]", Kind.B_SHARE, "HKD"),
-    ("SZ", r"159|16", Kind.CHINA_ETF, "CNY"),
+    ("SZ", r"15|16", Kind.CHINA_ETF, "CNY"),
     ("BJ", r"899", Kind.CHINA_INDEX, "CNY"),
     ("BJ", r"920", Kind.A_SHARE, "CNY"),
 )

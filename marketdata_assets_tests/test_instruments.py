@@ -31,6 +31,8 @@ CODES = [
     ("501018.SH", Kind.CHINA_ETF, "SSE", "CNY"),
     ("159915.SZ", Kind.CHINA_ETF, "SZSE", "CNY"),
     ("161725.SZ", Kind.CHINA_ETF, "SZSE", "CNY"),
+    # A graded fund; they ended in 2020.
+    ("150018.SZ", Kind.CHINA_ETF, "SZSE", "CNY"),
     ("HSI", Kind.HK_INDEX, "HKEX", "HKD"),
     ("HSCEI", Kind.HK_INDEX, "HKEX", "HKD"),
     ("HSTECH.HK", Kind.HK_INDEX, "HKEX", "HKD"),

@@ -5,13 +5,13 @@ Here belongs who is waited for, and when the day is asked for again.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import pyarrow.compute as pc
 from dagster import RunsFilter
 
-from marketdata_assets.assets.etf_premium import NOT_PUBLISHED
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.jobs import ETF_CHAIN, etf_chain
 from marketdata_assets.partitions import start_date
@@ -22,8 +22,8 @@ from marketdata_assets.trading_calendar import SHANGHAI, is_session, last_closed
 
 # How long a value is waited for; what is missing even then, the vendor does not have.
 SESSIONS_WAITED = 10
-# Who has not published for so long is not waited for at all: some funds tell quarterly.
-SESSIONS_REMEMBERED = 10
+# Who has published nothing for so many sessions is not waited for: some funds tell quarterly.
+SESSIONS_OF_SILENCE = 10
 MORNING = dt.time(9, 0)
 CODES_SHOWN = 10
 LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
@@ -42,12 +42,7 @@ def missing_etf_partitions_sensor(
         return dg.SkipReason("a run is under way; looking again afterwards")
     now = dt.datetime.now(dt.UTC)
     watched = [day for day in sensors.sessions_due(now) if day >= ETF_PREMIUM.first_date]
-    names = sensors.names_of(ETF_CHAIN)
-    # Premiums may be missing for what the other tables say: then all are asked for again.
-    missing = {
-        day: frozenset(names) if ETF_PREMIUM.name in lacking else lacking
-        for day, lacking in sensors.missing_tables(lake.open(), watched, names).items()
-    }
+    missing = missing_fund_tables(lake.open(), watched)
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
     today = now.astimezone(SHANGHAI).date()
@@ -64,18 +59,34 @@ def missing_etf_partitions_sensor(
 def late_navs_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    now = dt.datetime.now(SHANGHAI)
-    if not is_session(now.date()) or now.time() < MORNING:
+    return late_navs(lake.open(), dt.datetime.now(SHANGHAI), context.cursor)
+
+
+def missing_fund_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
+    """For every day that lacks something, the tables to ask for.
+
+    Premiums may be missing for what the other tables say: then all are asked for again.
+    """
+    names = sensors.names_of(ETF_CHAIN)
+    return {
+        day: frozenset(names) if ETF_PREMIUM.name in lacking else lacking
+        for day, lacking in sensors.missing_tables(lake, days, names).items()
+    }
+
+
+def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResult | dg.SkipReason:
+    """What to ask for at `now` (in Shanghai); `asked` is the last morning on which it was done."""
+    today = now.date()
+    if not is_session(today) or now.time() < MORNING:
         return dg.SkipReason("looking on trading days from 9:00 in Shanghai")
     watched = sessions_waited_for(now)
-    waited = waited_for(lake.open(), watched)
+    waited = waited_for(lake, watched)
     if not waited:
         return dg.SkipReason("no net asset value is waited for")
-    if context.cursor == now.date().isoformat():
+    if asked == today.isoformat():
         return dg.SkipReason(f"asked this morning already; waiting for {in_words(waited)}")
-    context.log.info(f"waiting for {in_words(waited)}")
-    runs = sensors.requests_for(watched, dict.fromkeys(waited, LATE), now.date())
-    return dg.SensorResult(run_requests=list(runs), cursor=now.date().isoformat())
+    runs = sensors.requests_for(watched, dict.fromkeys(waited, LATE), today)
+    return dg.SensorResult(run_requests=list(runs), cursor=today.isoformat())
 
 
 def sessions_waited_for(now: dt.datetime) -> list[dt.date]:
@@ -87,25 +98,24 @@ def sessions_waited_for(now: dt.datetime) -> list[dt.date]:
 
 
 def waited_for(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, list[str]]:
-    """For every day the funds whose value has not come, though they had one shortly before."""
-    waited: dict[dt.date, list[str]] = {}
+    """For every day the funds whose value has not come, those that have long been silent apart."""
     if not days:
-        return waited
+        return {}
     stored = [day for day in lake.days(ETF_PREMIUM) if day <= days[-1]]
-    stored = stored[-SESSIONS_REMEMBERED - len(days) :]
-    last_seen: dict[str, int] = {}
-    for number, day in enumerate(stored):
+    silent: Counter[str] = Counter()
+    waited: dict[dt.date, list[str]] = {}
+    for day in stored[-SESSIONS_OF_SILENCE - len(days) :]:
         premiums = lake.read(ETF_PREMIUM, day)
         if premiums is None:
             continue
-        late = premiums.filter(pc.equal(premiums["no_premium"], NOT_PUBLISHED))
-        if day in days:
-            codes = late["ts_code"].to_pylist()
-            recent = [c for c in codes if number - last_seen.get(c, -99) <= SESSIONS_REMEMBERED]
-            if recent:
-                waited[day] = recent
-        there = premiums.filter(pc.is_valid(premiums["unit_nav"]))
-        last_seen |= dict.fromkeys(there["ts_code"].to_pylist(), number)
+        is_late = pc.is_null(premiums["unit_nav"])
+        late = premiums.filter(is_late)["ts_code"].to_pylist()
+        awaited = [code for code in late if silent[code] < SESSIONS_OF_SILENCE]
+        if day in days and awaited:
+            waited[day] = awaited
+        for code in premiums.filter(pc.invert(is_late))["ts_code"].to_pylist():
+            del silent[code]
+        silent.update(late)
     return waited
 
 

@@ -1,0 +1,165 @@
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation.funds import (
+    in_words,
+    late_navs,
+    late_navs_sensor,
+    missing_etf_partitions_sensor,
+    missing_fund_tables,
+    sessions_waited_for,
+    waited_for,
+)
+from marketdata_assets.automation.schedules import etf_chain_schedule
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
+from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
+from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
+from marketdata_assets_tests.small_funds import ABROAD, LOF, SmallFunds
+
+DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 11))
+THURSDAY, FRIDAY, MONDAY = (dt.date(2024, 9, day) for day in (26, 27, 30))
+
+
+def shanghai(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+@pytest.fixture
+def market() -> SmallFunds:
+    return SmallFunds()
+
+
+@pytest.fixture
+def platform(
+    market: SmallFunds, tmp_path: Path, instance: dg.DagsterInstance
+) -> Iterator[Platform]:
+    with TushareServer(TushareProtocol(market)).running() as server:
+        tushare = TushareResource(
+            token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
+        )
+        yield Platform(tmp_path, tushare, instance)
+
+
+def days_of(request: dg.RunRequest) -> tuple[str, str]:
+    tags = request.tags
+    return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+
+
+def run(platform: Platform, request: dg.RunRequest) -> None:
+    first, last = map(dt.date.fromisoformat, days_of(request))
+    assert platform.run(first, last, [key.path[-1] for key in request.asset_selection]).success
+
+
+def test_a_late_value_is_asked_for_on_the_next_trading_mornings_until_it_is_there(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {FRIDAY: {ABROAD}}
+    assert platform.run(THURSDAY, FRIDAY, ETF_CHAIN).success
+    for too_early in ("2024-09-28 12:00", "2024-09-30 08:59"):
+        assert isinstance(late_navs(platform.lake, shanghai(too_early), None), dg.SkipReason)
+
+    first = late_navs(platform.lake, shanghai("2024-09-30 09:00"), None)
+    [request] = first.run_requests
+    assert days_of(request) == (str(FRIDAY), str(FRIDAY))
+    assert {key.path[-1] for key in request.asset_selection} == {"etf_nav", "etf_premium"}
+    run(platform, request)
+    again = late_navs(platform.lake, shanghai("2024-09-30 09:30"), first.cursor)
+    assert (
+        again.skip_message
+        == f"asked this morning already; waiting for {FRIDAY}: 1 fund(s), {ABROAD}"
+    )
+
+    # The next trading morning is after the holidays.
+    assert isinstance(late_navs(platform.lake, shanghai("2024-10-07 09:30"), None), dg.SkipReason)
+    market.late = {}
+    [request] = late_navs(platform.lake, shanghai("2024-10-08 09:30"), first.cursor).run_requests
+    run(platform, request)
+    done = late_navs(platform.lake, shanghai("2024-10-08 10:00"), None)
+    assert done.skip_message == "no net asset value is waited for"
+
+
+def test_today_is_not_waited_for_and_a_value_only_for_ten_sessions() -> None:
+    waited = sessions_waited_for(shanghai("2024-10-15 22:00"))
+    assert (len(waited), waited[-1]) == (10, dt.date(2024, 10, 14))
+    assert sessions_waited_for(shanghai("2024-10-15 09:00")) == waited
+
+
+def test_on_the_first_days_of_a_platform_everybody_is_waited_for(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {FRIDAY: {ABROAD}, MONDAY: {ABROAD}}
+    assert platform.run(FRIDAY, MONDAY, ETF_CHAIN).success
+    assert waited_for(platform.lake, [FRIDAY, MONDAY]) == {FRIDAY: [ABROAD], MONDAY: [ABROAD]}
+
+
+def test_a_fund_that_has_long_been_silent_is_waited_for_no_longer(
+    platform: Platform, market: SmallFunds
+) -> None:
+    days = sessions_between(dt.date(2024, 9, 2), dt.date(2024, 9, 24))
+    market.late = {day: {LOF} for day in days[1:]} | {days[-1]: {LOF, ABROAD}}
+    assert platform.run(days[0], days[-1], ETF_CHAIN).success
+    waited = waited_for(platform.lake, days)
+    assert waited == {day: [LOF] for day in days[1:11]} | {days[-1]: [ABROAD]}
+    # What lies further back than is looked at changes nothing.
+    assert waited_for(platform.lake, days[-2:]) == {days[-1]: [ABROAD]}
+
+
+def test_neighbouring_days_are_asked_for_in_one_run(platform: Platform, market: SmallFunds) -> None:
+    market.late = {DAYS[1]: {ABROAD}, DAYS[2]: {ABROAD}, DAYS[4]: {ABROAD}}
+    assert platform.run(DAYS[0], DAYS[5], ETF_CHAIN).success
+    found = late_navs(platform.lake, shanghai("2024-10-08 09:00"), None)
+    assert [days_of(request) for request in found.run_requests] == [
+        (str(DAYS[1]), str(DAYS[2])),
+        (str(DAYS[4]), str(DAYS[4])),
+    ]
+
+
+def test_who_is_waited_for_is_told_in_short() -> None:
+    codes = [f"{513_000 + n}.SH" for n in range(12)]
+    told = in_words({FRIDAY: codes, MONDAY: codes[:1]})
+    assert told.startswith("2024-09-27: 12 fund(s), 513000.SH, ")
+    assert told.endswith(" …; 2024-09-30: 1 fund(s), 513000.SH")
+
+
+def test_the_sensors_ask_nothing_of_a_platform_that_lacks_nothing(platform: Platform) -> None:
+    resource = LakeResource(root=str(platform.lake.root), origin="test")
+    context = dg.build_sensor_context(
+        instance=platform.instance, definitions=platform.definitions, sensor_name="sensor"
+    )
+    assert isinstance(late_navs_sensor(context, lake=resource), dg.SkipReason)
+    everything = missing_etf_partitions_sensor(context, lake=resource)
+    [request] = everything.run_requests
+    assert {key.path[-1] for key in request.asset_selection} == set(ETF_CHAIN)
+
+
+def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
+    platform: Platform,
+) -> None:
+    assert platform.run(DAYS[0], DAYS[2], ETF_CHAIN).success
+    assert missing_fund_tables(platform.lake, DAYS[:3]) == {}
+    platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
+    platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
+    assert missing_fund_tables(platform.lake, DAYS[:4]) == {
+        DAYS[1]: {"etf_list"},
+        DAYS[2]: set(ETF_CHAIN),
+        DAYS[3]: set(ETF_CHAIN),
+    }
+
+
+def test_the_funds_evening_is_half_past_nine_on_trading_days() -> None:
+    assert etf_chain_schedule.cron_schedule == "30 21 * * *"
+    assert etf_chain_schedule.execution_timezone == "Asia/Shanghai"
+    for day, runs in (("2024-09-30", True), ("2024-10-01", False)):
+        moment = shanghai(f"{day} 21:30")
+        told = etf_chain_schedule(dg.build_schedule_context(scheduled_execution_time=moment))
+        assert isinstance(told, dg.RunRequest) is runs
+        if runs:
+            assert told.partition_key == day
