@@ -10,10 +10,10 @@ import os
 import tempfile
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 
 from benchmarks.measuring import console, in_own_process, show
+from benchmarks.synthetic import synthetic_lake
 from marketdata_assets.publishing.csv_file import write_csv
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.hub.server import HubServer
@@ -24,44 +24,11 @@ from marketdata_assets.trading_calendar import sessions_between
 
 YEARS = int(os.environ.get("BENCH_PUBLISHING_YEARS", "2"))
 LAST_YEAR = 2024
-# As the market grew, by its first and last year; the main board stopped at about 3,200 shares.
-SHARES = {2005: 1_300, 2024: 5_400}
-MAIN_BOARD_SHARES = 3_200
+# As the market grew in twenty years from 1,300 shares.
+SHARES, MORE_A_YEAR = 5_400, 205
 DAYS = sessions_between(dt.date(LAST_YEAR - YEARS + 1, 1, 1), dt.date(LAST_YEAR, 12, 31))
 REPO = "bench/prices"
 ORIGINAL = "bench/original"
-
-
-def synthetic_lake(root: str) -> int:
-    """Every day of the span in the lake: rows of the published width, values at random."""
-    lake = Lake(Path(root), "benchmark")
-    text = {
-        "code": "lpad(c::VARCHAR, 6, '0') || '.SH'",
-        "market": f"if(c < {MAIN_BOARD_SHARES}, '主板', '创业板')",
-    }
-    total = 0
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        for day in DAYS:
-            columns = ", ".join(
-                f"{text.get(c.name, _value(str(c.type), day))} AS {c.name}"
-                for c in DAILY_PRICES.columns
-            )
-            rows = connection.sql(f"SELECT {columns} FROM range({shares_on(day)}) AS t(c)")
-            lake.write(DAILY_PRICES, day, rows.to_arrow_table().cast(DAILY_PRICES.schema))
-            total += shares_on(day)
-    return total
-
-
-def shares_on(day: dt.date) -> int:
-    (first, few), (last, many) = SHARES.items()
-    return few + (many - few) * (day.year - first) // (last - first)
-
-
-def _value(kind: str, day: dt.date) -> str:
-    if kind == "date32[day]":
-        return f"DATE '{day}'"
-    return "round(random() * 1000, 2)" if kind == "double" else "'银行'"
 
 
 def publish(root: str, url: str, days: list[dt.date]) -> int:
@@ -112,7 +79,9 @@ def main() -> None:
         tempfile.TemporaryDirectory() as root,
         HubServer(HubProtocol(HubStore(Path(root) / "hub"))).running() as server,
     ):
-        rows = in_own_process(synthetic_lake, root).result
+        rows = in_own_process(
+            synthetic_lake, root, DAYS, SHARES, SHARES - YEARS * MORE_A_YEAR
+        ).result
         console.print(f"publishing {len(DAYS) - 1} days, {rows:,} rows …")
         first = in_own_process(publish, root, server.url, DAYS[:-1])
         in_own_process(prepare_original, root, server.url)

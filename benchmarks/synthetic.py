@@ -11,6 +11,7 @@ import duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, Column
 
+MAIN_BOARD_CODES = 3_200
 FIRST_DIGITS = ("600", "601", "603", "605", "688", "689")
 
 
@@ -47,7 +48,7 @@ def _value(column: Column, day: dt.date) -> str:
     if column.name == "code":
         return f"{list(FIRST_DIGITS)}[c // 1000 + 1] || lpad((c % 1000)::VARCHAR, 3, '0') || '.SH'"
     if column.name == "market":
-        return "if(c % 2 = 0, '主板', '创业板')"
+        return f"if(c < {MAIN_BOARD_CODES}, '主板', '创业板')"
     if str(column.type) == "date32[day]":
         return f"DATE '{day}'"
     if str(column.type) != "double":

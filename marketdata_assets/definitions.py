@@ -19,18 +19,30 @@ from marketdata_assets.automation.alerting import (
     incomplete_day_alert,
     run_failure_alert,
 )
+from marketdata_assets.automation.funds import late_navs_sensor, missing_etf_partitions_sensor
 from marketdata_assets.automation.instruments import (
     instrument_histories,
     instrument_histories_schedule,
     tracked_codes_sensor,
 )
-from marketdata_assets.automation.jobs import CHAIN, calendar_check, daily_chain, series_refresh
+from marketdata_assets.automation.jobs import (
+    CHAIN,
+    ETF_CHAIN,
+    calendar_check,
+    daily_chain,
+    etf_chain,
+    series_refresh,
+)
 from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
 )
 from marketdata_assets.automation.requests_sensor import range_queries, requests_sensor
-from marketdata_assets.automation.schedules import calendar_check_schedule, daily_chain_schedule
+from marketdata_assets.automation.schedules import (
+    calendar_check_schedule,
+    daily_chain_schedule,
+    etf_chain_schedule,
+)
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.automation.series_sensor import price_series_sensor
 
@@ -47,13 +59,22 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             trade_calendar,
             *CHAIN,
             hf_dataset,
+            *ETF_CHAIN,
             *SERIES.values(),
             instrument_history,
             range_query,
         ],
-        jobs=[daily_chain, calendar_check, series_refresh, instrument_histories, range_queries],
+        jobs=[
+            daily_chain,
+            etf_chain,
+            calendar_check,
+            series_refresh,
+            instrument_histories,
+            range_queries,
+        ],
         schedules=[
             daily_chain_schedule,
+            etf_chain_schedule,
             recent_days_again_schedule,
             past_month_again_schedule,
             calendar_check_schedule,
@@ -61,6 +82,8 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
         ],
         sensors=[
             missing_partitions_sensor,
+            missing_etf_partitions_sensor,
+            late_navs_sensor,
             price_series_sensor,
             tracked_codes_sensor,
             requests_sensor,

@@ -19,8 +19,9 @@ from rich.table import Table as Grid
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.automation.jobs import CHAIN
+from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
 from marketdata_assets.definitions import defs
+from marketdata_assets.demo_premiums import premium_grid
 from marketdata_assets.environment import hugging_face
 from marketdata_assets.partitions import start_date
 from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
@@ -46,17 +47,17 @@ def run_demo(count: int) -> int:
         }
         failures = _materialize([trade_calendar], instance, {})
         failures = failures or _materialize([*CHAIN, hf_dataset], instance, tags)
-    if failures:
-        for failure in failures:
-            console.print(f"[bold red]failed[/] {failure}", soft_wrap=True)
-        return 1
-    _summary(console, days, time.monotonic() - began)
-    return 0
+        funds_failures = [] if failures else _materialize(ETF_CHAIN, instance, tags)
+    if not failures:
+        _summary(console, days, time.monotonic() - began, not funds_failures)
+    for failure in failures + funds_failures:
+        console.print(f"[bold red]failed[/] {failure}", soft_wrap=True)
+    return 1 if failures or funds_failures else 0
 
 
 def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
-    """The last sessions whose data are certainly out: today's only from the evening on."""
-    sessions = last_closed_sessions(count, now - dt.timedelta(hours=3))
+    """The last sessions whose data are certainly out: today's only from 21:00 in Shanghai on."""
+    sessions = last_closed_sessions(count, now - dt.timedelta(hours=6))
     return [day for day in sessions if day >= start_date()] or [start_date()]
 
 
@@ -71,7 +72,7 @@ def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
     )
-    bar = progress.add_task("starting", total=days * len(CHAIN) + 1)
+    bar = progress.add_task("starting", total=days * (len(CHAIN) + len(ETF_CHAIN)) + 1)
 
     class Advance(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -115,7 +116,7 @@ def _materialize(
     return lines
 
 
-def _summary(console: Console, days: list[dt.date], seconds: float) -> None:
+def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: bool) -> None:
     root = world_root()
     catalog = root / "catalog.duckdb"
     grid = Grid(box=None, padding=(0, 2), header_style="bold")
@@ -123,7 +124,8 @@ def _summary(console: Console, days: list[dt.date], seconds: float) -> None:
         grid.add_column(name, justify=side)  # type: ignore[arg-type]
     grid.add_column("rows", justify="right")
     with duckdb.connect(str(catalog), read_only=True) as connection:
-        for table in (STORED_TABLES[asset.key.path[-1]] for asset in CHAIN):
+        for asset in (*CHAIN, *(ETF_CHAIN if with_funds else ())):
+            table = STORED_TABLES[asset.key.path[-1]]
             if table.may_be_empty:
                 continue
             [row] = connection.execute(
@@ -133,8 +135,12 @@ def _summary(console: Console, days: list[dt.date], seconds: float) -> None:
             count, first, last, rows = row
             grid.add_row(table.name, f"{count:,}", str(first), str(last), f"{rows:,}")
         checks = _checks(connection, days)
+        premiums = premium_grid(connection, days[-1]) if with_funds else None
     console.print()
     console.print(grid)
+    if premiums is not None:
+        console.print(f"\n[bold]premiums[/] on {days[-1]}")
+        console.print(premiums)
     console.print("\n[bold]checks[/]")
     for holds, line in checks:
         console.print(f"  [{'green' if holds else 'red'}]{'ok' if holds else 'NO'}[/]  {line}")

@@ -35,6 +35,7 @@ CHAIN = (
     "daily_prices",
     "restatements",
 )
+ETF_CHAIN = ("etf_list", "etf_kline", "etf_nav", "etf_premium")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

@@ -38,6 +38,9 @@ def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) ->
     for line in ("2 trading days", "daily_prices", "2 of 2 days are stored", "TUSHARE_TOKEN"):
         assert line in demo.stdout
     assert "NO" not in demo.stdout.split()
+    [line] = [line for line in demo.stdout.splitlines() if line.split()[:1] == ["510300.SH"]]
+    close, nav, premium = (float(text.rstrip("%")) for text in line.split()[2:5])
+    assert premium == pytest.approx((close / nav - 1) * 100, abs=0.0051)
     assert demo.stderr == ""
     root = tmp_path / "sandbox"
     with duckdb.connect(str(root / "catalog.duckdb"), read_only=True) as connection:
@@ -62,7 +65,7 @@ def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: 
         )
         assert {request.call for request in server.requests} == {
             *("trade_cal", "stock_basic", "daily", "stk_limit", "daily_basic"),
-            *("adj_factor", "suspend_d"),
+            *("adj_factor", "suspend_d", "fund_basic", "fund_daily", "fund_nav"),
         }
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "live market" in demo.stdout

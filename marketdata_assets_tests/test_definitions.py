@@ -13,7 +13,7 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
-from marketdata_assets.automation.jobs import CHAIN, RETRY_LATE
+from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_LATE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import STORED_TABLES
@@ -55,8 +55,11 @@ GRAPH = {
     "price_series": ["daily_prices"],
     "adj_factor_series": ["adj_factor"],
     "etf_price_series": ["etf_premium"],
-    "etf_premium": [],
     "instrument_history": [],
+    "etf_list": [],
+    "etf_kline": [],
+    "etf_nav": [],
+    "etf_premium": ["etf_kline", "etf_list", "etf_nav"],
     "range_query": [
         "adj_factor_series",
         "etf_price_series",
@@ -81,6 +84,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     repository = defs.get_repository_def()
     assert {job for job in repository.job_names if not job.startswith("__")} == {
         "daily_chain",
+        "etf_chain",
         "calendar_check",
         "series_refresh",
         "instrument_histories",
@@ -88,6 +92,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
+        "etf_chain_schedule",
         "calendar_check_schedule",
         "recent_days_again_schedule",
         "past_month_again_schedule",
@@ -95,6 +100,8 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "missing_partitions_sensor",
+        "missing_etf_partitions_sensor",
+        "late_navs_sensor",
         "price_series_sensor",
         "tracked_codes_sensor",
         "requests_sensor",
@@ -116,7 +123,7 @@ def test_one_run_of_a_pool_at_a_time_and_every_asset_in_one() -> None:
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
-    for asset in (*CHAIN, hf_dataset):
+    for asset in (*CHAIN, *ETF_CHAIN, hf_dataset):
         assert asset.partitions_def == TRADING_DAYS
         assert asset.backfill_policy == BACKFILL_POLICY
 
@@ -126,7 +133,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         spec = nodes()[name]
         assert table.doc in spec.description
         assert table.doc_zh in spec.description
-        assert spec.group_name in ("tushare", "proof", "prices", "memory", "instruments")
+        assert spec.group_name in ("tushare", "proof", "prices", "memory", "instruments", "funds")
         assert spec.kinds
         columns = spec.metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == table.column_names
@@ -136,7 +143,7 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
-    for name in ("daily_chain", "calendar_check"):
+    for name in ("daily_chain", "etf_chain", "calendar_check"):
         job = defs.resolve_job_def(name)
         steps = [NodeHandle(node.name, None) for node in job.nodes]
         assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_LATE}

@@ -1,81 +1,54 @@
-"""What is known of the sessions before a run's first day, and of the calendar around its days.
+"""What the lake knows of the sessions before a run's first day.
 
 Here belongs what a judgement needs beyond the run's own partitions. It is read from the lake and
-not declared as an input: a day does not wait for the sessions before it.
+not declared as an input: a day does not wait for the sessions before it. What is made of it is
+`checks.sessions`.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from marketdata_assets.checks.evidence import BARS_BEFORE, SESSIONS, SESSIONS_BEFORE
-from marketdata_assets.checks.ledger import LEDGER_DAYS, LISTED_BEFORE
+from marketdata_assets.checks import sessions
+from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, sessions_back
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST, Table
-from marketdata_assets.trading_calendar import (
-    FIRST_SESSION,
-    SHANGHAI,
-    is_session,
-    previous_session,
-)
-
-FREE_SESSIONS = 5
-NEXT_OPENING = dt.time(9, 30)
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, ETF_PREMIUM, STOCK_LIST, Table
 
 
 def bars_before(lake: Lake, first: dt.date) -> pa.Table:
     """BARS_BEFORE of the sessions right before `first`, as far back as no session is missing."""
-    parts = []
-    for day in _sessions_back(first, SESSIONS_BEFORE):
+    known = []
+    for day in sessions_back(first, sessions.SESSIONS_BEFORE):
         bars = _columns(lake, DAILY_KLINE, day, BARS_BEFORE.names[:-1])
         factors = _columns(lake, ADJ_FACTOR, day, ["ts_code", "adj_factor"])
         if bars is None or factors is None:
             break
-        parts.append(bars.join(factors, "ts_code").select(BARS_BEFORE.names))
-    return pa.concat_tables(
-        [part.cast(BARS_BEFORE) for part in parts] or [BARS_BEFORE.empty_table()]
-    )
+        known.append((bars, factors))
+    return sessions.bars(known)
 
 
 def listed_before(lake: Lake, first: dt.date) -> pa.Table:
     """LISTED_BEFORE of the session before `first`, empty where it is not stored."""
-    for day in _sessions_back(first, 1):
-        stocks = _columns(lake, STOCK_LIST, day, LISTED_BEFORE.names)
-        if stocks is not None:
-            return stocks.cast(LISTED_BEFORE)
-    return LISTED_BEFORE.empty_table()
+    back = next(sessions_back(first, 1), None)
+    return sessions.listed(_columns(lake, STOCK_LIST, back, LISTED_BEFORE.names) if back else None)
 
 
-def sessions(days: Sequence[dt.date]) -> pa.Table:
-    """SESSIONS of `days`."""
-    rows = []
-    for day in days:
-        back = list(_sessions_back(day, FREE_SESSIONS - 1))
-        rows.append((day, back[0] if back else None, back[-1] if back else day))
-    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=SESSIONS)
+def premiums_before(lake: Lake, first: dt.date) -> pa.Table:
+    """ETF_PREMIUM of the session before `first`, empty where it is not stored."""
+    back = next(sessions_back(first, 1), None)
+    stored = lake.read(ETF_PREMIUM, back) if back else None
+    return ETF_PREMIUM.schema.empty_table() if stored is None else stored
 
 
-def ledger_days(days: Sequence[dt.date], now: dt.datetime) -> pa.Table:
-    """LEDGER_DAYS of `days`, at `now`."""
-    rows = [(day, next(_sessions_back(day, 1), None), _may_be_late(day, now)) for day in days]
-    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=LEDGER_DAYS)
-
-
-def _may_be_late(day: dt.date, now: dt.datetime) -> bool:
-    following = day + dt.timedelta(1)
-    while not is_session(following):
-        following += dt.timedelta(1)
-    return now < dt.datetime.combine(following, NEXT_OPENING, SHANGHAI)
-
-
-def _sessions_back(day: dt.date, count: int) -> Iterator[dt.date]:
-    for _ in range(count):
-        if day <= FIRST_SESSION:
-            return
-        day = previous_session(day)
-        yield day
+def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:
+    """The rows of `table` on the session before `day`, None where it is not stored."""
+    back = next(sessions_back(day, 1), None)
+    if back is None or back < table.first_date:
+        return None
+    stored = lake.describe(table, back)
+    return stored.rows if stored else None
 
 
 def _columns(lake: Lake, table: Table, day: dt.date, names: Sequence[str]) -> pa.Table | None:

@@ -5,9 +5,10 @@ import datetime as dt
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.before import ledger_days, listed_before
+from marketdata_assets.assets.before import listed_before
 from marketdata_assets.assets.declaring import daily
 from marketdata_assets.checks import ledger
+from marketdata_assets.checks.sessions import ledger_days
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE

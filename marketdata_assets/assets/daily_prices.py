@@ -8,13 +8,10 @@ import datetime as dt
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.before import bars_before, sessions
+from marketdata_assets.assets.before import bars_before
 from marketdata_assets.assets.declaring import daily
 from marketdata_assets.assets.door import Checked, Door, check_specs
-from marketdata_assets.checks.evidence import evidence
-from marketdata_assets.checks.judging import judge
-from marketdata_assets.checks.ledger import COMPLETE
-from marketdata_assets.checks.prices import PRICE_CHECKS
+from marketdata_assets.checks.days import MERGED_CHECKS, judge_merged
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
@@ -29,15 +26,12 @@ from marketdata_assets.tables import (
 Relation = duckdb.DuckDBPyRelation
 
 
-CHECKS = (COMPLETE, *PRICE_CHECKS)
-
-
 @dg.asset(
     **daily(
         DAILY_PRICES,
         "prices",
         kinds={"duckdb", "parquet"},
-        check_specs=check_specs(DAILY_PRICES, CHECKS),
+        check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
     )
 )
 def daily_prices(
@@ -51,21 +45,20 @@ def daily_prices(
     coverage: Relation,
 ) -> Checked:
     days = days_of(context.partition_keys)
-    rows = evidence(
+    findings = judge_merged(
+        days,
+        coverage,
         daily_kline,
         price_limits,
         daily_basic,
         stock_list,
         adj_factor,
         bars_before(lake.open(), days[0]),
-        sessions(days),
     )
-    findings = judge(DAILY_PRICES.name, coverage, [COMPLETE])
-    findings += judge(DAILY_PRICES.name, rows, PRICE_CHECKS)
     prices = merge_prices(daily_kline, price_limits, daily_basic, stock_list)
     for day, counts in rows_without_partner(prices).items():
         context.add_asset_metadata(counts, partition_key=day.isoformat())
-    door = Door(context, DAILY_PRICES, CHECKS)
+    door = Door(context, DAILY_PRICES, MERGED_CHECKS)
     judged = (
         (day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)

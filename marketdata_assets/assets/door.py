@@ -16,6 +16,7 @@ from marketdata_assets.tables import Table
 
 Checked: TypeAlias = Iterator[dg.Output[Any] | dg.AssetCheckResult]
 FINDINGS_SHOWN = 20
+DAYS_QUOTED = 3
 CURE = (
     "Nothing of a refused day was stored; what was stored before is as it was. Materialize it "
     "again when the vendor has mended it. If the rows are right as they are, add them with the "
@@ -74,6 +75,7 @@ class Door:
                 check_name=check.name,
                 passed=not self._failing(check),
                 severity=_severity(check),
+                description=self._said(check),
                 metadata=self._metadata(check),
             )
 
@@ -86,6 +88,7 @@ class Door:
                     check_name=check.name,
                     passed=not self._failing(check),
                     severity=_severity(check),
+                    description=self._said(check),
                     metadata=self._metadata(check),
                     blocking=check.blocking,
                 )
@@ -107,6 +110,16 @@ class Door:
 
     def _failing(self, check: Check) -> list[Finding]:
         return [one for one in self._findings if one.check is check and one.fails]
+
+    def _said(self, check: Check) -> str | None:
+        """The check and its first failing days, short enough for an alert; None if it holds."""
+        failing = self._failing(check)
+        if not failing:
+            return None
+        lines = [f"{one.day}: {one.counted()}" for one in failing[:DAYS_QUOTED]]
+        if len(failing) > DAYS_QUOTED:
+            lines.append(f"… and on {len(failing) - DAYS_QUOTED} more day(s)")
+        return "\n".join([check.doc, *lines])
 
     def _metadata(self, check: Check) -> dict[str, dg.MetadataValue]:
         found = [finding for finding in self._findings if finding.check is check]

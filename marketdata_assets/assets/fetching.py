@@ -10,17 +10,18 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
+from marketdata_assets.assets.before import rows_before
 from marketdata_assets.assets.door import Checked, Door
+from marketdata_assets.checks.days import judge_fetched
 from marketdata_assets.checks.declaring import Finding
-from marketdata_assets.checks.fetched import fetched_checks, rows_lost
-from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
-from marketdata_assets.trading_calendar import SHANGHAI, previous_session
+from marketdata_assets.trading_calendar import SHANGHAI
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
 KEPT_FOR = dt.timedelta(hours=24)
@@ -70,16 +71,8 @@ def _judged(
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, data in days:
-            findings = judge(table.name, connection.from_arrow(data), fetched_checks(table))
-            findings += rows_lost(table, day, data.num_rows, _rows_before(table, day, lake))
-            yield day, data, findings
-
-
-def _rows_before(table: Table, day: dt.date, lake: Lake) -> int | None:
-    if day <= table.first_date:
-        return None
-    before = lake.describe(table, previous_session(day))
-    return before.rows if before else None
+            before = rows_before(lake, table, day)
+            yield day, data, judge_fetched(connection, table, day, data, before)
 
 
 def stored_by_interrupted_run(

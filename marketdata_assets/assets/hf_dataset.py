@@ -121,6 +121,7 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
         "days in this run": dg.MetadataValue.int(days),
         "dagster/row_count": dg.MetadataValue.int(manifest.rows),
         "coverage": dg.MetadataValue.text(f"{manifest.first} … {manifest.last}"),
+        "complete up to": dg.MetadataValue.text(str(manifest.complete_to)),
         "missing sessions": dg.MetadataValue.int(len(manifest.missing_sessions)),
     }
     if done.content.adopted:

@@ -18,12 +18,27 @@ from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.versions import Version, held_still
-from marketdata_assets.tables import DAILY_PRICES, RESTATEMENTS, STORED_TABLES, Table
+from marketdata_assets.tables import (
+    ADJ_FACTOR,
+    DAILY_BASIC,
+    DAILY_KLINE,
+    DAILY_PRICES,
+    PRICE_LIMITS,
+    RESTATEMENTS,
+    STOCK_LIST,
+    SUSPENSIONS,
+    Table,
+)
 
-REMEMBERED = tuple(
-    table
-    for table in STORED_TABLES.values()
-    if table.date_column and (table.source or table is DAILY_PRICES)
+# Values of funds are not among them: they arrive over days, which restates nothing.
+REMEMBERED = (
+    STOCK_LIST,
+    DAILY_KLINE,
+    PRICE_LIMITS,
+    DAILY_BASIC,
+    ADJ_FACTOR,
+    SUSPENSIONS,
+    DAILY_PRICES,
 )
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 from marketdata_assets.assets.range_query import REQUEST_TAG
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.failures import first_lines, root_cause
+from marketdata_assets.automation.jobs import CHAIN
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 
@@ -66,7 +67,8 @@ def incomplete_day_alert(
     day = due[-1]
     if context.cursor == day.isoformat():
         return dg.SkipReason(f"{day}: told already")
-    missing = sorted(sensors.missing_tables(lake.open(), [day]).get(day, ()))
+    names = sensors.names_of(CHAIN)
+    missing = sorted(sensors.missing_tables(lake.open(), [day], names).get(day, ()))
     lines = [f"not stored: {', '.join(missing)}"] if missing else []
     if sensors.unpublished(context.instance, [day]):
         lines.append(f"not published: {sensors.PUBLISHED}")

@@ -11,6 +11,10 @@ from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_basic import daily_basic
 from marketdata_assets.assets.daily_kline import daily_kline
 from marketdata_assets.assets.daily_prices import daily_prices
+from marketdata_assets.assets.etf_kline import etf_kline
+from marketdata_assets.assets.etf_list import etf_list
+from marketdata_assets.assets.etf_nav import etf_nav
+from marketdata_assets.assets.etf_premium import etf_premium
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
 from marketdata_assets.assets.price_series import SERIES
@@ -30,6 +34,7 @@ CHAIN = (
     daily_prices,
     restatements,
 )
+ETF_CHAIN = (etf_list, etf_kline, etf_nav, etf_premium)
 MAX_RUN_HOURS = 6
 
 # For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then
@@ -40,6 +45,14 @@ daily_chain = dg.define_asset_job(
     "daily_chain",
     selection=dg.AssetSelection.assets(*CHAIN, hf_dataset),
     description="A trading day from Tushare to the published dataset; also to backfill with.",
+    op_retry_policy=RETRY_LATE,
+    tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},
+)
+
+etf_chain = dg.define_asset_job(
+    "etf_chain",
+    selection=dg.AssetSelection.assets(*ETF_CHAIN),
+    description="Bars, net asset values and premiums of all listed funds; also to backfill with.",
     op_retry_policy=RETRY_LATE,
     tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},
 )

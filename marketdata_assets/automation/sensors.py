@@ -48,7 +48,7 @@ def missing_partitions_sensor(
     if any(run.job_name not in BESIDE for run in runs):
         return dg.SkipReason("a run is under way; looking again afterwards")
     watched = sessions_due(dt.datetime.now(dt.UTC))
-    missing = missing_tables(lake.open(), watched)
+    missing = missing_tables(lake.open(), watched, names_of(CHAIN))
     for day, names in incomplete_tables(lake.open(), watched).items():
         missing[day] = missing.get(day, frozenset()) | names | DERIVED
     for day in unpublished(context.instance, watched):
@@ -67,9 +67,11 @@ def sessions_due(now: dt.datetime) -> list[dt.date]:
     return [day for day in sessions[-SESSIONS_WATCHED:] if day >= start_date()]
 
 
-def missing_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
-    """For every day that lacks something, the daily tables that have no file for it."""
-    stored = {name: set(lake.days(STORED_TABLES[name])) for name in _chain_names()}
+def missing_tables(
+    lake: Lake, days: Sequence[dt.date], names: Sequence[str]
+) -> dict[dt.date, frozenset[str]]:
+    """For every day that lacks something, those of the daily tables that have no file for it."""
+    stored = {name: set(lake.days(STORED_TABLES[name])) for name in names}
     lacking = {day: frozenset(name for name in stored if day not in stored[name]) for day in days}
     return {day: names for day, names in lacking.items() if names}
 
@@ -87,7 +89,7 @@ def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, froz
             continue
         missing = missing_in(covered)
         if not missing and lake.describe(DAILY_PRICES, day) is None:
-            missing = frozenset(_chain_names())
+            missing = frozenset(names_of(CHAIN))
         if missing:
             found[day] = missing
     return found
@@ -122,5 +124,5 @@ def requests_for(
         )
 
 
-def _chain_names() -> list[str]:
-    return [asset.key.path[-1] for asset in CHAIN]
+def names_of(chain: Sequence[dg.AssetsDefinition]) -> list[str]:
+    return [asset.key.path[-1] for asset in chain]

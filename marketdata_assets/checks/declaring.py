@@ -54,8 +54,9 @@ class Finding(NamedTuple):
         return self.fails and self.check.blocking
 
     def in_words(self) -> str:
+        return f"{self.table} {self.day}, {self.check.name}: {self.counted()}. {self.check.doc}"
+
+    def counted(self) -> str:
+        """How many rows, and some of them."""
         more = " …" if self.wrong > len(self.sample) else ""
-        return (
-            f"{self.table} {self.day}, {self.check.name}: {self.wrong:,} of {self.rows:,} rows "
-            f"({'; '.join(self.sample)}{more}). {self.check.doc}"
-        )
+        return f"{self.wrong:,} of {self.rows:,} rows ({'; '.join(self.sample)}{more})"

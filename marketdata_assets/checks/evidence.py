@@ -6,28 +6,7 @@ Here belongs the SQL that lays them out; what must hold among them is declared i
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE
-
 Relation = duckdb.DuckDBPyRelation
-
-# What is read of the sessions before: enough for a share that was suspended for a while.
-SESSIONS_BEFORE = 20
-BARS_BEFORE = pa.schema(
-    [
-        *(
-            DAILY_KLINE.schema.field(name)
-            for name in ("ts_code", "trade_date", "open", "close", "vol", "amount")
-        ),
-        ADJ_FACTOR.schema.field("adj_factor"),
-    ]
-)
-SESSIONS = pa.schema(
-    [
-        ("trade_date", pa.date32()),
-        ("session_before", pa.date32()),
-        ("fifth_session_back", pa.date32()),
-    ]
-)
 
 
 def evidence(

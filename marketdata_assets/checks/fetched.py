@@ -11,10 +11,13 @@ on which every statement holds.
 import datetime as dt
 
 from marketdata_assets.checks.declaring import Check, Finding
+from marketdata_assets.checks.funds import FUND_CHECKS, FUND_ROW_COUNT
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
+    ETF_KLINE,
+    ETF_LIST,
     PRICE_LIMITS,
     STOCK_LIST,
     Table,
@@ -124,6 +127,7 @@ FETCHED_CHECKS: dict[str, tuple[Check, ...]] = {
             ("adj_factor",),
         ),
     ),
+    **FUND_CHECKS,
 }
 
 ROW_COUNT = Check(
@@ -137,17 +141,25 @@ ROW_COUNT = Check(
 )
 # Tables of everything that is listed: their size moves by a few rows a day. What trades can
 # change by hundreds overnight, when many are suspended; the ledger explains that share by share.
-COUNTED: tuple[Table, ...] = (STOCK_LIST, PRICE_LIMITS, ADJ_FACTOR)
+# Values of funds come in over days, so their number says nothing.
+COUNTED: dict[str, Check] = {
+    STOCK_LIST.name: ROW_COUNT,
+    PRICE_LIMITS.name: ROW_COUNT,
+    ADJ_FACTOR.name: ROW_COUNT,
+    ETF_LIST.name: FUND_ROW_COUNT,
+    ETF_KLINE.name: FUND_ROW_COUNT,
+}
 
 
 def fetched_checks(table: Table) -> tuple[Check, ...]:
     """All checks of a fetched table."""
-    return FETCHED_CHECKS.get(table.name, ()) + ((ROW_COUNT,) if table in COUNTED else ())
+    counting = (COUNTED[table.name],) if table.name in COUNTED else ()
+    return FETCHED_CHECKS.get(table.name, ()) + counting
 
 
 def rows_lost(table: Table, day: dt.date, rows: int, before: int | None) -> list[Finding]:
     """The rows that a day has fewer than the session before had; `before` is None if unknown."""
-    if table not in COUNTED or before is None or rows >= before:
+    if table.name not in COUNTED or before is None or rows >= before:
         return []
     sample = (f"{rows:,} rows after {before:,} on the session before",)
-    return [Finding(ROW_COUNT, table.name, day, before - rows, before, sample)]
+    return [Finding(COUNTED[table.name], table.name, day, before - rows, before, sample)]

@@ -19,10 +19,6 @@ from marketdata_assets.tables import COVERAGE, PRICE_LIMITS
 Relation = duckdb.DuckDBPyRelation
 
 FIRST_BEIJING_INDICATORS = dt.date(2024, 1, 2)
-LEDGER_DAYS = pa.schema(
-    [("trade_date", pa.date32()), ("session_before", pa.date32()), ("may_be_late", pa.bool_())]
-)
-LISTED_BEFORE = pa.schema([("ts_code", pa.string()), ("trade_date", pa.date32())])
 
 COMPLETE = Check(
     "complete",

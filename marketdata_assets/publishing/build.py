@@ -91,9 +91,11 @@ class _Builder:
         if before:
             self._update(before)
         present |= self.days
-        self._small_files(max(present))
+        self._calendar(max(present))
         missing = sorted(set(sessions_between(min(present), max(present))) - present)
         manifest = Manifest(self.lake.origin, self._universe(), self.facts, tuple(missing))
+        # Who goes on from the marker must not miss what is filled in later.
+        self._write(layout.MARKER, f"{manifest.complete_to:%Y%m%d}".encode())
         self._write(layout.MANIFEST, manifest.to_json())
         self._write(layout.CARD, dataset_card(manifest, repository))
         removed = [] if self.choices.csv else [layout.CSV]
@@ -174,8 +176,7 @@ class _Builder:
             for path in paths
         ]
 
-    def _small_files(self, last: dt.date) -> None:
-        self._write(layout.MARKER, f"{last:%Y%m%d}".encode())
+    def _calendar(self, last: dt.date) -> None:
         for path, content in (
             (layout.CALENDAR_CSV, calendar_csv(last)),
             (layout.CALENDAR, calendar_parquet(last)),

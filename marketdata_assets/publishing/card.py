@@ -62,6 +62,7 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
 |---|---|
 | first day · 起始 | {manifest.first} |
 | last day · 截止 | {manifest.last} |
+| complete up to · 完整至 | {manifest.complete_to} |
 | rows · 行数 | {manifest.rows:,} |
 | trading days missing · 缺失交易日 | {missing} |
 | key · 主键 | {", ".join(DAILY_PRICES.key)} |
@@ -87,7 +88,7 @@ prices = pd.read_parquet(f"{{folder}}/prices-{year}.parquet")
 |---|---|
 | `data/prices-<year>.parquet` | the whole market, a year a file · 全市场，每年一个文件 |
 {csv_line}| `{CALENDAR_CSV}`, `{CALENDAR}` | the trading calendar · 交易日历 |
-| `.last_update_date` | the last day, YYYYMMDD · 最近交易日 |
+| `.last_update_date` | the day up to which none is missing, YYYYMMDD · 此日及之前无缺失 |
 | `{MANIFEST}` | hash, rows, dates and checks of every file · 每个文件的哈希、行数、日期与检查结果 |
 
 A day is published in one commit, after its checks. A restated day replaces its rows; older

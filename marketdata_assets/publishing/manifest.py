@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import previous_session, sessions_between
 
 FORMAT = 1
 CHUNK = 1 << 20
@@ -59,6 +59,13 @@ class Manifest:
     def last(self) -> dt.date | None:
         return max((facts.last for facts in self.shards.values() if facts.last), default=None)
 
+    @property
+    def complete_to(self) -> dt.date | None:
+        """The last day up to which no session since the first one is missing."""
+        if not self.missing_sessions:
+            return self.last
+        return previous_session(min(self.missing_sessions))
+
     def days(self) -> set[dt.date]:
         """The sessions that are published."""
         if self.first is None or self.last is None:
@@ -73,6 +80,7 @@ class Manifest:
             "rows": self.rows,
             "first": self.first,
             "last": self.last,
+            "complete_to": self.complete_to,
             "missing_sessions": self.missing_sessions,
             "files": {path: asdict(facts) for path, facts in sorted(self.files.items())},
         }

@@ -38,11 +38,11 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     """
     manifest = manifest_of(published)
     stored = set(lake.days(DAILY_PRICES))
-    last = manifest.last
+    complete_to = f"{manifest.complete_to:%Y%m%d}" if manifest.complete_to else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
-    elif last and (marker := published.read(layout.MARKER).decode().strip()) != f"{last:%Y%m%d}":
-        yield f"{layout.MARKER} says {marker}, the last row is of {last}"
+    elif (marker := published.read(layout.MARKER).decode().strip()) != complete_to:
+        yield f"{layout.MARKER} says {marker}, the dataset is complete up to {complete_to}"
     for path, facts in manifest.files.items():
         if path not in published.files:
             yield f"{path} is in the manifest and not in the dataset"

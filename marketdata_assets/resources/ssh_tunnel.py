@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Longer than connecting and logging in may take together.
 BUILD_SECONDS = 60.0
+TURNS_TO_CLOSE = 5
 
 
 class TunnelDown(Exception):
@@ -57,8 +58,7 @@ class SshTunnel:
         Raises `TunnelDown`.
         """
         with self._lock:
-            if not self._is_up():
-                self._run(self._rebuild())
+            self._run(self._ensure_up())
             assert self._listener is not None
             return f"socks5h://127.0.0.1:{self._listener.get_port()}"
 
@@ -73,11 +73,13 @@ class SshTunnel:
             self._loop.close()
             self._loop = self._thread = None
 
-    def _is_up(self) -> bool:
+    async def _ensure_up(self) -> None:
+        # A connection that was cut closes some turns of the loop after its end has been read.
+        for _ in range(TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
         # The proxy listens as long as the connection lives, and keep-alives end a dead one.
-        return self._connection is not None and not self._connection.is_closed()
-
-    async def _rebuild(self) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            return
         from marketdata_assets.resources.ssh_connection import connect
 
         await self._drop()

@@ -20,7 +20,13 @@ from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
 from marketdata_assets.resources.rate_limit import Allowance, shared_path
-from marketdata_assets.resources.tushare_answers import refuse_duplicates, typed_table, whole_day
+from marketdata_assets.resources.tushare_answers import (
+    refuse_duplicates,
+    refuse_empty_columns,
+    refuse_other_days,
+    typed_table,
+    whole_day,
+)
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
     NotPublishedYet,
@@ -29,7 +35,17 @@ from marketdata_assets.resources.tushare_errors import (
     TushareError,
     WrongAnswer,
 )
-from marketdata_assets.tables import STOCK_BASIC, TRADE_CALENDAR, Table
+from marketdata_assets.resources.tushare_navs import as_of_session, nav_dates, one_row_each
+from marketdata_assets.tables import (
+    ETF_KLINE,
+    ETF_NAV,
+    FUND_BASIC,
+    FUND_NAV,
+    STOCK_BASIC,
+    TRADE_CALENDAR,
+    Table,
+)
+from marketdata_assets.trading_calendar import is_session
 
 if TYPE_CHECKING:
     from marketdata_assets.resources.tushare_client import Answer, TushareClient
@@ -55,7 +71,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     state_folder: str | None = None
 
     _client: "TushareClient" = PrivateAttr()
-    _codes: list[str] = PrivateAttr(default_factory=list)
+    _codes: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _codes_lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @contextmanager
@@ -125,9 +141,11 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises `NotPublishedYet` when the vendor has no row of that day, else the `TushareError`
         that fits; only a table that may be empty is ever returned so.
         """
+        if table is ETF_NAV:
+            return as_of_session(day, [self.fund_nav(date) for date in nav_dates(day)])
         params = {"trade_date": f"{day:%Y%m%d}"}
         if table.tushare.page_size:
-            data = self._in_pages(table, params, table.tushare.page_size)
+            data = self._in_pages(table, params)
         else:
             data = self._whole_or_by_code(table, params)
         return whole_day(table, data, day, params)
@@ -140,6 +158,30 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         stocks = pa.concat_tables(parts)
         refuse_duplicates(STOCK_BASIC, stocks, {})
         return stocks
+
+    def fund_basic(self) -> pa.Table:
+        """Every exchange-listed fund that trades or did, as known now."""
+        listed, delisted = (self._funds(status) for status in ("L", "D"))
+        if listed.num_rows == 0:
+            raise NotPublishedYet("fund_basic", {"status": "L"}, "no listed fund.")
+        funds = pa.concat_tables([listed, delisted])
+        refuse_duplicates(FUND_BASIC, funds, {})
+        return funds
+
+    def fund_nav(self, date: dt.date) -> pa.Table:
+        """The values of all exchange-listed funds on a calendar day, one row a fund.
+
+        Raises `NotPublishedYet` when there is none of a day that trades.
+        """
+        params = {"nav_date": f"{date:%Y%m%d}", "market": "E"}
+        navs = one_row_each(self._in_pages(FUND_NAV, params), params)
+        if navs.num_rows:
+            refuse_other_days(FUND_NAV, navs, date, params)
+        if is_session(date):
+            if navs.num_rows == 0:
+                raise NotPublishedYet("fund_nav", params, f"no value of {date}.")
+            refuse_empty_columns(FUND_NAV, navs, ["unit_nav"], date, params)
+        return navs
 
     def trade_cal(self, start: dt.date, end: dt.date) -> pa.Table:
         """Open and closed days of the Shanghai exchange from `start` to `end`."""
@@ -159,7 +201,9 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         fields = ",".join(table.column_names)
         return self._client.query(table.tushare.call, fields=fields, **params, **paging)
 
-    def _in_pages(self, table: Table, params: dict[str, str], size: int) -> pa.Table:
+    def _in_pages(self, table: Table, params: dict[str, str]) -> pa.Table:
+        size = table.tushare.page_size
+        assert size is not None, f"{table.name} can't be paged"
         pages: list[pa.Table] = []
         for _ in range(MOST_PAGES):
             offset = sum(page.num_rows for page in pages)
@@ -176,7 +220,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not _is_cut(table, answer):
             return whole
         parts: list[pa.Table] = []
-        every_code = self._every_code()
+        every_code = self._every_code(table)
         for start in range(0, len(every_code), CODES_PER_CALL):
             codes = every_code[start : start + CODES_PER_CALL]
             part = self._call(table, {**params, "ts_code": ",".join(codes)})
@@ -185,11 +229,24 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             parts.append(_typed(table, part, params))
         return _none_lost(table, whole, pa.concat_tables(parts), params)
 
-    def _every_code(self) -> list[str]:
+    def _every_code(self, table: Table) -> list[str]:
+        everything = self.fund_basic if table is ETF_KLINE else self.stock_basic
         with self._codes_lock:
-            if not self._codes:
-                self._codes = self.stock_basic()["ts_code"].to_pylist()
-            return self._codes
+            if everything.__name__ not in self._codes:
+                self._codes[everything.__name__] = everything()["ts_code"].to_pylist()
+            return self._codes[everything.__name__]
+
+    def _funds(self, status: str) -> pa.Table:
+        params = {"market": "E", "status": status}
+        answer = self._call(FUND_BASIC, params)
+        if _is_cut(FUND_BASIC, answer):
+            raise Truncated("fund_basic", params, f"{len(answer.items)} rows and more to come.")
+        funds = _typed(FUND_BASIC, answer, params)
+        for name, wanted in params.items():
+            if others := set(funds[name].to_pylist()) - {wanted}:
+                what = f"asked for {name} {wanted}, got {', '.join(sorted(others))}."
+                raise BadValue("fund_basic", params, what)
+        return funds
 
     def _stocks(self, params: dict[str, str]) -> pa.Table:
         answer = self._call(STOCK_BASIC, params)

@@ -60,17 +60,32 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
         if table.may_be_empty:
             return data
         raise NotPublishedYet(call, params, f"no row for {table.name} on {day}.")
+    refuse_other_days(table, data, day, params)
+    refuse_duplicates(table, data, params)
+    if day >= EVERY_COLUMN_SINCE:
+        outside_key = [name for name in table.column_names if name not in table.key]
+        refuse_empty_columns(table, data, outside_key, day, params)
+    return data
+
+
+def refuse_other_days(table: Table, data: pa.Table, day: dt.date, params: Params) -> None:
+    """Raise when rows are of another day: `NotPublishedYet` if all are, else `BadValue`."""
     days = pc.unique(data[table.date_column]).to_pylist()
     if days != [day]:
         shown = ", ".join(str(other) for other in sorted(days)[:3])
         what = f"asked for {table.name} on {day}, got rows of {shown}."
         # Only old rows: the vendor answers with its latest day until the new one is there.
-        raise (BadValue if day in days else NotPublishedYet)(call, params, what)
-    refuse_duplicates(table, data, params)
-    for name in table.column_names if day >= EVERY_COLUMN_SINCE else ():
-        if name not in table.key and data[name].null_count == data.num_rows:
-            raise BadValue(call, params, f"{name} is NULL on all {data.num_rows} rows of {day}.")
-    return data
+        raise (BadValue if day in days else NotPublishedYet)(table.tushare.call, params, what)
+
+
+def refuse_empty_columns(
+    table: Table, data: pa.Table, names: Sequence[str], day: dt.date, params: Params
+) -> None:
+    """Raise `BadValue` when one of the columns is NULL on every row."""
+    for name in names:
+        if data[name].null_count == data.num_rows:
+            what = f"{name} is NULL on all {data.num_rows} rows of {day}."
+            raise BadValue(table.tushare.call, params, what)
 
 
 def refuse_duplicates(table: Table, data: pa.Table, params: Params) -> None:

@@ -13,8 +13,9 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from marketdata_assets.sandbox.fund_answers import funds_asked_for, values_asked_for
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
@@ -39,6 +40,15 @@ class Market(Protocol):
     def suspend_d(self, day: dt.date) -> Columns: ...
 
 
+@runtime_checkable
+class FundMarket(Protocol):
+    """What a market with funds has besides; one without refuses these calls."""
+
+    def fund_basic(self, today: dt.date) -> Columns: ...
+    def fund_daily(self, day: dt.date) -> Columns: ...
+    def fund_nav(self, nav_date: dt.date) -> Columns: ...
+
+
 class DayCall(NamedTuple):
     row_cap: int
     published_at: dt.time
@@ -50,8 +60,10 @@ DAY_CALLS = {
     "daily_basic": DayCall(6_000, dt.time(17, 0)),
     "adj_factor": DayCall(6_000, dt.time(9, 15)),
     "suspend_d": DayCall(5_000, dt.time(9, 15)),
+    "fund_daily": DayCall(2_000, dt.time(16, 0)),
 }
-STOCK_BASIC_CAP = 6_000
+FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav")
+OTHER_CAPS = {"stock_basic": 6_000, "trade_cal": 20_000, "fund_basic": 15_000, "fund_nav": 10_500}
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
@@ -118,17 +130,30 @@ class TushareProtocol:
             return _trade_cal(params)
         if call == "stock_basic":
             return self._stock_basic(params)
+        if isinstance(self._market, FundMarket):
+            if call == "fund_basic":
+                return funds_asked_for(self._market.fund_basic(self._today()), params)
+            if call == "fund_nav":
+                return self._fund_nav(self._market, params)
+        elif call in FUND_CALLS:
+            raise Refusal(40203, f"抱歉，您没有接口({call})访问权限")
         if call in DAY_CALLS:
             return self._days(call, params)
         raise Refusal(40203, f"抱歉，您没有接口({call})访问权限")
 
     def _stock_basic(self, params: dict[str, str]) -> Columns:
-        stocks = self._market.stock_basic(self._now().astimezone(SHANGHAI).date())
+        stocks = self._market.stock_basic(self._today())
         statuses = set((params.get("list_status") or "L").split(","))
         stocks = _where(stocks, "list_status", statuses)
         if params.get("exchange"):
             stocks = _where(stocks, "exchange", set(params["exchange"].split(",")))
         return stocks
+
+    def _fund_nav(self, market: FundMarket, params: dict[str, str]) -> Columns:
+        span = ("ts_code", "start_date", "end_date")
+        if not (params.get("nav_date") or all(params.get(name) for name in span)):
+            raise Refusal(50101, "必填参数, ts_code或nav_date")
+        return values_asked_for(market.fund_nav, params, self._now())
 
     def _days(self, call: str, params: dict[str, str]) -> Columns:
         codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
@@ -148,6 +173,9 @@ class TushareProtocol:
             return {name: [] for name in self._day(call, FIRST_SESSION)}
         return {name: [value for part in parts for value in part[name]] for name in parts[0]}
 
+    def _today(self) -> dt.date:
+        return self._now().astimezone(SHANGHAI).date()
+
     def _is_published(self, call: str, day: dt.date) -> bool:
         if call == "stk_limit" and day < PRICE_LIMITS_BEGIN:
             return False
@@ -165,8 +193,7 @@ def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -
         hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
         names = [name for name in columns if name not in hidden]
     rows = list(zip(*(columns[name] for name in names), strict=True))
-    cap = DAY_CALLS[call].row_cap if call in DAY_CALLS else STOCK_BASIC_CAP
-    cap = 20_000 if call == "trade_cal" else cap
+    cap = DAY_CALLS[call].row_cap if call in DAY_CALLS else OTHER_CAPS[call]
     size = min(int(str(params.get("limit") or cap)), cap)
     start = int(str(params.get("offset") or 0))
     items = rows[start : start + size]

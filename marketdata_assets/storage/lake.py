@@ -23,7 +23,6 @@ from typing import IO, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from marketdata_assets.storage.durable_files import (
     link_or_copy,
@@ -31,6 +30,7 @@ from marketdata_assets.storage.durable_files import (
     remove_abandoned,
     sync_folder,
 )
+from marketdata_assets.storage.turns import wait_for_writer, writing
 from marketdata_assets.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Lake:
 
         Raises `ValueError` for a code that is no safe name of a file.
         """
-        folder = self.root / "lake" / table.name
+        folder = self._folder(table)
         if isinstance(part, dt.date):
             return folder / f"{part:%Y}" / f"{part}.parquet"
         if part is not None and not CODE.fullmatch(part):
@@ -115,7 +115,7 @@ class Lake:
 
     def days(self, table: Table) -> list[dt.date]:
         """The stored days of a table, in order."""
-        files = (self.root / "lake" / table.name).glob(DAY_FILES)
+        files = self._folder(table).glob(DAY_FILES)
         return sorted(dt.date.fromisoformat(file.stem) for file in files)
 
     def paths(self, table: Table, parts: Iterable[Part]) -> list[Path]:
@@ -167,7 +167,7 @@ class Lake:
         data = data.sort_by([(name, "ascending") for name in table.key])
         path = self.path(table, part)
         make_folder(path.parent)
-        with self._writing(table):
+        with writing(self._folder(table)):
             before = self.read(table, part)
             if before is not None and before.equals(data):
                 outcome = Outcome.UNCHANGED
@@ -188,14 +188,12 @@ class Lake:
     def wait_for_writer(self, table: Table) -> None:
         """Return once every write of the table that began before this call is published.
 
-        A write holds everybody up for the moment it takes to store one file.
+        Writes that begin later are not waited for: the wait is at most the storing of one file.
         """
-        if (self.root / "lake" / table.name).is_dir():
-            with self._writing(table):
-                pass
+        wait_for_writer(self._folder(table))
 
-    def _writing(self, table: Table) -> FileLock:
-        return FileLock(self.root / "lake" / table.name / ".writing.lock")
+    def _folder(self, table: Table) -> Path:
+        return self.root / "lake" / table.name
 
     def _publish(self, table: Table, part: Part, data: pa.Table) -> None:
         path = self.path(table, part)

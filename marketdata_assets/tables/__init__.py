@@ -81,5 +81,9 @@ STORED_TABLES: dict[str, Table] = {
         DAILY_PRICES,
         RESTATEMENTS,
         INSTRUMENT_HISTORY,
+        ETF_LIST,
+        ETF_KLINE,
+        ETF_NAV,
+        ETF_PREMIUM,
     )
 }

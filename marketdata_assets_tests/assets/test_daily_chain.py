@@ -22,13 +22,13 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
 )
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import CHAIN, Platform, failure_text, metadata_of
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 
 TOKEN = "secret-token-5f2a"
 DAYS = sessions_between(dt.date(2024, 9, 26), dt.date(2024, 10, 10))
 FIRST, LAST = DAYS[0], DAYS[-1]
-DAILY = [table for table in STORED_TABLES.values() if table.date_column]
+DAILY = [STORED_TABLES[name] for name in CHAIN]
 
 
 @pytest.fixture

@@ -69,7 +69,11 @@ def files(root: Path) -> dict[Path, int]:
     """What is stored and what is published, with the times of the last change."""
     folders = (root / name for name in ("lake", "superseded", "hub/blobs", "hub/repos"))
     found = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return {file: file.stat().st_mtime_ns for file in found if not file.name.endswith("lock")}
+    return {file: file.stat().st_mtime_ns for file in found if not is_lock(file)}
+
+
+def is_lock(file: Path) -> bool:
+    return file.name.endswith("lock") or file.name.startswith(".writing")
 
 
 def published_close(root: Path) -> float:

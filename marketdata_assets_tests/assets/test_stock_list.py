@@ -3,7 +3,8 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.assets.stock_list import listed_on, with_earlier_names
+from marketdata_assets.assets.stock_list import CHANGING, listed_on
+from marketdata_assets.assets.universe import with_earlier_names
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST
 
 LISTED, DELISTED = dt.date(2010, 5, 6), dt.date(2020, 7, 8)
@@ -64,7 +65,10 @@ def test_names_stored_nearer_to_the_day_are_not_overwritten_by_later_ones() -> N
     today = listed_on(
         stocks(stock("600001.SH", "ST今日"), stock("600009.SH", "后来才知")), day, later
     )
-    merged = {row["ts_code"]: row for row in with_earlier_names(today, on_the_day).to_pylist()}
+    merged = {
+        row["ts_code"]: row
+        for row in with_earlier_names(STOCK_LIST, CHANGING, today, on_the_day).to_pylist()
+    }
     assert merged["600001.SH"]["name"] == "当日名称"
     assert merged["600001.SH"]["industry"] == "银行"
     assert merged["600001.SH"]["names_as_of"] == day
@@ -76,4 +80,4 @@ def test_what_was_unknown_on_the_day_stays_unknown() -> None:
     day = dt.date(2024, 9, 30)
     on_the_day = listed_on(stocks(stock("600001.SH", industry=None)), day, day)
     today = listed_on(stocks(stock("600001.SH", industry="银行")), day, TODAY)
-    assert with_earlier_names(today, on_the_day).equals(on_the_day)
+    assert with_earlier_names(STOCK_LIST, CHANGING, today, on_the_day).equals(on_the_day)

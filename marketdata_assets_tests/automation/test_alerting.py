@@ -116,6 +116,20 @@ def test_a_check_that_failed_without_stopping_the_run_is_told(
     assert f"bars, check units ({severity.value}): 2024-10-15: 3 rows" in told["message"]
 
 
+def test_a_warning_of_the_platforms_own_checks_quotes_what_was_found(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    # The vendor's factors of the second day are off without a gap in prices.
+    result = sandbox.run(dt.date(2024, 6, 24), dt.date(2024, 6, 25))
+    assert result.success
+    tell_of(failed_checks_alert, result, sandbox.instance, alerts)
+    [told] = server.told
+    assert (
+        "daily_prices, check factor_without_gap (WARN): The adjustment factor changes only where "
+        "pre_close does.\n2024-06-25: 857 of 5,335 rows (000006.SZ pre_close 8.88 close_before 8.88"
+    ) in told["message"]
+
+
 def pretend_complete(sandbox: Platform, *without: str) -> None:
     for name in set(CHAIN) - set(without):
         path = sandbox.lake.path(STORED_TABLES[name], DAY)

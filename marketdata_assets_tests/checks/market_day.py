@@ -1,39 +1,24 @@
 """A day of a market as a vendor would answer it, judged as the assets judge it.
 
-Answers are columns by name; `findings` takes them through the reading of answers, the checks of
-each table, the ledger and the checks of the merged prices.
+Answers are columns by name; `typed` reads them as the client does, `findings` judges them.
 """
 
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.before import ledger_days, sessions
 from marketdata_assets.assets.stock_list import listed_on
-from marketdata_assets.checks import ledger
+from marketdata_assets.checks.days import JUDGED, judge_days
 from marketdata_assets.checks.declaring import Finding
-from marketdata_assets.checks.evidence import BARS_BEFORE, evidence
-from marketdata_assets.checks.fetched import fetched_checks, rows_lost
-from marketdata_assets.checks.judging import judge
-from marketdata_assets.checks.prices import PRICE_CHECKS
+from marketdata_assets.checks.sessions import before
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
-from marketdata_assets.tables import (
-    ADJ_FACTOR,
-    DAILY_BASIC,
-    DAILY_KLINE,
-    PRICE_LIMITS,
-    STOCK_BASIC,
-    STOCK_LIST,
-    SUSPENSIONS,
-    Table,
-)
+from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
 
 Columns = dict[str, list[Any]]
 Answers = dict[str, Columns]
-BY_DAY = (DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS)
+BY_DAY = tuple(table for table in JUDGED if table is not STOCK_LIST)
 LATER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
 
@@ -62,28 +47,7 @@ def _typed(table: Table, columns: Columns) -> pa.Table:
 
 
 def findings(
-    tables: Mapping[str, pa.Table], before: Mapping[str, pa.Table], day: dt.date
+    tables: Mapping[str, pa.Table], tables_before: Mapping[str, pa.Table], day: dt.date
 ) -> list[Finding]:
-    """What is wrong with `tables` after a session `before`."""
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        relations = {name: connection.from_arrow(data) for name, data in tables.items()}
-        found = []
-        for table in (STOCK_LIST, *BY_DAY):
-            found += judge(table.name, relations[table.name], fetched_checks(table))
-            rows = [each[table.name].num_rows for each in (tables, before)]
-            found += rows_lost(table, day, *rows)
-        stocks, kline, limits, basic, factors, halts = (
-            relations[table.name] for table in (STOCK_LIST, *BY_DAY)
-        )
-        listed = before[STOCK_LIST.name].select(["ts_code", "trade_date"])
-        covered = ledger.coverage(
-            stocks, kline, limits, basic, factors, halts, listed, ledger_days([day], LATER)
-        )
-        found += judge("daily_prices", covered, [ledger.COMPLETE])
-        bars = before[DAILY_KLINE.name].join(
-            before[ADJ_FACTOR.name].select(["ts_code", "adj_factor"]), "ts_code"
-        )
-        bars = bars.select(BARS_BEFORE.names).cast(BARS_BEFORE)
-        rows = evidence(kline, limits, basic, stocks, factors, bars, sessions([day]))
-        return found + judge("daily_prices", rows, PRICE_CHECKS)
+    """What is wrong with `tables` after a session with `tables_before`."""
+    return judge_days({day: tables}, before([tables_before]), LATER)

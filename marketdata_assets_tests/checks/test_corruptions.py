@@ -8,7 +8,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
+from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS
 from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.resources.tushare_errors import TushareError
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.trading_calendar import previous_session
@@ -96,3 +98,8 @@ def test_nothing_is_found_on_the_simulated_day(simulated) -> None:
 @needs_real_data
 def test_nothing_is_found_on_the_real_day(real) -> None:
     assert real.found_in({}) == []
+
+
+def test_every_check_of_the_tables_that_are_judged_has_a_corruption_that_it_catches() -> None:
+    checks = [*MERGED_CHECKS, *(check for table in JUDGED for check in fetched_checks(table))]
+    assert {check.name for check in checks} <= {one.caught_by for one in CORRUPTIONS}

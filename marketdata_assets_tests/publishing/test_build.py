@@ -67,8 +67,13 @@ class Desk:
         """The dataset holds exactly these days as the lake has them, in every form."""
         assert_same_rows(self.published.prices(), self.rows(days))
         assert self.published.read(layout.CSV) == pandas_csv(self.rows(days))
-        assert self.text(layout.MARKER) == f"{max(days):%Y%m%d}"
         manifest = json.loads(self.text(layout.MANIFEST))
+        sessions = sessions_between(min(days), max(days))
+        holes = [day for day in sessions if day not in days]
+        complete_to = max(day for day in days if not holes or day < holes[0])
+        assert manifest["missing_sessions"] == [str(day) for day in holes]
+        assert manifest["complete_to"] == str(complete_to)
+        assert self.text(layout.MARKER) == f"{complete_to:%Y%m%d}"
         assert manifest["rows"] == len(self.rows(days))
         for path, facts in manifest["files"].items():
             content = self.published.read(path)

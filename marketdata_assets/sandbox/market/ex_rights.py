@@ -1,7 +1,7 @@
 """Cash dividends and bonus shares: who goes ex on which session, and at which reference price.
 
-Here belong the drawn plans and the arithmetic of the ex-rights price. When the price path has
-been simulated, what was really paid stands in `PaidRights`.
+Here belong the drawn plans, the split of a fund, and the arithmetic of the ex-rights price. When
+the price path has been simulated, what was really paid stands in `PaidRights`.
 """
 
 import dataclasses
@@ -22,6 +22,8 @@ _BONUS_CHANCES = np.array([0.1, 0.15, 0.2, 0.2, 0.15, 0.1, 0.1])
 _EARLY_BONUS_SHARE = 0.22
 _BONUS_SHARE = 0.12
 _RESTRAINED_SINCE = 2018
+FUND_SPLIT = ("513100.SH", "2022-01-14")
+_SPLIT_BONUS_PER_10 = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,11 @@ def plan_rights(seed: int, listings: Listings) -> PlannedRights:
         sessions.append(in_year.start + (part_of_year * len(in_year)).astype(np.int64))
         yields.append(np.minimum(0.01 * np.exp(0.8 * rng.standard_normal(count)), 0.08))
         bonuses.append(bonus)
+    split, session = fund_split(listings)
+    instruments.append(split)
+    sessions.append(session)
+    yields.append(np.zeros(split.size))
+    bonuses.append(np.full(split.size, _SPLIT_BONUS_PER_10))
     return PlannedRights(
         np.concatenate(instruments).astype(np.int32),
         np.concatenate(sessions).astype(np.int32),
@@ -86,10 +93,21 @@ def plan_rights(seed: int, listings: Listings) -> PlannedRights:
     )
 
 
+def fund_split(listings: Listings) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """The one fund that splits and the session of its first price after that, or nothing.
+
+    On the session before it is halted, while its value is told for the new shares already.
+    """
+    code, day = FUND_SPLIT
+    numbers = np.flatnonzero(listings.session_days == np.datetime64(day))
+    fund = np.flatnonzero(listings.ts_code == code)[: numbers.size]
+    return fund, numbers[: fund.size]
+
+
 def cash_per_10_shares(previous_close: Integers, cash_yield: npt.NDArray[np.float64]) -> Integers:
     """The payment for ten shares in 0.01 yuan, given the close in 0.01 yuan."""
-    cash: Integers = np.maximum(np.rint(previous_close * 10 * cash_yield), 1).astype(np.int32)
-    return cash
+    cash = np.maximum(np.rint(previous_close * 10 * cash_yield), 1).astype(np.int32)
+    return np.where(cash_yield > 0, cash, 0).astype(np.int32)
 
 
 def ex_rights_price(

@@ -22,7 +22,9 @@ from marketdata_assets.sandbox.market import price_limits, trading_details
 from marketdata_assets.sandbox.market.adjustment import adjustment_factors
 from marketdata_assets.sandbox.market.boards import Board
 from marketdata_assets.sandbox.market.company_names import CompanyDescriptions, describe_companies
+from marketdata_assets.sandbox.market.fund_values import fund_values
 from marketdata_assets.sandbox.market.fundamentals import Fundamentals
+from marketdata_assets.sandbox.market.funds import is_fund, list_funds
 from marketdata_assets.sandbox.market.life_events import LifeEvents, build_life_events
 from marketdata_assets.sandbox.market.listings import Listings, build_listings
 from marketdata_assets.sandbox.market.price_path import PricePath
@@ -68,7 +70,7 @@ class _History:
 
 
 class SimulatedExchange:
-    """A Chinese stock market that never was, but could have been.
+    """A Chinese market of shares and funds that never was, but could have been.
 
     The same seed gives the same market, whatever is asked and whenever. The market reaches as
     far as the installed trading calendar: days in later years raise its `CalendarExhausted`.
@@ -190,6 +192,36 @@ class SimulatedExchange:
             "suspend_type": [row.type for _, row in in_order],
         }
 
+    def fund_basic(self, today: dt.date) -> Table:
+        """Every exchange-listed fund as known on `today`, those about to be listed too."""
+        return list_funds(self._seed, self._population().listings, today)
+
+    def fund_daily(self, day: dt.date) -> Table:
+        """The bars of all funds that traded on `day`."""
+        session = self._session_number(day)
+        path = self._history().path
+        funds = self._in_code_order(path.trades(session) & is_fund(path.listings, session))
+        prices, turnover = self._details(session)
+        close, pre_close = path.close(session)[funds], path.pre_close(session)[funds]
+        return {
+            "ts_code": self._codes(funds),
+            "trade_date": [f"{day:%Y%m%d}"] * funds.size,
+            "pre_close": (pre_close / 1000).tolist(),
+            "open": (prices.open[funds] / 1000).tolist(),
+            "high": (prices.high[funds] / 1000).tolist(),
+            "low": (prices.low[funds] / 1000).tolist(),
+            "close": (close / 1000).tolist(),
+            "change": ((close - pre_close) / 1000).tolist(),
+            "pct_chg": percent_change(close, pre_close, 4).tolist(),
+            "vol": (turnover.shares[funds] / 100).tolist(),
+            "amount": (turnover.amount[funds] / 1000).tolist(),
+        }
+
+    def fund_nav(self, nav_date: dt.date) -> Table:
+        """The values of all listed funds on `nav_date`, as they are in the end; see `ann_date`."""
+        history = self._history()
+        return fund_values(self._seed, history.path, history.code_order, nav_date)
+
     def _session_number(self, day: dt.date) -> int:
         first = trading_calendar.FIRST_SESSION
         if day < first or not trading_calendar.is_session(day):
@@ -230,7 +262,10 @@ class SimulatedExchange:
         history = self._history()
         prices = trading_details.draw_prices(self._seed, history.path, session)
         shares = trading_details.draw_shares(self._seed, history.path, history.register, session)
-        turnover = trading_details.settle(self._seed, session, shares, prices.low, prices.high)
+        ticks_per_yuan = history.path.listings.ticks_per_yuan[: shares.size]
+        turnover = trading_details.settle(
+            self._seed, session, shares, prices.low, prices.high, ticks_per_yuan
+        )
         return prices, turnover
 
     def _traded_stocks(self, session: int) -> npt.NDArray[np.intp]:

@@ -31,6 +31,18 @@ from marketdata_assets.sandbox.market.random_streams import Purpose, random_stre
 BEFORE_FIRST_SESSION = -10_000
 _FIRST_CDR_DAY = dt.date(2020, 10, 29)
 _CDR_CODE = "689009"
+# Funds that people know by their code, and the year in which each is listed.
+WELL_KNOWN_FUNDS = {
+    "510050.SH": 2005,
+    "510300.SH": 2012,
+    "513100.SH": 2013,
+    "518880.SH": 2013,
+    "511990.SH": 2013,
+    "161725.SZ": 2015,
+    "501018.SH": 2016,
+    "562500.SH": 2021,
+    "520990.SH": 2024,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +180,7 @@ class _Coder:
     def __init__(self) -> None:
         self._used: collections.Counter[str] = collections.Counter()
         self._has_cdr = False
+        self._well_known = dict(WELL_KNOWN_FUNDS)
 
     def next_code(self, board: Board, day: dt.date, rng: np.random.Generator) -> str:
         if board is Board.FUND:
@@ -184,17 +197,27 @@ class _Coder:
         cumulative = np.cumsum(list(frequencies.values()))
         position = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
         prefix = list(frequencies)[position]
-        self._used[prefix] += 1
-        number = self._used[prefix]
-        match prefix:
-            case "15":  # 159901 to 159999 first, then 159000 and on
-                return f"159{(900 + number) % 1000:03d}.SZ"
-            case "58":
-                return f"588{number - 1:03d}.SH"
-            case "16" | "18":
-                return f"{prefix}{100 + number:04d}.SZ"
-            case _:
-                return f"{prefix}{number:04d}.SH"
+        for code, year in self._well_known.items():
+            if code.startswith(prefix) and day.year >= year:
+                del self._well_known[code]
+                return code
+        while True:
+            self._used[prefix] += 1
+            code = _numbered_fund(prefix, self._used[prefix])
+            if code not in WELL_KNOWN_FUNDS:
+                return code
+
+
+def _numbered_fund(prefix: str, number: int) -> str:
+    match prefix:
+        case "15":  # 159901 to 159999 first, then 159000 and on
+            return f"159{(900 + number) % 1000:03d}.SZ"
+        case "58":
+            return f"588{number - 1:03d}.SH"
+        case "16" | "18":
+            return f"{prefix}{100 + number:04d}.SZ"
+        case _:
+            return f"{prefix}{number:04d}.SH"
 
 
 def _stock_prefix(board: Board, day: dt.date) -> str:

@@ -18,6 +18,8 @@ from marketdata_assets.sandbox.market.random_streams import Purpose, random_stre
 
 Floats = npt.NDArray[np.float32]
 
+MONEY_MARKET_FUNDS = ("511990.SH",)
+
 _DAILY_REVERSION = 0.002
 _MARKET_VOLATILITY = 0.0125
 _MARKET_PERSISTENCE = 0.98
@@ -59,6 +61,11 @@ def draw_traits(seed: int, listings: Listings) -> Traits:
     volatility = np.where(board == Board.BSE, 1.2 * volatility, volatility)
     volatility = np.where(is_fund, 0.2 * volatility, volatility)
     beta = np.clip(1 + 0.25 * draws[:, 2], 0.2, 2)
+    # Quoted for a hundred yuan, which hardly moves.
+    is_money = np.isin(listings.ts_code, MONEY_MARKET_FUNDS)
+    level = np.where(is_money, 100, level)
+    volatility = np.where(is_money, 2e-5, volatility)
+    beta = np.where(is_money, 0, beta)
     return Traits(level, volatility.astype(np.float32), beta.astype(np.float32))
 
 

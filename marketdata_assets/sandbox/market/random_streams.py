@@ -26,6 +26,8 @@ class Purpose(enum.IntEnum):
     AVERAGE_PRICE = 13
     ADJUSTING = 14
     HALTS_WITHIN_A_DAY = 15
+    FUNDS = 16
+    PREMIUMS = 17
 
 
 def random_stream(seed: int, purpose: Purpose, period: int = 0) -> np.random.Generator:

@@ -97,9 +97,14 @@ def usual_shares(seed: int, path: PricePath, register: ShareRegister, session: i
 
 
 def settle(
-    seed: int, session: int, shares: npt.NDArray[np.int64], low: Integers, high: Integers
+    seed: int,
+    session: int,
+    shares: npt.NDArray[np.int64],
+    low: Integers,
+    high: Integers,
+    ticks_per_yuan: Integers,
 ) -> Turnover:
-    """The amount for the shares of stocks quoted in 0.01 yuan.
+    """The amount for the shares traded between `low` and `high`, which are in ticks.
 
     The average price lies within [low, high] even when computed as `amount * 10 / vol` from
     the printed values. A day with one price leaves no room for rounding: there the volume is
@@ -109,19 +114,20 @@ def settle(
     one_price = low == high
     lots = np.where(one_price, shares // _SHARES_PER_LOT, 0)
     shares = np.where(one_price, lots * _SHARES_PER_LOT, shares)
-    average = (low + (high - low) * weight) / 100
+    average = (low + (high - low) * weight) / ticks_per_yuan
     amount = np.rint(shares * average).astype(np.int64)
-    outside = _is_outside(shares, amount, low, high)
+    lowest, highest = low / ticks_per_yuan, high / ticks_per_yuan
+    outside = _is_outside(shares, amount, lowest, highest)
     while outside.any():
         shares = shares + np.where(outside, _SHARES_PER_LOT, 0)
         amount = np.where(outside, np.rint(shares * average).astype(np.int64), amount)
-        outside = _is_outside(shares, amount, low, high)
+        outside = _is_outside(shares, amount, lowest, highest)
     return Turnover(shares, amount)
 
 
 def _is_outside(
-    shares: npt.NDArray[np.int64], amount: npt.NDArray[np.int64], low: Integers, high: Integers
+    shares: npt.NDArray[np.int64], amount: npt.NDArray[np.int64], lowest: Doubles, highest: Doubles
 ) -> Booleans:
     printed = (amount / 1000) * 10 / (shares / _SHARES_PER_LOT)
-    outside: Booleans = (printed < low / 100) | (printed > high / 100)
+    outside: Booleans = (printed < lowest) | (printed > highest)
     return outside

@@ -9,6 +9,7 @@ import datetime as dt
 import numpy as np
 import numpy.typing as npt
 
+from marketdata_assets.sandbox.market.ex_rights import fund_split
 from marketdata_assets.sandbox.market.life_events import LifeEvents
 from marketdata_assets.sandbox.market.listings import Listings, sessions_of_year
 from marketdata_assets.sandbox.market.random_streams import Purpose, random_stream
@@ -58,6 +59,10 @@ def build_halts(seed: int, listings: Listings, life: LifeEvents) -> Halts:
             instruments.append(fled.astype(np.int32))
             starts.append(np.full(fled.size, session, dtype=np.int32))
             resumes.append(session + _lengths(_FLIGHT_MEAN_LENGTH, fled.size, rng))
+    fund, ex_session = fund_split(listings)
+    instruments.append(fund.astype(np.int32))
+    starts.append((ex_session - 1).astype(np.int32))
+    resumes.append(ex_session.astype(np.int32))
     return Halts(
         np.concatenate(instruments).astype(np.int32),
         np.concatenate(starts).astype(np.int32),

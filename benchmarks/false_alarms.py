@@ -1,0 +1,103 @@
+"""What the checks find on every simulated session, of which all are good: it should be nothing.
+
+The one exception is in the market itself: the vendor's factors of 2024-06-25 and 26 are off for
+hundreds of shares, which is a warning. Takes minutes; BENCH_ALARMS_SINCE shortens it to the
+sessions from a year on.
+"""
+
+import datetime as dt
+import multiprocessing
+import os
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from benchmarks.measuring import console, show
+from benchmarks.simulated import tables_of
+from marketdata_assets.checks.days import judge_days
+from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
+from marketdata_assets.sandbox.market.exchange import SimulatedExchange
+from marketdata_assets.tables import DAILY_KLINE
+from marketdata_assets.trading_calendar import last_published_session, sessions_between
+
+SINCE = int(os.environ.get("BENCH_ALARMS_SINCE", "2005"))
+DAYS = sessions_between(dt.date(SINCE, 1, 1), last_published_session())
+PROCESSES = 2
+FINDINGS_SHOWN = 5
+# Every day is over for long: nothing that is missing is only late.
+LATER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
+
+
+class Judged(NamedTuple):
+    """Sessions and their bars, the findings that fail, and the memory it took."""
+
+    sessions: int
+    bars: int
+    findings: list[Finding]
+    peak_megabytes: float
+
+
+def judge_sessions(days: list[dt.date]) -> Judged:
+    """Judge `days` in stretches as long as what is known of the sessions before: no more is held.
+
+    The first stretch is what is known before the second one, and judged itself without any.
+    """
+    exchange = SimulatedExchange()
+    known: list[dict[str, pa.Table]] = []
+    bars, failing = 0, []
+    for stretch in _stretches(days):
+        tables = {day: tables_of(exchange, day) for day in stretch}
+        failing += [one for one in judge_days(tables, before(known), LATER) if one.fails]
+        known = list(tables.values())
+        bars += sum(each[DAILY_KLINE.name].num_rows for each in known)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Judged(len(days), bars, failing, peak)
+
+
+def _stretches(days: list[dt.date]) -> Iterator[list[dt.date]]:
+    for start in range(0, len(days), SESSIONS_BEFORE):
+        yield days[start : start + SESSIONS_BEFORE]
+
+
+def main() -> None:
+    console.print(f"judging {len(DAYS):,} sessions, {DAYS[0]} … {DAYS[-1]} …")
+    began = time.perf_counter()
+    half = len(DAYS) // PROCESSES
+    # The second half begins a stretch early, so that its first days have sessions before them.
+    parts = [DAYS[:half], DAYS[max(half - SESSIONS_BEFORE, 0) :]]
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        done = pool.map(judge_sessions, parts)
+    seconds = time.perf_counter() - began
+    findings = {(one.day, one.check.name): one for part in done for one in part.findings}
+    blocking = [one for one in findings.values() if one.blocks]
+    show(
+        "false alarms on good sessions",
+        ("sessions", "bars", "seconds", "peak MB a process", "blocking findings", "warnings"),
+        [
+            (
+                f"{len(DAYS):,}",
+                f"{sum(part.bars for part in done):,}",
+                f"{seconds:.0f}",
+                f"{max(part.peak_megabytes for part in done):.0f}",
+                str(len(blocking)),
+                str(len(findings) - len(blocking)),
+            )
+        ],
+    )
+    told: Counter[str] = Counter()
+    for finding in sorted(findings.values(), key=lambda one: one.day):
+        told[finding.check.name] += 1
+        if told[finding.check.name] <= FINDINGS_SHOWN:
+            console.print(finding.in_words())
+    for name, count in told.items():
+        if count > FINDINGS_SHOWN:
+            console.print(f"… and {count - FINDINGS_SHOWN} more of {name}")
+
+
+if __name__ == "__main__":
+    main()

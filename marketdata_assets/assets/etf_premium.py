@@ -1,0 +1,129 @@
+"""The premium of every exchange-listed fund: its close over its net asset value of the same day.
+
+A value is never carried forward: a fund that has not published the day's has no premium yet, and
+a value of a day without a bar makes none.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.assets.before import premiums_before
+from marketdata_assets.assets.declaring import daily
+from marketdata_assets.assets.door import Checked, Door, check_specs
+from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.funds import PREMIUM_CHECKS, with_session_before
+from marketdata_assets.checks.judging import judge
+from marketdata_assets.partitions import days_of
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.premium_statistics import premium_statistics
+from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
+
+Relation = duckdb.DuckDBPyRelation
+
+NOT_PUBLISHED = "nav not published"
+OTHER_SCALE = "nav on another scale"
+_LINEAGE = {
+    **{name: [(ETF_KLINE, name)] for name in ("trade_date", "ts_code", "open", "high", "low")},
+    **{name: [(ETF_KLINE, name)] for name in ("close", "pre_close", "pct_chg", "vol", "amount")},
+    "name": [(ETF_LIST, "name")],
+    "unit_nav": [(ETF_NAV, "unit_nav")],
+    "nav_ann_date": [(ETF_NAV, "ann_date")],
+    "premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav")],
+    "no_premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav"), (ETF_LIST, "fund_type")],
+}
+
+
+@dg.asset(
+    **daily(
+        ETF_PREMIUM,
+        "funds",
+        kinds={"duckdb", "parquet"},
+        check_specs=check_specs(ETF_PREMIUM, PREMIUM_CHECKS),
+    )
+)
+def etf_premium(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    etf_kline: Relation,
+    etf_nav: Relation,
+    etf_list: Relation,
+) -> Checked:
+    days = days_of(context.partition_keys)
+    rows = premiums(etf_kline, etf_nav, etf_list)
+    followed = with_session_before(rows, premiums_before(lake.open(), days[0]))
+    findings = judge(ETF_PREMIUM.name, followed, PREMIUM_CHECKS)
+    door = Door(context, ETF_PREMIUM, PREMIUM_CHECKS)
+
+    def judged() -> Iterator[tuple[dt.date, pa.Table, list[Finding]]]:
+        for day, data in by_day(ETF_PREMIUM, rows):
+            context.add_asset_metadata(told(data), partition_key=day.isoformat())
+            yield day, data, [finding for finding in findings if finding.day == day]
+
+    lineage = {"dagster/column_lineage": column_lineage()}
+    yield dg.Output(FetchedDays([], door.let_in(judged())), metadata=lineage)
+    yield from door.outcomes()
+
+
+def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
+    """ETF_PREMIUM: every bar of `kline`, with the value of the same day where there is one.
+
+    `kline` has ETF_KLINE, `navs` ETF_NAV, `funds` ETF_LIST. premium = close / unit_nav - 1, a
+    ratio. The value of a money market fund is often told for one yuan while a share is quoted at
+    100: where the two differ by more than half, there is no premium.
+    """
+    values = navs.filter("nav_date = trade_date").select("ts_code, trade_date, unit_nav, ann_date")
+    names = funds.select("ts_code, trade_date, name, fund_type")
+    return (
+        kline.join(values, "ts_code, trade_date", how="left")
+        .join(names, "ts_code, trade_date", how="left")
+        .select(
+            f"""
+            *,
+            CASE
+                WHEN unit_nav IS NULL THEN '{NOT_PUBLISHED}'
+                WHEN fund_type = '货币市场型' AND abs(close / unit_nav - 1) > 0.5
+                    THEN '{OTHER_SCALE}'
+            END AS no_premium
+            """
+        )
+        .select(
+            """
+            trade_date, ts_code, name, open, high, low, close, pre_close, pct_chg, vol, amount,
+            unit_nav, ann_date AS nav_ann_date,
+            CASE WHEN no_premium IS NULL THEN close / unit_nav - 1 END AS premium,
+            no_premium
+            """
+        )
+    )
+
+
+def told(day: pa.Table) -> dict[str, dg.MetadataValue]:
+    """What the UI shows of one day of ETF_PREMIUM: who has a premium, and how large they are."""
+    reasons = pc.value_counts(day["no_premium"]).to_pylist()
+    counts = {entry["values"]: entry["counts"] for entry in reasons}
+    facts: dict[str, dg.MetadataValue] = {
+        "funds": dg.MetadataValue.int(day.num_rows),
+        "nav not published": dg.MetadataValue.int(counts.get(NOT_PUBLISHED, 0)),
+        "nav on another scale": dg.MetadataValue.int(counts.get(OTHER_SCALE, 0)),
+    }
+    statistics = premium_statistics(day)
+    if statistics is not None:
+        for name in ("mean", "sd", "min", "max", "median"):
+            value = getattr(statistics, name)
+            if value is not None:
+                facts[f"premium, {name}"] = dg.MetadataValue.float(value)
+    return facts
+
+
+def column_lineage() -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in sources]
+            for name, sources in _LINEAGE.items()
+        }
+    )

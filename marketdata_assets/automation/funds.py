@@ -1,0 +1,117 @@
+"""What is looked after of the funds: days that an evening left out, and values published late.
+
+Funds that invest abroad publish the value of a day on the next one, long after the evening's run.
+Here belongs who is waited for, and when the day is asked for again.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+import pyarrow.compute as pc
+from dagster import RunsFilter
+
+from marketdata_assets.assets.etf_premium import NOT_PUBLISHED
+from marketdata_assets.automation import sensors
+from marketdata_assets.automation.jobs import ETF_CHAIN, etf_chain
+from marketdata_assets.partitions import start_date
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM
+from marketdata_assets.trading_calendar import SHANGHAI, is_session, last_closed_sessions
+
+# How long a value is waited for; what is missing even then, the vendor does not have.
+SESSIONS_WAITED = 10
+# Who has not published for so long is not waited for at all: some funds tell quarterly.
+SESSIONS_REMEMBERED = 10
+MORNING = dt.time(9, 0)
+CODES_SHOWN = 10
+LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
+
+
+@dg.sensor(
+    job=etf_chain,
+    minimum_interval_seconds=30 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests the fund tables that are missing among the last 60 trading days.",
+)
+def missing_etf_partitions_sensor(
+    context: dg.SensorEvaluationContext, lake: LakeResource
+) -> dg.SensorResult | dg.SkipReason:
+    if context.instance.get_runs(RunsFilter(statuses=sensors.UNFINISHED), limit=1):
+        return dg.SkipReason("a run is under way; looking again afterwards")
+    now = dt.datetime.now(dt.UTC)
+    watched = [day for day in sensors.sessions_due(now) if day >= ETF_PREMIUM.first_date]
+    names = sensors.names_of(ETF_CHAIN)
+    # Premiums may be missing for what the other tables say: then all are asked for again.
+    missing = {
+        day: frozenset(names) if ETF_PREMIUM.name in lacking else lacking
+        for day, lacking in sensors.missing_tables(lake.open(), watched, names).items()
+    }
+    if not missing:
+        return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
+    today = now.astimezone(SHANGHAI).date()
+    return dg.SensorResult(run_requests=list(sensors.requests_for(watched, missing, today)))
+
+
+@dg.sensor(
+    job=etf_chain,
+    minimum_interval_seconds=30 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Every trading morning from 9:00 in Shanghai: asks once more for the net asset "
+    "values that funds had not published yet, up to 10 trading days.",
+)
+def late_navs_sensor(
+    context: dg.SensorEvaluationContext, lake: LakeResource
+) -> dg.SensorResult | dg.SkipReason:
+    now = dt.datetime.now(SHANGHAI)
+    if not is_session(now.date()) or now.time() < MORNING:
+        return dg.SkipReason("looking on trading days from 9:00 in Shanghai")
+    watched = sessions_waited_for(now)
+    waited = waited_for(lake.open(), watched)
+    if not waited:
+        return dg.SkipReason("no net asset value is waited for")
+    if context.cursor == now.date().isoformat():
+        return dg.SkipReason(f"asked this morning already; waiting for {in_words(waited)}")
+    context.log.info(f"waiting for {in_words(waited)}")
+    runs = sensors.requests_for(watched, dict.fromkeys(waited, LATE), now.date())
+    return dg.SensorResult(run_requests=list(runs), cursor=now.date().isoformat())
+
+
+def sessions_waited_for(now: dt.datetime) -> list[dt.date]:
+    """The sessions before the day of `now` whose values may still come, oldest first."""
+    closed = last_closed_sessions(SESSIONS_WAITED + 1, now)
+    before_today = [day for day in closed if day < now.astimezone(SHANGHAI).date()]
+    first = max(start_date(), ETF_PREMIUM.first_date)
+    return [day for day in before_today[-SESSIONS_WAITED:] if day >= first]
+
+
+def waited_for(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, list[str]]:
+    """For every day the funds whose value has not come, though they had one shortly before."""
+    waited: dict[dt.date, list[str]] = {}
+    if not days:
+        return waited
+    stored = [day for day in lake.days(ETF_PREMIUM) if day <= days[-1]]
+    stored = stored[-SESSIONS_REMEMBERED - len(days) :]
+    last_seen: dict[str, int] = {}
+    for number, day in enumerate(stored):
+        premiums = lake.read(ETF_PREMIUM, day)
+        if premiums is None:
+            continue
+        late = premiums.filter(pc.equal(premiums["no_premium"], NOT_PUBLISHED))
+        if day in days:
+            codes = late["ts_code"].to_pylist()
+            recent = [c for c in codes if number - last_seen.get(c, -99) <= SESSIONS_REMEMBERED]
+            if recent:
+                waited[day] = recent
+        there = premiums.filter(pc.is_valid(premiums["unit_nav"]))
+        last_seen |= dict.fromkeys(there["ts_code"].to_pylist(), number)
+    return waited
+
+
+def in_words(waited: Mapping[dt.date, Sequence[str]]) -> str:
+    return "; ".join(
+        f"{day}: {len(codes)} fund(s), {', '.join(codes[:CODES_SHOWN])}"
+        + (" …" if len(codes) > CODES_SHOWN else "")
+        for day, codes in sorted(waited.items())
+    )

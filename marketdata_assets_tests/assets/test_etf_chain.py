@@ -1,0 +1,276 @@
+"""The chain of funds over a small market on a real server: values that come late, and faults."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation.funds import waited_for
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import ETF_CHAIN, QUIET, Platform, failure_text, metadata_of
+from marketdata_assets_tests.small_funds import (
+    ABROAD,
+    DOMESTIC,
+    FUNDS,
+    LOF,
+    MONEY,
+    SmallFunds,
+    price,
+    value,
+)
+
+DAYS = sessions_between(dt.date(2024, 9, 26), dt.date(2024, 10, 10))
+FIRST, SECOND, LAST = DAYS[0], DAYS[1], DAYS[-1]
+LATE = ["etf_nav", "etf_premium"]
+
+
+@pytest.fixture
+def market() -> SmallFunds:
+    return SmallFunds()
+
+
+@pytest.fixture
+def server(market: SmallFunds) -> Iterator[TushareServer]:
+    with TushareServer(TushareProtocol(market)).running() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
+    tushare = TushareResource(
+        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
+    )
+    return Platform(tmp_path, tushare, instance)
+
+
+def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, object]]:
+    return {row["ts_code"]: row for row in platform.lake.read(ETF_PREMIUM, day).to_pylist()}
+
+
+def test_two_days_of_the_sandbox_go_through_the_job(sandbox: Platform) -> None:
+    job = sandbox.definitions.resolve_job_def("etf_chain")
+    for day in (FIRST, SECOND):
+        result = job.execute_in_process(
+            run_config=QUIET, instance=sandbox.instance, partition_key=str(day)
+        )
+        assert result.success
+        rows = list(premiums(sandbox, day).values())
+        assert len(rows) > 1_400
+        for row in rows:
+            if row["premium"] is None:
+                assert row["no_premium"]
+            else:
+                assert row["premium"] == row["close"] / row["unit_nav"] - 1
+        told = metadata_of(result, "etf_premium", day)
+        assert told["funds"] == len(rows)
+        assert told["nav not published"] == sum(r["unit_nav"] is None for r in rows)
+        assert -0.4 < told["premium, min"] <= told["premium, median"] <= told["premium, max"] < 0.8
+
+
+def test_a_range_and_single_days_store_the_same_premiums(
+    platform: Platform, server: TushareServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert platform.run(FIRST, LAST, ETF_CHAIN).success
+    for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
+        assert platform.lake.days(table) == DAYS
+    root = tmp_path_factory.mktemp("one by one")
+    tushare = TushareResource(
+        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(root / "state")
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        one_by_one = Platform(root, tushare, instance)
+        for day in DAYS:
+            assert one_by_one.run(day, assets=ETF_CHAIN).success
+            for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
+                assert one_by_one.lake.read(table, day).equals(platform.lake.read(table, day))
+
+
+def test_a_premium_is_close_over_the_value_of_the_same_day(platform: Platform) -> None:
+    assert platform.run(FIRST, assets=ETF_CHAIN).success
+    rows = premiums(platform, FIRST)
+    assert set(rows) == set(FUNDS)
+    for code in (DOMESTIC, ABROAD, LOF):
+        assert rows[code]["premium"] == price(code, FIRST) / value(code, FIRST) - 1
+        assert rows[code]["no_premium"] is None
+        assert rows[code]["nav_ann_date"] == FIRST
+        assert rows[code]["name"] == f"基金{code[:6]}"
+
+
+def test_a_money_market_fund_told_on_another_scale_has_no_premium_and_says_why(
+    platform: Platform,
+) -> None:
+    result = platform.run(FIRST, assets=ETF_CHAIN)
+    row = premiums(platform, FIRST)[MONEY]
+    assert (row["unit_nav"], row["premium"]) == (1.0, None)
+    assert row["no_premium"] == "nav on another scale"
+    assert metadata_of(result, "etf_premium", FIRST)["nav on another scale"] == 1
+
+
+def test_a_value_that_comes_a_day_later_is_null_until_then_and_never_filled(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {SECOND: {ABROAD}}
+    assert platform.run(FIRST, SECOND, ETF_CHAIN).success
+    row = premiums(platform, SECOND)[ABROAD]
+    assert (row["unit_nav"], row["premium"]) == (None, None)
+    assert row["no_premium"] == "nav not published"
+    assert row["close"] == price(ABROAD, SECOND)
+    assert waited_for(platform.lake, [FIRST, SECOND]) == {SECOND: [ABROAD]}
+    market.late = {}
+    assert platform.run(SECOND, assets=LATE).success
+    row = premiums(platform, SECOND)[ABROAD]
+    assert row["premium"] == price(ABROAD, SECOND) / value(ABROAD, SECOND) - 1
+    assert waited_for(platform.lake, [FIRST, SECOND]) == {}
+
+
+def test_values_of_a_day_that_does_not_trade_are_kept_and_make_no_premium(
+    platform: Platform, market: SmallFunds
+) -> None:
+    year_end, first_session = dt.date(2023, 12, 31), dt.date(2024, 1, 2)
+    market.reports = {year_end}
+    market.late = {first_session: {LOF}}
+    assert platform.run(first_session, assets=ETF_CHAIN).success
+    navs = platform.lake.read(ETF_NAV, first_session).to_pylist()
+    told = {(row["ts_code"], row["nav_date"]): row["unit_nav"] for row in navs}
+    assert told == {
+        **{(code, year_end): value(code, year_end) for code in FUNDS},
+        **{(code, first_session): value(code, first_session) for code in FUNDS if code != LOF},
+    }
+    assert {row["trade_date"] for row in navs} == {first_session}
+    assert premiums(platform, first_session)[LOF]["premium"] is None
+    assert premiums(platform, first_session)[DOMESTIC]["unit_nav"] == value(DOMESTIC, first_session)
+
+
+def test_every_calendar_day_is_asked_for_once_in_a_range(
+    platform: Platform, server: TushareServer
+) -> None:
+    assert platform.run(FIRST, LAST, ["etf_nav"]).success
+    asked = [str(r.params["nav_date"]) for r in server.requests if r.call == "fund_nav"]
+    days = [FIRST + dt.timedelta(n) for n in range((LAST - FIRST).days + 1)]
+    assert sorted(asked) == [f"{day:%Y%m%d}" for day in days]
+    assert all(r.params["market"] == "E" for r in server.requests if r.call == "fund_nav")
+
+
+def test_a_value_without_a_bar_makes_no_premium(platform: Platform, server: TushareServer) -> None:
+    def without_bar(fields, items):
+        items[:] = [row for row in items if row[fields.index("ts_code")] != ABROAD]
+
+    server.faults["fund_daily"] = deque([spoil(without_bar)])
+    assert platform.run(FIRST, assets=ETF_CHAIN).success
+    assert ABROAD not in premiums(platform, FIRST)
+    assert ABROAD in platform.lake.read(ETF_NAV, FIRST)["ts_code"].to_pylist()
+
+
+def test_a_split_told_in_the_value_but_not_in_the_price_stops_the_day(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.more_navs = [(ABROAD, "20240927", "20240927", 0.4, "1")]
+    text = failure_text(platform.run(FIRST, SECOND, ETF_CHAIN), "etf_premium")
+    assert f"etf_premium {SECOND}, premium_within_bounds: 1 of 4 rows ({ABROAD}" in text
+    assert "1 day(s) refused, 1 stored" in text
+    assert platform.lake.days(ETF_PREMIUM) == [FIRST]
+    assert platform.lake.days(ETF_NAV) == [FIRST, SECOND]
+
+
+def spoil(edit):
+    """A fault that changes the data of an answer in place: `edit(fields, items)`."""
+    return faults.edited(lambda answer: edit(answer["data"]["fields"], answer["data"]["items"]))
+
+
+def previous_day(name):
+    def edit(fields, items):
+        for row in items:
+            row[fields.index(name)] = "20240925"
+
+    return edit
+
+
+def one_of_the_previous_day(name):
+    def edit(fields, items):
+        items[0][fields.index(name)] = "20240925"
+
+    return edit
+
+
+def nothing(fields, items):
+    items.clear()
+
+
+def a_row_twice(fields, items):
+    items.append(list(items[0]))
+
+
+def no_values(fields, items):
+    for row in items:
+        row[fields.index("unit_nav")] = None
+
+
+def not_listed(fields, items):
+    for row in items:
+        row[fields.index("status")] = "D"
+
+
+def open_end_funds(fields, items):
+    items[0][fields.index("market")] = "O"
+
+
+@pytest.mark.parametrize(
+    ("call", "edit", "asset", "complaint"),
+    [
+        ("fund_daily", nothing, "etf_kline", "no row for etf_kline on 2024-09-26"),
+        ("fund_daily", previous_day("trade_date"), "etf_kline", "got rows of 2024-09-25"),
+        ("fund_daily", one_of_the_previous_day("trade_date"), "etf_kline", "got rows of 2024-09"),
+        ("fund_daily", a_row_twice, "etf_kline", "1 keys occur more than once in etf_kline"),
+        ("fund_nav", nothing, "etf_nav", "no value of 2024-09-26"),
+        ("fund_nav", previous_day("nav_date"), "etf_nav", "got rows of 2024-09-25"),
+        ("fund_nav", one_of_the_previous_day("nav_date"), "etf_nav", "got rows of 2024-09-25"),
+        ("fund_nav", no_values, "etf_nav", "unit_nav is NULL on all 4 rows"),
+        ("fund_basic", nothing, "etf_list", "no listed fund"),
+        ("fund_basic", not_listed, "etf_list", "asked for status L, got D"),
+        ("fund_basic", open_end_funds, "etf_list", "asked for market E, got O"),
+        ("fund_basic", a_row_twice, "etf_list", "1 keys occur more than once in fund_basic"),
+    ],
+)
+def test_a_spoilt_answer_is_told_and_nothing_of_it_is_stored(
+    platform: Platform, server: TushareServer, call: str, edit, asset: str, complaint: str
+) -> None:
+    server.faults[call] = deque([spoil(edit)])
+    text = failure_text(platform.run(FIRST, assets=ETF_CHAIN), asset)
+    assert f"Tushare {call}(" in text
+    assert complaint in text
+    assert "Nothing was stored" in text or "not published it yet" in text
+    assert list((platform.lake.root / "lake" / asset).rglob("*.parquet")) == []
+    assert platform.lake.days(ETF_PREMIUM) == []
+
+
+def test_the_days_before_the_first_fund_are_empty_by_definition(platform: Platform) -> None:
+    day = dt.date(2005, 2, 22)
+    assert platform.run(day, assets=ETF_CHAIN).success
+    for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
+        assert platform.lake.read(table, day).num_rows == 0
+
+
+def test_a_fund_that_is_not_in_the_list_keeps_its_premium_and_is_told(
+    platform: Platform, server: TushareServer
+) -> None:
+    def forget(fields, items):
+        items[:] = [row for row in items if row[fields.index("ts_code")] != LOF]
+
+    server.faults["fund_basic"] = deque([spoil(forget)])
+    result = platform.run(FIRST, assets=ETF_CHAIN)
+    assert result.success
+    row = premiums(platform, FIRST)[LOF]
+    assert row["name"] is None
+    assert row["premium"] == price(LOF, FIRST) / value(LOF, FIRST) - 1
+    [told] = [
+        each for each in result.get_asset_check_evaluations() if each.check_name == "fund_is_listed"
+    ]
+    assert not told.passed

@@ -1,0 +1,53 @@
+"""Names, indicators and factors."""
+
+from marketdata_assets_tests.checks.corruptions.declaring import (
+    corruption,
+    marked,
+    ordinary,
+    row_of,
+    scale,
+)
+from marketdata_assets_tests.checks.market_day import Answers
+
+
+@corruption("limits_agree_with_name")
+def a_stale_name(day: Answers, before: Answers) -> None:
+    stocks = day["stock_basic"]
+    stocks["name"][row_of(stocks, marked(day))] = "长江实业"
+
+
+@corruption("listing_facts")
+def a_name_missing(day: Answers, before: Answers) -> None:
+    stocks = day["stock_basic"]
+    stocks["name"][row_of(stocks, ordinary(day))] = " "
+
+
+@corruption("not_zero_filled")
+def unknown_indicators_as_zeros(day: Answers, before: Answers) -> None:
+    for name, values in day["daily_basic"].items():
+        day["daily_basic"][name] = [0.0 if value is None else value for value in values]
+
+
+@corruption("indicators_agree")
+def market_values_in_yuan(day: Answers, before: Answers) -> None:
+    scale(day["daily_basic"], "total_mv", 10_000)
+
+
+@corruption("share_counts_ordered")
+def a_float_in_shares(day: Answers, before: Answers) -> None:
+    day["daily_basic"]["float_share"][row_of(day["daily_basic"], ordinary(day))] *= 10_000
+
+
+@corruption("pre_close_continues")
+def a_wrong_factor(day: Answers, before: Answers) -> None:
+    day["adj_factor"]["adj_factor"][row_of(day["adj_factor"], ordinary(day))] *= 1.1
+
+
+@corruption("factor_without_gap")
+def a_factor_slightly_off(day: Answers, before: Answers) -> None:
+    day["adj_factor"]["adj_factor"][row_of(day["adj_factor"], ordinary(day))] *= 1.0004
+
+
+@corruption("positive_factor")
+def a_factor_of_zero(day: Answers, before: Answers) -> None:
+    day["adj_factor"]["adj_factor"][0] = 0.0

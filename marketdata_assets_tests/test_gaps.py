@@ -1,0 +1,143 @@
+"""A gap, from a share that is missing on a day to the published watermark, and its repair."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation import sensors
+from marketdata_assets.automation.sensors import missing_partitions_sensor
+from marketdata_assets.publishing import layout
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import CHAIN, Platform
+from marketdata_assets_tests.publishing.prices import store
+from marketdata_assets_tests.small_market import CODES, SmallMarket
+
+DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 30))
+HOLE = DAYS[2]
+EVERYTHING = (*CHAIN, "hf_dataset")
+DERIVED = {"coverage", "daily_prices", "restatements", "hf_dataset"}
+
+
+@pytest.fixture
+def server() -> Iterator[TushareServer]:
+    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(
+    server: TushareServer,
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Platform:
+    monkeypatch.setattr(sensors, "sessions_due", lambda _: DAYS)
+    tushare = TushareResource(
+        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
+    )
+    return Platform(tmp_path, tushare, instance)
+
+
+def without_a_share(call: str, server: TushareServer, day: dt.date) -> None:
+    """The next answers of `call` lack a share on `day`; those of other days are whole."""
+
+    def drop(answer: dict) -> None:
+        fields, items = answer["data"]["fields"], answer["data"]["items"]
+        if items and items[0][fields.index("trade_date")] == f"{day:%Y%m%d}":
+            del items[0]
+
+    server.faults[call] = deque([faults.edited(drop)] * len(DAYS))
+
+
+def asked_for(platform: Platform) -> list[tuple[dt.date, dt.date, set[str]]]:
+    """What the sensor requests; nothing where it has nothing to ask for."""
+    context = dg.build_sensor_context(
+        instance=platform.instance, definitions=platform.definitions, sensor_name="sensor"
+    )
+    lake = LakeResource(root=str(platform.lake.root), origin="test")
+    result = missing_partitions_sensor(context, lake=lake)
+    requests = result.run_requests if isinstance(result, dg.SensorResult) else []
+    return [
+        (
+            dt.date.fromisoformat(request.tags["dagster/asset_partition_range_start"]),
+            dt.date.fromisoformat(request.tags["dagster/asset_partition_range_end"]),
+            {key.path[-1] for key in request.asset_selection},
+        )
+        for request in requests
+    ]
+
+
+def watermark(platform: Platform) -> dt.date:
+    hub = HubStore(platform.lake.root / "hub")
+    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MARKER]
+    text = hub.blob(entry.sha256).read_text()
+    return dt.datetime.strptime(text, "%Y%m%d").date()
+
+
+def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(
+    platform: Platform, server: TushareServer
+) -> None:
+    without_a_share("daily_basic", server, HOLE)
+    assert not platform.run(DAYS[0], DAYS[-1], EVERYTHING).success
+    server.faults.clear()
+    assert platform.lake.read(DAILY_BASIC, HOLE).num_rows == len(CODES) - 1
+    [gap] = [row for row in platform.lake.read(COVERAGE, HOLE).to_pylist() if row["missing"]]
+    assert (gap["ts_code"], gap["missing"]) == (CODES[0], "daily_basic")
+
+    asked = asked_for(platform)
+    assert (HOLE, HOLE, {"daily_basic"} | DERIVED) in asked
+    fetched_again = len(server.requests)
+    for first, last, names in asked:
+        assert platform.run(first, last, names).success
+    assert {request.call for request in server.requests[fetched_again:]} == {"daily_basic"}
+
+    assert platform.lake.days(DAILY_PRICES) == DAYS
+    assert watermark(platform) == DAYS[-1]
+    assert asked_for(platform) == []
+
+
+def test_a_day_that_contradicts_itself_is_asked_for_where_the_contradiction_is(
+    platform: Platform, server: TushareServer
+) -> None:
+    def suspend(answer: dict) -> None:
+        fields, [first, *_] = answer["data"]["fields"], answer["data"]["items"]
+        first[fields.index("suspend_timing")] = None
+
+    server.faults["suspend_d"] = deque([faults.edited(suspend)])
+    assert not platform.run(DAYS[-1], assets=EVERYTHING).success
+    server.faults.clear()
+    last = asked_for(platform)[-1]
+    assert last == (DAYS[-1], DAYS[-1], {"suspensions", "daily_kline"} | DERIVED)
+    assert platform.run(*last).success
+
+
+def test_the_watermark_never_passes_a_hole(platform: Platform) -> None:
+    store(platform.lake, [day for day in DAYS if day != HOLE])
+
+    def publish(first: dt.date, last: dt.date) -> bool:
+        return platform.run(first, last, ["hf_dataset"]).success
+
+    assert publish(DAYS[3], DAYS[3])
+    assert watermark(platform) == DAYS[3]
+    # Earlier days come in, and the hole shows.
+    assert publish(DAYS[0], DAYS[1])
+    assert watermark(platform) == DAYS[1]
+    # Days after the hole are published, and the watermark stays before it.
+    assert publish(DAYS[4], DAYS[-1])
+    assert watermark(platform) == DAYS[1]
+    assert not publish(HOLE, HOLE)
+    store(platform.lake, [HOLE])
+    assert publish(HOLE, HOLE)
+    assert watermark(platform) == DAYS[-1]
