@@ -1,12 +1,14 @@
 """Every endpoint, shape by shape and status by status, over real HTTP."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
+from marketdata_assets.api.settings import ApiSettings
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI
-from marketdata_assets_tests.api.serving import Client
+from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
     DAYS,
     EX_DATE,
@@ -406,3 +408,16 @@ def test_metrics_count_by_endpoint_not_by_code(api: Client) -> None:
     )
     assert 'marketdata_api_seconds_bucket{endpoint="/api/v1/ohlcv",le="0.01"}' in told
     assert CODE not in told
+    assert 'marketdata_requests_open{kind="history",state="queued"}' in told
+    assert 'marketdata_series_generation{table="daily_prices"}' in told
+    newest = dt.datetime.combine(NEWEST, dt.time(), dt.UTC).timestamp()
+    [line] = [one for one in told.splitlines() if 'newest_day_seconds{table="daily_prices"}' in one]
+    assert float(line.split()[-1]) == newest
+
+
+def test_every_answer_says_where_its_data_come_from(world: Path) -> None:
+    with served(world, ApiSettings(origin="sandbox: simulated")) as client:
+        for form in ("json", "csv", "arrow", "parquet"):
+            answer = client.get("/api/v1/ohlcv", code=CODE, format=form)
+            assert answer.headers["X-Data-Origin"] == "sandbox: simulated"
+        assert client.get("/").json()["origin"] == "sandbox: simulated"
