@@ -8,13 +8,16 @@ import os
 import tempfile
 from pathlib import Path
 
+import duckdb
+
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.simulated import tables_of
 from marketdata_assets.assets.before import bars_before, listed_before, rows_before
-from marketdata_assets.checks.days import JUDGED, judge_days
+from marketdata_assets.checks.days import JUDGED, judge_fetched, judge_together
 from marketdata_assets.checks.sessions import Before
 from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
+from marketdata_assets.storage.io_manager import MEMORY_LIMIT
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import sessions_between
@@ -44,11 +47,22 @@ def judge_all(root: str, days: list[dt.date]) -> int:
 
 
 def _judge_range(lake: Lake, days: list[dt.date]) -> int:
-    first = days[0]
-    rows = {table.name: rows_before(lake, table, first) or 0 for table in JUDGED}
-    before = Before(bars_before(lake, first), listed_before(lake, first), rows)
-    stored = {day: {table.name: lake.read(table, day) for table in JUDGED} for day in days}
-    findings = judge_days(stored, before, dt.datetime.now(dt.UTC))
+    before = Before(bars_before(lake, days[0]), listed_before(lake, days[0]), {})
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        findings = [
+            finding
+            for table in JUDGED
+            for day in days
+            for finding in judge_fetched(
+                connection, table, day, lake.read(table, day), rows_before(lake, table, day)
+            )
+        ]
+        stored = {
+            table.name: connection.read_parquet([str(path) for path in lake.paths(table, days)])
+            for table in JUDGED
+        }
+        findings += judge_together(days, stored, before, dt.datetime.now(dt.UTC))
     return sum(finding.blocks for finding in findings)
 
 

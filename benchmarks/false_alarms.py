@@ -42,13 +42,10 @@ class Judged(NamedTuple):
     peak_megabytes: float
 
 
-def judge_sessions(days: list[dt.date]) -> Judged:
-    """Judge `days` in stretches as long as what is known of the sessions before: no more is held.
-
-    The first stretch is what is known before the second one, and judged itself without any.
-    """
+def judge_sessions(earlier: list[dt.date], days: list[dt.date]) -> Judged:
+    """Judge `days` after `earlier` ones, in stretches of a few: no more is held at a time."""
     exchange = SimulatedExchange()
-    known: list[dict[str, pa.Table]] = []
+    known: list[dict[str, pa.Table]] = [tables_of(exchange, day) for day in earlier]
     bars, failing = 0, []
     for stretch in _stretches(days):
         tables = {day: tables_of(exchange, day) for day in stretch}
@@ -68,19 +65,18 @@ def main() -> None:
     console.print(f"judging {len(DAYS):,} sessions, {DAYS[0]} … {DAYS[-1]} …")
     began = time.perf_counter()
     half = len(DAYS) // PROCESSES
-    # The second half begins a stretch early, so that its first days have sessions before them.
-    parts = [DAYS[:half], DAYS[max(half - SESSIONS_BEFORE, 0) :]]
+    parts = [([], DAYS[:half]), (DAYS[max(half - SESSIONS_BEFORE, 0) : half], DAYS[half:])]
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        done = pool.map(judge_sessions, parts)
+        done = pool.starmap(judge_sessions, parts)
     seconds = time.perf_counter() - began
-    findings = {(one.day, one.check.name): one for part in done for one in part.findings}
-    blocking = [one for one in findings.values() if one.blocks]
+    findings = [finding for part in done for finding in part.findings]
+    blocking = [finding for finding in findings if finding.blocks]
     show(
         "false alarms on good sessions",
         ("sessions", "bars", "seconds", "peak MB a process", "blocking findings", "warnings"),
         [
             (
-                f"{len(DAYS):,}",
+                f"{sum(part.sessions for part in done):,}",
                 f"{sum(part.bars for part in done):,}",
                 f"{seconds:.0f}",
                 f"{max(part.peak_megabytes for part in done):.0f}",
@@ -90,7 +86,7 @@ def main() -> None:
         ],
     )
     told: Counter[str] = Counter()
-    for finding in sorted(findings.values(), key=lambda one: one.day):
+    for finding in findings:
         told[finding.check.name] += 1
         if told[finding.check.name] <= FINDINGS_SHOWN:
             console.print(finding.in_words())

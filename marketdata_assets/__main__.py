@@ -74,10 +74,20 @@ def prepare() -> None:
     os.environ["DAGSTER_HOME"] = str(home)
 
 
+def make_run_history() -> None:
+    """Create Dagster's databases: two processes that begin together would both try to."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        stored = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+        assert all(stored)
+
+
 def start_dagster(port: int) -> int:
     """Run the UI, the daemon and the API until one of them ends or the user does."""
     kind = "the live market" if world() is World.LIVE else "the sandbox (no TUSHARE_TOKEN is set)"
     print(f"Dagster on {kind}: http://127.0.0.1:{port}    data: {world_root()}", flush=True)
+    make_run_history()
     workspace = ["-w", "workspace.yaml"]
     tools = Path(sys.executable).parent
     commands = [

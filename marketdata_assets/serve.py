@@ -19,6 +19,7 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.worlds import world_root
 
 SECONDS_TO_FINISH = 5
+BACKLOG = 512
 
 
 def serve_api() -> int:
@@ -49,6 +50,8 @@ def _listening(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # From now on questions wait until the application takes them.
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):

@@ -9,6 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
+from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from marketdata_assets.__main__ import PROJECT
@@ -112,7 +113,9 @@ def test_the_instance_settings_are_what_dagster_understands(tmp_path: Path) -> N
         assert instance.run_monitoring_enabled
         assert instance.run_retries_enabled
         assert not instance.telemetry_enabled
-        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+        pools = instance.get_concurrency_config().pool_config
+        assert pools.pool_granularity is PoolGranularity.RUN
+        assert pools.default_pool_limit == 1
 
 
 def test_the_workspace_names_the_definitions() -> None:

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from marketdata_assets.api.docs_page import docs_page
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
-from marketdata_assets.api.guarding import Guard
+from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
 from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
@@ -48,6 +48,7 @@ def create_app(door: Door) -> FastAPI:
             *([cors] if settings.cors_origins else []),
             Middleware(Unexpected),
             Middleware(Guard, settings=settings),
+            Middleware(Labelled, origin=settings.origin),
         ],
     )
     add_error_handlers(app, door)
@@ -56,6 +57,7 @@ def create_app(door: Door) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
+        door.metrics.note(door.shelf, door.requests)
         return Response(generate_latest(door.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)

@@ -7,7 +7,7 @@ a name that is not this machine's in the Host header is a page that had its own 
 import hmac
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,6 +76,21 @@ class Guard:
     ) -> None:
         headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
         await json_response({"error": error}, status, headers)(scope, receive, send)
+
+
+class Labelled:
+    """ASGI middleware: every answer says where its data come from, whatever its form."""
+
+    def __init__(self, app: ASGIApp, origin: str) -> None:
+        self._app, self._origin = app, origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Data-Origin"] = self._origin
+            await send(message)
+
+        await self._app(scope, receive, labelled)
 
 
 def _name_of(host: str) -> str:

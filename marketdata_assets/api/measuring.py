@@ -4,11 +4,17 @@ Here belongs the counting, in Prometheus' text form. An endpoint is counted by i
 declared, so codes and ids make no series of their own.
 """
 
+import datetime as dt
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM
+
+SERIES_TABLES = (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM)
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -38,6 +44,34 @@ class Metrics:
             "Calls that wait for what is not stored yet",
             registry=self.registry,
         )
+        self.open_requests = Gauge(
+            "marketdata_requests_open",
+            "Requests for histories and exports without an outcome",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self.newest_day = Gauge(
+            "marketdata_series_newest_day_seconds",
+            "Midnight (UTC) of the last day of a series, since 1970",
+            ["table"],
+            registry=self.registry,
+        )
+        self.generation = Gauge(
+            "marketdata_series_generation",
+            "Generation of a series that is served",
+            ["table"],
+            registry=self.registry,
+        )
+
+    def note(self, shelf: Shelf, requests: Requests) -> None:
+        """Look at what is served and what is open; a moment's work."""
+        for (kind, state), count in requests.open_counts().items():
+            self.open_requests.labels(kind, state).set(count)
+        for table in SERIES_TABLES:
+            if series := shelf.series(table):
+                self.generation.labels(table.name).set(series.generation)
+                midnight = dt.datetime.combine(series.days[-1], dt.time(), dt.UTC)
+                self.newest_day.labels(table.name).set(midnight.timestamp())
 
 
 class Measured:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import pyarrow.compute as pc
-from dagster import RunsFilter
 
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.jobs import ETF_CHAIN, etf_chain
@@ -38,7 +37,7 @@ LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
 def missing_etf_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    if context.instance.get_runs(RunsFilter(statuses=sensors.UNFINISHED), limit=1):
+    if sensors.are_days_made(context.instance):
         return dg.SkipReason("a run is under way; looking again afterwards")
     now = dt.datetime.now(dt.UTC)
     watched = [day for day in sensors.sessions_due(now) if day >= ETF_PREMIUM.first_date]

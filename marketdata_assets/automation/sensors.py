@@ -43,9 +43,7 @@ UNFINISHED = [
 def missing_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    # Of any other job: materializing by hand and backfills run under one of their own.
-    runs = context.instance.get_runs(RunsFilter(statuses=UNFINISHED))
-    if any(run.job_name not in BESIDE for run in runs):
+    if are_days_made(context.instance):
         return dg.SkipReason("a run is under way; looking again afterwards")
     watched = sessions_due(dt.datetime.now(dt.UTC))
     missing = missing_tables(lake.open(), watched, names_of(CHAIN))
@@ -57,6 +55,12 @@ def missing_partitions_sensor(
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
     today = dt.datetime.now(SHANGHAI).date()
     return dg.SensorResult(run_requests=list(requests_for(watched, missing, today)))
+
+
+def are_days_made(instance: dg.DagsterInstance) -> bool:
+    """Whether a run that makes days is under way, or waits to be: by a job, by hand, a backfill."""
+    runs = instance.get_runs(RunsFilter(statuses=UNFINISHED))
+    return any(run.job_name not in BESIDE for run in runs)
 
 
 def sessions_due(now: dt.datetime) -> list[dt.date]:

@@ -68,14 +68,25 @@ def judge_merged(
     return found + judge(DAILY_PRICES.name, rows, PRICE_CHECKS)
 
 
+def judge_together(
+    days: Sequence[dt.date], tables: Mapping[str, Relation], before: Before, now: dt.datetime
+) -> list[Finding]:
+    """What is wrong with successive days of the JUDGED tables, given by name, beside each other.
+
+    `before` is what is known of the sessions before the first day; at `now`, what is missing may
+    still be late.
+    """
+    stocks, kline, limits, basic, factors, suspensions = (tables[one.name] for one in JUDGED)
+    covered = ledger.coverage(
+        stocks, kline, limits, basic, factors, suspensions, before.listed, ledger_days(days, now)
+    )
+    return judge_merged(days, covered, kline, limits, basic, stocks, factors, before.bars)
+
+
 def judge_days(
     days: Mapping[dt.date, Mapping[str, pa.Table]], before: Before, now: dt.datetime
 ) -> list[Finding]:
-    """What is wrong with successive days, of which the JUDGED tables are given by name.
-
-    `before` is what is known of the sessions before the first of them; at `now`, what is missing
-    may still be late.
-    """
+    """All that is wrong with successive days whose JUDGED tables are given by day and name."""
     found, rows = [], before.rows
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
@@ -84,20 +95,10 @@ def judge_days(
                 data = tables[table.name]
                 found += judge_fetched(connection, table, day, data, rows.get(table.name))
             rows = {name: data.num_rows for name, data in tables.items()}
-        stocks, kline, limits, basic, factors, suspensions = (
-            connection.from_arrow(pa.concat_tables(each[table.name] for each in days.values()))
+        together = {
+            table.name: connection.from_arrow(
+                pa.concat_tables(tables[table.name] for tables in days.values())
+            )
             for table in JUDGED
-        )
-        covered = ledger.coverage(
-            stocks,
-            kline,
-            limits,
-            basic,
-            factors,
-            suspensions,
-            before.listed,
-            ledger_days(list(days), now),
-        )
-        return found + judge_merged(
-            list(days), covered, kline, limits, basic, stocks, factors, before.bars
-        )
+        }
+        return found + judge_together(list(days), together, before, now)

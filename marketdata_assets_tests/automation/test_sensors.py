@@ -112,6 +112,13 @@ def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
     assert "under way" in result.skip_message
 
 
+@pytest.mark.parametrize("by", ["series_refresh", "instrument_histories", "range_queries"])
+def test_runs_that_make_no_day_are_not_waited_for(sandbox: Platform, by: str) -> None:
+    run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED)
+    sandbox.instance.add_run(run)
+    assert isinstance(evaluate(sandbox), dg.SensorResult)
+
+
 def test_what_the_sensor_asks_for_fills_the_gap(
     sandbox: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

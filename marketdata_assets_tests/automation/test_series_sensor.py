@@ -6,9 +6,15 @@ import pytest
 from marketdata_assets.automation.series_sensor import price_series_sensor
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import Series
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.publishing.prices import SHARES, store
+from marketdata_assets_tests.serving.stored import (
+    SESSIONS,
+    store_everything,
+    store_factors,
+    store_shares,
+)
 
 DAYS = [dt.date(2024, 1, 2), dt.date(2024, 1, 3), dt.date(2024, 1, 4)]
 
@@ -110,3 +116,26 @@ def test_a_refresh_that_fails_is_requested_again_when_the_lake_has_changed(
     store(lake, [DAYS[1]], version=1)
     assert daemon.requests() == 1
     assert daemon.sandbox.run(assets=["price_series"]).success
+
+
+def test_each_series_is_refreshed_by_a_run_of_its_own_factors_first(daemon: Daemon) -> None:
+    lake = daemon.sandbox.lake
+    store_everything(lake)
+    assert daemon.requests() == 0
+    store_shares(lake, SESSIONS[:1], version=1)
+    store_factors(lake, SESSIONS[:1], version=1)
+    result = daemon.tick()
+    wanted = {
+        one.asset_selection[0].path[-1]: int(one.tags["dagster/priority"])
+        for one in result.run_requests
+    }
+    assert sorted(wanted, key=wanted.__getitem__, reverse=True) == [
+        "adj_factor_series",
+        "price_series",
+    ]
+    # One that fails does not hold up the other.
+    lake.path(ADJ_FACTOR, SESSIONS[0]).write_bytes(b"no parquet")
+    assert not daemon.sandbox.run(assets=["adj_factor_series"]).success
+    assert daemon.sandbox.run(assets=["price_series"]).success
+    assert daemon.requests() == 1
+    assert "adj_factor_series for what differs has been requested" in daemon.skips_because()

@@ -1,0 +1,133 @@
+"""The command `serve`, as a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from marketdata_assets.__main__ import PROJECT
+
+TOKEN = "secret-token-of-the-api"
+COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    clean = {n: v for n, v in os.environ.items() if not n.startswith(("TUSHARE", "API_"))}
+    return {**clean, "MARKETDATA_HOME": str(home), "PYTHONUNBUFFERED": "1", **settings}
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        COMMAND,
+        env=environment(home, **settings),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(port: int, path: str, **headers: str) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=30)
+
+
+def test_it_says_where_it_listens_answers_and_ends_when_told(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path, API_PORT=str(port)) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert f"http://127.0.0.1:{port}" in line
+        assert "sandbox: simulated, not a real market" in line
+        assert ask(port, "/health").json()["status"] == "healthy"
+        assert "simulated" in ask(port, "/").json()["origin"]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (out, err.strip()) == ("", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"sandbox"}
+
+
+def test_with_a_token_it_listens_everywhere_and_shows_the_token_nowhere(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"API_HOST": "0.0.0.0", "API_PORT": str(port), "API_TOKEN": TOKEN}
+    with serving(tmp_path, **settings) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert ask(port, "/").status_code == 401
+        assert ask(port, "/", Authorization=f"Bearer {TOKEN}").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert TOKEN not in line + out + err
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"API_HOST": "0.0.0.0"}, "API_HOST is '0.0.0.0': set API_TOKEN too"),
+        ({"API_PORT": "many"}, "API_PORT is 'many': write a port"),
+        ({"API_TOKEN": "short"}, "API_TOKEN is '***'"),
+        ({"API_HOST": "192.0.2.1", "API_TOKEN": TOKEN}, "this machine has no such address"),
+    ],
+)
+def test_a_setting_that_can_not_be_used_ends_it_before_it_listens(
+    tmp_path: Path, settings: dict[str, str], complaint: str
+) -> None:
+    done = subprocess.run(
+        COMMAND,
+        env=environment(tmp_path, **settings),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert settings.get("API_TOKEN", TOKEN) not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            COMMAND,
+            env=environment(tmp_path, API_PORT=port),
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert f"API_PORT is '{port}': another program has this port" in done.stderr
+
+
+def test_the_command_needs_no_dagster() -> None:
+    code = (
+        "import sys, marketdata_assets.__main__, marketdata_assets.serve; print(list(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'marketdata_assets.serve'" in run.stdout
+    assert "'dagster'" not in run.stdout
