@@ -15,7 +15,7 @@ from marketdata_assets.serving.canonical import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
 from marketdata_assets.storage.series import Series
-from marketdata_assets.tables import ADJ_FACTOR
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets.trading_calendar import previous_session
 
 ONE_DAY = dt.timedelta(1)
@@ -33,6 +33,15 @@ def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:
         raise NotAdjustable(
             f"{instrument.code} can't be adjusted: there are factors of A-shares alone, and it "
             f"is: {instrument.kind.doc}. Ask with adjust=none."
+        )
+
+
+def refuse_without_factors(instrument: Instrument, adjust: Adjust) -> None:
+    """Raise `MissingFactors` when a share that is stored by code alone is to be adjusted."""
+    if adjust is not Adjust.NONE:
+        raise MissingFactors(
+            f"{instrument.code} is stored by code alone, without factors. Materialize "
+            f"{DAILY_PRICES.name} and {ADJ_FACTOR.name} for its days."
         )
 
 

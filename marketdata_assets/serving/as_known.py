@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.serving.adjusting import refuse_unadjustable
+from marketdata_assets.serving.adjusting import refuse_unadjustable, refuse_without_factors
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
@@ -64,6 +64,7 @@ def slices_as_known(
             # The days were known, and the code was not among them.
             yield _slice(instrument, rows.slice(0, 0), view, asked.columns, moment)
         else:
+            refuse_without_factors(instrument, asked.adjust)
             own = between(history, asked.start, asked.end)
             yield _slice(instrument, own, HISTORY, asked.columns, moment)
 

@@ -13,14 +13,17 @@ from itertools import groupby
 from pathlib import Path
 
 from marketdata_assets.instruments import Instrument, Kind, identify
-from marketdata_assets.serving.adjusting import adjusted, refuse_unadjustable
+from marketdata_assets.serving.adjusting import (
+    adjusted,
+    refuse_unadjustable,
+    refuse_without_factors,
+)
 from marketdata_assets.serving.answers import CrossSection, NotAFund, NotStored, Slice
 from marketdata_assets.serving.as_known import slices_as_known
 from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS, HISTORY, between
 from marketdata_assets.serving.histories import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
-from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -172,11 +175,7 @@ class Shelf:
         history = self.histories.get(instrument.code)
         if history is None:
             raise NotStored(instrument.code)
-        if asked.adjust is not Adjust.NONE:
-            raise MissingFactors(
-                f"{instrument.code} is stored by code alone, without factors. Materialize "
-                f"{DAILY_PRICES.name} and {ADJ_FACTOR.name} for its days."
-            )
+        refuse_without_factors(instrument, asked.adjust)
         HISTORY.stored(asked.columns)
         dates = history.rows["date"]
         return Slice(

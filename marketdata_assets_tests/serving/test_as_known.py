@@ -1,0 +1,120 @@
+"""Yesterday's answers, asked for today: what the shelf said then, adjusted with factors of then."""
+
+import datetime as dt
+from typing import NamedTuple
+
+import pytest
+
+from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.canonical import NoSuchColumn
+from marketdata_assets.serving.queries import Adjust, RangeQuery
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage.as_of import NotKnownThen
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.series import refresh
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
+from marketdata_assets_tests.serving.stored import (
+    FUNDS,
+    GONE,
+    INDEX,
+    SESSIONS,
+    SHARE_BY_CODE,
+    SHARES,
+    STORED,
+    store_everything,
+    store_factors,
+    store_history,
+    store_shares,
+)
+
+COLUMNS = ["date", "close", "volume"]
+LONG_AGO = dt.datetime(2025, 2, 1, tzinfo=dt.UTC)
+START, END = SESSIONS[4], SESSIONS[-8]
+
+
+class Past(NamedTuple):
+    """What was answered at `moment`, before much of it was restated."""
+
+    shelf: Shelf
+    moment: dt.datetime
+    answers: dict[tuple[str, Adjust, dt.date | None], list[dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    lake = Lake(tmp_path_factory.mktemp("stored"), "test")
+    store_everything(lake)
+    shelf = Shelf(lake.root)
+    asked = [(code, Adjust.NONE, None) for code in STORED]
+    for code in (*SHARES, GONE):
+        asked += [(code, Adjust.HFQ, None), (code, Adjust.QFQ, None), (code, Adjust.QFQ, END)]
+    answers = {
+        one: shelf.ohlcv(one[0], START, END, COLUMNS, one[1], one[2]).rows.to_pylist()
+        for one in asked
+    }
+    moment = dt.datetime.now(dt.UTC)
+    store_shares(lake, SESSIONS[6:9], version=1)
+    store_factors(lake, SESSIONS[6:9], version=1)
+    store_history(lake, INDEX, SESSIONS[3:], version=1)
+    for table in (DAILY_PRICES, ADJ_FACTOR):
+        refresh(lake, table)
+    return Past(shelf, moment, answers)
+
+
+def test_what_was_answered_then_is_answered_now(past: Past) -> None:
+    for (code, adjust, anchor), rows in past.answers.items():
+        known = past.shelf.ohlcv(code, START, END, COLUMNS, adjust, anchor, as_of=past.moment)
+        assert known.rows.to_pylist() == rows, (code, adjust, anchor)
+        assert (known.generation, known.stored_at) == (None, past.moment)
+        assert known.available == (rows[0]["date"], rows[-1]["date"])
+        now = past.shelf.ohlcv(code, START, END, COLUMNS, adjust, anchor).rows.to_pylist()
+        is_restated = code not in (*FUNDS, SHARE_BY_CODE, "159915.SZ")
+        assert (now != rows) == is_restated, (code, adjust, anchor)
+
+
+def test_many_codes_are_answered_as_each_alone(past: Past) -> None:
+    codes = [*STORED, "NDX", "000002.SZ"]
+    query = RangeQuery(codes=codes, start=START, end=END, columns=COLUMNS, as_of=past.moment)
+    found = dict(past.shelf.each(query))
+    assert list(found) == codes
+    for code in STORED:
+        one = found[code]
+        assert isinstance(one, Slice)
+        assert one.rows.to_pylist() == past.answers[code, Adjust.NONE, None]
+    assert isinstance(found["NDX"], NotKnownThen)
+    # The days were known, and this share was not among them.
+    nothing = found["000002.SZ"]
+    assert isinstance(nothing, Slice)
+    assert (nothing.rows.num_rows, nothing.available) == (0, None)
+
+
+def test_one_code_without_an_answer_does_not_take_the_others_with_it(past: Past) -> None:
+    query = RangeQuery(
+        codes=["600000.SH", INDEX, SHARE_BY_CODE],
+        start=START,
+        end=END,
+        columns=COLUMNS,
+        adjust=Adjust.HFQ,
+        as_of=past.moment,
+    )
+    found = dict(past.shelf.each(query))
+    shares = found["600000.SH"]
+    assert isinstance(shares, Slice)
+    assert shares.rows.to_pylist() == past.answers["600000.SH", Adjust.HFQ, None]
+    assert isinstance(found[INDEX], NotAdjustable)
+
+
+def test_a_moment_before_anything_was_stored(past: Past) -> None:
+    for code in ("600000.SH", INDEX):
+        with pytest.raises(NotKnownThen, match="was not known at"):
+            past.shelf.ohlcv(code, as_of=LONG_AGO)
+    with pytest.raises(NoSuchColumn):
+        past.shelf.ohlcv("600000.SH", columns=["premium"], as_of=past.moment)
+    with pytest.raises(ValueError, match="has no time zone"):
+        past.shelf.ohlcv("600000.SH", as_of=dt.datetime(2025, 2, 1))
+
+
+def test_a_share_by_code_alone_has_no_factors_then_either(past: Past) -> None:
+    with pytest.raises(LookupError, match="without factors"):
+        past.shelf.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
