@@ -139,7 +139,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     console.print()
     console.print(grid)
     if premiums is not None:
-        console.print(f"\n[bold]premiums[/] on {days[-1]}, mean and sd of {SESSIONS} sessions")
+        console.print(f"\n[bold]premiums[/] on {days[-1]}; mean and sd of the last {SESSIONS} days")
         console.print(premiums)
     console.print("\n[bold]checks[/]")
     for holds, line in checks:
