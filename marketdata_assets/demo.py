@@ -21,7 +21,7 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
 from marketdata_assets.definitions import defs
-from marketdata_assets.demo_premiums import premium_grid
+from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
 from marketdata_assets.partitions import start_date
 from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
@@ -139,7 +139,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     console.print()
     console.print(grid)
     if premiums is not None:
-        console.print(f"\n[bold]premiums[/] on {days[-1]}")
+        console.print(f"\n[bold]premiums[/] on {days[-1]}; mean and sd of the last {SESSIONS} days")
         console.print(premiums)
     console.print("\n[bold]checks[/]")
     for holds, line in checks:

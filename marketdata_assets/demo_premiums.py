@@ -20,10 +20,10 @@ def premium_grid(connection: duckdb.DuckDBPyConnection, last: dt.date) -> Grid:
 
     `connection` is to the catalog.
     """
-    grid = Grid(box=None, padding=(0, 2), header_style="bold")
+    grid = Grid(box=None, padding=(0, 1), header_style="bold")
     grid.add_column("fund", no_wrap=True)
     grid.add_column("name", no_wrap=True)
-    for name in ("close", "NAV", "premium", f"{SESSIONS} days: mean", "sd"):
+    for name in ("close", "NAV", "premium", "mean", "sd"):
         grid.add_column(name, justify="right", no_wrap=True)
     for code in SHOWN:
         rows = connection.sql(
@@ -37,7 +37,7 @@ def premium_grid(connection: duckdb.DuckDBPyConnection, last: dt.date) -> Grid:
                 code,
                 row["name"] or "",
                 f"{row['close']:.3f}",
-                "not out yet" if row["unit_nav"] is None else f"{row['unit_nav']:.4f}",
+                "not out" if row["unit_nav"] is None else f"{row['unit_nav']:.4f}",
                 _percent(row["premium"]),
                 _percent(usual.mean if usual else None),
                 _percent(usual.sd if usual else None),

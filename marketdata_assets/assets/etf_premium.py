@@ -77,7 +77,10 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
     100: where the two differ by more than half, there is no premium.
     """
     values = navs.filter("nav_date = trade_date").select("ts_code, trade_date, unit_nav, ann_date")
-    names = funds.select("ts_code, trade_date, name, fund_type")
+    names = funds.select(
+        "ts_code, trade_date, name, "
+        "contains(concat(fund_type, invest_type), '货币') AS is_money_market"
+    )
     return (
         kline.join(values, "ts_code, trade_date", how="left")
         .join(names, "ts_code, trade_date", how="left")
@@ -86,7 +89,7 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
             *,
             CASE
                 WHEN unit_nav IS NULL THEN '{NOT_PUBLISHED}'
-                WHEN fund_type = '货币市场型' AND abs(close / unit_nav - 1) > 0.5
+                WHEN is_money_market AND abs(close / unit_nav - 1) > 0.5
                     THEN '{OTHER_SCALE}'
             END AS no_premium
             """

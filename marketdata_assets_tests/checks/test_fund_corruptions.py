@@ -233,7 +233,8 @@ def a_lof_worth_ten_times_as_much(day: Answers, before: Answers) -> None:
 
 @corruption("premium_within_bounds")
 def a_money_market_fund_that_is_not_told_to_be_one(day: Answers, before: Answers) -> None:
-    change(day, "fund_basic", "fund_type", lambda _: "股票型", code=MONEY)
+    for name in ("fund_type", "invest_type"):
+        change(day, "fund_basic", name, lambda _: "股票型", code=MONEY)
 
 
 @corruption("not_repeated")

@@ -42,6 +42,14 @@ FUND_TYPES = {
     FundKind.LOF: ("混合型", "灵活配置型"),
     FundKind.REIT: ("REITs", "基础设施"),
 }
+_KNOWN_THEMES = {
+    "510050.SH": "上证50",
+    "510300.SH": "沪深300",
+    "513100.SH": "纳斯达克100",
+    "159915.SZ": "创业板",
+    "588000.SH": "科创50",
+    "161725.SZ": "白酒",
+}
 _KNOWN_KINDS = {
     "510050.SH": FundKind.DOMESTIC,
     "510300.SH": FundKind.DOMESTIC,
@@ -82,7 +90,10 @@ def list_funds(seed: int, listings: Listings, today: dt.date) -> dict[str, list[
     is_listed = (listings.list_day[funds] <= np.datetime64(today)).tolist()
     days = [day.replace("-", "") for day in np.datetime_as_string(listings.list_day[funds])]
     houses = [_HOUSES[number % len(_HOUSES)] for number in funds.tolist()]
-    themes = [_theme(kind, number) for kind, number in zip(kinds, funds.tolist(), strict=True)]
+    themes = [
+        _KNOWN_THEMES.get(code) or _theme(kind, number)
+        for code, kind, number in zip(codes, kinds, funds.tolist(), strict=True)
+    ]
     return {
         "ts_code": [*codes],
         "name": [
