@@ -5,7 +5,6 @@ import logging
 import multiprocessing
 import os
 import random
-import signal
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
@@ -26,7 +25,7 @@ from marketdata_assets_tests.small_market import CODES, SmallMarket
 
 DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
-KILLS = 50
+LAKES, KILLS_EACH = 5, 10
 
 
 @pytest.fixture(scope="module")
@@ -87,21 +86,22 @@ def forget(lake: Lake, days: list[dt.date]) -> None:
             lake.path(table, day).unlink(missing_ok=True)
 
 
-def test_fifty_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
-    processes: ForkServerContext, server: TushareServer, tmp_path: Path
+@pytest.mark.parametrize("number", range(LAKES))
+def test_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
+    processes: ForkServerContext, server: TushareServer, tmp_path: Path, number: int
 ) -> None:
-    lake, moments = Lake(tmp_path / "data", "test"), random.Random(50)
+    lake, moments = Lake(tmp_path / "data", "test"), random.Random(number)
     days = DAYS[:15]
     arguments = (lake.root, server.url, days[0], days[-1])
-    for kill in range(KILLS):
+    for kill in range(KILLS_EACH):
         forget(lake, moments.sample(days, 10))
         begun = processes.Event()
         child = processes.Process(target=materialize, args=(*arguments, begun))
         child.start()
-        # Every tenth while it starts, the others while it stores.
-        begun.wait(0.2 if kill % 10 == 0 else 60)
+        # Once while it starts, then while it stores.
+        begun.wait(0.2 if kill == 0 else 60)
         child.join(moments.uniform(0, 0.5))
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join(60)
         assert incomplete_files(lake) == []
 

@@ -23,10 +23,6 @@ class NotStored(LookupError):
         super().__init__(f"{code} is not stored. Request its history, or track it.")
 
 
-class NotAFund(ValueError):
-    """A NAV was asked for of something that has none."""
-
-
 @dataclass(frozen=True)
 class Slice:
     """Rows of one instrument by date, and what they are.

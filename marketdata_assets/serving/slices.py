@@ -1,4 +1,4 @@
-"""The shelf: slices by code, cross-sections by day and NAVs, read from finished copies.
+"""The shelf: slices by code and cross-sections by day, read from finished copies.
 
 Here belongs which copy answers for which instrument. A-shares and funds come from the series of
 their daily tables; what those don't hold, and everything else, from the histories by code. Nobody
@@ -8,7 +8,6 @@ upstream is asked, and no writer is waited for.
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from marketdata_assets.serving.adjusting import (
     refuse_unadjustable,
     refuse_without_factors,
 )
-from marketdata_assets.serving.answers import CrossSection, NotAFund, NotStored, Slice
+from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
 from marketdata_assets.serving.as_known import slices_as_known
 from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS, HISTORY, between
 from marketdata_assets.serving.histories import Histories
@@ -27,8 +26,6 @@ from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
-
-NAV_COLUMNS = ["date", "close", "unit_nav", "premium", "no_premium"]
 
 
 class Shelf:
@@ -97,23 +94,6 @@ class Shelf:
         series = self.series(view.table) or Series.open(self._lake.root, view.table)
         rows = view.canonical(series.cross_section(day, stored), columns)
         return CrossSection(day, rows, view.table, series.generation, series.stored_at)
-
-    def nav(self, code: str, start: dt.date | None = None, end: dt.date | None = None) -> Slice:
-        """Price, NAV and premium of a fund: columns date, price, nav, premium, no_premium.
-
-        A premium is NULL where there is none, and `no_premium` says why. Raises `UnknownCode`,
-        `NotAFund`, `NotStored`, `DamagedSeries`.
-        """
-        instrument = identify(code)
-        if instrument.kind is not Kind.CHINA_ETF:
-            raise NotAFund(f"{instrument.code} has no NAV, it is: {instrument.kind.doc}.")
-        series = self.series(ETF_PREMIUM)
-        if series is None or series.span(instrument.code) is None:
-            raise NotStored(instrument.code)
-        asked = Range(start, end, NAV_COLUMNS, Adjust.NONE, None)
-        found = self._slice(instrument, asked, lambda _: series)
-        names = ["date", "price", "nav", "premium", "no_premium"]
-        return replace(found, rows=found.rows.rename_columns(names))
 
     def instruments(self, search: str = "", limit: int = 100) -> list[Listed]:
         """Instruments whose code or name holds `search`, the closest first."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.adjusting import NotAdjustable
-from marketdata_assets.serving.answers import NotAFund, NotStored, Slice
+from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
 from marketdata_assets.serving.histories import Histories
 from marketdata_assets.serving.queries import Adjust, RangeQuery
@@ -198,20 +198,19 @@ def test_factors_that_are_missing_are_named(lake: Lake) -> None:
 
 
 def test_navs_and_premiums(shelf: Shelf) -> None:
-    found = shelf.nav("513100.sh", SESSIONS[0], SESSIONS[4])
-    assert found.rows.column_names == ["date", "price", "nav", "premium", "no_premium"]
+    columns = ["date", "close", "unit_nav", "premium", "no_premium"]
+    found = shelf.ohlcv("513100.sh", SESSIONS[0], SESSIONS[4], columns)
+    assert found.rows.column_names == columns
     rows = found.rows.to_pylist()
     assert [row["date"] for row in rows] == SESSIONS[:5]
     for row in rows[:4]:
-        assert row["premium"] == row["price"] / row["nav"] - 1
+        assert row["premium"] == row["close"] / row["unit_nav"] - 1
         assert row["no_premium"] is None
-    assert rows[4]["price"] is not None
-    assert rows[4]["nav"] is rows[4]["premium"] is None
+    assert rows[4]["close"] is not None
+    assert rows[4]["unit_nav"] is rows[4]["premium"] is None
     assert rows[4]["no_premium"] == "nav not published"
-    with pytest.raises(NotAFund, match=r"600000\.SH has no NAV, it is: A-share"):
-        shelf.nav("600000.SH")
-    with pytest.raises(NotStored):
-        shelf.nav(FUND_BY_CODE)
+    with pytest.raises(NoSuchColumn, match="instrument_history has no column unit_nav"):
+        shelf.ohlcv(FUND_BY_CODE, columns=columns)
 
 
 def test_a_cross_section_has_every_share_of_the_day_or_every_fund(shelf: Shelf) -> None:

@@ -190,7 +190,9 @@ class _Coder:
             return f"{_CDR_CODE}.SH"
         prefix = _stock_prefix(board, day)
         self._used[prefix] += 1
-        return f"{prefix}{self._used[prefix]:03d}.{SUFFIXES[board]}"
+        # Shanghai's first range begins with 600000, all others with 001.
+        number = self._used[prefix] - (prefix == "600")
+        return f"{prefix}{number:03d}.{SUFFIXES[board]}"
 
     def _fund_code(self, day: dt.date, rng: np.random.Generator) -> str:
         frequencies = listing_counts.fund_prefixes_in(day.year)
