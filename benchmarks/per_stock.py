@@ -98,22 +98,14 @@ def by_day(url: str, folder: str) -> None:
     """The platform's chain over the same days."""
     import dagster as dg
 
+    from marketdata_assets import environment
     from marketdata_assets.automation.jobs import CHAIN
     from marketdata_assets.definitions import build_definitions
     from marketdata_assets.resources.tushare import TushareResource
-    from marketdata_assets.sandbox.hub.embedded import embedded_hub
-    from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 
-    lake = LakeResource(root=folder, origin="benchmark")
     tushare = TushareResource(token="x", url=url, calls_per_minute=60_000, state_folder=folder)
-    definitions = build_definitions(
-        {
-            "tushare": tushare,
-            "lake": lake,
-            "lake_io": LakeIOManager(lake=lake),
-            "hugging_face": embedded_hub(Path(folder)),
-        }
-    )
+    resources = environment.resources({"MARKETDATA_HOME": folder})
+    definitions = build_definitions({**resources, "tushare": tushare})
     with dg.DagsterInstance.ephemeral() as instance:
         definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config=QUIET,

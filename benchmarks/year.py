@@ -14,12 +14,10 @@ import duckdb
 import pandas as pd
 
 from benchmarks.measuring import console, in_own_process, show
+from marketdata_assets import environment
 from marketdata_assets.automation.jobs import CHAIN
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.partitions import BACKFILL_POLICY
-from marketdata_assets.sandbox.hub.embedded import embedded_hub
-from marketdata_assets.sandbox.transport import sandbox_tushare
-from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.trading_calendar import sessions_between
 
 YEAR = sessions_between(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
@@ -28,15 +26,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 def materialize(root: str, days: list[dt.date]) -> None:
     """Run the chain over `days` as a backfill does: range after range, history on disk."""
-    lake = LakeResource(root=root, origin="benchmark")
-    definitions = build_definitions(
-        {
-            "tushare": sandbox_tushare(Path(root) / "state"),
-            "lake": lake,
-            "lake_io": LakeIOManager(lake=lake),
-            "hugging_face": embedded_hub(Path(root)),
-        }
-    )
+    definitions = build_definitions(environment.resources({"MARKETDATA_HOME": root}))
     history = Path(root) / "history"
     history.mkdir(exist_ok=True)
     size = BACKFILL_POLICY.max_partitions_per_run
@@ -57,7 +47,7 @@ def materialize(root: str, days: list[dt.date]) -> None:
 
 def export_csv(root: str, day: dt.date, everything: str, one_day: str) -> int:
     """The year before `day` as the original's CSV, and `day` alone; rows in both."""
-    with duckdb.connect(f"{root}/catalog.duckdb", read_only=True) as connection:
+    with duckdb.connect(f"{root}/sandbox/catalog.duckdb", read_only=True) as connection:
         connection.execute("SET enable_progress_bar = false")
         for path, condition in ((everything, "date < ?"), (one_day, "date = ?")):
             query = f"SELECT * FROM daily_prices WHERE {condition} ORDER BY date, code"
@@ -77,7 +67,7 @@ def main() -> None:
         console.print(f"materializing {len(YEAR)} days of {len(CHAIN)} assets …")
         year = in_own_process(materialize, root, YEAR[:-1])
         evening = in_own_process(materialize, root, YEAR[-1:])
-        lake = sum(file.stat().st_size for file in Path(root, "lake").rglob("*.parquet"))
+        lake = sum(file.stat().st_size for file in Path(root, "sandbox", "lake").rglob("*.parquet"))
         everything, one_day = f"{root}/all-prices.csv", f"{root}/day.csv"
         rows = in_own_process(export_csv, root, YEAR[-1], everything, one_day).result
         csv = Path(everything).stat().st_size
