@@ -38,6 +38,7 @@ from benchmarks.series import (
     TEN_YEARS,
     add_day,
     fill_lake,
+    records_of,
     refresh_series,
     some_codes,
 )
@@ -79,15 +80,8 @@ def our_app(root: str) -> ASGIApp:
 
 def original_app(root: str) -> ASGIApp:
     """Two endpoints that answer as the original service does."""
-    series, app = Series.open(Path(root), DAILY_PRICES), FastAPI()
-
-    @functools.cache
-    def cached(code: str) -> list[dict[str, object]]:
-        frame = series.slice(code, *TEN_YEARS, COLUMNS).to_pandas()
-        frame["date"] = pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d")
-        records = json.loads(json.dumps(frame.to_dict(orient="records")))
-        assert isinstance(records, list)
-        return records
+    cached = functools.cache(functools.partial(records_of, Series.open(Path(root), DAILY_PRICES)))
+    app = FastAPI()
 
     def sliced(code: str, start: str, end: str) -> dict[str, object]:
         frame = pd.DataFrame(cached(code))

@@ -122,21 +122,22 @@ def plain_duckdb(root: str) -> dict[str, Latency]:
         }
 
 
+def records_of(series: Series, code: str) -> list[dict[str, object]]:
+    """A code's ten years as the original service keeps them."""
+    frame = series.slice(code, *TEN_YEARS, COLUMNS).to_pandas()
+    frame["date"] = pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d")
+    records = json.loads(json.dumps(frame.to_dict(orient="records")))
+    assert isinstance(records, list)
+    return records
+
+
 def original(root: str) -> dict[str, Latency]:
     """A code's whole history as records in a cache; each request makes a frame and slices it.
 
     Fetching, and turning the slice into records again, are left out in its favour.
     """
-    series = Series.open(Path(root), DAILY_PRICES)
+    cached = functools.cache(functools.partial(records_of, Series.open(Path(root), DAILY_PRICES)))
     start, end = map(pd.Timestamp, TEN_YEARS)
-
-    @functools.cache
-    def cached(code: str) -> list[dict[str, object]]:
-        frame = series.slice(code, *TEN_YEARS, COLUMNS).to_pandas()
-        frame["date"] = pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d")
-        records = json.loads(json.dumps(frame.to_dict(orient="records")))
-        assert isinstance(records, list)
-        return records
 
     def ask(code: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
         frame = pd.DataFrame(cached(code))

@@ -10,6 +10,7 @@ on which every statement holds.
 
 import datetime as dt
 
+from marketdata_assets.checks.bars import units
 from marketdata_assets.checks.declaring import Check, Finding
 from marketdata_assets.checks.funds import FUND_CHECKS, FUND_ROW_COUNT
 from marketdata_assets.tables import (
@@ -68,15 +69,7 @@ FETCHED_CHECKS: dict[str, tuple[Check, ...]] = {
             "low > least(open, close) OR high < greatest(open, close)",
             ("open", "high", "low", "close"),
         ),
-        Check(
-            "units",
-            "amount × 10 / vol, the mean price, lies between low and high: vol is in 手 and "
-            "amount in 千元.",
-            "成交额×10/成交量（均价）在最低与最高价之间，证明单位为手与千元。",
-            f"vol > 0 AND (amount * 10 / vol < low - ({_ROUNDING_OF_MEAN_PRICE}) "
-            f"OR amount * 10 / vol > high + ({_ROUNDING_OF_MEAN_PRICE}))",
-            ("low", "high", "vol", "amount"),
-        ),
+        units(_ROUNDING_OF_MEAN_PRICE),
         Check(
             "change_recomputed",
             "change is close minus pre_close.",

@@ -10,6 +10,7 @@ closed-end funds and REITs, graded ones included, which reach several hundred pe
 import duckdb
 import pyarrow as pa
 
+from marketdata_assets.checks.bars import units
 from marketdata_assets.checks.declaring import Check
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
 
@@ -47,15 +48,7 @@ FUND_CHECKS: dict[str, tuple[Check, ...]] = {
             "OR (vol > 0 AND (open IS NULL OR high IS NULL OR low IS NULL))",
             ("open", "high", "low", "close", "vol"),
         ),
-        Check(
-            "units",
-            "amount × 10 / vol, the mean price, lies between low and high: vol is in 手 and "
-            "amount in 千元.",
-            "成交额×10/成交量（均价）在最低与最高价之间，证明单位为手与千元。",
-            f"vol > 0 AND (amount * 10 / vol < low - ({_ROUNDING_OF_MEAN_PRICE}) "
-            f"OR amount * 10 / vol > high + ({_ROUNDING_OF_MEAN_PRICE}))",
-            ("low", "high", "vol", "amount"),
-        ),
+        units(_ROUNDING_OF_MEAN_PRICE),
         Check(
             "change_recomputed",
             "change is close minus pre_close, within half of the last digit of a price.",
