@@ -154,7 +154,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000")
+    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000, the API on port 5000")
     if world() is World.SANDBOX:
         console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")

@@ -17,7 +17,8 @@ from marketdata_assets.automation.alerting import (
 from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
+from marketdata_assets.trading_calendar import previous_session
 from marketdata_assets_tests.alert_server import TOKEN, AlertServer
 from marketdata_assets_tests.conftest import CHAIN, QUIET, Platform
 
@@ -175,6 +176,18 @@ def test_a_day_that_is_not_complete_is_told_once_with_what_is_missing(
     assert "not published: hf_dataset" in told["message"]
     assert watch(sandbox, alerts, cursor) == ("2024-10-15: told already", cursor)
     assert len(server.told) == 1
+
+
+def test_funds_are_missed_where_there_were_some_before(
+    sandbox: Platform, server, alerts, due
+) -> None:
+    pretend_complete(sandbox)
+    day_before = sandbox.lake.path(ETF_PREMIUM, previous_session(DAY))
+    day_before.parent.mkdir(parents=True)
+    day_before.touch()
+    watch(sandbox, alerts)
+    [told] = server.told
+    assert "not stored: etf_kline, etf_list, etf_nav, etf_premium\n" in told["message"]
 
 
 def test_a_day_is_told_again_until_a_channel_took_it(
