@@ -31,7 +31,10 @@ class Door:
         """What an error of the other rooms says, without where on this machine things lie."""
         if isinstance(error, ValidationError):
             return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        return str(error).replace(f"{self.root}/", "")
+        return self.without_root(str(error))
+
+    def without_root(self, text: str) -> str:
+        return text.replace(f"{self.root}/", "")
 
 
 REASONS = {

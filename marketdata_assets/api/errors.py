@@ -19,7 +19,7 @@ from marketdata_assets.api.encoding import json_response
 from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.canonical import NoSuchColumn
-from marketdata_assets.serving.request_records import TooManyOpen, UnknownRequest
+from marketdata_assets.serving.request_records import ExportsFull, TooManyOpen, UnknownRequest
 from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
 from marketdata_assets.storage.lake import UnfitPartitions
@@ -60,6 +60,7 @@ REFUSALS: dict[type[Exception], int] = {
     MissingFactors: 409,
     NotReadableAsOf: 409,
     TooManyOpen: 429,
+    ExportsFull: 429,
     NoSeries: 503,
     DamagedSeries: 503,
     UnfitPartitions: 503,

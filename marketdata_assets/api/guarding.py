@@ -1,7 +1,8 @@
 """Who may ask, and how much they may send: decided before anything of a request is read.
 
 Here belongs what holds for every endpoint alike. Without a token the API is for this machine, so
-a name that is not this machine's in the Host header is a page that had its own name pointed here.
+a name that is not this machine's in the Host header is a page that had its own name pointed here,
+and what a browser asks for the page of another site is refused.
 """
 
 import hmac
@@ -15,6 +16,7 @@ from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.settings import ApiSettings, is_loopback
 
 OPEN_TO_ALL = ("/health",)
+LONGEST_LENGTH = 20
 
 
 class Guard:
@@ -23,6 +25,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
         self._token = settings.token
+        self._origins = settings.cors_origins
         self._most = settings.limits.body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,10 +47,18 @@ class Guard:
                 "Without API_TOKEN this server answers to 127.0.0.1 and localhost only. Set "
                 "API_TOKEN to use it by another name."
             )
+        elif self._is_foreign_page(headers):
+            return 403, "Pages of other sites may ask only if API_CORS_ORIGINS names their site."
         length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > self._most:
+        is_number = length.isascii() and length.isdigit() and len(length) < LONGEST_LENGTH
+        if not is_number or int(length) > self._most:
             return 413, self._too_large()
         return None
+
+    def _is_foreign_page(self, headers: Headers) -> bool:
+        """A browser says so of what another site's page has it ask, even where it may not read."""
+        is_foreign = headers.get("sec-fetch-site") == "cross-site"
+        return is_foreign and headers.get("origin") not in self._origins
 
     def _is_known(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")

@@ -26,7 +26,6 @@ from marketdata_assets.trading_calendar import SHANGHAI
 DEFAULT_DAYS = 90
 LONGEST_CODE = 40
 LONGEST_FIELDS = 1_000
-EARLIEST_YEAR = 1990
 
 
 def _nothing_if_empty(value: Any) -> Any:
@@ -60,12 +59,6 @@ def _is_moment(value: Any) -> Any:
     return _nothing_if_empty(value)
 
 
-def _is_not_ancient(moment: dt.datetime | None) -> dt.datetime | None:
-    if moment is not None and moment.year < EARLIEST_YEAR:
-        raise ValueError(f"nothing was known before {EARLIEST_YEAR}")
-    return moment
-
-
 def _names(value: str | None) -> tuple[str, ...] | None:
     return tuple(filter(None, re.split(r"[,\s]+", value))) if value else None
 
@@ -97,7 +90,6 @@ Fields = Annotated[
 Moment = Annotated[
     AwareDatetime | None,
     BeforeValidator(_is_moment),
-    AfterValidator(_is_not_ancient),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Wait = Annotated[
@@ -129,7 +121,11 @@ class AssetTypeQuestion(BaseModel):
 
 class OhlcvQuestion(Range):
     code: Code
-    nocache: bool = Field(False, description="have the history of this code fetched again first")
+    nocache: bool = Field(
+        False,
+        description="have the history of this code fetched again first; what the "
+        "evening's run keeps, shares and funds, is answered as it is",
+    )
     format: Format = Format.JSON
     fields: Fields = None
     adjust: Adjust = Field(Adjust.NONE, description="qfq 前复权, hfq 后复权; A-shares alone")
@@ -143,11 +139,12 @@ class OhlcvQuestion(Range):
 
 class NavQuestion(Range):
     code: Code
-    wait: Wait = None
 
 
 class BatchQuestion(Range):
-    codes: list[str] = Field(examples=[["000300.SH", "NDX"]])
+    codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
+        examples=[["000300.SH", "NDX"]]
+    )
     wait: Wait = None
 
 

@@ -36,7 +36,7 @@ def export_routes(door: Door) -> APIRouter:
     )
     def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
-        told = _export(door.requests.request_export(query))
+        told = _export(door, door.requests.request_export(query))
         headers = {"Location": f"/api/v1/exports/{told['id']}", "Retry-After": "5"}
         return json_response(told, 202, headers)
 
@@ -47,7 +47,7 @@ def export_routes(door: Door) -> APIRouter:
     )
     def export_status(request_id: RequestId) -> Response:
         """How far an export is."""
-        return json_response(_export(_found(door, request_id)))
+        return json_response(_export(door, _found(door, request_id)))
 
     @router.get(
         "/api/v1/exports/{request_id}/file",
@@ -60,9 +60,9 @@ def export_routes(door: Door) -> APIRouter:
     def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
         request = _found(door, request_id)
-        told = _export(request)
+        told = _export(door, request)
         if request.state is State.FAILED:
-            raise ApiError(502, request.error or "The export failed without a reason.", **told)
+            raise ApiError(502, str(told["error"] or "The export failed without a reason."), **told)
         if request.state.is_open:
             raise ApiError(409, f"The export is {request.state}, not done yet.", **told)
         path = door.requests.result(request)
@@ -80,7 +80,7 @@ def export_routes(door: Door) -> APIRouter:
     )
     def request_status(request_id: RequestId) -> Response:
         """How far a request is, for the history of a code or for an export."""
-        return json_response(_told(door.requests.get(request_id)))
+        return json_response(_told(door, door.requests.get(request_id)))
 
     return router
 
@@ -92,24 +92,24 @@ def _found(door: Door, request_id: str) -> Request:
     return request
 
 
-def _told(request: Request) -> dict[str, object]:
+def _told(door: Door, request: Request) -> dict[str, object]:
     return {
         "id": request.id,
         "kind": request.kind,
         "status": request.state,
         "code": request.code,
-        "error": request.error,
+        "error": request.error and door.without_root(request.error),
         "created_at": request.created,
         "finished_at": request.finished,
     }
 
 
-def _export(request: Request) -> dict[str, object]:
+def _export(door: Door, request: Request) -> dict[str, object]:
     is_done = request.state is State.DONE
     return {
         "id": request.id,
         "status": request.state,
-        "error": request.error,
+        "error": request.error and door.without_root(request.error),
         "rows": request.rows,
         "created_at": request.created,
         "finished_at": request.finished,

@@ -3,6 +3,8 @@
 Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
 """
 
+import asyncio
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -30,10 +32,13 @@ from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.answers import NotStored
 from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
 
+# Each opens hundreds of day files and may take hundreds of MB.
+MOST_AT_ONCE_AS_OF = 2
+
 
 def price_routes(door: Door) -> APIRouter:
     router = APIRouter()
-    waiting = Waiting(door)
+    waiting, reading_the_past = Waiting(door), asyncio.Semaphore(MOST_AT_ONCE_AS_OF)
 
     @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
     def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
@@ -80,12 +85,18 @@ def price_routes(door: Door) -> APIRouter:
                 return None
             return ohlcv_response(found, question, was_stored)
 
-        answered = None if question.nocache else await run_in_threadpool(answer, True)
+        async def read(was_stored: bool) -> Response | None:
+            async with reading_the_past if question.as_of else nullcontext():
+                return await run_in_threadpool(answer, was_stored)
+
+        # What the evening's run keeps has no history by code that could be fetched again.
+        renew = question.nocache and not await run_in_threadpool(
+            door.shelf.keeps_days_of, instrument
+        )
+        answered = None if renew else await read(True)
         if answered is None:
-            pending = await waiting.for_one(
-                instrument, question.wait, request, renew=question.nocache
-            )
-            answered = pending or await run_in_threadpool(answer, False)
+            pending = await waiting.for_one(instrument, question.wait, request, renew=renew)
+            answered = pending or await read(False)
         if answered is None:
             raise _no_data(instrument, question)
         return answered
@@ -93,12 +104,9 @@ def price_routes(door: Door) -> APIRouter:
     @router.get(
         "/api/v1/etf/nav",
         response_model=NavAnswer,
-        responses={
-            **may_answer(400, 404, 502),
-            202: {"model": RequestedAnswer, "description": "requested, not there yet"},
-        },
+        responses=may_answer(400, 404),
     )
-    async def etf_nav(question: Annotated[NavQuestion, Query()], request: Request) -> Response:
+    def etf_nav(question: Annotated[NavQuestion, Query()]) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind is not Kind.CHINA_ETF:
@@ -108,22 +116,14 @@ def price_routes(door: Door) -> APIRouter:
                 hint="ETFs and LOFs of mainland China alone: codes from 50 to 58, 159 and 16",
             )
 
-        def answer() -> Response | None:
-            columns = [*CANONICAL, "unit_nav", "premium"]
-            query = query_of(question, [instrument.code])
-            try:
-                found = door.shelf.ohlcv(instrument.code, query.start, query.end, columns)
-            except (NotStored, NoSuchColumn):
-                return None
-            return nav_response(found, question)
-
-        answered = await run_in_threadpool(answer)
-        if answered is None:
-            pending = await waiting.for_one(instrument, question.wait, request)
-            answered = pending or await run_in_threadpool(answer)
-        if answered is None:
-            raise _no_data(instrument, question)
-        return answered
+        columns = [*CANONICAL, "unit_nav", "premium"]
+        query = query_of(question, [instrument.code])
+        try:
+            found = door.shelf.ohlcv(instrument.code, query.start, query.end, columns)
+        except (NotStored, NoSuchColumn):
+            # No history by code has values: only the evening's run of the funds brings them.
+            raise _no_data(instrument, question) from None
+        return nav_response(found, question)
 
     return router
 

@@ -39,7 +39,7 @@ class Waiting:
         requested = await self._ask(instrument, renew)
         [requested] = await self._ended([requested], seconds, caller)
         if requested.state is State.FAILED:
-            raise _failed(instrument, requested)
+            raise self._failed(instrument, requested)
         return _accepted(instrument, requested) if requested.state.is_open else None
 
     async def for_all(
@@ -58,7 +58,7 @@ class Waiting:
             [one for one in instruments if one.code in asked], ended, strict=True
         ):
             if requested.state is State.FAILED:
-                refused[instrument.code] = _failed(instrument, requested)
+                refused[instrument.code] = self._failed(instrument, requested)
             elif requested.state.is_open:
                 refused[instrument.code] = ApiError(202, _message(instrument), **_place(requested))
         return refused
@@ -90,15 +90,15 @@ class Waiting:
         get = self._door.requests.get
         return [get(one.id) if one.state.is_open else one for one in requests]
 
-
-def _failed(instrument: Instrument, requested: Requested) -> ApiError:
-    return ApiError(
-        502,
-        requested.error or "The request failed without a reason.",
-        code=instrument.code,
-        asset_type=instrument.kind,
-        **_place(requested),
-    )
+    def _failed(self, instrument: Instrument, requested: Requested) -> ApiError:
+        error = requested.error or "The request failed without a reason."
+        return ApiError(
+            502,
+            self._door.without_root(error),
+            code=instrument.code,
+            asset_type=instrument.kind,
+            **_place(requested),
+        )
 
 
 def _accepted(instrument: Instrument, requested: Requested) -> Response:

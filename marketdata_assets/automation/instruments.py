@@ -1,7 +1,7 @@
 """Tracked codes: how a code becomes tracked, and when its history is brought up to date.
 
-A code is tracked as long as it is a partition of `instrument_history`. Each has a run of its own,
-so that one without a usable source fails alone and shows it.
+A code is tracked as long as it is a partition of `instrument_history` and has a history, or stands
+in TRACKED_CODES. Each has a run of its own, so that one without a usable source fails alone.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,8 @@ from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.automation.reporting import request_answered, request_failed
 from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.sources.routing import InstrumentSources
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import SHANGHAI, is_session
 
 instrument_histories = dg.define_asset_job(
@@ -34,11 +36,19 @@ instrument_histories = dg.define_asset_job(
 )
 def instrument_histories_schedule(
     context: dg.ScheduleEvaluationContext,
+    lake: LakeResource,
+    instrument_sources: InstrumentSources,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     day = context.scheduled_execution_time.astimezone(SHANGHAI).date()
     if not is_session(day):
         return dg.SkipReason(f"{day} is not a trading day")
-    codes = context.instance.get_dynamic_partitions(str(INSTRUMENTS.name))
+    stored, wanted = lake.open(), set(instrument_sources.tracked_codes)
+    codes = [
+        code
+        for code in context.instance.get_dynamic_partitions(str(INSTRUMENTS.name))
+        # What somebody asked for once and no source has is not asked for every day.
+        if code in wanted or stored.describe(INSTRUMENT_HISTORY, code)
+    ]
     if not codes:
         return dg.SkipReason("no code is tracked: see TRACKED_CODES")
     return [dg.RunRequest(run_key=f"{day} {code}", partition_key=code) for code in sorted(codes)]

@@ -4,9 +4,11 @@ A request is claimed in the queue before its run is asked for, and the run carri
 that is killed in between leaves a claim that is over after a while, two sensors share the queue.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
+from pydantic import ValidationError
 
 from marketdata_assets.assets.range_query import REQUEST_TAG, RangeQueryConfig, range_query
 from marketdata_assets.automation.instruments import instrument_histories, track
@@ -54,7 +56,7 @@ def requests_sensor(
         return dg.SkipReason("no request is waiting")
     codes = [one.code for one in wanted if one.code]
     return dg.SensorResult(
-        run_requests=[_run_for(one) for one in wanted],
+        run_requests=list(_runs_for(wanted, requests)),
         dynamic_partitions_requests=track(codes).dynamic_partitions_requests if codes else None,
     )
 
@@ -63,8 +65,18 @@ def _is_answered(requests: Requests, request: Request, lake: Lake) -> bool:
     """Whether a history that was asked for has come meanwhile."""
     if request.kind is RequestKind.EXPORT or request.refresh:
         return False
-    stored = lake.describe(INSTRUMENT_HISTORY, request.code)
-    return stored is not None and requests.finish(request.id)
+    if lake.describe(INSTRUMENT_HISTORY, request.code) is None:
+        return False
+    # Somebody may have joined since, who wants a new one.
+    return requests.finish_as_stored(request.id) or not requests.get(request.id).state.is_open
+
+
+def _runs_for(wanted: Sequence[Request], requests: Requests) -> Iterator[dg.RunRequest]:
+    for request in wanted:
+        try:
+            yield _run_for(request)
+        except ValidationError:
+            requests.fail(request.id, "This version does not understand the question. Ask again.")
 
 
 def _run_for(request: Request) -> dg.RunRequest:

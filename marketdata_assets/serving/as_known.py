@@ -5,7 +5,7 @@ answers is `storage.as_of`, what adjusted means `storage.adjusting`.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,12 +34,13 @@ def slices_as_known(
     instruments: Sequence[Instrument],
     asked: Range,
     moment: dt.datetime,
+    keeps_days_of: Callable[[Instrument], bool],
 ) -> Iterator[Slice]:
     """A slice for every one of `instruments`, all of one kind, in their order.
 
-    Without an anchor qfq takes the last day that was known then; factors are those of the same
-    moment. Raises `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of`
-    raises.
+    What `keeps_days_of` affirms has its rows in a daily table, or none in the range. Without an
+    anchor qfq takes the last day that was known then; factors are those of the same moment. Raises
+    `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of` raises.
     """
     refuse_unadjustable(instruments[0], asked.adjust)
     view = DAILY_VIEWS.get(instruments[0].kind)
@@ -53,7 +54,7 @@ def slices_as_known(
     for instrument in instruments:
         if view and rows is not None:
             own = rows.filter(pc.equal(rows[view.code], instrument.code))
-            if own.num_rows:
+            if own.num_rows or keeps_days_of(instrument):
                 yield _slice(instrument, own, view, asked.columns, moment)
                 continue
         try:

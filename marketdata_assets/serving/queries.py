@@ -22,10 +22,12 @@ from pydantic import (
 
 from marketdata_assets.instruments import identify
 from marketdata_assets.serving.canonical import CANONICAL, known_columns
+from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
 
 MOST_CODES = 500
 MOST_CODES_AS_OF = 50
 MOST_COLUMNS = 64
+EARLIEST_YEAR = 1990
 
 
 class Adjust(StrEnum):
@@ -116,6 +118,11 @@ class RangeQuery(BaseModel):
             raise ValueError(f"start {self.start} lies after end {self.end}")
         if self.anchor and self.adjust is not Adjust.QFQ:
             raise ValueError("an anchor belongs to adjust=qfq alone")
+        today = dt.datetime.now(SHANGHAI).date()
+        if self.anchor and not FIRST_SESSION <= self.anchor <= today:
+            raise ValueError(f"an anchor may be from {FIRST_SESSION} to today, {today}")
+        if self.as_of and self.as_of.year < EARLIEST_YEAR:
+            raise ValueError(f"nothing was known before {EARLIEST_YEAR}")
         if self.as_of and len(self.codes) > MOST_CODES_AS_OF:
             raise ValueError(
                 f"{len(self.codes)} codes are too many for as_of, which takes up to "

@@ -112,6 +112,16 @@ class TooManyOpen(Exception):
         super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
 
 
+class ExportsFull(Exception):
+    """The results that last are as large as they may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The files of the last {RESULT_LASTS.total_seconds() / 3600:.0f} hours take more than "
+            f"{limit / 1e9:g} GB, which is the limit. Ask again when some have expired."
+        )
+
+
 class OtherSchema(RuntimeError):
     """The database was made by another version of this code."""
 

@@ -24,6 +24,7 @@ from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.request_records import (
     COLUMNS,
     RESULT_LASTS,
+    ExportsFull,
     Request,
     RequestKind,
     State,
@@ -35,6 +36,8 @@ from marketdata_assets.serving.request_records import (
 BUSY_SECONDS = 30.0
 MOST_OPEN_EXPORTS = 20
 MOST_OPEN_HISTORIES = 2_000
+# What lasts for a day must leave room for the lake, which has the same disk.
+MOST_EXPORT_BYTES = 20_000_000_000
 # A sensor that was killed between claiming and starting: its requests are claimed again.
 CLAIM_LASTS = dt.timedelta(minutes=2)
 # Asking again at once for what has just failed would only ask the sources again.
@@ -57,8 +60,10 @@ class Requests:
         root: Path,
         most_open_exports: int = MOST_OPEN_EXPORTS,
         most_open_histories: int = MOST_OPEN_HISTORIES,
+        most_export_bytes: int = MOST_EXPORT_BYTES,
     ) -> None:
         self.exports = exports_folder(root)
+        self._most_export_bytes = most_export_bytes
         self._path = root / "state" / "requests.sqlite3"
         self._limits = {
             RequestKind.EXPORT: most_open_exports,
@@ -95,7 +100,9 @@ class Requests:
             return _get(connection, found)
 
     def request_export(self, query: ExportQuery) -> Request:
-        """Ask for a file. Raises `TooManyOpen`."""
+        """Ask for a file. Raises `TooManyOpen`, `ExportsFull`."""
+        if self._bytes_of_exports() > self._most_export_bytes:
+            raise ExportsFull(self._most_export_bytes)
         with self._transaction() as connection:
             found = self._add(connection, RequestKind.EXPORT, query=query.model_dump_json())
             return _get(connection, found)
@@ -158,6 +165,10 @@ class Requests:
         """Note the outcome; False where there was one already."""
         return self._conclude(request_id, State.DONE, file=file, rows=rows)
 
+    def finish_as_stored(self, request_id: str) -> bool:
+        """Note that a history is there; False where a new one is wanted, or there is an outcome."""
+        return self._conclude(request_id, State.DONE, condition="refresh = 0")
+
     def fail(self, request_id: str, error: str) -> bool:
         """Note why there is no answer; False where there was an outcome already."""
         return self._conclude(request_id, State.FAILED, error=error)
@@ -188,6 +199,13 @@ class Requests:
                 (at - REMEMBERED.total_seconds(),),
             )
         return over
+
+    def _bytes_of_exports(self) -> int:
+        total = 0
+        for path in self.exports.iterdir():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
 
     def _remove_files_before(self, moment: float) -> None:
         for path in self.exports.iterdir():
@@ -223,11 +241,12 @@ class Requests:
         error: str | None = None,
         file: str | None = None,
         rows: int | None = None,
+        condition: str = "true",
     ) -> bool:
         with self._transaction() as connection:
             noted = connection.execute(
                 "UPDATE requests SET state = ?, finished = ?, error = ?, file = ?, rows = ? "
-                f"WHERE id = ? AND {OPEN}",
+                f"WHERE id = ? AND {OPEN} AND {condition}",
                 (state, _seconds(), error, file, rows, request_id),
             )
             return noted.rowcount == 1

@@ -57,7 +57,7 @@ class Shelf:
         instrument, asked = identify(code), Range(start, end, columns, adjust, anchor)
         if as_of is None:
             return self._slice(instrument, asked, self.series)
-        [known] = slices_as_known(self._lake, [instrument], asked, as_of)
+        [known] = slices_as_known(self._lake, [instrument], asked, as_of, self.keeps_days_of)
         return known
 
     def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
@@ -101,6 +101,12 @@ class Shelf:
         return self._instruments.search(
             search, limit, [one for one in stored if one], self.histories.codes()
         )
+
+    def keeps_days_of(self, instrument: Instrument) -> bool:
+        """Whether a daily table has the instrument, and so no history by code answers for it."""
+        view = DAILY_VIEWS.get(instrument.kind)
+        series = self.series(view.table) if view else None
+        return series is not None and series.span(instrument.code) is not None
 
     def series(self, table: Table) -> Series | None:
         """The newest generation of a table's series; None where it was never made.
@@ -176,7 +182,7 @@ class Shelf:
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
-                known = slices_as_known(self._lake, alike, query.range, moment)
+                known = slices_as_known(self._lake, alike, query.range, moment, self.keeps_days_of)
                 found |= {one.code: one for one in known}
             except (LookupError, ValueError):
                 # One of them has no answer: which one, and why, only each by itself can tell.
@@ -188,7 +194,7 @@ class Shelf:
         self, instrument: Instrument, asked: Range, moment: dt.datetime
     ) -> Slice | LookupError | ValueError:
         try:
-            [known] = slices_as_known(self._lake, [instrument], asked, moment)
+            [known] = slices_as_known(self._lake, [instrument], asked, moment, self.keeps_days_of)
         except (LookupError, ValueError) as reason:
             return reason
         return known

@@ -147,12 +147,19 @@ def test_adjusted_prices(api: Client) -> None:
     assert at_first == plain[:ex_date] + [p * 2 for p in plain[ex_date:]]
 
 
+def test_what_the_evenings_run_keeps_is_answered_though_a_new_one_is_asked_for(api: Client) -> None:
+    told = api.get("/api/v1/ohlcv", code=CODE, start=DAYS[0], nocache="true", wait=0).json()
+    assert (told["cached"], told["source"]) == (True, "daily_prices")
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
         ({"code": "HSI", "adjust": "qfq"}, "can't be adjusted"),
         ({"code": CODE, "adjust": "both"}, "adjust: "),
         ({"code": CODE, "anchor": "2024-01-05"}, "an anchor belongs to adjust=qfq"),
+        ({"code": CODE, "adjust": "qfq", "anchor": "2005-01-03"}, "from 2005-01-04 to today"),
+        ({"code": CODE, "adjust": "qfq", "anchor": "9999-12-31"}, "from 2005-01-04 to today"),
         ({"code": CODE, "as_of": "2024-01-05T21:00:00"}, "as_of"),
         ({"code": CODE, "as_of": "2999-01-05T21:00:00+08:00"}, "future"),
         ({"code": CODE, "as_of": "0001-01-01T00:00:00+14:00"}, "1990"),
@@ -213,6 +220,7 @@ def test_a_reversed_batch_is_empty(api: Client) -> None:
         ({"codes": []}, "codes (must be a list)"),
         ({"codes": "HSI"}, "codes: Input should be a valid list"),
         ({"codes": [1]}, "codes.0: Input should be a valid string"),
+        ({"codes": ["\ud800"]}, "codes.0: "),
         ({"codes": ["HSI"], "start": "2024"}, "start: write a day as YYYY-MM-DD"),
         ({"codes": ["HSI"], "end": 20240101}, "end: write a day as YYYY-MM-DD"),
         (["HSI"], "valid"),

@@ -101,6 +101,17 @@ def test_pages_of_other_sites_may_not_ask_unless_configured(api: Client, closed:
     assert "Access-Control-Allow-Origin" not in closed.ask("OPTIONS", ASKED, headers=other).headers
 
 
+def test_what_a_browser_asks_for_another_sites_page_is_refused(world: Path, api: Client) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": SITE}
+    for headers in (foreign, {"Sec-Fetch-Site": "cross-site"}):
+        answer = api.ask("POST", "/api/v1/cache/clear", headers=headers)
+        assert answer.status_code == 403
+        assert "API_CORS_ORIGINS" in answer.json()["error"]
+    assert api.ask("GET", ASKED, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    with served(world, ApiSettings(cors_origins=(SITE,))) as client:
+        assert client.ask("GET", ASKED, headers=foreign).status_code == 200
+
+
 def test_a_large_body_is_refused_before_it_is_read(api: Client) -> None:
     body = {"codes": ["HSI"], "start": "2024-01-01" + " " * 70_000}
     answer = api.post("/api/v1/ohlcv/batch", body)

@@ -12,6 +12,8 @@ from marketdata_assets.automation.instruments import (
 from marketdata_assets.definitions import defs
 from marketdata_assets.sandbox.instruments import SandboxSources
 from marketdata_assets.sandbox.transport import sandbox_tushare
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import SHANGHAI
 
 TRADING_DAY, HOLIDAY = dt.date(2026, 9, 30), dt.date(2026, 10, 1)
@@ -24,28 +26,36 @@ def stored_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def evening_of(day: dt.date, instance: dg.DagsterInstance) -> list[dg.RunRequest] | dg.SkipReason:
-    moment = dt.datetime.combine(day, dt.time(19), SHANGHAI)
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)
-    return instrument_histories_schedule(context)
-
-
-def test_on_a_trading_day_every_tracked_code_has_a_run_of_its_own(
-    stored_instance: dg.DagsterInstance,
-) -> None:
-    assert "no code is tracked" in evening_of(TRADING_DAY, stored_instance).skip_message
-    stored_instance.add_dynamic_partitions("instrument", ["NDX", "AU.SHF"])
-    requests = evening_of(TRADING_DAY, stored_instance)
-    assert isinstance(requests, list)
-    assert [request.partition_key for request in requests] == ["AU.SHF", "NDX"]
-    assert len({request.run_key for request in requests}) == 2
-    assert "not a trading day" in evening_of(HOLIDAY, stored_instance).skip_message
-
-
 @pytest.fixture
 def sources(tmp_path: Path) -> SandboxSources:
     tushare = sandbox_tushare(tmp_path / "state")
     return SandboxSources(tracked_codes=["NDX", "BTC"], tushare=tushare)
+
+
+def test_on_a_trading_day_every_tracked_code_has_a_run_of_its_own(
+    stored_instance: dg.DagsterInstance, sources: SandboxSources, tmp_path: Path
+) -> None:
+    lake = LakeResource(root=str(tmp_path), origin="test")
+
+    def evening_of(day: dt.date) -> list[dg.RunRequest] | dg.SkipReason:
+        moment = dt.datetime.combine(day, dt.time(19), SHANGHAI)
+        with dg.build_schedule_context(
+            instance=stored_instance,
+            scheduled_execution_time=moment,
+            resources={"lake": lake, "instrument_sources": sources},
+        ) as context:
+            return instrument_histories_schedule(context)
+
+    assert "no code is tracked" in evening_of(TRADING_DAY).skip_message
+    # One of the setting, one that has a history, and one that was asked for in vain.
+    stored_instance.add_dynamic_partitions("instrument", ["NDX", "AU.SHF", "000777.SH"])
+    stored = INSTRUMENT_HISTORY.schema.empty_table()
+    lake.open().write(INSTRUMENT_HISTORY, "AU.SHF", stored)
+    requests = evening_of(TRADING_DAY)
+    assert isinstance(requests, list)
+    assert [request.partition_key for request in requests] == ["AU.SHF", "NDX"]
+    assert len({request.run_key for request in requests}) == 2
+    assert "not a trading day" in evening_of(HOLIDAY).skip_message
 
 
 def evaluate(

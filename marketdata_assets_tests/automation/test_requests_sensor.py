@@ -243,6 +243,19 @@ def test_a_question_that_is_not_understood_is_told(daemon: Daemon) -> None:
     assert "codes: Value error, 'nonsense' is no code" in str(event.step_failure_data.error)
 
 
+def test_a_stored_question_of_another_version_holds_no_other_up(daemon: Daemon) -> None:
+    store_everything(daemon.platform.lake)
+    query = ExportQuery(codes=["600000.SH"])
+    old, new = daemon.requests.request_export(query), daemon.requests.request_export(query)
+    with sqlite3.connect(daemon.root / "state" / "requests.sqlite3") as connection:
+        changed = old.export_query.model_dump_json().replace("turnover", "value")
+        connection.execute("UPDATE requests SET query = ? WHERE id = ?", (changed, old.id))
+    connection.close()
+    assert daemon.tick() == 1
+    assert "does not understand the question" in str(daemon.requests.get(old.id).error)
+    assert daemon.requests.get(new.id).state is State.DONE
+
+
 CODES = [f"{100_000 + n}.CSI" for n in range(900)]
 EXPORTS = 100
 KILLS = 3

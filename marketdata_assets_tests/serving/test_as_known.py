@@ -118,3 +118,17 @@ def test_a_moment_before_anything_was_stored(past: Past) -> None:
 def test_a_share_by_code_alone_has_no_factors_then_either(past: Past) -> None:
     with pytest.raises(LookupError, match="without factors"):
         past.shelf.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
+
+
+def test_a_suspended_share_has_no_rows_then_as_now_though_it_has_a_history_by_code(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    lake = Lake(tmp_path_factory.mktemp("suspended"), "test")
+    store_shares(lake, SESSIONS)
+    store_history(lake, "688981.SH", SESSIONS)
+    refresh(lake, DAILY_PRICES)
+    shelf, [suspended, *_] = Shelf(lake.root), [day for day in SESSIONS if day.day % 4 == 0]
+    now = dt.datetime.now(dt.UTC)
+    for as_of in (None, now):
+        found = shelf.ohlcv("688981.SH", suspended, suspended, as_of=as_of)
+        assert (found.rows.num_rows, found.source) == (0, DAILY_PRICES)

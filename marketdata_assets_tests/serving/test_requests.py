@@ -12,6 +12,8 @@ import pytest
 
 from marketdata_assets.serving.queries import ExportQuery, Format
 from marketdata_assets.serving.request_records import (
+    RESULT_LASTS,
+    ExportsFull,
     OtherSchema,
     RequestKind,
     State,
@@ -121,6 +123,29 @@ def test_open_requests_have_a_limit(tmp_path: Path) -> None:
     }
     requests.finish(first.id, "x.csv", 1)
     requests.request_export(QUERY)
+
+
+def test_finished_exports_have_a_limit_until_they_expire(tmp_path: Path) -> None:
+    requests = Requests(tmp_path, most_export_bytes=1_000)
+    first = requests.request_export(QUERY)
+    (requests.exports / f"{first.id}.csv").write_bytes(b"x" * 1_001)
+    requests.claim(1)
+    requests.finish(first.id, f"{first.id}.csv", 1)
+    with pytest.raises(ExportsFull, match="1e-06 GB, which is the limit"):
+        requests.request_export(QUERY)
+    requests.expire(dt.datetime.now(dt.UTC) + RESULT_LASTS)
+    requests.request_export(QUERY)
+
+
+def test_what_is_stored_answers_a_request_that_nobody_wants_renewed(requests: Requests) -> None:
+    one = requests.request_history("HSI")
+    requests.claim(1)
+    requests.request_history("HSI", refresh=True)
+    assert not requests.finish_as_stored(one.id)
+    assert requests.get(one.id).state.is_open
+    other = requests.request_history("NDX")
+    assert requests.finish_as_stored(other.id)
+    assert not requests.finish_as_stored(other.id)
 
 
 @pytest.mark.parametrize("statement", ["PRAGMA user_version = 2", "CREATE TABLE other (x)"])
