@@ -64,12 +64,14 @@ def late_navs_sensor(
 def missing_fund_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
     """For every day that lacks something, the tables to ask for.
 
-    Premiums may be missing for what the other tables say: then all are asked for again.
+    A day that has all but its premiums was refused for what the other tables say: all are asked
+    for again. Where another one is missing, it is asked for with the premiums made of it.
     """
-    names = sensors.names_of(ETF_CHAIN)
+    names = frozenset(sensors.names_of(ETF_CHAIN))
+    premium = frozenset({ETF_PREMIUM.name})
     return {
-        day: frozenset(names) if ETF_PREMIUM.name in lacking else lacking
-        for day, lacking in sensors.missing_tables(lake, days, names).items()
+        day: names if lacking == premium else lacking | premium
+        for day, lacking in sensors.missing_tables(lake, days, sorted(names)).items()
     }
 
 

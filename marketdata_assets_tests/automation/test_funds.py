@@ -15,11 +15,12 @@ from marketdata_assets.automation.funds import (
     waited_for,
 )
 from marketdata_assets.automation.schedules import etf_chain_schedule
+from marketdata_assets.automation.sensors import requests_for
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
+from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
 from marketdata_assets_tests.small_funds import ABROAD, LOF, SmallFunds
@@ -148,10 +149,27 @@ def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
     platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
     platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
     assert missing_fund_tables(platform.lake, DAYS[:4]) == {
-        DAYS[1]: {"etf_list"},
+        DAYS[1]: {"etf_list", "etf_premium"},
         DAYS[2]: set(ETF_CHAIN),
         DAYS[3]: set(ETF_CHAIN),
     }
+
+
+def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> None:
+    days = DAYS[:10]
+    # Premiums are made for a range at once: one bad day leaves all of them without.
+    assert platform.run(days[0], days[-1], ETF_CHAIN[:-1]).success
+    platform.lake.path(ETF_NAV, days[4]).unlink()
+    missing = missing_fund_tables(platform.lake, days)
+    runs = [
+        (*days_of(request), {key.path[-1] for key in request.asset_selection})
+        for request in requests_for(days, missing, days[-1])
+    ]
+    assert runs == [
+        (str(days[0]), str(days[3]), set(ETF_CHAIN)),
+        (str(days[4]), str(days[4]), {"etf_nav", "etf_premium"}),
+        (str(days[5]), str(days[9]), set(ETF_CHAIN)),
+    ]
 
 
 def test_the_funds_evening_is_half_past_nine_on_trading_days() -> None:
