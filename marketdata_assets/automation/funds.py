@@ -32,7 +32,8 @@ LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
     job=etf_chain,
     minimum_interval_seconds=30 * 60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the fund tables that are missing among the last 60 trading days.",
+    description="Requests the fund tables that are missing among the last 60 trading days: today's "
+    "at every look, those of earlier days once a day.",
 )
 def missing_etf_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
