@@ -4,7 +4,11 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.automation import sensors
-from marketdata_assets.automation.sensors import missing_partitions_sensor, requests_for, sessions_due
+from marketdata_assets.automation.sensors import (
+    missing_partitions_sensor,
+    requests_for,
+    sessions_due,
+)
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI
