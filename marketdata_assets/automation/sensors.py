@@ -119,14 +119,20 @@ def requests_for(
             continue
         block = list(stretch)
         is_of_tonight = block[-1] == days[-1] == today
-        yield dg.RunRequest(
-            run_key=None if is_of_tonight else f"{block[0]} {block[-1]} {sorted(names)} on {today}",
-            asset_selection=[dg.AssetKey(name) for name in sorted(names)],
-            tags={
-                "dagster/asset_partition_range_start": block[0].isoformat(),
-                "dagster/asset_partition_range_end": block[-1].isoformat(),
-            },
-        )
+        run_key = None if is_of_tonight else f"{block[0]} {block[-1]} {sorted(names)} on {today}"
+        yield request(block, names, run_key)
+
+
+def request(block: Sequence[dt.date], names: frozenset[str], run_key: str | None) -> dg.RunRequest:
+    """One run of the named tables over neighbouring days."""
+    return dg.RunRequest(
+        run_key=run_key,
+        asset_selection=[dg.AssetKey(name) for name in sorted(names)],
+        tags={
+            "dagster/asset_partition_range_start": block[0].isoformat(),
+            "dagster/asset_partition_range_end": block[-1].isoformat(),
+        },
+    )
 
 
 def names_of(chain: Sequence[dg.AssetsDefinition]) -> list[str]:
