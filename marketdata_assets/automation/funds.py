@@ -32,7 +32,8 @@ LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
     job=etf_chain,
     minimum_interval_seconds=30 * 60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the fund tables that are missing among the last 60 trading days.",
+    description="Requests the fund tables that are missing among the last 60 trading days: today's "
+    "at every look, those of earlier days once a day.",
 )
 def missing_etf_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
@@ -64,13 +65,39 @@ def late_navs_sensor(
 def missing_fund_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
     """For every day that lacks something, the tables to ask for.
 
-    Premiums may be missing for what the other tables say: then all are asked for again.
+    A day that has all but its premiums was refused for what the other tables say: all are asked
+    for again. Where another one is missing, it is asked for with the premiums made of it. Premiums
+    that do not know the stored values are asked for alone.
     """
-    names = sensors.names_of(ETF_CHAIN)
-    return {
-        day: frozenset(names) if ETF_PREMIUM.name in lacking else lacking
-        for day, lacking in sensors.missing_tables(lake, days, names).items()
+    names = frozenset(sensors.names_of(ETF_CHAIN))
+    premium = frozenset({ETF_PREMIUM.name})
+    missing = {
+        day: names if lacking == premium else lacking | premium
+        for day, lacking in sensors.missing_tables(lake, days, sorted(names)).items()
     }
+    outdated = [day for day in days if day not in missing and are_premiums_outdated(lake, day)]
+    return missing | dict.fromkeys(outdated, premium)
+
+
+def are_premiums_outdated(lake: Lake, day: dt.date) -> bool:
+    """Whether values were stored after the premiums of `day` that these do not know.
+
+    What is stored later and would make the same premiums, as values of funds without a bar, is not
+    asked for: premiums that stay the same keep the hour they were stored at.
+    """
+    values_stored, premiums_stored = lake.describe(ETF_NAV, day), lake.describe(ETF_PREMIUM, day)
+    if values_stored is None or premiums_stored is None:
+        return False
+    if values_stored.stored_at <= premiums_stored.stored_at:
+        return False
+    navs, premiums = lake.read(ETF_NAV, day), lake.read(ETF_PREMIUM, day)
+    if navs is None or premiums is None:
+        return False
+    own = navs.filter(pc.equal(navs["nav_date"], navs["trade_date"]))
+    columns = (own[name].to_pylist() for name in ("ts_code", "unit_nav", "ann_date"))
+    values = {code: told for code, *told in zip(*columns, strict=True)}
+    known = (premiums[name].to_pylist() for name in ("ts_code", "unit_nav", "nav_ann_date"))
+    return any(told != values.get(code, [None, None]) for code, *told in zip(*known, strict=True))
 
 
 def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResult | dg.SkipReason:
@@ -84,8 +111,9 @@ def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResul
         return dg.SkipReason("no net asset value is waited for")
     if asked == today.isoformat():
         return dg.SkipReason(f"asked this morning already; waiting for {in_words(waited)}")
-    runs = sensors.requests_for(watched, dict.fromkeys(waited, LATE), today)
-    return dg.SensorResult(run_requests=list(runs), cursor=today.isoformat())
+    # A day by itself: one that is refused keeps no other from its premiums.
+    runs = [sensors.request([day], LATE, f"values of {day} on {today}") for day in sorted(waited)]
+    return dg.SensorResult(run_requests=runs, cursor=today.isoformat())
 
 
 def sessions_waited_for(now: dt.datetime) -> list[dt.date]:

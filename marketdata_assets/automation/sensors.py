@@ -38,7 +38,8 @@ UNFINISHED = [
     job=daily_chain,
     minimum_interval_seconds=30 * 60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests exactly what is missing or unpublished among the last 60 trading days.",
+    description="Requests exactly what is missing or unpublished among the last 60 trading days: "
+    "today's at every look, that of earlier days once a day.",
 )
 def missing_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
@@ -110,22 +111,28 @@ def requests_for(
 ) -> Iterator[dg.RunRequest]:
     """One run for every stretch of neighbouring days that lack the same tables.
 
-    The last day is asked for at every look; older ones, whose gap may be the vendor's for good,
-    once a day.
+    On the evening of the last day (`today`, in Shanghai) it is asked for at every look; later, and
+    older days always, once a day: their gap may be the vendor's for good.
     """
     for names, stretch in itertools.groupby(days, key=lambda day: missing.get(day)):
         if names is None:
             continue
         block = list(stretch)
-        is_last = block[-1] == days[-1]
-        yield dg.RunRequest(
-            run_key=None if is_last else f"{block[0]} {block[-1]} {sorted(names)} on {today}",
-            asset_selection=[dg.AssetKey(name) for name in sorted(names)],
-            tags={
-                "dagster/asset_partition_range_start": block[0].isoformat(),
-                "dagster/asset_partition_range_end": block[-1].isoformat(),
-            },
-        )
+        is_of_tonight = block[-1] == days[-1] == today
+        run_key = None if is_of_tonight else f"{block[0]} {block[-1]} {sorted(names)} on {today}"
+        yield request(block, names, run_key)
+
+
+def request(block: Sequence[dt.date], names: frozenset[str], run_key: str | None) -> dg.RunRequest:
+    """One run of the named tables over neighbouring days."""
+    return dg.RunRequest(
+        run_key=run_key,
+        asset_selection=[dg.AssetKey(name) for name in sorted(names)],
+        tags={
+            "dagster/asset_partition_range_start": block[0].isoformat(),
+            "dagster/asset_partition_range_end": block[-1].isoformat(),
+        },
+    )
 
 
 def names_of(chain: Sequence[dg.AssetsDefinition]) -> list[str]:

@@ -28,9 +28,10 @@ def nav_dates(session: dt.date) -> list[dt.date]:
 def one_row_each(navs: pa.Table, params: Params) -> pa.Table:
     """`navs` (FUND_NAV, of one day) with one row a fund: the newest.
 
-    A row is newer that is amended (`update_flag`) or announced later. Rows that are equally new
-    complete each other. Raises `DuplicateRows` when none is the newest, or the newest contradict
-    each other.
+    A row is newer that is amended (`update_flag`) or announced later. Rows of which none is newer
+    than the other complete each other. Where they contradict each other in accum_nav or adj_nav,
+    which of them holds is unknown: the value becomes NULL. Raises `DuplicateRows` when they do in
+    unit_nav.
     """
     if not FUND_NAV.repeated_keys(navs):
         return navs
@@ -49,16 +50,26 @@ def as_of_session(session: dt.date, parts: Sequence[pa.Table]) -> pa.Table:
 
 
 def _newest(code: str, rows: list[dict[str, Any]], params: Params) -> dict[str, Any]:
-    signs = [(row["update_flag"] or "", row["ann_date"] or dt.date.min) for row in rows]
-    latest = (max(flag for flag, _ in signs), max(day for _, day in signs))
-    newest = [row for row, sign in zip(rows, signs, strict=True) if sign == latest]
-    if not newest:
-        what = f"{code} has rows of which one is amended and another announced later."
-        raise DuplicateRows("fund_nav", params, what)
+    newest = [row for row in rows if not any(_is_newer(other, row) for other in rows)]
     told = {name: {row[name] for row in newest} - {None} for name in VALUES}
-    if several := [name for name in VALUES if len(told[name]) > 1]:
-        shown = ", ".join(f"{name} {sorted(map(str, told[name]))}" for name in several)
-        raise DuplicateRows(
-            "fund_nav", params, f"{code} has equally new rows that differ: {shown}."
+    if len(told["unit_nav"]) > 1:
+        which = (
+            "equally new rows"
+            if len(set(map(_age, newest))) == 1
+            else "rows, one amended and another announced later,"
         )
-    return newest[0] | {name: next(iter(told[name]), None) for name in VALUES}
+        values = " and ".join(map(str, sorted(told["unit_nav"])))
+        what = f"{code} has {which} that differ in unit_nav: {values}."
+        raise DuplicateRows("fund_nav", params, what)
+    agreed = {name: values.pop() if len(values) == 1 else None for name, values in told.items()}
+    return max(newest, key=_age) | agreed
+
+
+def _age(row: dict[str, Any]) -> tuple[str, dt.date]:
+    return row["update_flag"] or "", row["ann_date"] or dt.date.min
+
+
+def _is_newer(row: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Whether `row` is newer in one sign and not older in the other."""
+    (amended, announced), (old_flag, old_day) = _age(row), _age(than)
+    return _age(row) != _age(than) and amended >= old_flag and announced >= old_day

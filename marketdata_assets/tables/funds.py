@@ -104,8 +104,19 @@ _UNIT_NAV = number("unit_nav", YUAN_A_SHARE, "net asset value", "单位净值")
 _NAVS = (
     day("ann_date", "day of publication", "公告日期"),
     _UNIT_NAV,
-    number("accum_nav", YUAN_A_SHARE, "net asset value plus all dividends", "累计净值"),
-    number("adj_nav", YUAN_A_SHARE, "net asset value, adjusted", "复权单位净值"),
+    number(
+        "accum_nav",
+        YUAN_A_SHARE,
+        "net asset value plus all dividends; NULL also where the vendor's rows contradict each "
+        "other",
+        "累计净值,供应商多行相互矛盾时亦为空",
+    ),
+    number(
+        "adj_nav",
+        YUAN_A_SHARE,
+        "net asset value, adjusted; NULL also where the vendor's rows contradict each other",
+        "复权单位净值,供应商多行相互矛盾时亦为空",
+    ),
     text("update_flag", "1 where the vendor has amended the row", "更新标识"),
 )
 _NAV_DATE = day(

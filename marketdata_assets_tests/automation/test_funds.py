@@ -15,11 +15,12 @@ from marketdata_assets.automation.funds import (
     waited_for,
 )
 from marketdata_assets.automation.schedules import etf_chain_schedule
+from marketdata_assets.automation.sensors import requests_for
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
+from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
 from marketdata_assets_tests.small_funds import ABROAD, LOF, SmallFunds
@@ -112,14 +113,42 @@ def test_a_fund_that_has_long_been_silent_is_waited_for_no_longer(
     assert waited_for(platform.lake, days[-2:]) == {days[-1]: [ABROAD]}
 
 
-def test_neighbouring_days_are_asked_for_in_one_run(platform: Platform, market: SmallFunds) -> None:
-    market.late = {DAYS[1]: {ABROAD}, DAYS[2]: {ABROAD}, DAYS[4]: {ABROAD}}
+def test_every_waited_day_is_asked_for_in_a_run_of_its_own(
+    platform: Platform, market: SmallFunds
+) -> None:
+    days = [DAYS[1], DAYS[2], DAYS[4]]
+    market.late = {day: {ABROAD} for day in days}
     assert platform.run(DAYS[0], DAYS[5], ETF_CHAIN).success
     found = late_navs(platform.lake, shanghai("2024-10-08 09:00"), None)
     assert [days_of(request) for request in found.run_requests] == [
-        (str(DAYS[1]), str(DAYS[2])),
-        (str(DAYS[4]), str(DAYS[4])),
+        (str(day), str(day)) for day in days
     ]
+    assert len({request.run_key for request in found.run_requests}) == 3
+
+
+def test_values_that_their_premiums_do_not_know_are_noticed(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {FRIDAY: {ABROAD}}
+    assert platform.run(THURSDAY, FRIDAY, ETF_CHAIN).success
+    assert missing_fund_tables(platform.lake, [THURSDAY, FRIDAY]) == {}
+    market.late = {}
+    # The run that fetched the value ended before it made the premium.
+    assert platform.run(THURSDAY, FRIDAY, ["etf_nav"]).success
+    missing = missing_fund_tables(platform.lake, [THURSDAY, FRIDAY])
+    assert missing == {FRIDAY: {"etf_premium"}}
+    assert platform.run(FRIDAY, assets=["etf_premium"]).success
+    assert missing_fund_tables(platform.lake, [THURSDAY, FRIDAY]) == {}
+
+
+def test_a_value_that_makes_no_premium_is_not_asked_for_again_and_again(
+    platform: Platform, market: SmallFunds
+) -> None:
+    assert platform.run(FRIDAY, assets=ETF_CHAIN).success
+    date = f"{FRIDAY:%Y%m%d}"
+    market.more_navs = [("511000.SH", date, date, 1.0, "0")]
+    assert platform.run(FRIDAY, assets=["etf_nav"]).success
+    assert missing_fund_tables(platform.lake, [FRIDAY]) == {}
 
 
 def test_who_is_waited_for_is_told_in_short() -> None:
@@ -148,10 +177,27 @@ def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
     platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
     platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
     assert missing_fund_tables(platform.lake, DAYS[:4]) == {
-        DAYS[1]: {"etf_list"},
+        DAYS[1]: {"etf_list", "etf_premium"},
         DAYS[2]: set(ETF_CHAIN),
         DAYS[3]: set(ETF_CHAIN),
     }
+
+
+def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> None:
+    days = DAYS[:10]
+    # Premiums are made for a range at once: one bad day leaves all of them without.
+    assert platform.run(days[0], days[-1], ETF_CHAIN[:-1]).success
+    platform.lake.path(ETF_NAV, days[4]).unlink()
+    missing = missing_fund_tables(platform.lake, days)
+    runs = [
+        (*days_of(request), {key.path[-1] for key in request.asset_selection})
+        for request in requests_for(days, missing, days[-1])
+    ]
+    assert runs == [
+        (str(days[0]), str(days[3]), set(ETF_CHAIN)),
+        (str(days[4]), str(days[4]), {"etf_nav", "etf_premium"}),
+        (str(days[5]), str(days[9]), set(ETF_CHAIN)),
+    ]
 
 
 def test_the_funds_evening_is_half_past_nine_on_trading_days() -> None:

@@ -4,7 +4,11 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.automation import sensors
-from marketdata_assets.automation.sensors import missing_partitions_sensor, sessions_due
+from marketdata_assets.automation.sensors import (
+    missing_partitions_sensor,
+    requests_for,
+    sessions_due,
+)
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI
@@ -117,6 +121,22 @@ def test_runs_that_make_no_day_are_not_waited_for(sandbox: Platform, by: str) ->
     run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED)
     sandbox.instance.add_run(run)
     assert isinstance(evaluate(sandbox), dg.SensorResult)
+
+
+def test_only_on_its_own_evening_a_day_is_asked_for_at_every_look() -> None:
+    thursday, friday = dt.date(2024, 10, 17), dt.date(2024, 10, 18)
+
+    def run_keys(today: dt.date, *missing: dt.date) -> list[str | None]:
+        lacking = {day: frozenset({day.isoformat()}) for day in missing}
+        return [one.run_key for one in requests_for([thursday, friday], lacking, today)]
+
+    thursdays, fridays = run_keys(friday, thursday, friday)
+    assert thursdays is not None
+    assert fridays is None
+    weekend = [friday + dt.timedelta(n) for n in (1, 2)]
+    for day in weekend:
+        assert run_keys(day, friday) == run_keys(day, friday) != [None]
+    assert run_keys(weekend[0], friday) != run_keys(weekend[1], friday)
 
 
 def test_what_the_sensor_asks_for_fills_the_gap(

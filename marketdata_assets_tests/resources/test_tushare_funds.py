@@ -112,13 +112,21 @@ def test_rows_that_contradict_each_other_are_refused(
     market: SmallFunds, tushare: WakefulTushare
 ) -> None:
     market.more_navs = [(DOMESTIC, "20250403", "20250403", 1.5, "0")]
-    with pytest.raises(DuplicateRows, match=f"{DOMESTIC} has equally new rows that differ"):
+    what = f"{DOMESTIC} has equally new rows that differ in unit_nav: 1.5 and 2"
+    with pytest.raises(DuplicateRows, match=what):
         tushare.day(ETF_NAV, DAY)
 
 
-def nav(unit_nav: float | None, announced: int | None, flag: str | None, adj: float | None = None):
+def nav(
+    unit_nav: float | None,
+    announced: int | None,
+    flag: str | None,
+    adj: float | None = None,
+    accum: float | None = None,
+):
     day = None if announced is None else dt.date(2025, 4, announced)
-    return dict(zip(FUND_NAV.column_names, ("A", DAY, day, unit_nav, None, adj, flag), strict=True))
+    row = ("A", DAY, day, unit_nav, accum, adj, flag)
+    return dict(zip(FUND_NAV.column_names, row, strict=True))
 
 
 def kept(*rows):
@@ -147,8 +155,37 @@ def test_equally_new_rows_complete_each_other() -> None:
 
 
 def test_amended_before_it_was_announced_is_nothing_to_choose_between() -> None:
-    with pytest.raises(DuplicateRows, match="one is amended and another announced later"):
-        kept(nav(1.0, 3, "1"), nav(1.1, 4, "0"))
+    what = "A has rows, one amended and another announced later, .* unit_nav: 1.0 and 1.1"
+    with pytest.raises(DuplicateRows, match=what):
+        kept(nav(1.0, 3, "1"), nav(1.1, 4, "0"), nav(0.9, 3, "0"))
+
+
+def test_rows_that_agree_are_one_whichever_is_newer() -> None:
+    amended, later = nav(1.0, 3, "1", adj=2.0, accum=3.0), nav(1.0, 4, "0", adj=2.0, accum=3.0)
+    for rows in ([amended, later], [later, amended]):
+        assert kept(*rows) == [amended]
+
+
+@pytest.mark.parametrize("other", [("0", 3), ("1", 2)])
+@pytest.mark.parametrize("name", ["accum_nav", "adj_nav"])
+def test_a_contradiction_beside_the_unit_value_leaves_that_column_unknown(
+    name: str, other: tuple[str, int]
+) -> None:
+    flag, announced = other
+    one = nav(1.0, 3, "0", adj=2.0, accum=3.0)
+    differs = nav(1.0, announced, flag, adj=2.0, accum=3.0) | {name: 2.5}
+    for rows in ([one, differs], [differs, one]):
+        [row] = kept(*rows)
+        assert row[name] is None
+        told = {"unit_nav": 1.0, "adj_nav": 2.0, "accum_nav": 3.0}
+        assert {other: row[other] for other in told if other != name} == {
+            other: value for other, value in told.items() if other != name
+        }
+
+
+def test_what_an_older_row_says_is_no_contradiction() -> None:
+    [row] = kept(nav(1.0, 3, "0", adj=2.0), nav(1.0, 4, "0", adj=2.5), nav(9.0, 3, "0", adj=9.0))
+    assert (row["unit_nav"], row["adj_nav"]) == (1.0, 2.5)
 
 
 @given(st.sampled_from(range(1, len(SESSIONS))))
