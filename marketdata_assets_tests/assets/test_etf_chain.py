@@ -180,6 +180,18 @@ def test_a_split_told_in_the_value_but_not_in_the_price_stops_the_day(
     assert platform.lake.days(ETF_NAV) == [FIRST, SECOND]
 
 
+def test_a_day_that_comes_again_with_fewer_values_is_refused_and_stays_as_it_was(
+    platform: Platform, market: SmallFunds
+) -> None:
+    assert platform.run(FIRST, SECOND, ETF_CHAIN).success
+    good = platform.lake.read(ETF_NAV, SECOND)
+    market.late = {SECOND: {ABROAD}}
+    text = failure_text(platform.run(FIRST, SECOND, LATE), "etf_nav")
+    assert f"etf_nav {SECOND}, rows_kept: 1 of 4 rows (3 rows where 4 are stored)" in text
+    assert "1 day(s) refused, 1 stored" in text
+    assert platform.lake.read(ETF_NAV, SECOND).equals(good)
+
+
 def spoil(edit):
     """A fault that changes the data of an answer in place: `edit(fields, items)`."""
     return faults.edited(lambda answer: edit(answer["data"]["fields"], answer["data"]["items"]))

@@ -58,14 +58,18 @@ def _typed(table: Table, columns: Columns) -> pa.Table:
 
 
 def findings(
-    tables: dict[Table, pa.Table], rows_before: dict[Table, int], before: pa.Table
+    tables: dict[Table, pa.Table],
+    rows_before: dict[Table, int],
+    rows_stored: dict[Table, int],
+    before: pa.Table,
 ) -> list[Finding]:
     """What is found on the way of a day to its premiums."""
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         found: list[Finding] = []
         for table, data in tables.items():
-            found += judge_fetched(connection, table, DAY, data, rows_before.get(table))
+            counts = rows_before.get(table), rows_stored.get(table)
+            found += judge_fetched(connection, table, DAY, data, *counts)
         rows = merged(connection, tables)
         return found + judge(ETF_PREMIUM.name, with_session_before(rows, before), PREMIUM_CHECKS)
 
@@ -86,7 +90,10 @@ class Good(NamedTuple):
     premiums_before: pa.Table
 
     def found(self, answers: Answers) -> list[Finding]:
-        return findings(stored(answers, DAY), self.rows_before, self.premiums_before)
+        """What is found on a day that is asked for again: the good one is stored."""
+        rows_stored = {table: data.num_rows for table, data in stored(self.answers, DAY).items()}
+        tables = stored(answers, DAY)
+        return findings(tables, self.rows_before, rows_stored, self.premiums_before)
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +223,11 @@ def a_value_of_zero(day: Answers, before: Answers) -> None:
     change(day, "fund_nav", "unit_nav", lambda _: 0.0)
 
 
+@corruption("rows_kept")
+def three_in_a_hundred_values_lost_since_the_day_was_stored(day: Answers, before: Answers) -> None:
+    keep(day["fund_nav"], 0.97)
+
+
 @corruption("premium_within_bounds")
 def a_value_before_a_split_of_two(day: Answers, before: Answers) -> None:
     change(day, "fund_nav", "unit_nav", lambda nav: nav * 2)
@@ -294,7 +306,7 @@ def test_nothing_is_found_on_days_of_all_times(exchange: SimulatedExchange, day:
         found = [
             finding
             for table, data in tables.items()
-            for finding in judge_fetched(connection, table, there, data, None)
+            for finding in judge_fetched(connection, table, there, data, None, None)
         ]
         rows = with_session_before(merged(connection, tables), ETF_PREMIUM.schema.empty_table())
         found += judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS)
