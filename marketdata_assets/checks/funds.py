@@ -98,9 +98,10 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "not_repeated",
-        "A bar is not that of the session before.",
-        "当日行情不与上一交易日完全相同。",
-        "vol > 0 AND close = close_before AND open = open_before AND vol = vol_before "
+        "A bar is not that of the session before. What trades less than 1,000 手 may repeat "
+        "itself.",
+        "当日行情不与上一交易日完全相同（成交不足1000手者除外）。",
+        "vol >= 1000 AND close = close_before AND open = open_before AND vol = vol_before "
         "AND amount = amount_before",
         ("close", "vol", "amount"),
         tolerance=0.01,

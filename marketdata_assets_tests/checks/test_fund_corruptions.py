@@ -282,6 +282,21 @@ def test_a_corruption_of_funds_is_caught(good: Good, one: Corruption) -> None:
     assert one.caught_by in {found.check.name for found in good.found(answers) if found.fails}
 
 
+@pytest.mark.parametrize(("vol", "is_told"), [(999.0, False), (1000.0, True)])
+def test_a_thinly_traded_fund_may_repeat_its_bar(vol: float, is_told: bool) -> None:
+    bar = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "vol": vol, "amount": vol / 10}
+    before, day = (
+        pa.Table.from_pylist(
+            [{"trade_date": date, "ts_code": "184688.SZ", **bar}], schema=ETF_PREMIUM.schema
+        )
+        for date in (previous_session(DAY), DAY)
+    )
+    with duckdb.connect() as connection:
+        rows = with_session_before(connection.from_arrow(day), before)
+        found = judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS)
+    assert ("not_repeated" in {one.check.name for one in found if one.blocks}) is is_told
+
+
 def test_every_check_of_funds_has_a_corruption() -> None:
     checks = {check.name for table in stored_tables() for check in fetched_checks(table)}
     assert {one.caught_by for one in CORRUPTIONS} == checks | {c.name for c in PREMIUM_CHECKS}
