@@ -270,6 +270,19 @@ def test_the_days_before_the_first_fund_are_empty_by_definition(platform: Platfo
         assert platform.lake.read(table, day).num_rows == 0
 
 
+def test_a_fund_on_another_scale_that_is_not_in_the_list_refuses_no_day(
+    platform: Platform, server: TushareServer
+) -> None:
+    def forget(fields, items):
+        items[:] = [row for row in items if row[fields.index("ts_code")] != MONEY]
+
+    server.faults["fund_basic"] = deque([spoil(forget)])
+    assert platform.run(FIRST, assets=ETF_CHAIN).success
+    row = premiums(platform, FIRST)[MONEY]
+    assert (row["name"], row["unit_nav"], row["premium"]) == (None, 1.0, None)
+    assert row["no_premium"] == "nav on another scale"
+
+
 def test_a_fund_that_is_not_in_the_list_keeps_its_premium_and_is_told(
     platform: Platform, server: TushareServer
 ) -> None:
