@@ -15,7 +15,14 @@ from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import ETF_CHAIN, QUIET, Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import (
+    ETF_CHAIN,
+    QUIET,
+    Platform,
+    check_outcomes,
+    failure_text,
+    metadata_of,
+)
 from marketdata_assets_tests.small_funds import (
     ABROAD,
     DOMESTIC,
@@ -190,6 +197,29 @@ def test_a_day_that_comes_again_with_fewer_values_is_refused_and_stays_as_it_was
     assert f"etf_nav {SECOND}, rows_kept: 1 of 4 rows (3 rows where 4 are stored)" in text
     assert "1 day(s) refused, 1 stored" in text
     assert platform.lake.read(ETF_NAV, SECOND).equals(good)
+
+
+def test_a_refused_day_is_told_also_when_a_later_one_can_not_be_had(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.more_navs = [(ABROAD, "20240927", "20240927", -1.0, "1")]
+    market.late = {LAST: set(FUNDS)}
+    result = platform.run(FIRST, LAST, ["etf_nav"])
+    text = failure_text(result, "etf_nav")
+    assert f"1 day(s) refused, {len(DAYS) - 2} stored" in text
+    assert f"etf_nav {SECOND}, positive_nav: 1 of 4 rows ({ABROAD}" in text
+    assert f"no value of {LAST}" in text
+    assert platform.lake.days(ETF_NAV) == [day for day in DAYS if day not in (SECOND, LAST)]
+    assert check_outcomes(platform, "etf_nav") == {"positive_nav": False, "rows_kept": True}
+
+
+def test_a_day_that_can_not_be_had_is_told_as_it_is_where_no_other_is_refused(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {LAST: set(FUNDS)}
+    text = failure_text(platform.run(FIRST, LAST, ["etf_nav"]), "etf_nav")
+    assert f"no value of {LAST}" in text
+    assert "refused" not in text
 
 
 def spoil(edit):
