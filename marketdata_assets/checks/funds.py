@@ -16,7 +16,7 @@ from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
 
 Relation = duckdb.DuckDBPyRelation
 
-# Whole lots and single thousands are allowed for: what that can move the mean price.
+# Half a yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
 _ROUNDING_OF_MEAN_PRICE = "(0.005 + 0.5 * high) / vol + 1e-6 * high"
 _IS_ETF = r"regexp_matches(ts_code, '^(5[12368]\d{4}\.SH|159\d{3}\.SZ)$')"
 
