@@ -55,7 +55,7 @@ def _judge_range(lake: Lake, days: list[dt.date]) -> int:
             for table in JUDGED
             for day in days
             for finding in judge_fetched(
-                connection, table, day, lake.read(table, day), rows_before(lake, table, day)
+                connection, table, day, lake.read(table, day), rows_before(lake, table, day), None
             )
         ]
         stored = {

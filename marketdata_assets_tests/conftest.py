@@ -141,3 +141,16 @@ def metadata_of(
         if event.asset_key == dg.AssetKey(asset) and (day is None or event.partition == str(day))
     ]
     return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def check_outcomes(platform: Platform, asset: str) -> dict[str, bool]:
+    """The latest outcome of every check of an asset, as Dagster's history tells it."""
+    keys = platform.definitions.resolve_asset_graph().get_check_keys_for_assets(
+        {dg.AssetKey(asset)}
+    )
+    storage = platform.instance.event_log_storage
+    records = storage.get_latest_asset_check_execution_by_key(list(keys))
+    return {
+        key.name: record.event.dagster_event.event_specific_data.passed
+        for key, record in records.items()
+    }

@@ -51,6 +51,12 @@ def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:
     return stored.rows if stored else None
 
 
+def rows_stored(lake: Lake, table: Table, day: dt.date) -> int | None:
+    """The rows of `table` on `day` itself, None where none of the lake's origin are stored."""
+    stored = lake.describe(table, day)
+    return stored.rows if stored and stored.origin == lake.origin else None
+
+
 def _columns(lake: Lake, table: Table, day: dt.date, names: Sequence[str]) -> pa.Table | None:
     if lake.describe(table, day) is None:
         return None

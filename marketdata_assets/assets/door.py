@@ -37,7 +37,8 @@ class Door:
     """What the checks of one table found in one run.
 
     `let_in` passes on the days that nothing speaks against and ends with a `dg.Failure` if there
-    were others; `outcomes` tells Dagster of a run that stored every day.
+    were others, also where no further day could be had; `outcomes` tells Dagster of
+    a run that stored every day.
     """
 
     def __init__(
@@ -53,18 +54,18 @@ class Door:
     def let_in(
         self, judged_days: Iterable[tuple[dt.date, pa.Table, Sequence[Finding]]]
     ) -> Iterator[tuple[dt.date, pa.Table]]:
-        refused = []
-        for day, data, findings in judged_days:
-            self._days += 1
-            self._rows += data.num_rows
-            self._findings += findings
-            if any(finding.blocks for finding in findings):
-                refused.append(day)
-            else:
-                yield day, data
-        for finding in self._findings:
-            if finding.fails:
-                self._context.log.warning(finding.in_words())
+        refused: list[dt.date] = []
+        try:
+            for day, data, findings in judged_days:
+                self._note(data, findings)
+                if any(finding.blocks for finding in findings):
+                    refused.append(day)
+                else:
+                    yield day, data
+        except Exception as error:
+            if not refused:
+                raise
+            raise self._failure(refused, error) from None
         if refused:
             raise self._failure(refused)
 
@@ -79,8 +80,19 @@ class Door:
                 metadata=self._metadata(check),
             )
 
-    def _failure(self, refused: list[dt.date]) -> dg.Failure:
-        """Tells Dagster's history of every check, since a run that fails can't, and says why."""
+    def _note(self, data: pa.Table, findings: Sequence[Finding]) -> None:
+        self._days += 1
+        self._rows += data.num_rows
+        self._findings += findings
+        for finding in findings:
+            if finding.fails:
+                self._context.log.warning(finding.in_words())
+
+    def _failure(self, refused: list[dt.date], ended_by: Exception | None = None) -> dg.Failure:
+        """Tells Dagster's history of every check, since a run that fails can't, and says why.
+
+        `ended_by` is what kept further days from being had; it decides whether a retry may help.
+        """
         for check in self._checks:
             self._context.instance.report_runless_asset_event(
                 dg.AssetCheckEvaluation(
@@ -100,12 +112,13 @@ class Door:
             "\n".join(
                 [
                     f"{self._table.name}: {len(refused)} day(s) refused, {stored} stored.",
+                    *([f"Further days were not reached: {ended_by}"] if ended_by else []),
                     *said[:FINDINGS_SHOWN],
                     *more,
                     CURE,
                 ]
             ),
-            allow_retries=False,
+            allow_retries=ended_by is not None and getattr(ended_by, "allow_retries", True),
         )
 
     def _failing(self, check: Check) -> list[Finding]:

@@ -74,7 +74,8 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
 
     `kline` has ETF_KLINE, `navs` ETF_NAV, `funds` ETF_LIST. premium = close / unit_nav - 1, a
     ratio. The value of a money market fund is often told for one yuan while a share is quoted at
-    100: where the two differ by more than half, there is no premium.
+    100: where the two differ by more than half, there is no premium. A fund that is not in the list
+    may be one.
     """
     values = navs.filter("nav_date = trade_date").select("ts_code, trade_date, unit_nav, ann_date")
     names = funds.select(
@@ -89,7 +90,7 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
             *,
             CASE
                 WHEN unit_nav IS NULL THEN '{NOT_PUBLISHED}'
-                WHEN is_money_market AND abs(close / unit_nav - 1) > 0.5
+                WHEN coalesce(is_money_market, true) AND abs(close / unit_nav - 1) > 0.5
                     THEN '{OTHER_SCALE}'
             END AS no_premium
             """

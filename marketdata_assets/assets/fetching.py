@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.before import rows_before
+from marketdata_assets.assets.before import rows_before, rows_stored
 from marketdata_assets.assets.door import Checked, Door
 from marketdata_assets.checks.days import judge_fetched
 from marketdata_assets.checks.declaring import Finding
@@ -71,8 +71,8 @@ def _judged(
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, data in days:
-            before = rows_before(lake, table, day)
-            yield day, data, judge_fetched(connection, table, day, data, before)
+            before, stored = rows_before(lake, table, day), rows_stored(lake, table, day)
+            yield day, data, judge_fetched(connection, table, day, data, before, stored)
 
 
 def stored_by_interrupted_run(

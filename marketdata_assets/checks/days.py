@@ -13,7 +13,7 @@ import pyarrow as pa
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.evidence import evidence
-from marketdata_assets.checks.fetched import fetched_checks, rows_lost
+from marketdata_assets.checks.fetched import fetched_checks, rows_gone, rows_lost
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.checks.prices import PRICE_CHECKS
 from marketdata_assets.checks.sessions import Before, calendar_around, ledger_days
@@ -40,13 +40,16 @@ def judge_fetched(
     day: dt.date,
     data: pa.Table,
     rows_before: int | None,
+    rows_stored: int | None,
 ) -> list[Finding]:
     """What is wrong with a day of a fetched table by itself.
 
-    `rows_before` is the number of its rows on the session before, None where that is not known.
+    `rows_before` is the number of its rows on the session before, `rows_stored` that of the
+    same day when it was asked for last, each None where that is not known.
     """
     found = judge(table.name, connection.from_arrow(data), fetched_checks(table))
-    return found + rows_lost(table, day, data.num_rows, rows_before)
+    lost = rows_lost(table, day, data.num_rows, rows_before)
+    return found + lost + rows_gone(table, day, data.num_rows, rows_stored)
 
 
 def judge_merged(
@@ -93,7 +96,7 @@ def judge_days(
         for day, tables in days.items():
             for table in JUDGED:
                 data = tables[table.name]
-                found += judge_fetched(connection, table, day, data, rows.get(table.name))
+                found += judge_fetched(connection, table, day, data, rows.get(table.name), None)
             rows = {name: data.num_rows for name, data in tables.items()}
         together = {
             table.name: connection.from_arrow(

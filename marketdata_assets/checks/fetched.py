@@ -19,6 +19,7 @@ from marketdata_assets.tables import (
     DAILY_KLINE,
     ETF_KLINE,
     ETF_LIST,
+    ETF_NAV,
     PRICE_LIMITS,
     STOCK_LIST,
     Table,
@@ -143,10 +144,23 @@ COUNTED: dict[str, Check] = {
     ETF_KLINE.name: FUND_ROW_COUNT,
 }
 
+# Values of funds are never withdrawn in numbers: a later answer with fewer is a cut one.
+ROWS_KEPT = Check(
+    "rows_kept",
+    "A day that is asked for again has as many rows as are stored of it, but for a few. If fewer "
+    "are right, move its stored file away and materialize the day again.",
+    "重新获取时，当日行数不少于已存行数（允许少量减少）。",
+    # Counted by `rows_gone`, not row by row.
+    wrong="false",
+    shown=(),
+    tolerance=0.02,
+)
+RECOUNTED: dict[str, Check] = {ETF_NAV.name: ROWS_KEPT}
+
 
 def fetched_checks(table: Table) -> tuple[Check, ...]:
     """All checks of a fetched table."""
-    counting = (COUNTED[table.name],) if table.name in COUNTED else ()
+    counting = tuple(each[table.name] for each in (COUNTED, RECOUNTED) if table.name in each)
     return FETCHED_CHECKS.get(table.name, ()) + counting
 
 
@@ -156,3 +170,11 @@ def rows_lost(table: Table, day: dt.date, rows: int, before: int | None) -> list
         return []
     sample = (f"{rows:,} rows after {before:,} on the session before",)
     return [Finding(COUNTED[table.name], table.name, day, before - rows, before, sample)]
+
+
+def rows_gone(table: Table, day: dt.date, rows: int, stored: int | None) -> list[Finding]:
+    """The rows that a day has fewer than are `stored` of the same day; None if none are."""
+    if table.name not in RECOUNTED or stored is None or rows >= stored:
+        return []
+    sample = (f"{rows:,} rows where {stored:,} are stored",)
+    return [Finding(RECOUNTED[table.name], table.name, day, stored - rows, stored, sample)]

@@ -16,7 +16,7 @@ from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
 
 Relation = duckdb.DuckDBPyRelation
 
-# Whole lots and single thousands are allowed for: what that can move the mean price.
+# Half a yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
 _ROUNDING_OF_MEAN_PRICE = "(0.005 + 0.5 * high) / vol + 1e-6 * high"
 _IS_ETF = r"regexp_matches(ts_code, '^(5[12368]\d{4}\.SH|159\d{3}\.SZ)$')"
 
@@ -98,9 +98,10 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "not_repeated",
-        "A bar is not that of the session before.",
-        "当日行情不与上一交易日完全相同。",
-        "vol > 0 AND close = close_before AND open = open_before AND vol = vol_before "
+        "A bar is not that of the session before. What trades less than 1,000 手 may repeat "
+        "itself.",
+        "当日行情不与上一交易日完全相同（成交不足1000手者除外）。",
+        "vol >= 1000 AND close = close_before AND open = open_before AND vol = vol_before "
         "AND amount = amount_before",
         ("close", "vol", "amount"),
         tolerance=0.01,

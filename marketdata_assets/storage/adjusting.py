@@ -1,8 +1,8 @@
-"""Adjusted prices, computed when asked and never stored; and factors that contradict the prices.
+"""Adjusted prices, computed when asked and never stored.
 
 Here belong pure functions over relations of one DuckDB connection: prices in the columns of
-`daily_prices`, bars in those of `daily_kline`, factors in those of `adj_factor`, each with unique
-keys as the lake holds them. Which days are loaded is up to the caller; results come in no order.
+`daily_prices`, factors in those of `adj_factor`, each with unique keys as the lake holds them.
+Which days are loaded is up to the caller; results come in no order.
 
 Source: Tushare's definition of its `adj_factor`: backward (后复权, hfq) is price × factor, forward
 (前复权, qfq) is price × factor / factor at an anchor.
@@ -20,11 +20,6 @@ Relation = duckdb.DuckDBPyRelation
 
 ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
 
-# Where the price goes ex, cents and the factor's decimals leave this much between the two.
-EX_DATE_TOLERANCE = 5e-4
-# Where it does not, the factor stands still; the vendor's wrong days are off by no more than 5e-4.
-STILL_TOLERANCE = 1e-4
-
 
 class MissingFactors(LookupError):
     """Prices that can't be adjusted, because the factor that they need is not there."""
@@ -37,7 +32,7 @@ def backward(prices: Relation, factors: Relation) -> Relation:
     in `ADJUSTED_COLUMNS` stay as they are: volumes, and also the limits. prev_close gets the
     factor of its row, so close / prev_close stays what it was. Raises `MissingFactors`.
     """
-    return _scaled(_with_factor(prices, factors, ("code", "date")), "adj_factor")
+    return _scaled(_with_factor(prices, factors), "adj_factor")
 
 
 def forward(prices: Relation, factors: Relation, anchor: dt.date | None = None) -> Relation:
@@ -54,7 +49,7 @@ def forward(prices: Relation, factors: Relation, anchor: dt.date | None = None) 
         [(anchor,)] = prices.aggregate("max(date)").fetchall()
     if anchor is None:
         return prices
-    with_factor = _with_factor(prices, factors, ("code", "date")).set_alias("priced")
+    with_factor = _with_factor(prices, factors).set_alias("priced")
     at_anchor = _factors_at(factors, anchor).set_alias("at_anchor")
     both = with_factor.join(at_anchor, "priced.code = at_anchor.anchored_code", how="left")
     _refuse_missing(
@@ -64,44 +59,16 @@ def forward(prices: Relation, factors: Relation, anchor: dt.date | None = None) 
     return scaled.select("* EXCLUDE (anchored_code, anchor_factor)")
 
 
-def glitches(bars: Relation, factors: Relation) -> Relation:
-    """Where the factor moves and the price does not go ex, or the reverse.
-
-    Compares each bar with the share's bar before it: the factor must grow by previous close over
-    pre_close, within 5e-4 on an ex-date and within 1e-4 on others. `bars` must be of consecutive
-    sessions; the first bar of a share has none before and can't be judged. Columns of the result:
-    ts_code, trade_date, factor_ratio, price_ratio. Raises `MissingFactors`.
-    """
-    share = "OVER (PARTITION BY ts_code ORDER BY trade_date)"
-    ratios = _with_factor(bars, factors, ("ts_code", "trade_date")).select(
-        f"""
-        ts_code,
-        trade_date,
-        adj_factor / lag(adj_factor) {share} AS factor_ratio,
-        lag(close) {share} / pre_close AS price_ratio
-        """
-    )
-    return ratios.filter(
-        f"""
-        CASE WHEN price_ratio = 1
-            THEN abs(factor_ratio - 1) > {STILL_TOLERANCE}
-            ELSE abs(factor_ratio / price_ratio - 1) > {EX_DATE_TOLERANCE}
-        END
-        """
-    )
-
-
-def _with_factor(rows: Relation, factors: Relation, key: tuple[str, str]) -> Relation:
-    """`rows` with one more column, adj_factor; `key` names their columns of code and date."""
-    code, date = key
+def _with_factor(prices: Relation, factors: Relation) -> Relation:
+    """`prices` with one more column, adj_factor."""
     own = factors.select("ts_code AS factor_code, trade_date AS factor_date, adj_factor")
-    joined = rows.set_alias("own").join(
+    joined = prices.set_alias("own").join(
         own.set_alias("factor"),
-        f"own.{code} = factor.factor_code AND own.{date} = factor.factor_date",
+        "own.code = factor.factor_code AND own.date = factor.factor_date",
         how="left",
     )
     cure = f"Materialize and load {ADJ_FACTOR.name} for these days."
-    _refuse_missing(joined, key, "adj_factor", "of the day", cure)
+    _refuse_missing(joined, ("code", "date"), "adj_factor", "of the day", cure)
     return joined.select("* EXCLUDE (factor_code, factor_date)")
 
 

@@ -22,7 +22,13 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
 )
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import CHAIN, Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import (
+    CHAIN,
+    Platform,
+    check_outcomes,
+    failure_text,
+    metadata_of,
+)
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 
 TOKEN = "secret-token-5f2a"
@@ -278,19 +284,6 @@ def test_a_day_that_contradicts_itself_is_refused_and_the_others_are_stored(
     assert check_outcomes(platform, "daily_kline")["units"] is False
     assert platform.run(FIRST, DAYS[1], assets=["daily_kline"]).success
     assert check_outcomes(platform, "daily_kline")["units"] is True
-
-
-def check_outcomes(platform: Platform, asset: str) -> dict[str, bool]:
-    """The latest outcome of every check of an asset, as Dagster's history tells it."""
-    keys = platform.definitions.resolve_asset_graph().get_check_keys_for_assets(
-        {dg.AssetKey(asset)}
-    )
-    storage = platform.instance.event_log_storage
-    records = storage.get_latest_asset_check_execution_by_key(list(keys))
-    return {
-        key.name: record.event.dagster_event.event_specific_data.passed
-        for key, record in records.items()
-    }
 
 
 def test_a_restated_day_replaces_the_file_and_keeps_the_old_one(

@@ -15,7 +15,14 @@ from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import ETF_CHAIN, QUIET, Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import (
+    ETF_CHAIN,
+    QUIET,
+    Platform,
+    check_outcomes,
+    failure_text,
+    metadata_of,
+)
 from marketdata_assets_tests.small_funds import (
     ABROAD,
     DOMESTIC,
@@ -180,6 +187,41 @@ def test_a_split_told_in_the_value_but_not_in_the_price_stops_the_day(
     assert platform.lake.days(ETF_NAV) == [FIRST, SECOND]
 
 
+def test_a_day_that_comes_again_with_fewer_values_is_refused_and_stays_as_it_was(
+    platform: Platform, market: SmallFunds
+) -> None:
+    assert platform.run(FIRST, SECOND, ETF_CHAIN).success
+    good = platform.lake.read(ETF_NAV, SECOND)
+    market.late = {SECOND: {ABROAD}}
+    text = failure_text(platform.run(FIRST, SECOND, LATE), "etf_nav")
+    assert f"etf_nav {SECOND}, rows_kept: 1 of 4 rows (3 rows where 4 are stored)" in text
+    assert "1 day(s) refused, 1 stored" in text
+    assert platform.lake.read(ETF_NAV, SECOND).equals(good)
+
+
+def test_a_refused_day_is_told_also_when_a_later_one_can_not_be_had(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.more_navs = [(ABROAD, "20240927", "20240927", -1.0, "1")]
+    market.late = {LAST: set(FUNDS)}
+    result = platform.run(FIRST, LAST, ["etf_nav"])
+    text = failure_text(result, "etf_nav")
+    assert f"1 day(s) refused, {len(DAYS) - 2} stored" in text
+    assert f"etf_nav {SECOND}, positive_nav: 1 of 4 rows ({ABROAD}" in text
+    assert f"no value of {LAST}" in text
+    assert platform.lake.days(ETF_NAV) == [day for day in DAYS if day not in (SECOND, LAST)]
+    assert check_outcomes(platform, "etf_nav") == {"positive_nav": False, "rows_kept": True}
+
+
+def test_a_day_that_can_not_be_had_is_told_as_it_is_where_no_other_is_refused(
+    platform: Platform, market: SmallFunds
+) -> None:
+    market.late = {LAST: set(FUNDS)}
+    text = failure_text(platform.run(FIRST, LAST, ["etf_nav"]), "etf_nav")
+    assert f"no value of {LAST}" in text
+    assert "refused" not in text
+
+
 def spoil(edit):
     """A fault that changes the data of an answer in place: `edit(fields, items)`."""
     return faults.edited(lambda answer: edit(answer["data"]["fields"], answer["data"]["items"]))
@@ -256,6 +298,19 @@ def test_the_days_before_the_first_fund_are_empty_by_definition(platform: Platfo
     assert platform.run(day, assets=ETF_CHAIN).success
     for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
         assert platform.lake.read(table, day).num_rows == 0
+
+
+def test_a_fund_on_another_scale_that_is_not_in_the_list_refuses_no_day(
+    platform: Platform, server: TushareServer
+) -> None:
+    def forget(fields, items):
+        items[:] = [row for row in items if row[fields.index("ts_code")] != MONEY]
+
+    server.faults["fund_basic"] = deque([spoil(forget)])
+    assert platform.run(FIRST, assets=ETF_CHAIN).success
+    row = premiums(platform, FIRST)[MONEY]
+    assert (row["name"], row["unit_nav"], row["premium"]) == (None, 1.0, None)
+    assert row["no_premium"] == "nav on another scale"
 
 
 def test_a_fund_that_is_not_in_the_list_keeps_its_premium_and_is_told(

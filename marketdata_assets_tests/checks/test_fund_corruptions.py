@@ -58,14 +58,18 @@ def _typed(table: Table, columns: Columns) -> pa.Table:
 
 
 def findings(
-    tables: dict[Table, pa.Table], rows_before: dict[Table, int], before: pa.Table
+    tables: dict[Table, pa.Table],
+    rows_before: dict[Table, int],
+    rows_stored: dict[Table, int],
+    before: pa.Table,
 ) -> list[Finding]:
     """What is found on the way of a day to its premiums."""
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         found: list[Finding] = []
         for table, data in tables.items():
-            found += judge_fetched(connection, table, DAY, data, rows_before.get(table))
+            counts = rows_before.get(table), rows_stored.get(table)
+            found += judge_fetched(connection, table, DAY, data, *counts)
         rows = merged(connection, tables)
         return found + judge(ETF_PREMIUM.name, with_session_before(rows, before), PREMIUM_CHECKS)
 
@@ -86,7 +90,10 @@ class Good(NamedTuple):
     premiums_before: pa.Table
 
     def found(self, answers: Answers) -> list[Finding]:
-        return findings(stored(answers, DAY), self.rows_before, self.premiums_before)
+        """What is found on a day that is asked for again: the good one is stored."""
+        rows_stored = {table: data.num_rows for table, data in stored(self.answers, DAY).items()}
+        tables = stored(answers, DAY)
+        return findings(tables, self.rows_before, rows_stored, self.premiums_before)
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +223,11 @@ def a_value_of_zero(day: Answers, before: Answers) -> None:
     change(day, "fund_nav", "unit_nav", lambda _: 0.0)
 
 
+@corruption("rows_kept")
+def three_in_a_hundred_values_lost_since_the_day_was_stored(day: Answers, before: Answers) -> None:
+    keep(day["fund_nav"], 0.97)
+
+
 @corruption("premium_within_bounds")
 def a_value_before_a_split_of_two(day: Answers, before: Answers) -> None:
     change(day, "fund_nav", "unit_nav", lambda nav: nav * 2)
@@ -270,6 +282,21 @@ def test_a_corruption_of_funds_is_caught(good: Good, one: Corruption) -> None:
     assert one.caught_by in {found.check.name for found in good.found(answers) if found.fails}
 
 
+@pytest.mark.parametrize(("vol", "is_told"), [(999.0, False), (1000.0, True)])
+def test_a_thinly_traded_fund_may_repeat_its_bar(vol: float, is_told: bool) -> None:
+    bar = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "vol": vol, "amount": vol / 10}
+    before, day = (
+        pa.Table.from_pylist(
+            [{"trade_date": date, "ts_code": "184688.SZ", **bar}], schema=ETF_PREMIUM.schema
+        )
+        for date in (previous_session(DAY), DAY)
+    )
+    with duckdb.connect() as connection:
+        rows = with_session_before(connection.from_arrow(day), before)
+        found = judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS)
+    assert ("not_repeated" in {one.check.name for one in found if one.blocks}) is is_told
+
+
 def test_every_check_of_funds_has_a_corruption() -> None:
     checks = {check.name for table in stored_tables() for check in fetched_checks(table)}
     assert {one.caught_by for one in CORRUPTIONS} == checks | {c.name for c in PREMIUM_CHECKS}
@@ -294,7 +321,7 @@ def test_nothing_is_found_on_days_of_all_times(exchange: SimulatedExchange, day:
         found = [
             finding
             for table, data in tables.items()
-            for finding in judge_fetched(connection, table, there, data, None)
+            for finding in judge_fetched(connection, table, there, data, None, None)
         ]
         rows = with_session_before(merged(connection, tables), ETF_PREMIUM.schema.empty_table())
         found += judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS)

@@ -1,4 +1,4 @@
-"""Adjusted prices against an independent computation, and factors against the prices."""
+"""Adjusted prices against an independent computation."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -20,22 +20,11 @@ from marketdata_assets.storage.adjusting import (
     Relation,
     backward,
     forward,
-    glitches,
 )
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.trading_calendar import sessions_between
 
 AROUND_EX_DATES = sessions_between(dt.date(2023, 6, 19), dt.date(2023, 7, 7))
-GLITCH_DAYS = [dt.date(2024, 6, 25), dt.date(2024, 6, 26)]
-# Quarters with many dividends, with many suspensions, with the vendor's wrong day, and quiet ones.
-JUDGED = [
-    (dt.date(2005, 1, 4), dt.date(2005, 1, 21)),
-    (dt.date(2008, 6, 2), dt.date(2008, 7, 4)),
-    (dt.date(2015, 6, 29), dt.date(2015, 8, 28)),
-    (dt.date(2021, 11, 8), dt.date(2021, 11, 26)),
-    (dt.date(2024, 6, 3), dt.date(2024, 7, 26)),
-]
-
 SESSIONS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 18))
 SATURDAY = dt.date(2024, 10, 12)
 
@@ -48,9 +37,8 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 class World(NamedTuple):
-    """Relations of one connection: bars as the vendor names them, prices as they are published."""
+    """Relations of one connection."""
 
-    bars: Relation
     prices: Relation
     factors: Relation
 
@@ -63,12 +51,11 @@ def simulated(
         rows = [row for part in parts for row in zip(*part.values(), strict=True)]
         return connection.from_arrow(typed_table(of, list(parts[0]), rows, {}))
 
-    bars = table(DAILY_KLINE, exchange.daily)
-    prices = bars.select(
+    prices = table(DAILY_KLINE, exchange.daily).select(
         "ts_code AS code, trade_date AS date, open, high, low, close, pre_close AS prev_close, "
         "pct_chg AS quote_rate, vol AS volume, amount AS turnover"
     )
-    return World(bars, prices, table(ADJ_FACTOR, exchange.adj_factor))
+    return World(prices, table(ADJ_FACTOR, exchange.adj_factor))
 
 
 @pytest.fixture(scope="module")
@@ -265,63 +252,3 @@ def test_no_prices_are_no_adjusted_prices(connection: duckdb.DuckDBPyConnection)
     for adjusted in (backward(nothing, factors), forward(nothing, factors)):
         assert adjusted.columns == DAILY_PRICES.column_names
         assert adjusted.fetchall() == []
-
-
-@pytest.mark.parametrize(("first", "last"), JUDGED, ids=lambda day: str(day))
-def test_of_all_simulated_days_only_the_vendors_wrong_ones_are_flagged(
-    connection: duckdb.DuckDBPyConnection,
-    exchange: SimulatedExchange,
-    first: dt.date,
-    last: dt.date,
-) -> None:
-    world = simulated(connection, exchange, sessions_between(first, last))
-    flagged = glitches(world.bars, world.factors)
-    assert flagged.columns == ["ts_code", "trade_date", "factor_ratio", "price_ratio"]
-    codes: dict[dt.date, set[str]] = {}
-    for code, day, factor_ratio, price_ratio in flagged.fetchall():
-        codes.setdefault(day, set()).add(code)
-        assert price_ratio == 1
-        assert abs(factor_ratio - 1) == pytest.approx(5e-4, abs=1e-4)
-    wrong = [day for day in GLITCH_DAYS if first <= day <= last]
-    assert sorted(codes) == wrong
-    for day in wrong:
-        assert len(codes[day]) == 857
-        assert codes[day] == codes[wrong[0]]
-
-
-def bars_of(
-    connection: duckdb.DuckDBPyConnection, closes: list[float], pre_closes: list[float]
-) -> Relation:
-    columns = {"ts_code": ["a"] * len(closes), "trade_date": SESSIONS[: len(closes)]}
-    return connection.from_arrow(pa.table({**columns, "close": closes, "pre_close": pre_closes}))
-
-
-@pytest.mark.parametrize(
-    ("pre_close", "factor", "is_flagged"),
-    [
-        (10.0, 1.0, False),
-        (9.0, 10 / 9, False),
-        (9.0, 1.1112, False),
-        (9.0, 1.0, True),
-        (9.0, 1.112, True),
-        (9.0, 0.9, True),
-        (10.0, 1.0005, True),
-        (10.0, 0.9995, True),
-        (10.0, 1.1111, True),
-    ],
-)
-def test_the_factor_must_grow_by_the_gap(
-    connection: duckdb.DuckDBPyConnection, pre_close: float, factor: float, is_flagged: bool
-) -> None:
-    bars = bars_of(connection, [10.0, 9.5], [10.0, pre_close])
-    factors = factors_of(connection, [("a", SESSIONS[0], 1.0), ("a", SESSIONS[1], factor)])
-    rows = glitches(bars, factors).fetchall()
-    assert rows == ([("a", SESSIONS[1], factor, 10.0 / pre_close)] if is_flagged else [])
-
-
-def test_a_bar_without_a_factor_is_named_not_passed_over(
-    connection: duckdb.DuckDBPyConnection,
-) -> None:
-    bars = bars_of(connection, [10.0, 9.5], [10.0, 10.0])
-    with pytest.raises(MissingFactors, match=f"a {SESSIONS[1]}"):
-        glitches(bars, factors_of(connection, [("a", SESSIONS[0], 1.0)]))
