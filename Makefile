@@ -32,7 +32,7 @@ serve: setup
 	@$(BIN)/python -m marketdata_assets serve
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
