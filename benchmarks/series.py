@@ -4,7 +4,8 @@ A lake of 17 M rows: 21 years, 1,300 codes growing to 5,400. Every way answers t
 in a process of its own, files in the page cache. BENCH_SERIES_YEARS makes it smaller.
 
 ArcticDB needs an older pandas than the platform: BENCH_ARCTICDB_PYTHON names the Python of an
-environment that has `arcticdb`. It holds 800 codes, the whole market would not change its slices.
+environment that has `arcticdb` and `pyarrow`. It holds 800 codes: the whole market would not change
+its slices.
 """
 
 import datetime as dt
