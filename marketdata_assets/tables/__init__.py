@@ -7,6 +7,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 
 from marketdata_assets.tables.coverage import COVERAGE
 from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.findings import FINDINGS
 from marketdata_assets.tables.funds import (
     ETF_KLINE,
     ETF_LIST,
@@ -47,6 +48,7 @@ __all__ = [
     "ETF_LIST",
     "ETF_NAV",
     "ETF_PREMIUM",
+    "FINDINGS",
     "FUND_BARS",
     "FUND_BASIC",
     "FUND_NAV",
@@ -79,6 +81,7 @@ STORED_TABLES: dict[str, Table] = {
         SUSPENSIONS,
         COVERAGE,
         DAILY_PRICES,
+        FINDINGS,
         RESTATEMENTS,
         INSTRUMENT_HISTORY,
         ETF_LIST,
