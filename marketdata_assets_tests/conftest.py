@@ -33,6 +33,7 @@ CHAIN = (
     "suspensions",
     "coverage",
     "daily_prices",
+    "findings",
     "restatements",
 )
 ETF_CHAIN = ("etf_list", "etf_kline", "etf_nav", "etf_premium")

@@ -12,9 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketdata_assets.checks import sessions
-from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, sessions_back
+from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, Before, sessions_back
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, ETF_PREMIUM, STOCK_LIST, Table
+
+
+def known_before(lake: Lake, first: dt.date) -> Before:
+    """What the lake says to `first`; rows are counted elsewhere, for every day by itself."""
+    return Before(bars_before(lake, first), listed_before(lake, first), {})
 
 
 def bars_before(lake: Lake, first: dt.date) -> pa.Table:
@@ -49,12 +54,6 @@ def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:
         return None
     stored = lake.describe(table, back)
     return stored.rows if stored else None
-
-
-def rows_stored(lake: Lake, table: Table, day: dt.date) -> int | None:
-    """The rows of `table` on `day` itself, None where none of the lake's origin are stored."""
-    stored = lake.describe(table, day)
-    return stored.rows if stored and stored.origin == lake.origin else None
 
 
 def _columns(lake: Lake, table: Table, day: dt.date, names: Sequence[str]) -> pa.Table | None:

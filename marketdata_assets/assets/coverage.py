@@ -5,12 +5,13 @@ import datetime as dt
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.before import listed_before
+from marketdata_assets.assets.before import known_before
+from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.declaring import daily
 from marketdata_assets.checks import ledger
-from marketdata_assets.checks.sessions import ledger_days
-from marketdata_assets.partitions import days_of
-from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.checks.days import JUDGED, side_by_side
+from marketdata_assets.checks.excuses import excuses_in
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import COVERAGE
 
 Relation = duckdb.DuckDBPyRelation
@@ -26,18 +27,15 @@ def coverage(
     daily_basic: Relation,
     adj_factor: Relation,
     suspensions: Relation,
-) -> Relation:
-    days = days_of(context.partition_keys)
-    rows = ledger.coverage(
-        stock_list,
-        daily_kline,
-        price_limits,
-        daily_basic,
-        adj_factor,
-        suspensions,
-        listed_before(lake.open(), days[0]),
-        ledger_days(days, dt.datetime.now(dt.UTC)),
-    )
+) -> FetchedDays:
+    stored = lake.open()
+    excuses = excuses_in(stored.root)
+    days = complete_days(context, COVERAGE, stored, JUDGED)
+    inputs = (stock_list, daily_kline, price_limits, daily_basic, adj_factor, suspensions)
+    tables = tables_of(JUDGED, inputs, days)
+    now = dt.datetime.now(dt.UTC)
+    together = side_by_side(days, tables, known_before(stored, days[0]), now, excuses)
+    rows = ledger.coverage(together.facts, excuses)
     for day, counts in ledger.summary(rows).items():
         context.add_asset_metadata(counts, partition_key=day.isoformat())
-    return rows
+    return FetchedDays([], by_day(COVERAGE, rows))

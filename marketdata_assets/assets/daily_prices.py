@@ -1,6 +1,7 @@
 """The merged prices: bars, limits, indicators and names in one row a share, as published.
 
-A day is stored only when nothing speaks against it: what is downstream reads proved days alone.
+A row that contradicts itself is held: it stays in the vendor's table and is no row here. A day is
+refused only when many rows speak against it.
 """
 
 import datetime as dt
@@ -8,13 +9,16 @@ import datetime as dt
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.before import bars_before
+from marketdata_assets.assets.before import known_before
+from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.declaring import daily
-from marketdata_assets.assets.door import Checked, Door, check_specs
-from marketdata_assets.checks.days import MERGED_CHECKS, judge_merged
-from marketdata_assets.partitions import days_of
+from marketdata_assets.assets.door import Checked, Door, Judged, check_specs
+from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS, judge_merged, side_by_side
+from marketdata_assets.checks.excuses import excuses_in
+from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
+    COVERAGE,
     DAILY_BASIC,
     DAILY_KLINE,
     DAILY_PRICES,
@@ -32,35 +36,41 @@ Relation = duckdb.DuckDBPyRelation
         "prices",
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
+        deps=[dg.AssetKey(COVERAGE.name)],
     )
 )
 def daily_prices(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
+    stock_list: Relation,
     daily_kline: Relation,
     price_limits: Relation,
     daily_basic: Relation,
-    stock_list: Relation,
     adj_factor: Relation,
-    coverage: Relation,
+    suspensions: Relation,
 ) -> Checked:
-    days = days_of(context.partition_keys)
-    findings = judge_merged(
-        days,
-        coverage,
-        daily_kline,
-        price_limits,
-        daily_basic,
-        stock_list,
-        adj_factor,
-        bars_before(lake.open(), days[0]),
+    stored = lake.open()
+    excuses = excuses_in(stored.root)
+    days = complete_days(context, DAILY_PRICES, stored, JUDGED)
+    inputs = (stock_list, daily_kline, price_limits, daily_basic, adj_factor, suspensions)
+    tables = tables_of(JUDGED, inputs, days)
+    now = dt.datetime.now(dt.UTC)
+    together = side_by_side(days, tables, known_before(stored, days[0]), now, excuses)
+    findings = judge_merged(together, excuses)
+    kline = tables[DAILY_KLINE.name]
+    prices = merge_prices(
+        kline.filter(f"NOT {held_rows(excuses)}"),
+        tables[PRICE_LIMITS.name],
+        tables[DAILY_BASIC.name],
+        tables[STOCK_LIST.name],
     )
-    prices = merge_prices(daily_kline, price_limits, daily_basic, stock_list)
+    held = dict(kline.filter(held_rows(excuses)).aggregate("trade_date, count(*)").fetchall())
     for day, counts in rows_without_partner(prices).items():
-        context.add_asset_metadata(counts, partition_key=day.isoformat())
-    door = Door(context, DAILY_PRICES, MERGED_CHECKS)
+        facts = {"rows held": held.get(day, 0), **counts}
+        context.add_asset_metadata(facts, partition_key=day.isoformat())
+    door = Door(context, DAILY_PRICES, MERGED_CHECKS, stored)
     judged = (
-        (day, data, [finding for finding in findings if finding.day == day])
+        Judged(day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
     lineage = {"dagster/column_lineage": column_lineage()}

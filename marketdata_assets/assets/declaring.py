@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from marketdata_assets.assets.door import check_specs
+from marketdata_assets.assets.door import ANSWER, check_specs
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table
@@ -57,7 +57,7 @@ def daily(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
 
 def fetched_daily(table: Table) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
-    checks = check_specs(table, fetched_checks(table))
+    checks = check_specs(table, (*fetched_checks(table), ANSWER))
     return daily(table, "tushare", kinds={"tushare", "parquet"}, check_specs=checks)
 
 

@@ -1,33 +1,64 @@
 """The door: every day of a dataset is judged before it is stored, and refused when it is wrong.
 
 Here belongs how the checks of `checks` run inside an asset and how Dagster learns the outcome.
-Good days of a range are stored also when others are refused; the run then fails, naming them.
+Good days of a range go on when others are refused. The run fails only when none of its days does.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.checks.declaring import Check, Finding
+from marketdata_assets.assets import refusals
+from marketdata_assets.checks.declaring import Check, Finding, Mass, Outcome
+from marketdata_assets.checks.judging import LISTED
+from marketdata_assets.partitions import TRADING_DAYS
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
+from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
 
-Checked: TypeAlias = Iterator[dg.Output[Any] | dg.AssetCheckResult]
-FINDINGS_SHOWN = 20
+# Dagster calls checks of a partition a preview, and says so at every one of them.
+warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
+
+Checked: TypeAlias = Iterator[dg.Output[Any] | dg.AssetCheckResult | dg.AssetCheckEvaluation]
+FINDINGS_SHOWN = 10
 DAYS_QUOTED = 3
-CURE = (
-    "Nothing of a refused day was stored; what was stored before is as it was. Materialize it "
-    "again when the vendor has mended it. If the rows are right as they are, add them with the "
-    "reason to marketdata_assets/checks/known_defects.py."
+ANSWER = Check(
+    "answer",
+    "The answer is what was asked for: whole, of that day, with every column. This can't be "
+    "excused.",
+    "返回的数据与所请求的一致:完整、日期正确、字段齐全。",
+    # Told by the client, not row by row.
+    wrong="false",
+    shown=(),
+    outcome=Outcome.REFUSED,
+    mass=Mass(0.0, 1),
 )
 
 
+class Judged(NamedTuple):
+    """A day before the door: its data and what was found, or the error that came in their place.
+
+    `codes` tell, for a finding that is not about rows of `data`, which codes it is about.
+    """
+
+    day: dt.date
+    data: pa.Table | TushareError
+    findings: Sequence[Finding] = ()
+    codes: Mapping[str, str] = {}
+
+
 def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec]:
+    """A check of a day has a state for every day. What a wrong day stops is decided here."""
     return [
         dg.AssetCheckSpec(
-            check.name, asset=table.name, description=check.description, blocking=check.blocking
+            check.name,
+            asset=table.name,
+            description=check.description,
+            partitions_def=TRADING_DAYS,
         )
         for check in checks
     ]
@@ -36,114 +67,163 @@ def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec
 class Door:
     """What the checks of one table found in one run.
 
-    `let_in` passes on the days that nothing speaks against and ends with a `dg.Failure` if there
-    were others, also where no further day could be had; `outcomes` tells Dagster of
-    a run that stored every day.
+    `let_in` passes on the days that nothing speaks against as a whole, and those that are stored
+    and stay when a new answer is refused (as None); `kept` days have passed before. It ends with a
+    `dg.Failure` if there was no other day, or if no further day could be had; `outcomes` tells
+    Dagster of a run that went on.
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, table: Table, checks: Sequence[Check]
+        self,
+        context: dg.AssetExecutionContext,
+        table: Table,
+        checks: Sequence[Check],
+        lake: Lake,
+        kept: Sequence[dt.date] = (),
     ) -> None:
         self._context = context
         self._table = table
         self._checks = checks
+        self._lake = lake
         self._findings: list[Finding] = []
+        self._late: list[NotPublishedYet] = []
+        self._refused: list[dt.date] = []
+        self._passed: list[dt.date] = list(kept)
         self._rows = 0
-        self._days = 0
 
-    def let_in(
-        self, judged_days: Iterable[tuple[dt.date, pa.Table, Sequence[Finding]]]
-    ) -> Iterator[tuple[dt.date, pa.Table]]:
-        refused: list[dt.date] = []
+    def let_in(self, days: Iterable[Judged]) -> Iterator[tuple[dt.date, pa.Table | None]]:
         try:
-            for day, data, findings in judged_days:
-                self._note(data, findings)
-                if any(finding.blocks for finding in findings):
-                    refused.append(day)
-                else:
-                    yield day, data
+            for judged in days:
+                yield from self._passing(judged)
         except Exception as error:
-            if not refused:
+            if not self._refused:
                 raise
-            raise self._failure(refused, error) from None
-        if refused:
-            raise self._failure(refused)
+            raise self._failure(error) from None
+        if self._passed:
+            self._tell_the_rest()
+        elif self._refused:
+            raise self._failure(None)
+        elif self._late:
+            raise self._late[0] from None
 
-    def outcomes(self) -> Iterator[dg.AssetCheckResult]:
-        """One result a check, over all days of the run."""
+    def outcomes(self) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
+        """One result a check for the run, and one for every day of a range that has a finding."""
+        is_range = len(self._context.partition_keys) > 1
         for check in self._checks:
-            yield dg.AssetCheckResult(
-                check_name=check.name,
-                passed=not self._failing(check),
-                severity=_severity(check),
-                description=self._said(check),
-                metadata=self._metadata(check),
-            )
+            yield dg.AssetCheckResult(check_name=check.name, **self._state(check, self._of(check)))
+        for check in self._checks:
+            # Last, so that it is what one sees first.
+            for finding in self._of(check) if is_range else ():
+                yield self._evaluation(check, [finding], finding.day)
 
-    def _note(self, data: pa.Table, findings: Sequence[Finding]) -> None:
-        self._days += 1
-        self._rows += data.num_rows
+    def _passing(self, judged: Judged) -> Iterator[tuple[dt.date, pa.Table | None]]:
+        day, data, table = judged.day, judged.data, self._table
+        findings = list(judged.findings)
+        if isinstance(data, NotPublishedYet):
+            self._late.append(data)
+            return
+        if isinstance(data, TushareError):
+            findings = [Finding(ANSWER, table.name, day, 1, 1, (str(data),))]
+        else:
+            self._rows += data.num_rows
         self._findings += findings
+        refusing = [finding for finding in findings if finding.refuses]
         for finding in findings:
             if finding.fails:
-                self._context.log.warning(finding.in_words())
+                tell = self._context.log.error if finding.refuses else self._context.log.warning
+                tell(finding.in_words())
+        if not refusing:
+            refusals.note(self._lake, table, day, LISTED.empty_table())
+            self._passed.append(day)
+            assert isinstance(data, pa.Table)
+            yield day, data
+            return
+        rows = [refusals.refused_rows(table, day, one, judged.codes) for one in refusing]
+        refusals.note(self._lake, table, day, pa.concat_tables(rows))
+        self._refused.append(day)
+        if refusals.is_own(self._lake.describe(table, day), self._lake):
+            self._passed.append(day)
+            yield day, None
 
-    def _failure(self, refused: list[dt.date], ended_by: Exception | None = None) -> dg.Failure:
+    def _tell_the_rest(self) -> None:
+        for late in self._late:
+            self._context.log.warning(str(late))
+        if self._refused:
+            self._context.log.error(self._in_words(None))
+
+    def _failure(self, ended_by: Exception | None) -> dg.Failure:
         """Tells Dagster's history of every check, since a run that fails can't, and says why.
 
         `ended_by` is what kept further days from being had; it decides whether a retry may help.
         """
+        instance = self._context.instance
         for check in self._checks:
-            self._context.instance.report_runless_asset_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=self._context.asset_key,
-                    check_name=check.name,
-                    passed=not self._failing(check),
-                    severity=_severity(check),
-                    description=self._said(check),
-                    metadata=self._metadata(check),
-                    blocking=check.blocking,
-                )
+            for day in self._refused:
+                found = [one for one in self._of(check) if one.day == day]
+                instance.report_runless_asset_event(self._evaluation(check, found, day))
+        for day in self._refused:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization("findings", partition=day.isoformat())
             )
-        said = [finding.in_words() for finding in self._findings if finding.blocks]
+        may_help = ended_by is not None and getattr(ended_by, "allow_retries", True)
+        return dg.Failure(self._in_words(ended_by), allow_retries=may_help or bool(self._late))
+
+    def _in_words(self, ended_by: Exception | None) -> str:
+        name, first = self._table.name, min(self._refused)
+        said = [finding.in_words() for finding in self._findings if finding.refuses]
         more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
-        stored = self._days - len(refused)
-        return dg.Failure(
-            "\n".join(
-                [
-                    f"{self._table.name}: {len(refused)} day(s) refused, {stored} stored.",
-                    *([f"Further days were not reached: {ended_by}"] if ended_by else []),
-                    *said[:FINDINGS_SHOWN],
-                    *more,
-                    CURE,
-                ]
-            ),
-            allow_retries=ended_by is not None and getattr(ended_by, "allow_retries", True),
+        return "\n".join(
+            [
+                f"{name}: {len(self._refused)} day(s) refused, {len(self._passed)} stored.",
+                *([f"Further days were not reached: {ended_by}"] if ended_by else []),
+                *said[:FINDINGS_SHOWN],
+                *more,
+                "Nothing of a refused day was stored; what was stored before is as it was. It is "
+                "asked for again by itself. If the rows are right as they are:",
+                f"python -m marketdata_assets accept {name} {first} --reason '…'",
+            ]
         )
 
-    def _failing(self, check: Check) -> list[Finding]:
-        return [one for one in self._findings if one.check is check and one.fails]
+    def _of(self, check: Check) -> list[Finding]:
+        return [one for one in self._findings if one.check is check]
 
-    def _said(self, check: Check) -> str | None:
-        """The check and its first failing days, short enough for an alert; None if it holds."""
-        failing = self._failing(check)
-        if not failing:
-            return None
-        lines = [f"{one.day}: {one.counted()}" for one in failing[:DAYS_QUOTED]]
-        if len(failing) > DAYS_QUOTED:
-            lines.append(f"… and on {len(failing) - DAYS_QUOTED} more day(s)")
-        return "\n".join([check.doc, *lines])
+    def _evaluation(
+        self, check: Check, found: Sequence[Finding], day: dt.date
+    ) -> dg.AssetCheckEvaluation:
+        return dg.AssetCheckEvaluation(
+            asset_key=self._context.asset_key,
+            check_name=check.name,
+            partition=day.isoformat(),
+            **self._state(check, found),
+        )
 
-    def _metadata(self, check: Check) -> dict[str, dg.MetadataValue]:
-        found = [finding for finding in self._findings if finding.check is check]
+    def _state(self, check: Check, found: Sequence[Finding]) -> dict[str, Any]:
+        failing = [finding for finding in found if finding.fails]
+        is_refused = any(finding.refuses for finding in failing)
         facts: dict[str, dg.MetadataValue] = {
-            "days": dg.MetadataValue.int(self._days),
+            "days": dg.MetadataValue.int(len(self._passed) + len(self._refused)),
             "rows": dg.MetadataValue.int(self._rows),
             "wrong rows": dg.MetadataValue.int(sum(finding.wrong for finding in found)),
+            "excused rows": dg.MetadataValue.int(sum(finding.excused for finding in found)),
         }
-        if found:
-            facts["found"] = dg.MetadataValue.md(_as_markdown(found[:FINDINGS_SHOWN]))
-        return facts
+        if failing:
+            facts["found"] = dg.MetadataValue.md(_as_markdown(failing[:FINDINGS_SHOWN]))
+        return {
+            "passed": not failing,
+            "severity": dg.AssetCheckSeverity.ERROR if is_refused else dg.AssetCheckSeverity.WARN,
+            "description": _said(check, failing),
+            "metadata": facts,
+        }
+
+
+def _said(check: Check, failing: Sequence[Finding]) -> str | None:
+    """The check and its first failing days, short enough for an alert; None if it holds."""
+    if not failing:
+        return None
+    lines = [f"{one.day}: {one.counted()}" for one in failing[:DAYS_QUOTED]]
+    if len(failing) > DAYS_QUOTED:
+        lines.append(f"… and on {len(failing) - DAYS_QUOTED} more day(s)")
+    return "\n".join([check.doc, *lines])
 
 
 def _as_markdown(findings: Sequence[Finding]) -> str:
@@ -153,7 +233,3 @@ def _as_markdown(findings: Sequence[Finding]) -> str:
         for one in findings
     ]
     return "\n".join(lines)
-
-
-def _severity(check: Check) -> dg.AssetCheckSeverity:
-    return dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN

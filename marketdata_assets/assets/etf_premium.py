@@ -4,7 +4,6 @@ A value is never carried forward: a fund that has not published the day's has no
 a value of a day without a bar makes none.
 """
 
-import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
@@ -13,12 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.before import premiums_before
+from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.declaring import daily
-from marketdata_assets.assets.door import Checked, Door, check_specs
-from marketdata_assets.checks.declaring import Finding
-from marketdata_assets.checks.funds import PREMIUM_CHECKS, with_session_before
+from marketdata_assets.assets.door import Checked, Door, Judged, check_specs
+from marketdata_assets.checks.excuses import NONE, Excuses, excuses_in
+from marketdata_assets.checks.funds import (
+    IS_OUT_OF_BOUNDS,
+    OUT_OF_BOUNDS,
+    PREMIUM_CHECKS,
+    evidence,
+)
 from marketdata_assets.checks.judging import judge
-from marketdata_assets.partitions import days_of
+from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
@@ -53,29 +59,36 @@ def etf_premium(
     etf_nav: Relation,
     etf_list: Relation,
 ) -> Checked:
-    days = days_of(context.partition_keys)
-    rows = premiums(etf_kline, etf_nav, etf_list)
-    followed = with_session_before(rows, premiums_before(lake.open(), days[0]))
-    findings = judge(ETF_PREMIUM.name, followed, PREMIUM_CHECKS)
-    door = Door(context, ETF_PREMIUM, PREMIUM_CHECKS)
+    stored = lake.open()
+    excuses = excuses_in(stored.root)
+    tables = (ETF_KLINE, ETF_NAV, ETF_LIST)
+    days = complete_days(context, ETF_PREMIUM, stored, tables)
+    kline, navs, funds = tables_of(tables, (etf_kline, etf_nav, etf_list), days).values()
+    rows = premiums(kline, navs, funds, excuses)
+    before, sessions = premiums_before(stored, days[0]), calendar_around(days)
+    findings = judge(
+        ETF_PREMIUM.name, evidence(rows, navs, funds, before, sessions), PREMIUM_CHECKS, excuses
+    )
+    door = Door(context, ETF_PREMIUM, PREMIUM_CHECKS, stored)
 
-    def judged() -> Iterator[tuple[dt.date, pa.Table, list[Finding]]]:
+    def judged() -> Iterator[Judged]:
         for day, data in by_day(ETF_PREMIUM, rows):
             context.add_asset_metadata(told(data), partition_key=day.isoformat())
-            yield day, data, [finding for finding in findings if finding.day == day]
+            yield Judged(day, data, [finding for finding in findings if finding.day == day])
 
     lineage = {"dagster/column_lineage": column_lineage()}
     yield dg.Output(FetchedDays([], door.let_in(judged())), metadata=lineage)
     yield from door.outcomes()
 
 
-def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
+def premiums(kline: Relation, navs: Relation, funds: Relation, excuses: Excuses = NONE) -> Relation:
     """ETF_PREMIUM: every bar of `kline`, with the value of the same day where there is one.
 
     `kline` has ETF_KLINE, `navs` ETF_NAV, `funds` ETF_LIST. premium = close / unit_nav - 1, a
     ratio. The value of a money market fund is often told for one yuan while a share is quoted at
     100: where the two differ by more than half, there is no premium. A fund that is not in the list
-    may be one.
+    may be one. Nor is there a premium where price and value can't belong together, as when a split
+    is told on one side only. Bars that are held are no rows.
     """
     values = navs.filter("nav_date = trade_date").select("ts_code, trade_date, unit_nav, ann_date")
     names = funds.select(
@@ -83,7 +96,8 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
         "contains(concat(fund_type, invest_type), '货币') AS is_money_market"
     )
     return (
-        kline.join(values, "ts_code, trade_date", how="left")
+        kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}")
+        .join(values, "ts_code, trade_date", how="left")
         .join(names, "ts_code, trade_date", how="left")
         .select(
             f"""
@@ -92,6 +106,7 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
                 WHEN unit_nav IS NULL THEN '{NOT_PUBLISHED}'
                 WHEN coalesce(is_money_market, true) AND abs(close / unit_nav - 1) > 0.5
                     THEN '{OTHER_SCALE}'
+                WHEN {IS_OUT_OF_BOUNDS} THEN '{OUT_OF_BOUNDS}'
             END AS no_premium
             """
         )
@@ -114,6 +129,7 @@ def told(day: pa.Table) -> dict[str, dg.MetadataValue]:
         "funds": dg.MetadataValue.int(day.num_rows),
         "nav not published": dg.MetadataValue.int(counts.get(NOT_PUBLISHED, 0)),
         "nav on another scale": dg.MetadataValue.int(counts.get(OTHER_SCALE, 0)),
+        OUT_OF_BOUNDS: dg.MetadataValue.int(counts.get(OUT_OF_BOUNDS, 0)),
     }
     statistics = premium_statistics(day)
     if statistics is not None:

@@ -4,20 +4,25 @@ Here belongs what the tables that come from Tushare as they are have in common.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
+from dagster import DagsterRunStatus, RunsFilter
 
-from marketdata_assets.assets.before import rows_before, rows_stored
-from marketdata_assets.assets.door import Checked, Door
+from marketdata_assets.assets import refusals
+from marketdata_assets.assets.before import rows_before
+from marketdata_assets.assets.door import ANSWER, Checked, Door, Judged
 from marketdata_assets.checks.days import judge_fetched
 from marketdata_assets.checks.declaring import Finding
-from marketdata_assets.checks.fetched import fetched_checks
+from marketdata_assets.checks.excuses import Excuses, excuses_in
+from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
+from marketdata_assets.checks.judging import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError, TushareError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -28,6 +33,8 @@ KEPT_FOR = dt.timedelta(hours=24)
 PUBLISHED_BY = dt.time(18, 0)
 # The tag of a run that looks for restatements: it takes nothing over from an interrupted one.
 FETCH_ALL = "marketdata/fetch_all"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
 
 
 def fetched_days(
@@ -41,65 +48,143 @@ def fetched_days(
     now = dt.datetime.now(dt.UTC)
     refuse_open_days(days, now)
     days = [day for day in days if day >= table.first_date]
-    recorded = days_of(context.instance.get_materialized_partitions(context.asset_key))
-    kept = stored_by_interrupted_run(table, lake, days, set(recorded), now)
-    if context.run.tags.get(FETCH_ALL):
-        kept = []
+    kept = kept_days(context, table, lake, days, now)
+    missing = [day for day in days if day not in set(kept)]
+    yield from through_the_door(
+        context, table, kept, _watched(context, table, tushare, missing, now), lake
+    )
+
+
+def through_the_door(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    kept: list[dt.date],
+    days: Iterator[tuple[dt.date, pa.Table | TushareError]],
+    lake: Lake,
+) -> Checked:
+    """The days of a run as the output of an asset, each judged before it is stored."""
+    door = Door(context, table, (*fetched_checks(table), ANSWER), lake, kept)
+    yield dg.Output(FetchedDays(kept, door.let_in(_judged(table, days, lake))))
+    yield from door.outcomes()
+
+
+def _judged(
+    table: Table, days: Iterator[tuple[dt.date, pa.Table | TushareError]], lake: Lake
+) -> Iterator[Judged]:
+    excuses = excuses_in(lake.root)
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        for day, data in days:
+            if isinstance(data, TushareError):
+                yield Judged(day, data)
+                continue
+            before = rows_before(lake, table, day)
+            findings = judge_fetched(connection, table, day, data, before, excuses)
+            gone = gone_rows(table, day, data, lake, excuses)
+            if gone:
+                lost = "; ".join(itertools.islice(gone.values(), SAMPLE_ROWS))
+                findings.append(
+                    Finding(ROWS_KEPT, table.name, day, len(gone), data.num_rows, (lost,))
+                )
+            yield Judged(day, data, findings, gone)
+
+
+def gone_rows(
+    table: Table, day: dt.date, data: pa.Table, lake: Lake, excuses: Excuses
+) -> dict[str, str]:
+    """The codes of which stored rows are not in `data`, unless they may go.
+
+    They may when somebody excuses them, or when all of them were missed on an earlier day already.
+    """
+    stored = lake.read(table, day) if refusals.is_own(lake.describe(table, day), lake) else None
+    if stored is None:
+        return {}
+    gone = {
+        code: told
+        for code, told in rows_gone(table, data, stored).items()
+        if not excuses.covers(table.name, ROWS_KEPT.name, day, code)
+    }
+    missed = refusals.first_seen(lake, table, day) if gone else {}
+    today = dt.datetime.now(SHANGHAI).date()
+    earlier = {
+        code
+        for (check, code), since in missed.items()
+        if check == ROWS_KEPT.name and since.astimezone(SHANGHAI).date() < today
+    }
+    return {} if gone.keys() <= earlier else gone
+
+
+def kept_days(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    lake: Lake,
+    days: Sequence[dt.date],
+    now: dt.datetime,
+) -> list[dt.date]:
+    """Days of a range that a run which was interrupted has stored, so that they are not fetched.
+
+    Everything else, and every day asked for by itself, is fetched.
+    """
+    if len(days) < 2 or context.run.tags.get(FETCH_ALL):
+        return []
+    kept = stored_since(table, lake, days, interrupted_since(context, now))
     if kept:
         context.log.info(
             f"{table.name}: {len(kept)} day(s) were stored by a run that was interrupted "
             f"({kept[0]} … {kept[-1]}) and are not fetched again."
         )
-    missing = [day for day in days if day not in set(kept)]
-    fetched = FetchedDays(kept, _watched(context, table, tushare, missing, now))
-    yield from through_the_door(context, table, fetched, lake)
+    return kept
 
 
-def through_the_door(
-    context: dg.AssetExecutionContext, table: Table, fetched: FetchedDays, lake: Lake
-) -> Checked:
-    """The days of a run as the output of an asset, each judged before it is stored."""
-    door = Door(context, table, fetched_checks(table))
-    days = door.let_in(_judged(table, fetched.days, lake))
-    yield dg.Output(fetched._replace(days=days))
-    yield from door.outcomes()
+def interrupted_since(
+    context: dg.AssetExecutionContext, now: dt.datetime
+) -> dict[dt.date, dt.datetime]:
+    """For every day of the run, since when runs have tried to make it in vain; this run included.
 
-
-def _judged(
-    table: Table, days: Iterator[tuple[dt.date, pa.Table]], lake: Lake
-) -> Iterator[tuple[dt.date, pa.Table, list[Finding]]]:
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        for day, data in days:
-            before, stored = rows_before(lake, table, day), rows_stored(lake, table, day)
-            yield day, data, judge_fetched(connection, table, day, data, before, stored)
-
-
-def stored_by_interrupted_run(
-    table: Table,
-    lake: Lake,
-    days: Sequence[dt.date],
-    recorded: Collection[dt.date],
-    now: dt.datetime,
-) -> list[dt.date]:
-    """Days of a range that a run stored a short while ago and did not live to record.
-
-    A run that is killed leaves the days it had stored, but Dagster records a range at its end.
-    Only what is certainly that is kept: no record, stored since yesterday, from the same origin,
-    after the day was published. Everything else, and every day asked for by itself, is fetched.
+    Looks back a day. A run that is killed may be told as started for hours, so what counts is that
+    it has not succeeded.
     """
-    if len(days) < 2:
-        return []
-    unrecorded = {day: lake.describe(table, day) for day in days if day not in recorded}
-    return [
-        day
-        for day, stored in unrecorded.items()
-        if stored is not None
-        and (stored.rows > 0 or table.may_be_empty)
-        and stored.origin == lake.origin
-        and stored.stored_at > now - KEPT_FOR
-        and stored.stored_at > dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
-    ]
+    tried = context.instance.get_run_records(
+        RunsFilter(created_after=now - KEPT_FOR), ascending=True
+    )
+    since: dict[dt.date, dt.datetime] = {}
+    for record in tried:
+        run, key = record.dagster_run, context.asset_key
+        if run.asset_selection is not None and key not in run.asset_selection:
+            continue
+        is_done = run.status is DagsterRunStatus.SUCCESS
+        for day in _days_of(run.tags, days_of(context.partition_keys)):
+            if is_done:
+                since.pop(day, None)
+            else:
+                since.setdefault(day, record.create_timestamp)
+    return since
+
+
+def _days_of(tags: Mapping[str, str], days: Sequence[dt.date]) -> list[dt.date]:
+    """Which of `days` a run with these tags was to make."""
+    first, last = tags.get(RANGE_START), tags.get(RANGE_END)
+    if first and last:
+        return [day for day in days if first <= day.isoformat() <= last]
+    return [day for day in days if day.isoformat() == tags.get("dagster/partition")]
+
+
+def stored_since(
+    table: Table, lake: Lake, days: Sequence[dt.date], since: Mapping[dt.date, dt.datetime]
+) -> list[dt.date]:
+    """The days that were stored from this origin since the moment told, after publication."""
+    kept = []
+    for day in days:
+        stored = lake.describe(table, day) if day in since else None
+        if (
+            stored is not None
+            and (stored.rows > 0 or table.may_be_empty)
+            and refusals.is_own(stored, lake)
+            and stored.stored_at >= since[day]
+            and stored.stored_at > dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
+        ):
+            kept.append(day)
+    return kept
 
 
 def _watched(
@@ -108,26 +193,28 @@ def _watched(
     tushare: TushareResource,
     days: list[dt.date],
     now: dt.datetime,
-) -> Iterator[tuple[dt.date, pa.Table]]:
+) -> Iterator[tuple[dt.date, pa.Table | TushareError]]:
     try:
         for count, (day, data) in enumerate(tushare.days(table, days), start=1):
-            refuse_early_emptiness(table, day, data, now)
-            yield day, data
+            yield day, early_emptiness(table, day, data, now) or data
             if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
                 context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
     except RefusedError as refusal:
         raise failure(refusal) from None
 
 
-def refuse_early_emptiness(table: Table, day: dt.date, data: pa.Table, now: dt.datetime) -> None:
-    """Raise `NotPublishedYet` for a day that is empty before the hour of publication.
+def early_emptiness(
+    table: Table, day: dt.date, data: pa.Table | TushareError, now: dt.datetime
+) -> NotPublishedYet | None:
+    """What is wrong with a day that is empty before the hour of publication.
 
     Of a table that may be empty, only the clock tells a day without rows from one to come.
     """
     published_by = dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
-    if data.num_rows == 0 and now < published_by:
-        what = f"no row for {table.name} on {day}, which counts from {published_by:%H:%M} on only."
-        raise NotPublishedYet(table.tushare.call, {"trade_date": f"{day:%Y%m%d}"}, what)
+    if isinstance(data, TushareError) or data.num_rows > 0 or now >= published_by:
+        return None
+    what = f"no row for {table.name} on {day}, which counts from {published_by:%H:%M} on only."
+    return NotPublishedYet(table.tushare.call, {"trade_date": f"{day:%Y%m%d}"}, what)
 
 
 def failure(refusal: RefusedError) -> dg.Failure:

@@ -12,10 +12,10 @@ import duckdb
 import pyarrow as pa
 
 from marketdata_assets.assets.door import Checked
-from marketdata_assets.assets.fetching import failure, through_the_door
+from marketdata_assets.assets.fetching import failure, kept_days, through_the_door
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare_errors import RefusedError
-from marketdata_assets.storage.io_manager import FetchedDays, conform
+from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
 from marketdata_assets.trading_calendar import SHANGHAI
@@ -41,23 +41,24 @@ def universe_days(
     now = dt.datetime.now(dt.UTC)
     days = days_of(context.partition_keys)
     refuse_open_days(days, now)
+    days = [day for day in days if day >= table.first_date]
+    kept = kept_days(context, table, lake, days, now)
+    missing = [day for day in days if day not in set(kept)]
     try:
-        everything = fetch()
+        everything = fetch() if missing else None
     except RefusedError as refusal:
         raise failure(refusal) from None
     known_on = now.astimezone(SHANGHAI).date()
 
     def universes() -> Iterator[tuple[dt.date, pa.Table]]:
-        for day in days:
-            if day < table.first_date:
-                continue
+        for day in missing:
             listed = listed_on(everything, day, known_on)
             known, stored = lake.describe(table, day), lake.read(table, day)
             if known and stored and known.origin == lake.origin:
                 listed = with_earlier_names(table, changing, listed, stored)
             yield day, listed
 
-    yield from through_the_door(context, table, FetchedDays([], universes()), lake)
+    yield from through_the_door(context, table, kept, universes(), lake)
 
 
 def with_earlier_names(

@@ -15,6 +15,7 @@ from marketdata_assets.assets.etf_kline import etf_kline
 from marketdata_assets.assets.etf_list import etf_list
 from marketdata_assets.assets.etf_nav import etf_nav
 from marketdata_assets.assets.etf_premium import etf_premium
+from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_limits import price_limits
 from marketdata_assets.assets.price_series import SERIES
@@ -32,6 +33,7 @@ CHAIN = (
     suspensions,
     coverage,
     daily_prices,
+    findings,
     restatements,
 )
 ETF_CHAIN = (etf_list, etf_kline, etf_nav, etf_premium)
@@ -51,7 +53,7 @@ daily_chain = dg.define_asset_job(
 
 etf_chain = dg.define_asset_job(
     "etf_chain",
-    selection=dg.AssetSelection.assets(*ETF_CHAIN),
+    selection=dg.AssetSelection.assets(*ETF_CHAIN, findings),
     description="Bars, net asset values and premiums of all listed funds; also to backfill with.",
     op_retry_policy=RETRY_LATE,
     tags={"dagster/max_runtime": str(MAX_RUN_HOURS * 3600)},

@@ -15,12 +15,20 @@ from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import COVERAGE, DAILY_PRICES, RESTATEMENTS, STORED_TABLES
+from marketdata_assets.tables import (
+    COVERAGE,
+    DAILY_PRICES,
+    FINDINGS,
+    RESTATEMENTS,
+    STORED_TABLES,
+)
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 SESSIONS_WATCHED = 60
 PUBLISHED = hf_dataset.key.path[-1]
-DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, RESTATEMENTS.name, PUBLISHED})
+DERIVED = frozenset(
+    {COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMENTS.name, PUBLISHED}
+)
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
 # Jobs that make no day.

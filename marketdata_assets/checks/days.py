@@ -1,11 +1,12 @@
 """The judgement of whole days: which checks are asked of which tables, and in what order.
 
-Here belongs the one composition of all checks. What each of them says is declared in the other
-modules; what follows from a finding is up to whoever asks.
+Here belongs the one composition of all checks on shares. What each of them says is declared in the
+other modules; what follows from a finding is up to whoever asks.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pyarrow as pa
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.evidence import evidence
-from marketdata_assets.checks.fetched import fetched_checks, rows_gone, rows_lost
-from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.excuses import Excuses
+from marketdata_assets.checks.fetched import FETCHED_CHECKS, rows_lost
+from marketdata_assets.checks.judging import judge, listed
 from marketdata_assets.checks.prices import PRICE_CHECKS
 from marketdata_assets.checks.sessions import Before, calendar_around, ledger_days
 from marketdata_assets.tables import (
@@ -31,7 +33,14 @@ from marketdata_assets.tables import (
 Relation = duckdb.DuckDBPyRelation
 
 JUDGED = (STOCK_LIST, DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS)
-MERGED_CHECKS = (ledger.COMPLETE, *PRICE_CHECKS)
+MERGED_CHECKS = (*ledger.LEDGER_CHECKS, *PRICE_CHECKS)
+
+
+class SideBySide(NamedTuple):
+    """The JUDGED tables of some days beside each other: a row a share, and a row a bar."""
+
+    facts: Relation
+    bars: Relation
 
 
 def judge_fetched(
@@ -40,68 +49,89 @@ def judge_fetched(
     day: dt.date,
     data: pa.Table,
     rows_before: int | None,
-    rows_stored: int | None,
+    excuses: Excuses,
 ) -> list[Finding]:
     """What is wrong with a day of a fetched table by itself.
 
-    `rows_before` is the number of its rows on the session before, `rows_stored` that of the
-    same day when it was asked for last, each None where that is not known.
+    `rows_before` is the number of its rows on the session before, None where that is not known.
     """
-    found = judge(table.name, connection.from_arrow(data), fetched_checks(table))
+    checks = FETCHED_CHECKS.get(table.name, ())
+    found = judge(table.name, connection.from_arrow(data), checks, excuses)
     lost = rows_lost(table, day, data.num_rows, rows_before)
-    return found + lost + rows_gone(table, day, data.num_rows, rows_stored)
+    return found + [one for one in lost if not excuses.covers(table.name, one.check.name, day, "")]
 
 
-def judge_merged(
+def side_by_side(
     days: Sequence[dt.date],
-    covered: Relation,
-    kline: Relation,
-    limits: Relation,
-    basic: Relation,
-    stocks: Relation,
-    factors: Relation,
-    bars_before: pa.Table,
-) -> list[Finding]:
-    """What is wrong with successive days as merged prices; `covered` is their ledger.
-
-    `bars_before` is `Before.bars` of the first of them.
-    """
-    rows = evidence(kline, limits, basic, stocks, factors, bars_before, calendar_around(days))
-    found = judge(DAILY_PRICES.name, covered, [ledger.COMPLETE])
-    return found + judge(DAILY_PRICES.name, rows, PRICE_CHECKS)
-
-
-def judge_together(
-    days: Sequence[dt.date], tables: Mapping[str, Relation], before: Before, now: dt.datetime
-) -> list[Finding]:
-    """What is wrong with successive days of the JUDGED tables, given by name, beside each other.
+    tables: Mapping[str, Relation],
+    before: Before,
+    now: dt.datetime,
+    excuses: Excuses,
+) -> SideBySide:
+    """The JUDGED tables of successive days, given by name.
 
     `before` is what is known of the sessions before the first day; at `now`, what is missing may
     still be late.
     """
     stocks, kline, limits, basic, factors, suspensions = (tables[one.name] for one in JUDGED)
-    covered = ledger.coverage(
-        stocks, kline, limits, basic, factors, suspensions, before.listed, ledger_days(days, now)
+    facts = ledger.facts(
+        stocks,
+        kline,
+        limits,
+        basic,
+        factors,
+        suspensions,
+        before.bars,
+        before.listed,
+        ledger_days(days, now),
+        excuses,
     )
-    return judge_merged(days, covered, kline, limits, basic, stocks, factors, before.bars)
+    sessions = calendar_around(days)
+    return SideBySide(facts, evidence(kline, limits, basic, stocks, factors, before.bars, sessions))
+
+
+def judge_merged(rows: SideBySide, excuses: Excuses) -> list[Finding]:
+    """What is wrong with days as merged prices."""
+    name = DAILY_PRICES.name
+    found = judge(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
+    return found + judge(name, rows.bars, PRICE_CHECKS, excuses)
+
+
+def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
+    """All that is wrong with days as merged prices, row by row (LISTED)."""
+    name = DAILY_PRICES.name
+    return pa.concat_tables(
+        listed(name, relation, checks, judge(name, relation, checks, excuses), excuses)
+        for relation, checks in ((rows.facts, ledger.LEDGER_CHECKS), (rows.bars, PRICE_CHECKS))
+    )
+
+
+def list_fetched(table: Table, rows: Relation, excuses: Excuses) -> pa.Table:
+    """All that is wrong with stored days of a fetched table by themselves, row by row (LISTED)."""
+    checks = FETCHED_CHECKS.get(table.name, ())
+    return listed(table.name, rows, checks, judge(table.name, rows, checks, excuses), excuses)
 
 
 def judge_days(
-    days: Mapping[dt.date, Mapping[str, pa.Table]], before: Before, now: dt.datetime
+    days: Mapping[dt.date, Mapping[str, pa.Table]],
+    before: Before,
+    now: dt.datetime,
+    excuses: Excuses,
 ) -> list[Finding]:
     """All that is wrong with successive days whose JUDGED tables are given by day and name."""
-    found, rows = [], before.rows
+    found, counts = [], before.rows
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, tables in days.items():
             for table in JUDGED:
-                data = tables[table.name]
-                found += judge_fetched(connection, table, day, data, rows.get(table.name), None)
-            rows = {name: data.num_rows for name, data in tables.items()}
+                data, count = tables[table.name], counts.get(table.name)
+                found += judge_fetched(connection, table, day, data, count, excuses)
+            counts = {name: data.num_rows for name, data in tables.items()}
         together = {
             table.name: connection.from_arrow(
                 pa.concat_tables(tables[table.name] for tables in days.values())
             )
             for table in JUDGED
         }
-        return found + judge_together(list(days), together, before, now)
+        rows = side_by_side(list(days), together, before, now, excuses)
+        return found + judge_merged(rows, excuses)

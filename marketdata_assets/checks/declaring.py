@@ -1,12 +1,43 @@
-"""What a check is, and what a check found.
+"""What a check is, what a check found, and what follows from it.
 
 Here belong the words that the other modules of this folder declare checks with; no check itself.
 """
 
 import datetime as dt
-import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
+
+# An answer of which every row is wrong is refused however few they are, but not for a row or two.
+FEWEST_OF_ALL = 3
+
+
+class Outcome(StrEnum):
+    """What is done with what was found.
+
+    An answer that is refused is not stored. A row that is held is stored, but left out of the
+    merged prices. A row that is flagged is stored, merged and listed. Excused is what somebody has
+    accepted: it is listed and has no consequence.
+    """
+
+    REFUSED = "refused"
+    HELD = "held"
+    FLAGGED = "flagged"
+    EXCUSED = "excused"
+
+
+class Mass(NamedTuple):
+    """How many rows of a day speak against the whole answer: more than a share, and a number.
+
+    Both, so that a few odd shares never do: not of a big market, and not of a small table.
+    """
+
+    share: float
+    rows: int
+
+    def is_reached(self, wrong: int, rows: int) -> bool:
+        is_many = wrong >= self.rows or wrong == rows >= FEWEST_OF_ALL
+        return is_many and wrong > self.share * rows
 
 
 @dataclass(frozen=True)
@@ -14,8 +45,9 @@ class Check:
     """A statement about the rows of a day: `wrong` is the SQL condition of a row that breaks it.
 
     A row on which `wrong` is NULL is not wrong. `shown` are the columns a reader needs to judge
-    a wrong row. `tolerance` is the share of a day's rows that may be wrong before the check
-    fails. A failure of a check that is not `blocking` is a warning.
+    a wrong row. `outcome` is what becomes of a single wrong row: HELD or FLAGGED, or REFUSED where
+    rows by themselves say nothing. From `mass` on the day of the table as a whole is `of_mass`:
+    refused, or flagged.
     """
 
     name: str
@@ -23,20 +55,26 @@ class Check:
     doc_zh: str
     wrong: str
     shown: tuple[str, ...]
-    tolerance: float = 0.0
-    blocking: bool = True
+    outcome: Outcome = Outcome.FLAGGED
+    mass: Mass | None = None
+    of_mass: Outcome = Outcome.REFUSED
 
     @property
     def description(self) -> str:
-        tolerated = f" Up to {self.tolerance:.1%} of the rows may differ." if self.tolerance else ""
-        return f"{self.doc}{tolerated} · {self.doc_zh}"
-
-    def allows(self, wrong: int, rows: int) -> bool:
-        return wrong <= math.floor(self.tolerance * rows)
+        """Both languages, and what follows from a wrong row and from many."""
+        follows = [] if self.outcome is Outcome.REFUSED else [f"A wrong row is {self.outcome}."]
+        if self.mass:
+            share, rows = self.mass
+            many = f"more than {share:.1%} of the rows, {rows} or more" if share else f"{rows} rows"
+            follows.append(f"The day is {self.of_mass} from {many}.")
+        return f"{self.doc} {' '.join(follows)} · {self.doc_zh}"
 
 
 class Finding(NamedTuple):
-    """Rows of one day that break one check; `sample` holds a few of them as text."""
+    """Rows of one day that break one check; `sample` holds a few of them as text.
+
+    `wrong` counts what nobody has excused, `excused` the others.
+    """
 
     check: Check
     table: str
@@ -44,14 +82,20 @@ class Finding(NamedTuple):
     wrong: int
     rows: int
     sample: tuple[str, ...]
+    excused: int = 0
+
+    @property
+    def is_mass(self) -> bool:
+        """Whether it speaks against the day of the table as a whole."""
+        return self.check.mass is not None and self.check.mass.is_reached(self.wrong, self.rows)
+
+    @property
+    def refuses(self) -> bool:
+        return self.is_mass and self.check.of_mass is Outcome.REFUSED
 
     @property
     def fails(self) -> bool:
-        return not self.check.allows(self.wrong, self.rows)
-
-    @property
-    def blocks(self) -> bool:
-        return self.fails and self.check.blocking
+        return self.is_mass or (self.wrong > 0 and self.check.outcome is not Outcome.REFUSED)
 
     def in_words(self) -> str:
         return f"{self.table} {self.day}, {self.check.name}: {self.counted()}. {self.check.doc}"
@@ -59,4 +103,5 @@ class Finding(NamedTuple):
     def counted(self) -> str:
         """How many rows, and some of them."""
         more = " …" if self.wrong > len(self.sample) else ""
-        return f"{self.wrong:,} of {self.rows:,} rows ({'; '.join(self.sample)}{more})"
+        shown = f" ({'; '.join(self.sample)}{more})" if self.sample else ""
+        return f"{self.wrong:,} of {self.rows:,} rows{shown}"

@@ -8,6 +8,9 @@ import pyarrow as pa
 
 Relation = duckdb.DuckDBPyRelation
 
+# Of so little volume two shares may have the same bar by chance.
+SMALL_VOLUME = 100
+
 
 def evidence(
     kline: Relation,
@@ -23,11 +26,12 @@ def evidence(
     `bars_before` (BARS_BEFORE) holds the sessions right before the first day, without a gap, or
     nothing; `sessions` (SESSIONS) a row for every day of `kline`, where `fifth_session_back`
     is the earliest listing day of a share in its first five sessions. What another table lacks
-    is NULL, and so is what is not known of the bar before.
+    is NULL, and so is what is not known of the bar before. `same_bar_as` is another code with the
+    same bar, if there is one.
     """
     rows = kline.query(
         "kline",
-        """
+        f"""
         WITH bars AS (
             SELECT kline.*, factors.adj_factor, false AS is_before
             FROM kline LEFT JOIN factors USING (ts_code, trade_date)
@@ -46,6 +50,12 @@ def evidence(
                 lag(trade_date) OVER share AS session_before_traded
             FROM bars
             WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
+        ),
+        twins AS (
+            SELECT trade_date, open, high, low, close, vol, amount,
+                min(ts_code) AS first_code, max(ts_code) AS last_code
+            FROM kline WHERE vol >= {SMALL_VOLUME}
+            GROUP BY ALL HAVING count(*) > 1
         )
         SELECT
             followed.* EXCLUDE (is_before, adj_factor),
@@ -53,11 +63,16 @@ def evidence(
             basic.close AS basic_close, turnover_rate, total_share, float_share,
             total_mv, circ_mv,
             name, market, list_date, names_as_of,
-            session_before, fifth_session_back
+            session_before, fifth_session_back,
+            if(followed.ts_code = first_code, last_code, first_code) AS same_bar_as
         FROM followed
         LEFT JOIN limits USING (ts_code, trade_date)
         LEFT JOIN basic USING (ts_code, trade_date)
         LEFT JOIN stocks USING (ts_code, trade_date)
+        LEFT JOIN twins ON twins.trade_date = followed.trade_date
+            AND twins.open = followed.open AND twins.high = followed.high
+            AND twins.low = followed.low AND twins.close = followed.close
+            AND twins.vol = followed.vol AND twins.amount = followed.amount
         JOIN sessions USING (trade_date)
         WHERE NOT is_before
         """,

@@ -10,43 +10,60 @@ closed-end funds and REITs, graded ones included, which reach several hundred pe
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.checks.bars import units
-from marketdata_assets.checks.declaring import Check
+from marketdata_assets.checks.bars import MANY_BARS, PRICES, units, values_present
+from marketdata_assets.checks.declaring import Check, Mass, Outcome
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
 
 Relation = duckdb.DuckDBPyRelation
 
 # Half a yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
-_ROUNDING_OF_MEAN_PRICE = "(0.005 + 0.5 * high) / vol + 1e-6 * high"
+_ROUNDING_OF_MEAN_PRICE = "(0.05 + 0.5 * high) / vol + 1e-6 * high"
 _IS_ETF = r"regexp_matches(ts_code, '^(5[12368]\d{4}\.SH|159\d{3}\.SZ)$')"
+# What trades so much on one day, in 手, trades on the next one.
+MUCH_TRADED = 1_000
+OUT_OF_BOUNDS = "price and nav do not fit"
+# Of close and unit_nav, where both are known.
+IS_OUT_OF_BOUNDS = (
+    f"(unit_nav <= 0 OR CASE WHEN {_IS_ETF} THEN close / unit_nav - 1 NOT BETWEEN -0.4 AND 0.8 "
+    "ELSE close / unit_nav - 1 NOT BETWEEN -0.8 AND 4 END)"
+)
 
 FUND_CHECKS: dict[str, tuple[Check, ...]] = {
     ETF_LIST.name: (
         Check(
             "listing_facts",
-            "Every fund has a name and the code of an exchange.",
-            "每只基金都有名称与交易所代码。",
-            r"trim(name) = '' OR NOT regexp_matches(ts_code, '^\d{6}\.(SH|SZ|BJ)$')",
+            "Every fund has a name and the code of an exchange. A number that was used twice has "
+            "seven digits.",
+            "每只基金都有名称与交易所代码;重复使用的代码为七位数字。",
+            "coalesce(trim(name), '') = '' "
+            r"OR NOT regexp_matches(ts_code, '^\d{6,7}\.(SH|SZ|BJ)$')",
             ("name",),
+            mass=Mass(0.05, 20),
         ),
     ),
     ETF_KLINE.name: (
+        # Funds that did not trade have a close alone.
+        *values_present(("pre_close", "change", "pct_chg", "vol", "amount")),
         Check(
             "positive_prices",
             "Prices are above zero; volume and value are not negative, and go together.",
             "价格大于零；成交量与成交额非负，且同有同无。",
-            "least(open, high, low, close, pre_close) <= 0 OR vol < 0 OR amount < 0 "
-            "OR (vol = 0 AND amount > 0) OR (vol >= 1 AND amount = 0)",
+            " OR ".join(f"{name} <= 0" for name in PRICES)
+            + " OR vol < 0 OR amount < 0 OR (vol = 0 AND amount > 0) OR (vol >= 1 AND amount = 0)",
             ("open", "high", "low", "close", "pre_close", "vol", "amount"),
+            outcome=Outcome.HELD,
+            mass=MANY_BARS,
         ),
         Check(
             "ohlc_order",
             "The low is the lowest and the high the highest of the four prices; what was traded "
             "has all four.",
             "最低价不高于、最高价不低于开盘与收盘价；有成交者四价齐全。",
-            "low > least(open, close) OR high < greatest(open, close) "
+            "low > least(open, close) OR high < greatest(open, close) OR low > high "
             "OR (vol > 0 AND (open IS NULL OR high IS NULL OR low IS NULL))",
             ("open", "high", "low", "close", "vol"),
+            outcome=Outcome.HELD,
+            mass=MANY_BARS,
         ),
         units(_ROUNDING_OF_MEAN_PRICE),
         Check(
@@ -55,36 +72,31 @@ FUND_CHECKS: dict[str, tuple[Check, ...]] = {
             "涨跌额等于收盘价减昨收价（误差不超过最小价位的一半）。",
             "abs(change - (close - pre_close)) > 0.0005 + 1e-9",
             ("close", "pre_close", "change"),
+            mass=MANY_BARS,
         ),
         Check(
             "pct_chg_recomputed",
             "pct_chg is change over pre_close in percent, with two decimals at least.",
             "涨跌幅等于涨跌额除以昨收价，至少两位小数。",
-            "abs(pct_chg - (close - pre_close) / pre_close * 100) > 0.005 + 1e-9",
+            "pre_close > 0 AND abs(pct_chg - (close - pre_close) / pre_close * 100) "
+            "> 0.00505 + 1e-9",
             ("close", "pre_close", "pct_chg"),
+            mass=MANY_BARS,
         ),
     ),
     ETF_NAV.name: (
         Check(
             "positive_nav",
-            "Net asset values are above zero.",
-            "单位净值大于零。",
-            "unit_nav <= 0",
+            "Net asset values are there and above zero. There is none either where the vendor's "
+            "rows contradict each other.",
+            "单位净值存在且大于零;供应商多行相互矛盾时视为缺失。",
+            "unit_nav IS NULL OR unit_nav <= 0",
             ("nav_date", "unit_nav"),
+            outcome=Outcome.HELD,
+            mass=Mass(0.05, 20),
         ),
     ),
 }
-
-FUND_ROW_COUNT = Check(
-    "row_count",
-    "The day has as many rows as the session before, but for a quarter: funds end in numbers, "
-    "and not every one trades every day.",
-    "当日行数不少于上一交易日的四分之三（基金可能成批终止，也未必每日成交）。",
-    # Counted by `rows_lost`, not row by row.
-    wrong="false",
-    shown=(),
-    tolerance=0.25,
-)
 
 PREMIUM_CHECKS: tuple[Check, ...] = (
     Check(
@@ -92,9 +104,10 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
         "ETFs trade between 40 % below and 80 % above their value, all others between 80 % below "
         "and 400 % above: beyond that, price and value do not belong together.",
         "ETF折溢价率在-40%至+80%之间，其他场内基金在-80%至+400%之间；超出则价格与净值不匹配。",
-        f"CASE WHEN {_IS_ETF} THEN premium NOT BETWEEN -0.4 AND 0.8 "
-        "ELSE premium NOT BETWEEN -0.8 AND 4 END",
-        ("name", "close", "unit_nav", "premium"),
+        f"no_premium = '{OUT_OF_BOUNDS}'",
+        ("name", "close", "unit_nav"),
+        outcome=Outcome.HELD,
+        mass=Mass(0.05, 20),
     ),
     Check(
         "not_repeated",
@@ -104,7 +117,7 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
         "vol >= 1000 AND close = close_before AND open = open_before AND vol = vol_before "
         "AND amount = amount_before",
         ("close", "vol", "amount"),
-        tolerance=0.01,
+        mass=Mass(0.01, 20),
     ),
     Check(
         "navs_not_repeated",
@@ -112,7 +125,8 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
         "多数净值与上一交易日不同。",
         "unit_nav = nav_before",
         ("unit_nav",),
-        tolerance=0.5,
+        outcome=Outcome.REFUSED,
+        mass=Mass(0.5, 20),
     ),
     Check(
         "navs_published",
@@ -120,45 +134,62 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
         "多数基金已公布净值。",
         "unit_nav IS NULL",
         ("name", "close"),
-        tolerance=0.3,
-        blocking=False,
+        outcome=Outcome.REFUSED,
+        mass=Mass(0.3, 20),
+        of_mass=Outcome.FLAGGED,
     ),
     Check(
         "fund_is_listed",
         "Every fund that has a bar is in the list.",
         "有行情的基金均在列表中。",
-        "name IS NULL",
-        ("close",),
-        blocking=False,
+        "NOT is_listed",
+        ("close", "vol"),
+        mass=Mass(0.05, 20),
+    ),
+    Check(
+        "bar_missing",
+        "A listed fund that traded on the session before, and is worth about what it was then, has "
+        "a bar. One that is halted because its shares are split is worth something else.",
+        "上一交易日有成交、净值未因拆分而跳变的在市基金有行情。",
+        "is_gone AND unit_nav / nav_before BETWEEN 0.8 AND 1.25",
+        ("name", "unit_nav", "nav_before", "vol_before"),
+        mass=Mass(0.1, 20),
     ),
 )
 
 
-def with_session_before(premiums: Relation, before: pa.Table) -> Relation:
-    """Every row of `premiums` with bar and value of the fund's row before, NULL where unknown.
+def evidence(
+    premiums: Relation, navs: Relation, funds: Relation, before: pa.Table, sessions: pa.Table
+) -> Relation:
+    """Every row of `premiums` with what the session before had, and the funds that are gone.
 
-    Both hold ETF_PREMIUM; `before` is the session right before the first day, or empty.
+    `premiums` and `before`, which is the session right before the first day or empty, hold
+    ETF_PREMIUM, `navs` ETF_NAV, `funds` ETF_LIST, `sessions` SESSIONS of the days. A listed fund
+    that traded then and has no bar now `is_gone`. What is not known is NULL.
     """
     rows = premiums.query(
         "premiums",
-        """
-        SELECT * EXCLUDE (is_before)
-        FROM (
+        f"""
+        WITH told AS (FROM premiums UNION ALL BY NAME FROM before),
+        then AS (
             SELECT
-                *,
-                lag(open) OVER fund AS open_before,
-                lag(close) OVER fund AS close_before,
-                lag(vol) OVER fund AS vol_before,
-                lag(amount) OVER fund AS amount_before,
-                lag(unit_nav) OVER fund AS nav_before
-            FROM (
-                SELECT *, false AS is_before FROM premiums
-                UNION ALL BY NAME
-                SELECT *, true AS is_before FROM before
-            )
-            WINDOW fund AS (PARTITION BY ts_code ORDER BY trade_date)
+                sessions.trade_date, ts_code,
+                open AS open_before, close AS close_before, vol AS vol_before,
+                amount AS amount_before, unit_nav AS nav_before
+            FROM told JOIN sessions ON session_before = told.trade_date
         )
-        WHERE NOT is_before
+        SELECT premiums.*, then.* EXCLUDE (trade_date, ts_code), false AS is_gone,
+            funds.ts_code IS NOT NULL AS is_listed
+        FROM premiums
+        LEFT JOIN then USING (trade_date, ts_code)
+        LEFT JOIN funds USING (trade_date, ts_code)
+        UNION ALL BY NAME
+        SELECT then.*, funds.name, navs.unit_nav, true AS is_gone, true AS is_listed
+        FROM then
+        JOIN funds USING (trade_date, ts_code)
+        ANTI JOIN premiums USING (trade_date, ts_code)
+        LEFT JOIN (FROM navs WHERE nav_date = trade_date) AS navs USING (trade_date, ts_code)
+        WHERE funds.is_listed AND vol_before >= {MUCH_TRADED}
         """,
     )
     assert rows is not None

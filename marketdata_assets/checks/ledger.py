@@ -1,10 +1,10 @@
 """The ledger of completeness: for every share and day, which tables have it and why not.
 
-Here belongs the SQL that explains every missing row. The table is `tables.COVERAGE`.
+Here belongs the SQL that finds every missing row and explains it. The table is `tables.COVERAGE`.
 
 A share that trades is expected in every table; one that is listed and not suspended for the whole
-day is expected to trade. Indicators are not expected where the vendor has none: of Beijing shares
-before 2024; limits not before 2007-01-04.
+day is expected to trade when it did on the session before. A share that has not traded for longer
+is halted, whether or not there is a notice.
 """
 
 import datetime as dt
@@ -13,44 +13,126 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.checks.declaring import Check
-from marketdata_assets.tables import COVERAGE, PRICE_LIMITS
+from marketdata_assets.checks.declaring import Check, Mass, Outcome
+from marketdata_assets.checks.excuses import Excuses, changed_codes, explained, quoted
+from marketdata_assets.checks.fetched import FETCHED_CHECKS
+from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, Table
 
 Relation = duckdb.DuckDBPyRelation
 
-FIRST_BEIJING_INDICATORS = dt.date(2024, 1, 2)
+OTHER_CODE = "other code"
+BEFORE_LISTING = "before listing"
+LATE, UNEXPLAINED, HELD, EXCUSED = "late upstream", "unexplained", "held", "excused"
+LACKING = {
+    "code_listed": "stock_list",
+    "bar_missing": "daily_kline",
+    "limits_missing": "price_limits",
+    "indicators_missing": "daily_basic",
+    "factor_missing": "adj_factor",
+}
+MANY_SHARES = Mass(0.01, 50)
 
-COMPLETE = Check(
-    "complete",
-    "Every share that is listed and not suspended has a row in every table, and no other has.",
-    "在市且未全天停牌的股票在每张表中都有一行，其余没有。",
-    "reason IN ('unexplained', 'late upstream')",
-    ("missing", "reason"),
+LEDGER_CHECKS: tuple[Check, ...] = (
+    Check(
+        "code_listed",
+        "Every share that trades is in the list of the day.",
+        "有行情的股票均在当日列表中。",
+        # Codes whose past is served under another one, and Beijing shares from before their
+        # listing, when they traded on the NEEQ.
+        "daily_kline AND NOT listed AND NOT has_changed_code "
+        "AND NOT (ts_code LIKE '%.BJ' AND NOT was_listed)",
+        ("listed", "was_listed", "adj_factor"),
+        mass=MANY_SHARES,
+    ),
+    Check(
+        "bar_missing",
+        "A listed share that traded on the session before and is not suspended has a bar.",
+        "上一交易日有成交、当日在市且未停牌的股票有行情。",
+        "listed AND NOT daily_kline AND NOT suspended AND traded_before",
+        ("price_limits", "daily_basic", "adj_factor"),
+        mass=MANY_SHARES,
+    ),
+    Check(
+        "bars_complete",
+        "Nearly all listed shares that are not suspended have a bar, whenever they traded last.",
+        "绝大多数在市且未停牌的股票有行情。",
+        "listed AND NOT daily_kline AND NOT suspended",
+        ("price_limits", "daily_basic", "adj_factor"),
+        outcome=Outcome.REFUSED,
+        mass=Mass(0.05, 50),
+    ),
+    Check(
+        "limits_missing",
+        "Every share that trades has price limits.",
+        "有行情的股票均有涨跌停价。",
+        "daily_kline AND NOT price_limits AND NOT has_changed_code",
+        ("listed", "daily_basic", "adj_factor"),
+        mass=MANY_SHARES,
+    ),
+    Check(
+        "indicators_missing",
+        "Every share that trades has indicators.",
+        "有行情的股票均有每日指标。",
+        "daily_kline AND NOT daily_basic AND NOT has_changed_code",
+        ("listed", "price_limits", "adj_factor"),
+        mass=MANY_SHARES,
+    ),
+    Check(
+        "factor_missing",
+        "Every share that trades has an adjustment factor.",
+        "有行情的股票均有复权因子。",
+        "daily_kline AND NOT adj_factor AND NOT has_changed_code",
+        ("listed", "price_limits", "daily_basic"),
+        mass=MANY_SHARES,
+    ),
+    Check(
+        "suspension_contradicted",
+        "A share that is suspended for the whole day has no bar. The bar is the better evidence.",
+        "全天停牌的股票没有行情;二者矛盾时以行情为准。",
+        "daily_kline AND suspended",
+        ("listed", "price_limits", "daily_basic"),
+        mass=Mass(0.02, 100),
+    ),
+    Check(
+        "indicators_without_bar",
+        "What has indicators has a bar.",
+        "有每日指标的股票有行情。",
+        "daily_basic AND NOT daily_kline AND NOT has_changed_code",
+        ("listed", "suspended", "adj_factor"),
+        mass=Mass(0.05, 100),
+    ),
 )
 
 
-def coverage(
+def facts(
     stocks: Relation,
     kline: Relation,
     limits: Relation,
     basic: Relation,
     factors: Relation,
     suspensions: Relation,
+    bars_before: pa.Table,
     listed_before: pa.Table,
     days: pa.Table,
+    excuses: Excuses,
 ) -> Relation:
-    """The rows of COVERAGE for the days of `days` (LEDGER_DAYS).
+    """For every share of `days` (LEDGER_DAYS) what the tables have of it, as yes or no.
 
-    `listed_before` (LISTED_BEFORE) are the shares listed on the session before the first day, or
-    none where that is not known. Until the next session opens (`may_be_late`) what is missing may
-    still be published.
+    `bars_before` (BARS_BEFORE) and `listed_before` (LISTED_BEFORE) are of the session before the
+    first day, or empty where that is not known. Until the next session opens (`may_be_late`) what
+    is missing may still be published.
     """
+    changed = ", ".join(quoted(code) for pair in changed_codes() for code in pair)
     rows = kline.query(
         "kline",
         f"""
         WITH universe AS (
             SELECT ts_code, trade_date FROM stocks
             UNION ALL SELECT ts_code, trade_date FROM listed_before
+        ),
+        traded AS (
+            SELECT ts_code, trade_date FROM kline
+            UNION ALL SELECT ts_code, trade_date FROM bars_before
         ),
         codes AS (
             SELECT ts_code, trade_date FROM stocks
@@ -59,79 +141,119 @@ def coverage(
             UNION SELECT ts_code, trade_date FROM basic
             UNION SELECT ts_code, days.trade_date FROM universe
                 JOIN days ON session_before = universe.trade_date
-        ),
-        found AS (
-            SELECT
-                codes.trade_date,
-                codes.ts_code,
-                stocks.ts_code IS NOT NULL AS listed,
-                was.ts_code IS NOT NULL AS was_listed,
-                halted.ts_code IS NOT NULL AS suspended,
-                kline.ts_code IS NOT NULL AS daily_kline,
-                limits.ts_code IS NOT NULL AS price_limits,
-                basic.ts_code IS NOT NULL AS daily_basic,
-                factors.ts_code IS NOT NULL AS adj_factor,
-                may_be_late
-            FROM codes
-            JOIN days USING (trade_date)
-            LEFT JOIN stocks USING (ts_code, trade_date)
-            LEFT JOIN universe AS was
-                ON was.ts_code = codes.ts_code AND was.trade_date = days.session_before
-            LEFT JOIN kline USING (ts_code, trade_date)
-            LEFT JOIN limits USING (ts_code, trade_date)
-            LEFT JOIN basic USING (ts_code, trade_date)
-            LEFT JOIN factors USING (ts_code, trade_date)
-            LEFT JOIN (
-                FROM suspensions WHERE suspend_type = 'S' AND suspend_timing IS NULL
-            ) AS halted USING (ts_code, trade_date)
-        ),
-        explained AS (
-            SELECT
-                *,
-                concat_ws(', ',
-                    if(daily_kline AND NOT listed, 'stock_list', NULL),
-                    if(listed AND NOT daily_kline, 'daily_kline', NULL),
-                    if(daily_kline AND NOT price_limits
-                        AND trade_date >= DATE '{PRICE_LIMITS.first_date}', 'price_limits', NULL),
-                    if(daily_kline AND NOT daily_basic AND (ts_code NOT LIKE '%.BJ'
-                        OR trade_date >= DATE '{FIRST_BEIJING_INDICATORS}'), 'daily_basic', NULL),
-                    if(daily_kline AND NOT adj_factor, 'adj_factor', NULL)
-                ) AS missing
-            FROM found
         )
         SELECT
-            {", ".join(COVERAGE.column_names[:-1])},
-            CASE
-                WHEN daily_kline AND suspended THEN 'unexplained'
-                WHEN daily_kline AND missing = '' THEN NULL
-                WHEN listed AND NOT daily_kline AND suspended THEN 'suspended'
-                WHEN NOT listed AND NOT daily_kline AND NOT daily_basic AND was_listed
-                    THEN 'delisted'
-                WHEN NOT listed AND NOT daily_kline AND NOT daily_basic AND NOT was_listed
-                    THEN 'not yet listed'
-                WHEN may_be_late THEN 'late upstream'
-                ELSE 'unexplained'
-            END AS reason
-        FROM explained
+            codes.trade_date,
+            codes.ts_code,
+            stocks.ts_code IS NOT NULL AS listed,
+            was.ts_code IS NOT NULL AS was_listed,
+            did.ts_code IS NOT NULL AS traded_before,
+            halted.ts_code IS NOT NULL AS suspended,
+            bar.ts_code IS NOT NULL AS daily_kline,
+            coalesce(bar.is_held, false) AS is_held,
+            limits.ts_code IS NOT NULL AS price_limits,
+            basic.ts_code IS NOT NULL AS daily_basic,
+            factors.ts_code IS NOT NULL AS adj_factor,
+            codes.ts_code IN ({changed}) AS has_changed_code,
+            may_be_late
+        FROM codes
+        JOIN days USING (trade_date)
+        LEFT JOIN stocks USING (ts_code, trade_date)
+        LEFT JOIN universe AS was
+            ON was.ts_code = codes.ts_code AND was.trade_date = days.session_before
+        LEFT JOIN traded AS did
+            ON did.ts_code = codes.ts_code AND did.trade_date = days.session_before
+        LEFT JOIN (
+            SELECT ts_code, trade_date, {held_rows(excuses)} AS is_held FROM kline
+        ) AS bar USING (ts_code, trade_date)
+        LEFT JOIN limits USING (ts_code, trade_date)
+        LEFT JOIN basic USING (ts_code, trade_date)
+        LEFT JOIN factors USING (ts_code, trade_date)
+        LEFT JOIN (
+            SELECT DISTINCT ts_code, trade_date FROM suspensions
+            WHERE suspend_type = 'S' AND (suspend_timing IS NULL OR trim(suspend_timing) = ''
+                -- A halt of no width is one of the whole day.
+                OR split_part(suspend_timing, '-', 1) = split_part(suspend_timing, '-', 2))
+        ) AS halted USING (ts_code, trade_date)
         """,
     )
     assert rows is not None
     return rows
 
 
+def held_rows(excuses: Excuses, kline: Table = DAILY_KLINE) -> str:
+    """The SQL condition of bars that nobody should compute with."""
+    table = kline.name
+    held = [
+        f"(coalesce({check.wrong}, false) AND NOT ({excuses.condition(table, check.name)}) "
+        f"AND NOT ({explained().condition(table, check.name)}))"
+        for check in FETCHED_CHECKS[table]
+        if check.outcome is Outcome.HELD
+    ]
+    return f"({' OR '.join(held)})"
+
+
+def coverage(rows: Relation, excuses: Excuses) -> Relation:
+    """The rows of COVERAGE out of `facts`."""
+    checks = {check.name: check for check in LEDGER_CHECKS}
+    lacks = {name: f"coalesce({checks[name].wrong}, false)" for name in LACKING}
+    known = {name: explained().reason(DAILY_PRICES.name, name) for name in LACKING}
+    pardoned = {name: excuses.condition(DAILY_PRICES.name, name) for name in LACKING}
+    missing = ", ".join(
+        f"if({lacks[name]} AND {known[name]} IS NULL AND NOT ({pardoned[name]}), '{table}', NULL)"
+        for name, table in LACKING.items()
+    )
+    reasons = ", ".join(f"if({lacks[name]}, {known[name]}, NULL)" for name in LACKING)
+    is_pardoned = " OR ".join(f"({lacks[name]} AND ({pardoned[name]}))" for name in LACKING)
+    columns = ", ".join(COVERAGE.column_names[:-2])
+    told = rows.select(
+        f"""
+        *,
+        concat_ws(', ', {missing}) AS missing,
+        nullif(array_to_string(list_sort(list_distinct(list_filter(
+            [{reasons},
+             if(daily_kline AND has_changed_code
+                AND NOT (listed AND price_limits AND daily_basic AND adj_factor),
+                '{OTHER_CODE}', NULL),
+             if(daily_kline AND NOT listed AND NOT was_listed AND NOT has_changed_code
+                AND ts_code LIKE '%.BJ', '{BEFORE_LISTING}', NULL)],
+            lambda one: one IS NOT NULL))), '; '), '') AS known,
+        coalesce({is_pardoned}, false) AS is_pardoned
+        """
+    )
+    return told.select(
+        f"""
+        {columns}, missing,
+        CASE
+            WHEN is_held THEN '{HELD}'
+            WHEN missing <> '' THEN if(may_be_late, '{LATE}', '{UNEXPLAINED}')
+            WHEN known IS NOT NULL THEN known
+            WHEN is_pardoned THEN '{EXCUSED}'
+            WHEN daily_kline AND suspended THEN 'suspension contradicted'
+            WHEN daily_kline THEN NULL
+            WHEN listed AND suspended THEN 'suspended'
+            WHEN listed THEN 'halted'
+            WHEN daily_basic THEN 'no bar'
+            WHEN was_listed THEN 'delisted'
+            ELSE 'not yet listed'
+        END AS reason
+        """
+    )
+
+
 def summary(ledger: Relation) -> dict[dt.date, dict[str, int]]:
     """For every day, how many shares are complete, and how many are not for which reason."""
-    reasons = ("suspended", "delisted", "not yet listed", "late upstream", "unexplained")
-    counts = ", ".join(f"count(*) FILTER (reason = '{reason}')" for reason in reasons)
-    counted = ledger.aggregate(f"trade_date, count(*) FILTER (reason IS NULL), {counts}")
-    names = ("complete", *reasons)
-    return {day: dict(zip(names, numbers, strict=True)) for day, *numbers in counted.fetchall()}
+    counted: dict[dt.date, dict[str, int]] = {}
+    for day, reason, count in (
+        ledger.aggregate("trade_date, reason, count(*)").order("trade_date, reason").fetchall()
+    ):
+        counted.setdefault(day, {"complete": 0, LATE: 0, UNEXPLAINED: 0})[reason or "complete"] = (
+            count
+        )
+    return counted
 
 
 def missing_in(ledger: pa.Table) -> frozenset[str]:
     """The tables that lack rows without a good reason in a day's ledger."""
-    is_gap = pc.is_in(ledger["reason"], pa.array(["unexplained", "late upstream"]))
-    gaps = ledger.filter(is_gap)
-    tables = {name for text in gaps["missing"].to_pylist() for name in text.split(", ") if name}
-    contradicted = pc.any(gaps["suspended"]).as_py()
-    return frozenset(tables | ({"suspensions", "daily_kline"} if contradicted else set()))
+    gaps = ledger.filter(pc.not_equal(ledger["missing"], ""))
+    return frozenset(name for text in gaps["missing"].to_pylist() for name in text.split(", "))

@@ -7,7 +7,7 @@ in `tables`; what a file goes through is `lake`.
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -39,14 +39,22 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 class FetchedDays(NamedTuple):
     """An asset's output while it is still being made, one day at a time.
 
-    `kept` days are already stored by an interrupted run; `days` yields the others in order.
+    `kept` days are already stored by an interrupted run; `days` yields the others in order, with
+    None for one that stays as it is stored. Days that come in neither are absent: they are not
+    recorded, and whoever made the output has said why.
     """
 
     kept: list[dt.date]
-    days: Iterator[tuple[dt.date, pa.Table]]
+    days: Iterator[tuple[dt.date, pa.Table | None]]
 
 
-Data: TypeAlias = FetchedDays | duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame
+class RecordedDays(NamedTuple):
+    """An output that is stored elsewhere already; these days of it are recorded."""
+
+    days: list[dt.date]
+
+
+Data: TypeAlias = FetchedDays | RecordedDays | duckdb.DuckDBPyRelation | pa.Table | pd.DataFrame
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -74,9 +82,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
             yield self
 
     def load_input(self, context: dg.InputContext) -> Data:
-        """The upstream's partitions. Raises `MissingPartitions` naming table and days."""
+        """The upstream's partitions, but for days that are not stored.
+
+        Raises `MissingPartitions` naming table and days when none is.
+        """
         table = STORED_TABLES[context.asset_key.path[-1]]
-        paths = [literal_path(path) for path in self._lake.paths(table, _parts(table, context))]
+        parts = _parts(table, context)
+        stored = [part for part in parts if self._lake.path(table, part).exists()]
+        paths = [literal_path(path) for path in self._lake.paths(table, stored or parts)]
         relation = self._connection.read_parquet(paths, hive_partitioning=False)
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
@@ -87,6 +100,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Data) -> None:
         """Store every partition of the run, each as soon as it is whole."""
+        if isinstance(obj, RecordedDays):
+            record_only(context, obj.days)
+            return
         table = STORED_TABLES[context.asset_key.path[-1]]
         try:
             if context.has_asset_partitions and not table.code_column:
@@ -117,6 +133,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def _store_range(self, context: dg.OutputContext, table: Table, obj: Data) -> None:
         stored = self._store_days(table, _days(context), obj)
+        record_only(context, list(stored))
         for day, one in stored.items():
             # Only the step can tell apart the partitions of a range.
             context.step_context.add_asset_metadata(
@@ -128,6 +145,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         self, table: Table, expected: list[dt.date], obj: Data
     ) -> dict[dt.date, Stored]:
         stored: dict[dt.date, Stored] = {}
+        pieces: Iterator[tuple[dt.date, pa.Table | None]]
         if isinstance(obj, FetchedDays):
             stored = {day: self._lake.keep(table, day) for day in obj.kept}
             pieces = obj.days
@@ -136,15 +154,28 @@ class LakeIOManager(dg.ConfigurableIOManager):
         for day, piece in pieces:
             if day not in expected:
                 raise ValueError(f"{table.name}: rows of {day}, which this run does not make.")
-            stored[day] = self._lake.write(table, day, piece)
+            if piece is None:
+                stored[day] = self._lake.keep(table, day)
+            else:
+                stored[day] = self._lake.write(table, day, piece)
         for day in expected:
-            if day not in stored:
-                # A fetched day that did not come is not an empty one.
-                may_be_empty = table.may_be_empty and not isinstance(obj, FetchedDays)
-                if day >= table.first_date and not may_be_empty:
-                    raise ValueError(f"{table.name} {day}: no rows were made; nothing was stored.")
-                stored[day] = self._lake.write(table, day, table.schema.empty_table())
+            if day in stored or (day >= table.first_date and isinstance(obj, FetchedDays)):
+                continue
+            if day >= table.first_date and not table.may_be_empty:
+                raise ValueError(f"{table.name} {day}: no rows were made; nothing was stored.")
+            stored[day] = self._lake.write(table, day, table.schema.empty_table())
         return stored
+
+
+def record_only(context: dg.OutputContext, days: Sequence[dt.date]) -> None:
+    """Have Dagster record these partitions of the run and no others.
+
+    Dagster records every partition a run was started for, and has no public way to say that some
+    were not made; what it reads to do so is this one field.
+    """
+    keys = [day.isoformat() for day in days]
+    subset = context.asset_partitions_def.subset_with_partition_keys(keys)
+    context._asset_partitions_subset = subset
 
 
 def conform(table: Table, data: pa.Table) -> pa.Table:

@@ -30,8 +30,11 @@ COVERAGE = Table(
         text("missing", "tables that lack it though they should not", "缺失的表", False),
         text(
             "reason",
-            "suspended, delisted, not yet listed, late upstream or unexplained; NULL: complete",
-            "原因：停牌、已退市、未上市、供应商未更新、不明；完整则为空",
+            "unexplained, late upstream, held, excused, or what explains it: suspended, halted, "
+            "delisted, not yet listed, before listing, other code, no limits before 2023, …; "
+            "NULL: complete",
+            "原因：不明、供应商未更新、扣留、豁免，或停牌、无公告停牌、已退市、未上市、上市前、"
+            "其他代码、2023年前无涨跌停等；完整则为空",
         ),
     ),
     date_column="trade_date",

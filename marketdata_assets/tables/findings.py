@@ -15,7 +15,7 @@ FINDINGS = Table(
     columns=(
         TRADE_DATE,
         text("table_name", "table that the check is about", "所检查的表", False),
-        text("ts_code", "code; empty where the whole answer is meant", "代码;整份数据时为空", False),
+        text("ts_code", "code; empty for the answer as a whole", "代码;整份数据时为空", False),
         text("check_name", "check that found it", "检查名称", False),
         text(
             "outcome",

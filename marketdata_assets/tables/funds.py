@@ -166,8 +166,10 @@ ETF_PREMIUM = Table(
         text(
             "no_premium",
             "why premium is NULL: nav not published, or nav on another scale (a money market "
-            "fund quoted at 100 with a value of 1); NULL: there is a premium",
-            "无折溢价率的原因:净值未公布,或净值口径不同(货币基金);有折溢价率时为空",
+            "fund quoted at 100 with a value of 1), or price and nav do not fit (a split told on "
+            "one side only); NULL: there is a premium",
+            "无折溢价率的原因:净值未公布,净值口径不同(货币基金),或价格与净值不匹配(仅一方已拆分);"
+            "有折溢价率时为空",
         ),
     ),
     date_column="trade_date",

@@ -1,0 +1,48 @@
+"""Which days of a run can be computed: those of which every table is stored that they take.
+
+A day that was refused, or is not published, is absent; the other days of the run go on.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import dagster as dg
+import duckdb
+
+from marketdata_assets.checks.judging import of_days
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import Table
+
+Relation = duckdb.DuckDBPyRelation
+
+
+def complete_days(
+    context: dg.AssetExecutionContext, made: Table, lake: Lake, tables: Sequence[Table]
+) -> list[dt.date]:
+    """The days of the run that all `tables` are stored of, those before a table's first included.
+
+    Says which days are left out and why. Raises `dg.Failure` when none is left.
+    """
+    days = [dt.date.fromisoformat(key) for key in context.partition_keys]
+    lacking = {
+        day: names
+        for day in days
+        if (names := [table.name for table in tables if lake.describe(table, day) is None])
+    }
+    told = [f"{made.name} {day}: {', '.join(names)} not stored" for day, names in lacking.items()]
+    if len(lacking) == len(days):
+        shown = "\n".join(told[:10])
+        raise dg.Failure(
+            f"{shown}\nMaterialize what is missing first; a refused day says why in `findings`.",
+            allow_retries=False,
+        )
+    for line in told:
+        context.log.warning(f"{line}; the day is left out.")
+    return [day for day in days if day not in lacking]
+
+
+def tables_of(
+    tables: Sequence[Table], relations: Sequence[Relation], days: Sequence[dt.date]
+) -> dict[str, Relation]:
+    """The relations by the names of their tables, with the rows of `days` alone."""
+    return {table.name: of_days(rows, days) for table, rows in zip(tables, relations, strict=True)}

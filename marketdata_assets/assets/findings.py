@@ -1,0 +1,132 @@
+"""What speaks against single shares, on which day, and what was done: held, flagged or excused.
+
+Made of the stored tables alone, so it can be made again at any time, after an excuse for one. What
+was refused is in the same table and comes from `refusals`: of a refused answer nothing is stored.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketdata_assets.assets import refusals
+from marketdata_assets.assets.before import known_before, premiums_before
+from marketdata_assets.assets.declaring import daily
+from marketdata_assets.assets.etf_premium import premiums
+from marketdata_assets.checks import funds
+from marketdata_assets.checks.days import JUDGED, list_fetched, list_merged, side_by_side
+from marketdata_assets.checks.declaring import Outcome
+from marketdata_assets.checks.excuses import Excuses, excuses_in
+from marketdata_assets.checks.judging import LISTED, judge, listed
+from marketdata_assets.checks.sessions import calendar_around
+from marketdata_assets.partitions import days_of
+from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.finding_list import as_markdown, finding_list
+from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import (
+    DAILY_PRICES,
+    ETF_KLINE,
+    ETF_LIST,
+    ETF_NAV,
+    ETF_PREMIUM,
+    FINDINGS,
+    Table,
+)
+
+FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
+ROWS_SHOWN = 30
+
+
+@dg.asset(
+    **daily(
+        FINDINGS,
+        "proof",
+        kinds={"duckdb", "parquet"},
+        deps=[dg.AssetKey(table.name) for table in (*JUDGED, DAILY_PRICES, *FUNDS, ETF_PREMIUM)],
+    )
+)
+def findings(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedDays:
+    days, stored = days_of(context.partition_keys), lake.open()
+    rows = listed_days(stored, days, excuses_in(stored.root), dt.datetime.now(dt.UTC))
+    return FetchedDays([], _told(context, stored, days, rows))
+
+
+def _told(
+    context: dg.AssetExecutionContext, lake: Lake, days: Sequence[dt.date], rows: pa.Table
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    for day in days:
+        # The turn lasts until the day is stored.
+        with refusals.updating(lake):
+            found = day_of(lake, day, rows)
+            yield day, found
+        facts: dict[str, dg.MetadataValue] = {
+            outcome.value: dg.MetadataValue.int(
+                pc.sum(pc.equal(found["outcome"], outcome.value)).as_py() or 0
+            )
+            for outcome in Outcome
+        }
+        facts["merged rows"] = dg.MetadataValue.int(_rows_of(lake, DAILY_PRICES, day))
+        shown = finding_list(lake.root, last=day, rows=ROWS_SHOWN)
+        facts["list"] = dg.MetadataValue.md(as_markdown(shown))
+        context.add_asset_metadata(facts, partition_key=day.isoformat())
+
+
+def day_of(lake: Lake, day: dt.date, rows: pa.Table) -> pa.Table:
+    """FINDINGS of a day: its `rows` (LISTED), and what is refused of it."""
+    ours = rows.filter(pc.equal(rows["trade_date"], pa.scalar(day)))
+    stored = lake.read(FINDINGS, day)
+    found = refusals.with_first_seen(ours, stored)
+    if stored is None:
+        return found
+    refused = stored.filter(pc.equal(stored["outcome"], str(Outcome.REFUSED)))
+    return pa.concat_tables([found, refused])
+
+
+def listed_days(
+    lake: Lake, days: Sequence[dt.date], excuses: Excuses, now: dt.datetime
+) -> pa.Table:
+    """What is wrong with the stored days of all tables, row by row (LISTED), but for refusals."""
+    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(lake.root / "spill")}
+    with duckdb.connect(config=settings) as connection:  # type: ignore[arg-type]
+        connection.execute("SET enable_progress_bar = false")
+        parts = [LISTED.empty_table()]
+        for table in (*JUDGED, *FUNDS):
+            if stored := _stored(lake, (table,), days):
+                parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
+        if stored := _stored(lake, JUDGED, days):
+            tables = {one.name: _read(connection, lake, one, stored) for one in JUDGED}
+            before = known_before(lake, stored[0])
+            parts.append(list_merged(side_by_side(stored, tables, before, now, excuses), excuses))
+        if stored := _stored(lake, FUNDS, days):
+            kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
+            rows = funds.evidence(
+                premiums(kline, navs, listing, excuses),
+                navs,
+                listing,
+                premiums_before(lake, stored[0]),
+                calendar_around(stored),
+            )
+            name, checks = ETF_PREMIUM.name, funds.PREMIUM_CHECKS
+            parts.append(listed(name, rows, checks, judge(name, rows, checks, excuses), excuses))
+        found = pa.concat_tables(parts)
+        return found.filter(pc.not_equal(found["outcome"], str(Outcome.REFUSED)))
+
+
+def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
+    return [day for day in days if all(lake.describe(table, day) for table in tables)]
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, days: Sequence[dt.date]
+) -> duckdb.DuckDBPyRelation:
+    paths = [literal_path(path) for path in lake.paths(table, days)]
+    return connection.read_parquet(paths, hive_partitioning=False)
+
+
+def _rows_of(lake: Lake, table: Table, day: dt.date) -> int:
+    stored = lake.describe(table, day)
+    return stored.rows if stored else 0

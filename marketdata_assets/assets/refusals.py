@@ -1,0 +1,93 @@
+"""Refused answers in the table of findings, written when they are refused.
+
+A day that is refused may be all there is of a run, so it is told at once and does not wait for
+the asset that lists the findings of stored days. Here belongs how these rows come and go.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+
+from marketdata_assets.checks.declaring import Finding, Outcome
+from marketdata_assets.checks.judging import LISTED
+from marketdata_assets.storage.lake import Lake, Stored
+from marketdata_assets.tables import FINDINGS, Table
+
+KEY = ("table_name", "ts_code", "check_name")
+
+
+def refused_rows(
+    table: Table, day: dt.date, finding: Finding, codes: Mapping[str, str]
+) -> pa.Table:
+    """A refused day as rows of LISTED: one for the answer, or one for each of `codes`."""
+    seen_by_code = codes or {"": finding.counted()}
+    rows = [
+        {
+            "trade_date": day,
+            "table_name": table.name,
+            "ts_code": code,
+            "check_name": finding.check.name,
+            "outcome": str(Outcome.REFUSED),
+            "seen": seen,
+            "expected": finding.check.doc,
+            "reason": None,
+        }
+        for code, seen in seen_by_code.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=LISTED)
+
+
+def note(lake: Lake, table: Table, day: dt.date, rows: pa.Table) -> None:
+    """Have `rows` (LISTED) be what refuses the day of the table, and nothing else; none clears."""
+    if rows.num_rows == 0 and not first_seen(lake, table, day):
+        return
+    with updating(lake):
+        stored = lake.read(FINDINGS, day)
+        others = None if stored is None else stored.filter(pc.invert(_refuses(stored, table)))
+        known = with_first_seen(rows, stored)
+        lake.write(FINDINGS, day, known if others is None else pa.concat_tables([others, known]))
+
+
+def first_seen(lake: Lake, table: Table, day: dt.date) -> dict[tuple[str, str], dt.datetime]:
+    """When the table's day was refused first, by check and code; empty when it is not."""
+    stored = lake.read(FINDINGS, day)
+    if stored is None:
+        return {}
+    rows = stored.filter(_refuses(stored, table)).to_pylist()
+    return {(row["check_name"], row["ts_code"]): row["first_seen"] for row in rows}
+
+
+@contextmanager
+def updating(lake: Lake) -> Iterator[None]:
+    """A turn of reading a day's findings and writing them again."""
+    lake.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(lake.root / ".findings.lock"):
+        yield
+
+
+def with_first_seen(rows: pa.Table, stored: pa.Table | None) -> pa.Table:
+    """`rows` (LISTED) as FINDINGS: seen first when `stored` says so, else now."""
+    known = {}
+    if stored is not None:
+        known = {tuple(row[name] for name in KEY): row["first_seen"] for row in stored.to_pylist()}
+    now = dt.datetime.now(dt.UTC)
+    keys = zip(*(rows[name].to_pylist() for name in KEY), strict=True)
+    seen = pa.array([known.get(key, now) for key in keys], FINDINGS.schema.field("first_seen").type)
+    return (
+        rows.append_column("first_seen", seen).select(FINDINGS.column_names).cast(FINDINGS.schema)
+    )
+
+
+def is_own(stored: Stored | None, lake: Lake) -> bool:
+    """Whether a day is stored from the lake's own origin: it stays when a new answer is refused."""
+    return stored is not None and stored.origin == lake.origin
+
+
+def _refuses(rows: pa.Table, table: Table) -> pa.Array:
+    return pc.and_(
+        pc.equal(rows["table_name"], table.name), pc.equal(rows["outcome"], str(Outcome.REFUSED))
+    )

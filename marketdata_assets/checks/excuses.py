@@ -1,0 +1,160 @@
+"""What is accepted as it is: rows that break a check and are known to be so, each with its reason.
+
+Here belong two lists of one form: what the market's rules and the vendor's habits explain, shipped
+in `known/`, and what the user has decided, in `excuses.csv` of the data folder. Explained rows are
+no findings; excused ones are listed as such. What a check is, is `declaring`.
+"""
+
+import csv
+import datetime as dt
+import functools
+import io
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+EVERY_CODE = "*"
+COLUMNS = ("check", "code", "first", "last", "reason", "who")
+FILE = "excuses.csv"
+
+
+class ExcusesUnreadable(ValueError):
+    """A line of the user's excuses is not of their form."""
+
+
+class Excuse(NamedTuple):
+    """From `first` to `last`, both included, `code` need not pass `check` (`table.check`).
+
+    A `code` may be a pattern: `*.BJ`, or `*` for every share and for the answer as a whole.
+    """
+
+    check: str
+    code: str
+    first: dt.date
+    last: dt.date
+    reason: str
+    who: str
+
+
+class Excuses:
+    """Excuses by the check they are about, as SQL over rows with `ts_code` and `trade_date`."""
+
+    def __init__(self, excuses: Iterable[Excuse] = ()) -> None:
+        self._by_check: dict[str, list[Excuse]] = {}
+        for excuse in excuses:
+            self._by_check.setdefault(excuse.check, []).append(excuse)
+
+    def of(self, table: str, check: str) -> list[Excuse]:
+        return self._by_check.get(f"{table}.{check}", [])
+
+    def covers(self, table: str, check: str, day: dt.date, code: str) -> bool:
+        """Whether one code, or with an empty one the answer as a whole, is excused on a day."""
+        return any(
+            one.first <= day <= one.last
+            and (one.code == EVERY_CODE or (code != "" and _matches(code, one.code)))
+            for one in self.of(table, check)
+        )
+
+    def condition(self, table: str, check: str, day_column: str = "trade_date") -> str:
+        """The SQL condition of rows that are excused."""
+        return " OR ".join(_covered(one, day_column) for one in self.of(table, check)) or "false"
+
+    def reason(self, table: str, check: str, day_column: str = "trade_date") -> str:
+        """The SQL expression of the reason why a row is excused, NULL where it is not."""
+        cases = [
+            f"WHEN {_covered(one, day_column)} THEN {quoted(one.reason)}"
+            for one in self.of(table, check)
+        ]
+        return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
+
+
+NONE = Excuses()
+
+
+def _covered(excuse: Excuse, day_column: str) -> str:
+    days = f"{day_column} BETWEEN DATE '{excuse.first}' AND DATE '{excuse.last}'"
+    if excuse.code == EVERY_CODE:
+        return f"({days})"
+    return f"(ts_code GLOB {quoted(excuse.code)} AND {days})"
+
+
+def _matches(code: str, pattern: str) -> bool:
+    head, star, tail = pattern.partition("*")
+    if not star:
+        return code == pattern
+    return code.startswith(head) and code.endswith(tail)
+
+
+def quoted(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
+@functools.cache
+def explained() -> Excuses:
+    """What the market's rules and the vendor's habits explain."""
+    folder = resources.files("marketdata_assets.checks") / "known"
+    text = (folder / "explained.csv").read_text("utf-8")
+    return Excuses(parsed(text, "known/explained.csv"))
+
+
+@functools.cache
+def changed_codes() -> tuple[tuple[str, str], ...]:
+    """Old and new code of the shares whose code was changed."""
+    folder = resources.files("marketdata_assets.checks") / "known"
+    rows = csv.DictReader(io.StringIO((folder / "code_changes.csv").read_text("utf-8")))
+    return tuple((row["old_code"], row["new_code"]) for row in rows)
+
+
+def excuses_in(folder: Path) -> Excuses:
+    """The user's excuses, none where there is no file. Raises `ExcusesUnreadable`."""
+    return Excuses(excuse_list(folder))
+
+
+def excuse_list(folder: Path) -> list[Excuse]:
+    """The lines of the user's file, in their order. Raises `ExcusesUnreadable`."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    try:
+        # A spreadsheet program puts a mark at the beginning.
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ExcusesUnreadable(f"{path}: save it as UTF-8.") from None
+    return parsed(text, str(path))
+
+
+def parsed(text: str, where: str) -> list[Excuse]:
+    """The excuses of a CSV. Raises `ExcusesUnreadable` naming file and line."""
+    lines = csv.DictReader(io.StringIO(text))
+    if tuple(lines.fieldnames or ()) != COLUMNS:
+        raise ExcusesUnreadable(f"{where}, line 1: write the columns as {','.join(COLUMNS)}.")
+    return [_excuse(row, f"{where}, line {number}") for number, row in enumerate(lines, start=2)]
+
+
+def _excuse(row: dict[str, str], where: str) -> Excuse:
+    if None in row or None in row.values():
+        raise ExcusesUnreadable(f"{where}: write {len(COLUMNS)} values: {','.join(COLUMNS)}.")
+    try:
+        first, last = dt.date.fromisoformat(row["first"]), dt.date.fromisoformat(row["last"])
+    except ValueError:
+        raise ExcusesUnreadable(f"{where}: write first and last as 2024-03-06.") from None
+    excuse = Excuse(row["check"], row["code"], first, last, row["reason"], row["who"])
+    if "." not in excuse.check or not excuse.code or excuse.code.count("*") > 1:
+        raise ExcusesUnreadable(
+            f"{where}: write the check as table.check, like daily_kline.units, and the code as "
+            "600000.SH, *.BJ or *."
+        )
+    if first > last or not excuse.reason.strip():
+        raise ExcusesUnreadable(f"{where}: first must not be after last, and give a reason.")
+    return excuse
+
+
+def as_csv(excuses: Sequence[Excuse]) -> str:
+    """The text of a file that holds `excuses`."""
+    buffer = io.StringIO()
+    lines = csv.writer(buffer, lineterminator="\n")
+    lines.writerow(COLUMNS)
+    lines.writerows(excuses)
+    return buffer.getvalue()

@@ -1,0 +1,110 @@
+"""The list of findings as people read it: a line a share and check, since when, and what was done.
+
+Here belongs the question over the stored days; what the checks are is `checks`, how it looks on a
+terminal or in an answer is up to whoever asks.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import FINDINGS
+
+# How far back a finding is followed to its first day.
+SESSIONS_FOLLOWED = 250
+# What needs somebody comes first.
+URGENCY = "list_position(['refused', 'held', 'flagged', 'excused'], outcome)"
+
+
+class FindingLine(NamedTuple):
+    """A finding of `last`, the newest of `days` in a row with it; the first of them is `since`."""
+
+    table: str
+    check: str
+    code: str
+    outcome: str
+    since: dt.date
+    last: dt.date
+    days: int
+    seen: str
+    expected: str
+    reason: str | None
+
+
+def finding_list(
+    root: Path,
+    last: dt.date,
+    first: dt.date | None = None,
+    code: str = "",
+    outcomes: Sequence[str] = (),
+    rows: int | None = None,
+) -> list[FindingLine]:
+    """Findings that are there on a day from `first` to `last`, by default on `last` alone.
+
+    Those that need somebody come first, and of these the newest. A finding of neighbouring stored
+    days is one line.
+    """
+    lake = Lake(root, "reader")
+    days = [day for day in lake.days(FINDINGS) if day <= last]
+    asked = [day for day in days if day >= (first or last)]
+    followed = days[-SESSIONS_FOLLOWED - len(asked) :]
+    if not asked:
+        return []
+    paths = [literal_path(path) for path in lake.paths(FINDINGS, followed)]
+    conditions = ["true"]
+    if code:
+        conditions.append("ts_code = $code")
+    if outcomes:
+        conditions.append("list_contains($outcomes, outcome)")
+    limit = f"LIMIT {rows}" if rows is not None else ""
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute("CREATE TEMP TABLE stored (trade_date DATE, number INT)")
+        connection.executemany(
+            "INSERT INTO stored VALUES ($1, $2)",
+            [(day, number) for number, day in enumerate(followed)],
+        )
+        found = connection.execute(
+            f"""
+            WITH numbered AS (
+                SELECT *, number - row_number() OVER (
+                    PARTITION BY table_name, check_name, ts_code, outcome ORDER BY trade_date
+                ) AS stretch
+                FROM read_parquet($paths, hive_partitioning = false) JOIN stored USING (trade_date)
+            )
+            SELECT table_name, check_name, ts_code, outcome,
+                min(trade_date), max(trade_date), count(*),
+                arg_max(seen, trade_date), any_value(expected), any_value(reason)
+            FROM numbered
+            WHERE {" AND ".join(conditions)}
+            GROUP BY table_name, check_name, ts_code, outcome, stretch
+            HAVING max(trade_date) >= $first
+            ORDER BY {URGENCY}, max(trade_date) DESC, min(trade_date) DESC, 1, 2, 3
+            {limit}
+            """,
+            {
+                "paths": paths,
+                "first": asked[0],
+                **({"code": code} if code else {}),
+                **({"outcomes": list(outcomes)} if outcomes else {}),
+            },
+        ).fetchall()
+    return [FindingLine(*row) for row in found]
+
+
+def as_markdown(lines: Sequence[FindingLine]) -> str:
+    """A table for Dagster's UI."""
+    if not lines:
+        return "none"
+    head = "| outcome | code | table.check | since | days | seen |\n|---|---|---|---|---:|---|"
+    body = (
+        f"| {one.outcome} | {one.code or 'the answer'} | {one.table}.{one.check} | {one.since} "
+        f"| {one.days} | {one.seen.replace('|', '/')[:200]} |"
+        for one in lines
+    )
+    return "\n".join([head, *body])
