@@ -2,15 +2,17 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
+from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.automation.instruments import instrument_histories
 from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
 from marketdata_assets.automation.requests_sensor import range_queries
+from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
@@ -25,10 +27,10 @@ from marketdata_assets.tables import (
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 SESSIONS_WATCHED = 60
+# What is missing in a day for longer, the vendor does not have.
+SESSIONS_MENDED = 5
 PUBLISHED = hf_dataset.key.path[-1]
-DERIVED = frozenset(
-    {COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMENTS.name, PUBLISHED}
-)
+DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMENTS.name, PUBLISHED})
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
 # Jobs that make no day.
@@ -54,16 +56,19 @@ def missing_partitions_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     if are_days_made(context.instance):
         return dg.SkipReason("a run is under way; looking again afterwards")
-    watched = sessions_due(dt.datetime.now(dt.UTC))
-    missing = missing_tables(lake.open(), watched, names_of(CHAIN))
-    for day, names in incomplete_tables(lake.open(), watched).items():
+    watched, stored = sessions_due(dt.datetime.now(dt.UTC)), lake.open()
+    missing = missing_tables(stored, watched, names_of(CHAIN))
+    incomplete = incomplete_tables(stored, watched)
+    for day, names in incomplete.items():
         missing[day] = missing.get(day, frozenset()) | names | DERIVED
     for day in unpublished(context.instance, watched):
-        missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
+        if day not in missing or stored.describe(DAILY_PRICES, day):
+            missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
     today = dt.datetime.now(SHANGHAI).date()
-    return dg.SensorResult(run_requests=list(requests_for(watched, missing, today)))
+    requests = requests_for(watched, missing, today, frozenset(incomplete))
+    return dg.SensorResult(run_requests=list(requests))
 
 
 def are_days_made(instance: dg.DagsterInstance) -> bool:
@@ -90,20 +95,20 @@ def missing_tables(
 
 
 def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
-    """For every day whose ledger has rows without a good reason, the tables they are missing in.
+    """For every day that may be mended by asking again, the tables to ask for.
 
-    A day that is complete and still has no prices was refused for what its rows say: all of it
-    is asked for again.
+    Those are the tables in which rows are missing without a good reason; of older days not, for
+    what the vendor lacks a week later it does not have. A day that has a ledger and no prices was
+    refused for what its rows say: all of it is asked for again.
     """
-    found = {}
+    found, excuses = {}, excuses_in(lake.root)
     for day in days:
         covered = lake.read(COVERAGE, day)
         if covered is None:
             continue
-        missing = missing_in(covered)
-        if not missing and lake.describe(DAILY_PRICES, day) is None:
-            missing = frozenset(names_of(CHAIN))
-        if missing:
+        if lake.describe(DAILY_PRICES, day) is None:
+            found[day] = frozenset(names_of(CHAIN))
+        elif day in days[-SESSIONS_MENDED:] and (missing := missing_in(covered, excuses)):
             found[day] = missing
     return found
 
@@ -115,23 +120,36 @@ def unpublished(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> list[d
 
 
 def requests_for(
-    days: Sequence[dt.date], missing: Mapping[dt.date, frozenset[str]], today: dt.date
+    days: Sequence[dt.date],
+    missing: Mapping[dt.date, frozenset[str]],
+    today: dt.date,
+    fetch_all: Collection[dt.date] = (),
 ) -> Iterator[dg.RunRequest]:
     """One run for every stretch of neighbouring days that lack the same tables.
 
     On the evening of the last day (`today`, in Shanghai) it is asked for at every look; later, and
-    older days always, once a day: their gap may be the vendor's for good.
+    older days always, once a day: their gap may be the vendor's for good. Of the days of
+    `fetch_all` nothing is kept that is stored.
     """
-    for names, stretch in itertools.groupby(days, key=lambda day: missing.get(day)):
+
+    def wanted(day: dt.date) -> tuple[frozenset[str] | None, bool]:
+        return missing.get(day), day in fetch_all
+
+    for (names, is_again), stretch in itertools.groupby(days, key=wanted):
         if names is None:
             continue
         block = list(stretch)
         is_of_tonight = block[-1] == days[-1] == today
         run_key = None if is_of_tonight else f"{block[0]} {block[-1]} {sorted(names)} on {today}"
-        yield request(block, names, run_key)
+        yield request(block, names, run_key, {FETCH_ALL: "true"} if is_again else {})
 
 
-def request(block: Sequence[dt.date], names: frozenset[str], run_key: str | None) -> dg.RunRequest:
+def request(
+    block: Sequence[dt.date],
+    names: frozenset[str],
+    run_key: str | None,
+    more_tags: Mapping[str, str] = {},
+) -> dg.RunRequest:
     """One run of the named tables over neighbouring days."""
     return dg.RunRequest(
         run_key=run_key,
@@ -139,6 +157,7 @@ def request(block: Sequence[dt.date], names: frozenset[str], run_key: str | None
         tags={
             "dagster/asset_partition_range_start": block[0].isoformat(),
             "dagster/asset_partition_range_end": block[-1].isoformat(),
+            **more_tags,
         },
     )
 

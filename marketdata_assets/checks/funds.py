@@ -171,21 +171,21 @@ def evidence(
         "premiums",
         f"""
         WITH told AS (FROM premiums UNION ALL BY NAME FROM before),
-        then AS (
+        earlier AS (
             SELECT
                 sessions.trade_date, ts_code,
                 open AS open_before, close AS close_before, vol AS vol_before,
                 amount AS amount_before, unit_nav AS nav_before
             FROM told JOIN sessions ON session_before = told.trade_date
         )
-        SELECT premiums.*, then.* EXCLUDE (trade_date, ts_code), false AS is_gone,
+        SELECT premiums.*, earlier.* EXCLUDE (trade_date, ts_code), false AS is_gone,
             funds.ts_code IS NOT NULL AS is_listed
         FROM premiums
-        LEFT JOIN then USING (trade_date, ts_code)
+        LEFT JOIN earlier USING (trade_date, ts_code)
         LEFT JOIN funds USING (trade_date, ts_code)
         UNION ALL BY NAME
-        SELECT then.*, funds.name, navs.unit_nav, true AS is_gone, true AS is_listed
-        FROM then
+        SELECT earlier.*, funds.name, navs.unit_nav, true AS is_gone, true AS is_listed
+        FROM earlier
         JOIN funds USING (trade_date, ts_code)
         ANTI JOIN premiums USING (trade_date, ts_code)
         LEFT JOIN (FROM navs WHERE nav_date = trade_date) AS navs USING (trade_date, ts_code)
