@@ -62,8 +62,7 @@ def missing_partitions_sensor(
     for day, names in incomplete.items():
         missing[day] = missing.get(day, frozenset()) | names | DERIVED
     for day in unpublished(context.instance, watched):
-        if day not in missing or stored.describe(DAILY_PRICES, day):
-            missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
+        missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
     today = dt.datetime.now(SHANGHAI).date()

@@ -47,7 +47,7 @@ class Check:
     A row on which `wrong` is NULL is not wrong. `shown` are the columns a reader needs to judge
     a wrong row. `outcome` is what becomes of a single wrong row: HELD or FLAGGED, or REFUSED where
     rows by themselves say nothing. From `mass` on the day of the table as a whole is `of_mass`:
-    refused, or flagged.
+    refused, or flagged; `among` is the SQL condition of the rows that are counted.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Check:
     outcome: Outcome = Outcome.FLAGGED
     mass: Mass | None = None
     of_mass: Outcome = Outcome.REFUSED
+    among: str = "true"
 
     @property
     def description(self) -> str:

@@ -40,12 +40,14 @@ def judge(
         return []
     counts = ", ".join(
         f"count(*) FILTER ({_wrong(table, check)} AND NOT {_excused(table, check, excuses)}), "
-        f"count(*) FILTER ({_wrong(table, check)} AND {_excused(table, check, excuses)})"
+        f"count(*) FILTER ({_wrong(table, check)} AND {_excused(table, check, excuses)}), "
+        f"count(*) FILTER ({check.among})"
         for check in checks
     )
     findings = []
-    for day, total, *counted in rows.aggregate(f"trade_date, count(*), {counts}").fetchall():
-        for check, wrong, excused in zip(checks, counted[::2], counted[1::2], strict=True):
+    for day, *counted in rows.aggregate(f"trade_date, {counts}").fetchall():
+        by_check = zip(checks, counted[::3], counted[1::3], counted[2::3], strict=True)
+        for check, wrong, excused, total in by_check:
             if wrong or excused:
                 sample = _sample(rows, table, check, excuses, day) if wrong else ()
                 findings.append(Finding(check, table, day, wrong, total, sample, excused))

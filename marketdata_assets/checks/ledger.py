@@ -96,6 +96,17 @@ LEDGER_CHECKS: tuple[Check, ...] = (
         mass=Mass(0.02, 100),
     ),
     Check(
+        "halts_told",
+        "Most listed shares that have no bar are suspended: the notices are there.",
+        "在市而无行情的股票大多有停牌公告。",
+        "listed AND NOT daily_kline AND NOT suspended",
+        ("adj_factor",),
+        outcome=Outcome.REFUSED,
+        mass=Mass(0.9, 5),
+        of_mass=Outcome.FLAGGED,
+        among="listed AND NOT daily_kline",
+    ),
+    Check(
         "indicators_without_bar",
         "What has indicators has a bar.",
         "有每日指标的股票有行情。",

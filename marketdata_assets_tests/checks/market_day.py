@@ -12,6 +12,7 @@ import pyarrow as pa
 from marketdata_assets.assets.stock_list import listed_on
 from marketdata_assets.checks.days import JUDGED, judge_days
 from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.sessions import before
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
@@ -50,4 +51,4 @@ def findings(
     tables: Mapping[str, pa.Table], tables_before: Mapping[str, pa.Table], day: dt.date
 ) -> list[Finding]:
     """What is wrong with `tables` after a session with `tables_before`."""
-    return judge_days({day: tables}, before([tables_before]), LATER)
+    return judge_days({day: tables}, before([tables_before]), LATER, NONE)

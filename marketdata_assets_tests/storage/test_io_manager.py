@@ -131,9 +131,31 @@ def test_a_fetched_day_that_did_not_come_is_never_taken_for_an_empty_one(
     def fetched():
         return FetchedDays([], iter([(DAY, SUSPENSIONS.schema.empty_table())]))
 
-    result = run([fetched], lake, [DAY, NEXT_DAY], instance)
-    assert "suspensions 2024-10-08: no rows were made" in failure_text(result, "suspensions")
+    assert run([fetched], lake, [DAY, NEXT_DAY], instance).success
     assert lake.days(SUSPENSIONS) == [DAY]
+    assert recorded(instance, "suspensions") == {str(DAY)}
+
+
+def test_a_day_that_stays_as_it_is_stored_is_recorded_and_not_touched(lake: Lake, instance) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    before = lake.describe(PRICE_LIMITS, DAY)
+    days = iter([(DAY, None), (NEXT_DAY, limits(NEXT_DAY, a=2.0))])
+    assert materialize(lake, FetchedDays([], days), [DAY, NEXT_DAY], instance).success
+    assert lake.describe(PRICE_LIMITS, DAY) == before
+    assert recorded(instance, "price_limits") == {str(DAY), str(NEXT_DAY)}
+
+
+def test_what_is_downstream_of_an_absent_day_goes_on_with_the_others(lake: Lake, instance) -> None:
+    lake.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=2.0))
+    seen: list[object] = []
+    upstream = dg.AssetSpec("price_limits", partitions_def=TRADING_DAYS)
+    assert run([downstream(pa.Table, seen), upstream], lake, [DAY, NEXT_DAY], instance).success
+    [loaded] = seen
+    assert set(loaded["trade_date"].to_pylist()) == {NEXT_DAY}
+
+
+def recorded(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    return instance.get_materialized_partitions(dg.AssetKey(asset))
 
 
 def test_days_before_a_tables_beginning_are_empty_and_typed(lake: Lake, instance) -> None:
@@ -198,11 +220,10 @@ def test_a_range_arrives_as_what_the_annotation_names(lake: Lake, instance) -> N
 
 
 def test_a_missing_upstream_names_table_and_dates(lake: Lake, instance) -> None:
-    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     upstream = dg.AssetSpec("price_limits", partitions_def=TRADING_DAYS)
     result = run([downstream(pa.Table, []), upstream], lake, DAYS, instance)
     text = failure_text(result, "price_limits_reader")
-    assert "price_limits is not stored for 2 day(s): 2024-09-27, 2024-10-08" in text
+    assert "price_limits is not stored for 3 day(s): 2024-09-27, 2024-09-30, 2024-10-08" in text
 
 
 def test_files_of_another_declaration_are_refused_and_named(lake: Lake, instance) -> None:

@@ -7,23 +7,27 @@ one.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from marketdata_assets.checks.declaring import Outcome
 from marketdata_assets_tests.checks.market_day import Answers, Columns
 
 Edit = Callable[[Answers, Answers], None]
 
 
 class Corruption(NamedTuple):
+    """`caught_by` names a check, or the error that refuses the answer; `outcome` what follows."""
+
     name: str
     edit: Edit
     caught_by: str
+    outcome: Outcome
 
 
 CORRUPTIONS: list[Corruption] = []
 
 
-def corruption(caught_by: str) -> Callable[[Edit], Edit]:
+def corruption(caught_by: str, outcome: Outcome) -> Callable[[Edit], Edit]:
     def register(edit: Edit) -> Edit:
-        CORRUPTIONS.append(Corruption(edit.__name__.replace("_", " "), edit, caught_by))
+        CORRUPTIONS.append(Corruption(edit.__name__.replace("_", " "), edit, caught_by, outcome))
         return edit
 
     return register

@@ -1,5 +1,6 @@
 """Names, indicators and factors."""
 
+from marketdata_assets.checks.declaring import Outcome
 from marketdata_assets_tests.checks.corruptions.declaring import (
     corruption,
     marked,
@@ -10,44 +11,49 @@ from marketdata_assets_tests.checks.corruptions.declaring import (
 from marketdata_assets_tests.checks.market_day import Answers
 
 
-@corruption("limits_agree_with_name")
+@corruption("limits_agree_with_name", Outcome.FLAGGED)
 def a_stale_name(day: Answers, before: Answers) -> None:
     stocks = day["stock_basic"]
     stocks["name"][row_of(stocks, marked(day))] = "长江实业"
 
 
-@corruption("listing_facts")
+@corruption("listing_facts", Outcome.FLAGGED)
 def a_name_missing(day: Answers, before: Answers) -> None:
     stocks = day["stock_basic"]
     stocks["name"][row_of(stocks, ordinary(day))] = " "
 
 
-@corruption("not_zero_filled")
+@corruption("not_zero_filled", Outcome.REFUSED)
 def unknown_indicators_as_zeros(day: Answers, before: Answers) -> None:
     for name, values in day["daily_basic"].items():
         day["daily_basic"][name] = [0.0 if value is None else value for value in values]
 
 
-@corruption("indicators_agree")
+@corruption("indicators_agree", Outcome.REFUSED)
 def market_values_in_yuan(day: Answers, before: Answers) -> None:
     scale(day["daily_basic"], "total_mv", 10_000)
 
 
-@corruption("share_counts_ordered")
+@corruption("share_counts_ordered", Outcome.FLAGGED)
 def a_float_in_shares(day: Answers, before: Answers) -> None:
     day["daily_basic"]["float_share"][row_of(day["daily_basic"], ordinary(day))] *= 10_000
 
 
-@corruption("pre_close_continues")
+@corruption("share_counts_ordered", Outcome.FLAGGED)
+def a_negative_free_float(day: Answers, before: Answers) -> None:
+    day["daily_basic"]["free_share"][row_of(day["daily_basic"], ordinary(day))] = -5719.78
+
+
+@corruption("pre_close_continues", Outcome.FLAGGED)
 def a_wrong_factor(day: Answers, before: Answers) -> None:
     day["adj_factor"]["adj_factor"][row_of(day["adj_factor"], ordinary(day))] *= 1.1
 
 
-@corruption("factor_without_gap")
+@corruption("factor_without_gap", Outcome.FLAGGED)
 def a_factor_slightly_off(day: Answers, before: Answers) -> None:
     day["adj_factor"]["adj_factor"][row_of(day["adj_factor"], ordinary(day))] *= 1.0004
 
 
-@corruption("positive_factor")
+@corruption("positive_factor", Outcome.FLAGGED)
 def a_factor_of_zero(day: Answers, before: Answers) -> None:
     day["adj_factor"]["adj_factor"][0] = 0.0

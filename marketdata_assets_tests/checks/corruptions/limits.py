@@ -3,6 +3,7 @@
 import decimal
 from collections.abc import Callable
 
+from marketdata_assets.checks.declaring import Outcome
 from marketdata_assets_tests.checks.corruptions.declaring import (
     corruption,
     ordinary,
@@ -11,7 +12,7 @@ from marketdata_assets_tests.checks.corruptions.declaring import (
 from marketdata_assets_tests.checks.market_day import Answers
 
 
-@corruption("limits_ordered")
+@corruption("limits_ordered", Outcome.FLAGGED)
 def limits_swapped(day: Answers, before: Answers) -> None:
     limits = day["stk_limit"]
     row = row_of(limits, ordinary(day))
@@ -29,12 +30,12 @@ def _limits_by(day: Answers, suffixes: tuple[str, ...], rounded: Callable[[float
             limits["down_limit"][row] = rounded(closes[code] * (1 - percent))
 
 
-@corruption("limits_recomputed")
+@corruption("limits_recomputed", Outcome.REFUSED)
 def limits_rounded_as_floats(day: Answers, before: Answers) -> None:
     _limits_by(day, (".SH", ".SZ"), lambda price: round(price, 2))
 
 
-@corruption("limits_recomputed")
+@corruption("limits_recomputed", Outcome.REFUSED)
 def beijing_limits_rounded_half_up(day: Answers, before: Answers) -> None:
     cent, up = decimal.Decimal("0.01"), decimal.ROUND_HALF_UP
     _limits_by(
@@ -42,7 +43,7 @@ def beijing_limits_rounded_half_up(day: Answers, before: Answers) -> None:
     )
 
 
-@corruption("limits_recomputed")
+@corruption("limits_recomputed", Outcome.FLAGGED)
 def a_limit_of_another_board(day: Answers, before: Answers) -> None:
     row = row_of(day["stk_limit"], ordinary(day))
     close = day["daily"]["pre_close"][row_of(day["daily"], ordinary(day))]
@@ -50,14 +51,14 @@ def a_limit_of_another_board(day: Answers, before: Answers) -> None:
     day["stk_limit"]["down_limit"][row] = round(close * 0.8, 2)
 
 
-@corruption("limits_recomputed")
+@corruption("limits_recomputed", Outcome.FLAGGED)
 def an_ordinary_share_without_limits(day: Answers, before: Answers) -> None:
     row = row_of(day["stk_limit"], ordinary(day))
     day["stk_limit"]["up_limit"][row] = 99999.999
     day["stk_limit"]["down_limit"][row] = 0.01
 
 
-@corruption("within_limits")
+@corruption("within_limits", Outcome.FLAGGED)
 def a_price_beyond_its_limit(day: Answers, before: Answers) -> None:
     bars, code = day["daily"], ordinary(day)
     limit = day["stk_limit"]["up_limit"][row_of(day["stk_limit"], code)]
