@@ -5,6 +5,7 @@ placing `dagster.yaml` in it. What the demo does is `demo`.
 """
 
 import argparse
+import datetime as dt
 import os
 import shutil
 import signal
@@ -32,6 +33,21 @@ def main() -> int:
     commands.add_parser("hub", help="serve the datasets published on this machine")
     commands.add_parser("verify", help="compare the published dataset with the lake")
     commands.add_parser("restore", help="fill the lake from the published dataset")
+    found = commands.add_parser("findings", help="what the checks found, share by share")
+    found.add_argument("day", nargs="?", type=_day, help="a trading day (default: the last stored)")
+    found.add_argument("--since", type=_day, help="all days from this one on")
+    found.add_argument("--code", default="", help="of one share or fund alone, like 600000.SH")
+    found.add_argument("--all", action="store_true", help="what is excused too")
+    excuse = commands.add_parser("excuse", help="accept what is found of one share")
+    excuse.add_argument("code", help="the share or fund, like 600000.SH")
+    excuse.add_argument("--check", default="", help="one check alone, like daily_kline.units")
+    excuse.add_argument("--first", type=_day, help="from when on (default: as found)")
+    excuse.add_argument("--last", type=_day, help="until when (default: as found)")
+    excuse.add_argument("--reason", required=True, help="why it is right as it is")
+    accept = commands.add_parser("accept", help="accept a refused day of a table as it is")
+    accept.add_argument("table", help="the table, like daily_kline")
+    accept.add_argument("day", type=_day, help="the trading day")
+    accept.add_argument("--reason", required=True, help="why it is right as it is")
     arguments = parser.parse_args()
     try:
         prepare()
@@ -47,6 +63,8 @@ def main() -> int:
         return run_demo(arguments.days)
     if arguments.command == "dev":
         return start_dagster(arguments.port)
+    if arguments.command in ("findings", "excuse", "accept"):
+        return decide(arguments)
     from marketdata_assets import hub_commands
 
     run = {
@@ -55,6 +73,28 @@ def main() -> int:
         "restore": hub_commands.restore_lake,
     }
     return run[arguments.command]()
+
+
+def decide(arguments: argparse.Namespace) -> int:
+    """The commands about findings."""
+    from marketdata_assets import finding_commands
+
+    if arguments.command == "findings":
+        return finding_commands.show_findings(
+            arguments.day, arguments.since, arguments.code, arguments.all
+        )
+    if arguments.command == "accept":
+        return finding_commands.accept(arguments.table, arguments.day, arguments.reason)
+    return finding_commands.excuse(
+        arguments.code, arguments.check, arguments.first, arguments.last, arguments.reason
+    )
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
 
 
 def _count(text: str) -> int:
