@@ -172,7 +172,7 @@ _LIMITS = f"""
             CASE WHEN {_IS_STAR} THEN DATE '2019-07-22'
                 WHEN {_IS_CHINEXT} THEN DATE '2020-08-24'
                 ELSE DATE '2023-04-10' END AS reformed,
-            contains(name, 'ST') AND (names_as_of = listed.trade_date
+            (contains(name, 'ST') OR regexp_matches(name, '^S[^A-Z*]')) AND (names_as_of = listed.trade_date
                 OR unmarked.last_day IS NULL OR unmarked.last_day < listed.trade_date) AS marked
         FROM listed
         JOIN day USING (trade_date)

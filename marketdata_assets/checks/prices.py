@@ -17,8 +17,13 @@ _IS_BSE = "ts_code LIKE '%.BJ'"
 _IS_STAR = "(ts_code LIKE '688%' OR ts_code LIKE '689%')"
 _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
 _IS_MAIN = f"NOT ({_IS_BSE} OR {_IS_STAR} OR {_IS_CHINEXT})"
-# ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005.
-_IS_MARKED = r"regexp_matches(name, '^(S|\*ST|ST|S\*ST|SST)[^A-Za-z]')"
+# ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005, which
+# has had the same limits since 2007-01-08.
+# What goes before: ex-dividend, ex-rights, first days, and G for the reform.
+_IS_MARKED = (
+    r"(regexp_matches(name, '^(XD|XR|DR|N|G|C|U)* ?(\*ST|ST|S\*ST|SST)[^A-Za-z]') "
+    r"OR (regexp_matches(name, '^(XD|XR|DR)?S[^A-Za-z*]') AND trade_date >= DATE '2007-01-08'))"
+)
 _NAME_IS_OF_THE_DAY = "names_as_of <= trade_date"
 
 
@@ -100,7 +105,8 @@ PRICE_CHECKS: tuple[Check, ...] = (
         "ex-price.",
         "昨收价等于上一交易日收盘价；除权除息日与复权因子的变化一致。股改、重组后复牌首日可不一致。",
         "pre_close > 0 AND close_before > 0 AND factor > 0 AND factor_before > 0 AND "
-        "CASE WHEN factor = factor_before THEN abs(pre_close - close_before) > 1e-6 "
+        # A dividend may be too small for the factor's decimals.
+        "CASE WHEN factor = factor_before THEN abs(pre_close / close_before - 1) > 7e-4 "
         f"WHEN {_RESUMED} THEN false "
         f"ELSE {_IS_OFF} END",
         ("pre_close", "close_before", "factor", "factor_before"),

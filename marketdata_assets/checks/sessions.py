@@ -25,11 +25,9 @@ NEXT_OPENING = dt.time(9, 30)
 
 BARS_BEFORE = pa.schema(
     [
-        *(
-            DAILY_KLINE.schema.field(name)
-            for name in ("ts_code", "trade_date", "open", "close", "vol", "amount")
-        ),
-        ADJ_FACTOR.schema.field("adj_factor"),
+        ("ts_code", pa.string()),
+        ("trade_date", pa.date32()),
+        *((name, pa.float64()) for name in ("open", "close", "vol", "amount", "adj_factor")),
     ]
 )
 LISTED_BEFORE = pa.schema([("ts_code", pa.string()), ("trade_date", pa.date32())])
