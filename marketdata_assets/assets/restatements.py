@@ -7,6 +7,7 @@ compared is `version_differences`; reading a whole table as it was is `storage.a
 import datetime as dt
 import logging
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 import duckdb
@@ -41,6 +42,9 @@ REMEMBERED = (
     DAILY_PRICES,
 )
 
+# What odd files can make of a comparison. It tells of the past, so it never stops a day.
+NOT_COMPARABLE = (duckdb.Error, pa.ArrowException, OSError, ValueError, AssertionError)
+
 
 @dg.asset(
     **daily(
@@ -56,12 +60,13 @@ def restatements(context: dg.AssetExecutionContext, lake: LakeResource) -> Fetch
 
 
 def _told(
-    context: dg.AssetExecutionContext, days: Iterator[tuple[dt.date, pa.Table]]
+    context: dg.AssetExecutionContext, days: Iterator["ComparedDay"]
 ) -> Iterator[tuple[dt.date, pa.Table]]:
-    for day, found in days:
+    for day, found, not_compared in days:
         counts: dict[str, dg.MetadataValue] = {
             "restatements": dg.MetadataValue.int(found.num_rows),
             "by table": dg.MetadataValue.md(counted(found) if found.num_rows else "none"),
+            "not compared": dg.MetadataValue.int(len(not_compared)),
         }
         context.add_asset_metadata(counts, partition_key=day.isoformat())
         yield day, found
@@ -77,24 +82,48 @@ def counted(found: pa.Table) -> str:
     return "\n".join(["| table | kind | restatements |", "|---|---|---|", *lines])
 
 
+class ComparedDay(NamedTuple):
+    """A day with its rows of RESTATEMENTS, and the tables whose versions could not be compared."""
+
+    day: dt.date
+    found: pa.Table
+    not_compared: list[Table]
+
+
 def restated_days(
     lake: Lake, days: Sequence[dt.date], log: logging.Logger
-) -> Iterator[tuple[dt.date, pa.Table]]:
-    """Each day with its rows of RESTATEMENTS, of all tables; one day is held at a time.
+) -> Iterator[ComparedDay]:
+    """Each day with its restatements of all tables; one day is held at a time.
 
-    A file that can't be compared, damaged or without the table's key, is left out and logged.
+    A file that can't be compared, damaged or without the table's key, is left out and logged; so
+    is a table when the comparison of its versions fails.
     """
+    for day in days:
+        found, not_compared = [RESTATEMENTS.schema.empty_table()], []
+        with held_still(lake) as versions:
+            for table in REMEMBERED:
+                try:
+                    comparable = _comparable(table, day, versions.of(table, day), log)
+                    if len(comparable) > 1:
+                        found.append(_differences(lake, table, day, comparable))
+                except NOT_COMPARABLE as fault:
+                    not_compared.append(table)
+                    log.warning(
+                        f"{table.name} {day}: its versions can't be compared "
+                        f"({str(fault).splitlines()[0] if str(fault) else type(fault).__name__}); "
+                        "the other tables are. Look at the files below "
+                        f"{lake.superseded_folder(table, day)}, restore or remove what is damaged, "
+                        "then materialize restatements for the day again."
+                    )
+        yield ComparedDay(day, pa.concat_tables(found), not_compared)
+
+
+def _differences(lake: Lake, table: Table, day: dt.date, versions: Sequence[Version]) -> pa.Table:
+    # A connection of its own: what an odd file does to one must not be met by the next table.
     settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(lake.root / "spill")}
     with duckdb.connect(config=settings) as connection:  # type: ignore[arg-type]
         connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-        for day in days:
-            found = [RESTATEMENTS.schema.empty_table()]
-            with held_still(lake) as versions:
-                for table in REMEMBERED:
-                    comparable = _comparable(table, day, versions.of(table, day), log)
-                    if len(comparable) > 1:
-                        found.append(differences(connection, table, day, comparable))
-            yield day, pa.concat_tables(found)
+        return differences(connection, table, day, versions)
 
 
 def _comparable(

@@ -49,9 +49,10 @@ def differences(
 ) -> pa.Table:
     """Rows of RESTATEMENTS for every value that differs between neighbours of `versions`.
 
-    `versions` are those of one partition, oldest first, all readable and with the table's key.
-    Columns are compared where both versions have them with the same type. Values are told as
-    DuckDB's text, which reads back exactly: for floats the shortest that does.
+    `versions` are those of one partition, oldest first, all with the table's key. Columns are
+    compared where both versions have them with the same type. Values are told as DuckDB's text,
+    which reads back exactly: for floats the shortest that does. Raises `ValueError` when a version
+    holds a key twice, and whatever DuckDB says of a file that it can't read.
     """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE differences "
@@ -75,7 +76,10 @@ def differences(
         ),
     )
     found = connection.sql(WITH_TIMES, params={"day": day, "table": table.name})
-    return conform(RESTATEMENTS, found.to_arrow_table())
+    rows = conform(RESTATEMENTS, found.to_arrow_table())
+    if repeated := RESTATEMENTS.repeated_keys(rows):
+        raise ValueError(f"a key occurs twice in one version: {', '.join(repeated[:3])}")
+    return rows
 
 
 def _rows(table: Table, step: int) -> str:
@@ -83,9 +87,9 @@ def _rows(table: Table, step: int) -> str:
     return f"""
         SELECT {_code(table)} AS ts_code, '' AS column_name, kind, NULL AS old, NULL AS new, {step}
         FROM (
-            SELECT *, 'removed' AS kind FROM (FROM old ANTI JOIN new USING ({_key(table)}))
+            SELECT *, 'removed' AS kind FROM (FROM old ANTI JOIN new ON {_same_key(table)})
             UNION ALL BY NAME
-            SELECT *, 'added' AS kind FROM (FROM new ANTI JOIN old USING ({_key(table)}))
+            SELECT *, 'added' AS kind FROM (FROM new ANTI JOIN old ON {_same_key(table)})
         )
     """
 
@@ -100,20 +104,21 @@ def _values(table: Table, columns: Sequence[str], step: int) -> str:
     return f"""
         SELECT ts_code, pair.column_name, 'changed' AS kind, pair.old, pair.new, {step}
         FROM (
-            SELECT {_code(table)} AS ts_code, unnest([{pairs}]) AS pair
-            FROM old JOIN new USING ({_key(table)})
+            SELECT {_code(table, "old.")} AS ts_code, unnest([{pairs}]) AS pair
+            FROM old JOIN new ON {_same_key(table)}
         )
         WHERE pair.differs
     """
 
 
-def _key(table: Table) -> str:
-    return ", ".join(f'"{name}"' for name in table.key)
+def _same_key(table: Table) -> str:
+    """A NULL in a key means something, so it equals itself."""
+    return " AND ".join(f'old."{name}" IS NOT DISTINCT FROM new."{name}"' for name in table.key)
 
 
-def _code(table: Table) -> str:
-    """The key but for the day, as one text."""
-    names = ", ".join(f'"{name}"' for name in table.key if name != table.date_column)
+def _code(table: Table, of: str = "") -> str:
+    """The key but for the day, as one text; a NULL in it is left out."""
+    names = ", ".join(f'{of}"{name}"' for name in table.key if name != table.date_column)
     return f"concat_ws(' ', {names})"
 
 

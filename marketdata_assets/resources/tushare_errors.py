@@ -4,6 +4,7 @@ Here belong the exceptions and the reading of the vendor's error messages. When 
 to stop follows from the class and is decided in `tushare_client` and in the assets.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 
@@ -114,30 +115,62 @@ class SeveralDaysFailed(TushareError):
         super().__init__(errors[0].call, {}, f"{len(errors)} days failed: {shown}")
 
 
+# What a refusal says, in the order in which it is asked; texts of the vendor name several things at
+# once. Quotas come before rates, for they can be told as a 频率 too; rates before permission, for
+# the older rate message contains 权限. A limit of the account stays one though the vendor adds "try
+# again later" to it: a refused call counts against the quota.
+_GAP = r"[^，。！？：；,!?:;()（）\s]{0,4}?"
+_SIGNS: tuple[tuple[type[TushareError], str], ...] = (
+    (
+        QuotaExhausted,
+        r"次/(天|日|小时)|[每当今本单](天|日|小时)[^，。！]{0,12}?(最多|上限|超|限|次|用[完尽])"
+        r"|(额度|次数|流量)(已经?)?用[完尽]|配额",
+    ),
+    (RateLimited, r"每分钟|每秒|次/分钟|次/秒|频率|频繁|过快|限流|too many requests|rate limit"),
+    (TooManyAddresses, r"IP数|IP地址"),
+    # Try again later, whatever number stands beside it.
+    (
+        Unavailable,
+        r"稍[后候等]|过(一?会|段时间)|等(一?会|一下)|晚[些点]|\blater\b|in a (moment|while)",
+    ),
+    (BadRequest, r"必填|缺[少失]" + _GAP + "参数|参数" + _GAP + "(缺[少失]|不能为空)"),
+    # A fault of the vendor's own machines, though the text may ask to check the parameters.
+    (
+        Unavailable,
+        r"(系统|服务|后台|数据库|网络|网关)"
+        + _GAP
+        + r"(忙|错误|异常|故障|出错|失败|超时|维护|升级|不可用|中断|拥[堵挤]|开小差)"
+        r"|(查询|获取|读取|连接|响应|执行|处理)" + _GAP + r"(超时|失败|异常|出错)"
+        r"|(内部|未知)(错误|异常)|(请求|接口)(超时|异常|繁忙|维护)|维护中|升级中"
+        r"|(internal|server|database|sql|network) ?error|time[d-]? ?out|\bbusy\b|unavailable"
+        r"|bad gateway|connection (reset|refused|aborted|lost)|\berror \d{4}\b|unknown column"
+        r"|deadlock",
+    ),
+    (BadToken, r"token|api key"),
+    (NoPermission, r"权限|积分"),
+)
+# What a number says of a text that says nothing: 40201, 40203, 40204 and 50101 stand for several
+# causes.
+_NUMBERS: dict[int, type[TushareError]] = {
+    40001: BadToken,
+    40101: BadToken,
+    40201: QuotaExhausted,
+    40203: NoPermission,
+    40204: TooManyAddresses,
+}
+
+
 def error_for_message(
     call: str, params: Mapping[str, object], code: int, text: str
 ) -> TushareError:
-    """The exception for an answer whose `code` is not 0.
-
-    Quotas are tested before rates, for they can be told as a 频率 too; rates before permission,
-    for the older rate message contains 权限. The numbers
-    40201, 40203 and 40204 are shared by several causes, so the text decides and the number is
-    the fallback.
-    """
+    """The exception for an answer whose `code` is not 0: the text decides, else the number."""
     what = f"the vendor answers {code} «{text}»."
-    if any(span in text for span in ("每天", "每小时", "次/天", "次/小时")) or code == 40201:
-        return QuotaExhausted(call, params, what)
-    if any(sign in text for sign in ("每分钟", "次/分钟", "频率")):
-        return RateLimited(call, params, what)
-    if "IP数" in text or "IP地址" in text or code == 40204:
-        return TooManyAddresses(call, params, what)
-    if "token" in text.lower() or "api key" in text.lower() or code in (40001, 40101):
-        return BadToken(call, params, what)
-    if "权限" in text or code == 40203:
-        return NoPermission(call, params, what)
+    for kind, signs in _SIGNS:
+        if re.search(signs, text, re.IGNORECASE):
+            return kind(call, params, what)
     if code >= 50000 and "参数" not in text:
         return Unavailable(call, params, what)
-    return BadRequest(call, params, what)
+    return _NUMBERS.get(code, BadRequest)(call, params, what)
 
 
 def _shortened(value: object) -> str:

@@ -104,7 +104,9 @@ def _version(path: Path, until: dt.datetime | None, since: dt.datetime) -> Versi
     try:
         schema = pq.read_schema(path)
         stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
-    except (pa.ArrowInvalid, KeyError):
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (OSError, ValueError, KeyError):
         return Version(path, since, until, None)
     return Version(path, stored_at, until, schema)
 

@@ -4,13 +4,16 @@ import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from marketdata_assets.assets.restatements import restated_days
+from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.automation.refetching import once_more
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
@@ -18,7 +21,7 @@ from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.as_of import as_of
-from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, RESTATEMENTS
+from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS, RESTATEMENTS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform, metadata_of
 from marketdata_assets_tests.small_market import CODES, SmallMarket
@@ -178,7 +181,60 @@ def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
     [_, second] = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
     second.write_bytes(b"PAR1 and then nothing")
     log = logging.getLogger("test_restatements")
-    [(day, found)] = restated_days(platform.lake, [DAY], log)
-    assert day == DAY
+    [(day, found, not_compared)] = restated_days(platform.lake, [DAY], log)
+    assert (day, not_compared) == (DAY, [])
     assert found.select(["old", "new"]).to_pylist() == [{"old": "10.5", "new": "11.5"}]
     assert f"daily_kline 2024-10-10: {second} is damaged" in caplog.text
+
+
+def test_a_table_that_cannot_be_compared_is_named_and_counted_and_stops_no_day(
+    platform: Platform, server: TushareServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert platform.run(DAY).success
+    for close in (11.0, 11.5):
+        restate(server, DAY, close)
+        assert platform.run(DAY).success
+    # The footer can be read; what it points to is gone.
+    first, _ = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
+    content = first.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    first.write_bytes(b"PAR1" + b"\xff" * (footer - 4) + content[footer:])
+    result = platform.run(DAY, assets=["restatements"])
+    assert result.success
+    assert {row["table_name"] for row in remembered(platform)} == {"daily_prices"}
+    assert metadata_of(result, "restatements", DAY)["not compared"] == 1
+    log = logging.getLogger("test_restatements")
+    [compared] = restated_days(platform.lake, [DAY], log)
+    assert compared.not_compared == [DAILY_KLINE]
+    [told] = [record.getMessage() for record in caplog.records if record.name == log.name]
+    assert f"daily_kline {DAY}: its versions can't be compared" in told
+    assert "materialize restatements for the day again" in told
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [duckdb.IOException("x"), pa.ArrowInvalid("x"), OSError("x"), AssertionError("x")],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_whatever_odd_files_raise_the_other_tables_are_compared(
+    platform: Platform,
+    server: TushareServer,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+) -> None:
+    chain = ["daily_kline", "price_limits"]
+    assert platform.run(DAY, assets=chain).success
+    restate(server, DAY, 11.0)
+    assert platform.run(DAY, assets=chain).success
+    changed = platform.lake.read(PRICE_LIMITS, DAY)
+    platform.lake.write(PRICE_LIMITS, DAY, changed.slice(1))
+
+    def failing(*args: Any) -> pa.Table:
+        if args[1] is DAILY_KLINE:
+            raise fault
+        return differences(*args)
+
+    monkeypatch.setattr("marketdata_assets.assets.restatements.differences", failing)
+    [compared] = restated_days(platform.lake, [DAY], logging.getLogger("test_restatements"))
+    assert compared.not_compared == [DAILY_KLINE]
+    assert set(compared.found["table_name"].to_pylist()) == {"price_limits"}
