@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from marketdata_assets.assets.door import ANSWER
-from marketdata_assets.checks.declaring import Outcome
 from marketdata_assets.checks.excuses import (
     EVERY_CODE,
     FILE,
@@ -26,6 +25,7 @@ from marketdata_assets.checks.excuses import (
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES
+from marketdata_assets.tables.findings import Outcome
 from marketdata_assets.worlds import world_root
 
 COLOURS = {"refused": "bold red", "held": "red", "flagged": "yellow", "excused": "dim"}

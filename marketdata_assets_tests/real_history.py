@@ -5,8 +5,8 @@ The files lie next to the repository and are not part of it; tests that use them
 
 The bars are as recorded, 600018.SH before its listing and without a factor among them. Beside them:
 
-- Names are those of the day up to RECORDED_TO, as are factors (1 on the first day kept, held on days
-  without a bar) and whole-day halts. What is listed and has neither bar nor halt stays unexplained.
+- Names are those of the day up to RECORDED_TO, as are factors (1 on the first day, held on those
+  without a bar) and whole-day halts. What is listed and has neither bar nor halt is unexplained.
 - After that, names are those of NAMES_KNOWN_ON. Factors follow from pre_close and the close before.
   Every listed share without a bar is given a halt, or the ledger would call each of them
   unexplained: so the halts there prove nothing. Many are invented, as 2022H2 lacks the bars of a
@@ -172,7 +172,8 @@ _LIMITS = f"""
             CASE WHEN {_IS_STAR} THEN DATE '2019-07-22'
                 WHEN {_IS_CHINEXT} THEN DATE '2020-08-24'
                 ELSE DATE '2023-04-10' END AS reformed,
-            (contains(name, 'ST') OR regexp_matches(name, '^S[^A-Z*]')) AND (names_as_of = listed.trade_date
+            (contains(name, 'ST') OR regexp_matches(name, '^S[^A-Z*]'))
+                AND (names_as_of = listed.trade_date
                 OR unmarked.last_day IS NULL OR unmarked.last_day < listed.trade_date) AS marked
         FROM listed
         JOIN day USING (trade_date)

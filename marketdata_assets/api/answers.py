@@ -105,6 +105,29 @@ class CrossSectionAnswer(BaseModel):
     stored_at: dt.datetime
 
 
+class FindingAnswer(BaseModel):
+    """A finding of `last`; `since` is the first of the `days` in a row that have it."""
+
+    table: str
+    check: str
+    code: str
+    outcome: str
+    since: dt.date
+    last: dt.date
+    days: int
+    seen: str
+    expected: str
+    reason: str | None
+
+
+class FindingsAnswer(BaseModel):
+    """`code` is empty where the whole answer of the vendor is meant."""
+
+    date: dt.date
+    findings: list[FindingAnswer]
+    count: int
+
+
 class AssetTypeAnswer(BaseModel):
     code: str
     asset_type: str

@@ -21,6 +21,7 @@ from marketdata_assets.api.encoding import Format
 from marketdata_assets.api.settings import Limits
 from marketdata_assets.instruments import Kind
 from marketdata_assets.serving.queries import Adjust, CalendarDay
+from marketdata_assets.tables.findings import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DEFAULT_DAYS = 90
@@ -156,6 +157,14 @@ class CrossSectionQuestion(BaseModel):
 
     def columns(self) -> tuple[str, ...] | None:
         return _names(self.fields)
+
+
+class FindingsQuestion(BaseModel):
+    date: Day = Field(None, description="trading day; the last one stored where not given")
+    since: Day = Field(None, description="findings of all days from this one on, not of one alone")
+    code: Annotated[str, Field(max_length=LONGEST_CODE)] = ""
+    outcome: Outcome | None = Field(None, description="of this outcome alone")
+    limit: int = Field(1_000, ge=1, le=10_000)
 
 
 class InstrumentsQuestion(BaseModel):

@@ -9,7 +9,12 @@ import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from marketdata_assets.api.answers import CrossSectionAnswer, InstrumentsAnswer, TablesAnswer
+from marketdata_assets.api.answers import (
+    CrossSectionAnswer,
+    FindingsAnswer,
+    InstrumentsAnswer,
+    TablesAnswer,
+)
 from marketdata_assets.api.door import Door, in_any_format, may_answer
 from marketdata_assets.api.encoding import (
     MEDIA_TYPES,
@@ -19,9 +24,15 @@ from marketdata_assets.api.encoding import (
     table_bytes,
 )
 from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.questions import CrossSectionQuestion, InstrumentsQuestion
+from marketdata_assets.api.questions import (
+    CrossSectionQuestion,
+    FindingsQuestion,
+    InstrumentsQuestion,
+)
 from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS
-from marketdata_assets.tables import STORED_TABLES, Table
+from marketdata_assets.storage.finding_list import finding_list
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import FINDINGS, STORED_TABLES, Table
 
 
 def market_routes(door: Door) -> APIRouter:
@@ -52,6 +63,22 @@ def market_routes(door: Door) -> APIRouter:
         }
         body = b'{"data":' + json_records(found.rows) + b"," + orjson.dumps(facts)[1:]
         return Response(body, media_type=MEDIA_TYPES[Format.JSON])
+
+    @router.get("/api/v1/findings", response_model=FindingsAnswer, responses=may_answer(400, 404))
+    def findings(question: Annotated[FindingsQuestion, Query()]) -> Response:
+        """What the checks found on a day: what is refused, held, flagged or excused, and why."""
+        stored = Lake(door.root, "reader").days(FINDINGS)
+        day = question.date or (stored[-1] if stored else None)
+        if day is None or (question.since is None and day not in stored):
+            raise ApiError(404, f"No findings are stored of {day or 'any day'}")
+        if question.since and question.since > day:
+            raise ApiError(400, f"since {question.since} lies after {day}")
+        outcomes = [question.outcome.value] if question.outcome else []
+        found = finding_list(
+            door.root, day, question.since, question.code, outcomes, question.limit
+        )
+        told = [one._asdict() for one in found]
+        return json_response({"date": day, "findings": told, "count": len(told)})
 
     @router.get("/api/v1/instruments", response_model=InstrumentsAnswer, responses=may_answer(400))
     def instruments(question: Annotated[InstrumentsQuestion, Query()]) -> Response:

@@ -18,7 +18,6 @@ from marketdata_assets.assets.declaring import daily
 from marketdata_assets.assets.etf_premium import premiums
 from marketdata_assets.checks import funds
 from marketdata_assets.checks.days import JUDGED, list_fetched, list_merged, side_by_side
-from marketdata_assets.checks.declaring import Outcome
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.judging import LISTED, judge, listed
 from marketdata_assets.checks.sessions import calendar_around
@@ -36,6 +35,7 @@ from marketdata_assets.tables import (
     FINDINGS,
     Table,
 )
+from marketdata_assets.tables.findings import Outcome
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 ROWS_SHOWN = 30

@@ -4,7 +4,8 @@ Here belong checks that shares and funds share. What holds of one of them alone 
 `funds`.
 """
 
-from marketdata_assets.checks.declaring import Check, Mass, Outcome
+from marketdata_assets.checks.declaring import Check, Mass
+from marketdata_assets.tables.findings import Outcome
 
 PRICES = ("open", "high", "low", "close", "pre_close")
 # On real sessions hardly a row is wrong: an answer that has lost a unit or a column has thousands.

@@ -5,25 +5,12 @@ Here belong the words that the other modules of this folder declare checks with;
 
 import datetime as dt
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
+
+from marketdata_assets.tables.findings import Outcome
 
 # An answer of which every row is wrong is refused however few they are, but not for a row or two.
 FEWEST_OF_ALL = 3
-
-
-class Outcome(StrEnum):
-    """What is done with what was found.
-
-    An answer that is refused is not stored. A row that is held is stored, but left out of the
-    merged prices. A row that is flagged is stored, merged and listed. Excused is what somebody has
-    accepted: it is listed and has no consequence.
-    """
-
-    REFUSED = "refused"
-    HELD = "held"
-    FLAGGED = "flagged"
-    EXCUSED = "excused"
 
 
 class Mass(NamedTuple):

@@ -11,8 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from marketdata_assets.checks.bars import MANY_BARS, PRICES, units, values_present
-from marketdata_assets.checks.declaring import Check, Mass, Outcome
+from marketdata_assets.checks.declaring import Check, Mass
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
+from marketdata_assets.tables.findings import Outcome
 
 Relation = duckdb.DuckDBPyRelation
 

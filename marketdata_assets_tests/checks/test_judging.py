@@ -9,6 +9,7 @@ import pytest
 
 from marketdata_assets.checks.days import judge_days
 from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import COUNTED, rows_lost
 from marketdata_assets.checks.sessions import before, ledger_days
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
@@ -35,7 +36,7 @@ def judged(exchange: SimulatedExchange, days: Sequence[dt.date]) -> list[Finding
     tables = {day: typed(answers_of(exchange, day), day) for day in days}
     known = [] if days[0] == dt.date(2005, 1, 4) else [previous_session(days[0])]
     earlier = before([typed(answers_of(exchange, day), day) for day in known])
-    return [finding for finding in judge_days(tables, earlier, LATER) if finding.fails]
+    return [finding for finding in judge_days(tables, earlier, LATER, NONE) if finding.fails]
 
 
 @pytest.mark.parametrize("stretch", STRETCHES)
@@ -51,7 +52,7 @@ def test_the_vendors_glitch_is_a_warning_on_both_days_and_stops_none(
     assert [(one.day, one.check.name, one.wrong) for one in found] == [
         (day, "factor_without_gap", 857) for day in GLITCH
     ]
-    assert not any(finding.blocks for finding in found)
+    assert not any(finding.refuses for finding in found)
 
 
 def test_a_wrong_day_in_a_range_is_found_and_its_neighbours_are_not(
@@ -60,8 +61,8 @@ def test_a_wrong_day_in_a_range_is_found_and_its_neighbours_are_not(
     days = sessions_between(dt.date(2024, 9, 24), dt.date(2024, 9, 26))
     tables = {day: typed(answers_of(exchange, day), day) for day in days}
     tables[days[1]][DAILY_BASIC.name] = tables[days[1]][DAILY_BASIC.name].slice(1)
-    [found] = [one for one in judge_days(tables, before([]), LATER) if one.fails]
-    assert (found.day, found.check.name, found.wrong) == (days[1], "complete", 1)
+    [found] = [one for one in judge_days(tables, before([]), LATER, NONE) if one.fails]
+    assert (found.day, found.check.name, found.wrong) == (days[1], "indicators_missing", 1)
 
 
 @pytest.mark.parametrize("name", COUNTED)
@@ -70,7 +71,7 @@ def test_a_drop_of_more_than_is_usual_fails_and_one_of_less_does_not(name: str) 
     least = 7_500 if name.startswith("etf") else 9_800
     for rows, fails in ((least - 1, True), (least, False), (10_001, False)):
         found = rows_lost(table, day, rows, 10_000)
-        assert any(one.check is COUNTED[name] and one.blocks for one in found) is fails
+        assert any(one.check is COUNTED[name] and one.refuses for one in found) is fails
     assert rows_lost(table, day, 1, None) == []
 
 

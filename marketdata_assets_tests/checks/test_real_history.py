@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 
 from marketdata_assets.checks.days import judge_days
-from marketdata_assets.checks.declaring import Finding, Outcome
+from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
+from marketdata_assets.tables.findings import Outcome
 from marketdata_assets_tests.checks.market_day import LATER
 from marketdata_assets_tests.real_history import SPANS, Tables, chunks, needs_real_history
 
