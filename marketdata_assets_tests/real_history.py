@@ -11,7 +11,7 @@ The bars are as recorded, 600018.SH before its listing and without a factor amon
   Every listed share without a bar is given a halt, or the ledger would call each of them
   unexplained: so the halts there prove nothing. Many are invented, as 2022H2 lacks the bars of a
   share before its last ex-date; for the same reason it has no ex-date at all.
-- pct_chg is the vendor's own in 2022H2 and computed before; how it rounded ties there is unknown.
+- pct_chg is the vendor's own in 2022H2 and computed before.
 - Limits are computed by the exchanges' rules, also for shares that do not trade, from the close
   before; there are none of Beijing shares. Two things are taken from the bars: a share that resumes
   beyond its limits had none, and a share that left the limits of its ST had that mark only later
@@ -135,16 +135,14 @@ _LISTED = f"""
     ASOF LEFT JOIN of_day ON share.ts_code = of_day.ts_code AND trade_date >= of_day.first_day
 """
 
-# Rounded to four decimals and then, before 2018-07-20, to two: in whole numbers, half away from
-# zero.
-_TEN_THOUSANDTHS = (
-    "(2000000 * abs(close_cents - pre_close_cents)::BIGINT + pre_close_cents) "
-    "// (2 * pre_close_cents)"
+# In floating point, ties to even: so rounded, all of 2022H2 comes out as the vendor has it.
+_FOUR_DECIMALS = (
+    "round_even((close_cents / 100 - pre_close_cents / 100) / (pre_close_cents / 100) * 100 "
+    "* 10000, 0) / 10000"
 )
-_PCT_CHG = (
-    f"sign(close_cents - pre_close_cents) * if(trade_date < DATE '2018-07-20', "
-    f"({_TEN_THOUSANDTHS} + 50) // 100 / 100, {_TEN_THOUSANDTHS} / 10000)"
-)
+# Before 2018-07-20 the four decimals were rounded once more.
+_TWO_DECIMALS = f"round_even({_FOUR_DECIMALS} * 100, 0) / 100"
+_PCT_CHG = f"if(trade_date < DATE '2018-07-20', {_TWO_DECIMALS}, {_FOUR_DECIMALS})"
 
 _KLINE = f"""
     SELECT
