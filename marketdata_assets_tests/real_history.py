@@ -69,12 +69,13 @@ _MARK = "ST|^S[^A-Za-z]"
 _BARS = """
     SELECT
         file.*,
-        lag(session.number) OVER share IS DISTINCT FROM session.number - 1 AS resumed
+        session.number > 0
+            AND lag(session.number) OVER share IS DISTINCT FROM session.number - 1 AS resumed
     FROM file JOIN session USING (trade_date)
     WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
 """
 
-# Later days than this one may not have the mark yet: its five percent did not hold.
+# The last day on which five percent did not hold: a share with a mark got it later.
 _UNMARKED = """
     SELECT ts_code, max(trade_date) AS last_day
     FROM bar JOIN share USING (ts_code)
