@@ -5,22 +5,22 @@ The files lie next to the repository and are not part of it; tests that use them
 
 The bars are as recorded, 600018.SH before its listing and without a factor among them. Beside them:
 
-- Names are those of the day up to RECORDED_TO, as are factors (1 on the first day, held on those
-  without a bar) and whole-day halts. What is listed and has neither bar nor halt is unexplained.
+- Up to RECORDED_TO, names, factors (1 on the first day kept, held on days without a bar) and
+  whole-day halts are those of the day. A listed share with neither bar nor halt stays unexplained.
 - After that, names are those of NAMES_KNOWN_ON. Factors follow from pre_close and the close before.
   Every listed share without a bar is given a halt, or the ledger would call each of them
   unexplained: so the halts there prove nothing. Many are invented, as 2022H2 lacks the bars of a
   share before its last ex-date; for the same reason it has no ex-date at all.
+- pct_chg is the vendor's own in 2022H2 and computed before.
 - Limits are computed by the exchanges' rules, also for shares that do not trade, from the close
   before; there are none of Beijing shares. Two things are taken from the bars: a share that resumes
   beyond its limits had none, and a share that left the limits of its ST had that mark only later
   where its name is of a later day. Nothing in the files is in a delisting period.
-- Indicators agree with the bars, and are made up: a share's float is ten times its largest volume.
+- Indicators agree with the bars, and are made up: ten times a share's largest volume is its float.
 """
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -63,16 +63,19 @@ Tables = dict[str, pa.Table]
 _IS_STAR = "ts_code[1:3] IN ('688', '689')"
 _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
 _IS_BEIJING = "ts_code LIKE '%.BJ'"
+# ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005.
+_MARK = "ST|^S[^A-Za-z]"
 
 _BARS = """
     SELECT
         file.*,
-        lag(session.number) OVER share IS DISTINCT FROM session.number - 1 AS resumed
+        session.number > 0
+            AND lag(session.number) OVER share IS DISTINCT FROM session.number - 1 AS resumed
     FROM file JOIN session USING (trade_date)
     WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
 """
 
-# Later days than this one may not have the mark yet: its five percent did not hold.
+# The last day on which five percent did not hold: a share with a mark got it later.
 _UNMARKED = """
     SELECT ts_code, max(trade_date) AS last_day
     FROM bar JOIN share USING (ts_code)
@@ -133,16 +136,14 @@ _LISTED = f"""
     ASOF LEFT JOIN of_day ON share.ts_code = of_day.ts_code AND trade_date >= of_day.first_day
 """
 
-# Rounded to four decimals and then, before 2018-07-20, to two: in whole numbers, half away from
-# zero.
-_TEN_THOUSANDTHS = (
-    "(2000000 * abs(close_cents - pre_close_cents)::BIGINT + pre_close_cents) "
-    "// (2 * pre_close_cents)"
+# In floating point, ties to even: so rounded, all of 2022H2 comes out as the vendor has it.
+_FOUR_DECIMALS = (
+    "round_even((close_cents / 100 - pre_close_cents / 100) / (pre_close_cents / 100) * 100 "
+    "* 10000, 0) / 10000"
 )
-_PCT_CHG = (
-    f"sign(close_cents - pre_close_cents) * if(trade_date < DATE '2018-07-20', "
-    f"({_TEN_THOUSANDTHS} + 50) // 100 / 100, {_TEN_THOUSANDTHS} / 10000)"
-)
+# Before 2018-07-20 the four decimals were rounded once more.
+_TWO_DECIMALS = f"round_even({_FOUR_DECIMALS} * 100, 0) / 100"
+_PCT_CHG = f"if(trade_date < DATE '2018-07-20', {_TWO_DECIMALS}, {_FOUR_DECIMALS})"
 
 _KLINE = f"""
     SELECT
@@ -172,8 +173,7 @@ _LIMITS = f"""
             CASE WHEN {_IS_STAR} THEN DATE '2019-07-22'
                 WHEN {_IS_CHINEXT} THEN DATE '2020-08-24'
                 ELSE DATE '2023-04-10' END AS reformed,
-            (contains(name, 'ST') OR regexp_matches(name, '^S[^A-Z*]'))
-                AND (names_as_of = listed.trade_date
+            regexp_matches(name, '{_MARK}') AND (names_as_of = listed.trade_date
                 OR unmarked.last_day IS NULL OR unmarked.last_day < listed.trade_date) AS marked
         FROM listed
         JOIN day USING (trade_date)
@@ -276,23 +276,22 @@ def chunks(
 def _open(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
     """Load a span. Returns whether names, factors and halts were recorded in it."""
     for name, path in {
-        "source": file,
         "segment": "factor_segments_2005_2019.parquet",
         "of_day": "names_of_the_day_1990_2019.parquet",
         "halt": "suspended_2005_2019.parquet",
-        "stock": "stock_basic_L_20230316.csv",
     }.items():
-        connection.execute(f"CREATE VIEW {name} AS FROM '{_literal(HISTORY / path)}'")
+        _create(connection, name, f"FROM {_literal(path)}")
     _create(
         connection,
         "share",
         "SELECT ts_code, name, CAST(strptime(CAST(list_date AS VARCHAR), '%Y%m%d') AS DATE) "
-        "AS list_date FROM stock",
+        f"AS list_date FROM {_literal('stock_basic_L_20230316.csv')}",
     )
     _create(
         connection,
         "file",
-        "FROM source UNION ALL BY NAME SELECT CAST(NULL AS DOUBLE) AS pct_chg WHERE false",
+        f"FROM {_literal(file)} "
+        "UNION ALL BY NAME SELECT CAST(NULL AS DOUBLE) AS pct_chg WHERE false",
     )
     days = _sessions(connection)
     numbers = pa.table({"trade_date": days, "number": list(range(len(days)))})
@@ -343,5 +342,5 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Non
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
 
 
-def _literal(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _literal(file: str) -> str:
+    return "'" + str(HISTORY / file).replace("'", "''") + "'"
