@@ -64,7 +64,7 @@ _IS_STAR = "ts_code[1:3] IN ('688', '689')"
 _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
 _IS_BEIJING = "ts_code LIKE '%.BJ'"
 # ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005.
-_MARK = "ST|^S[^A-Za-z]"
+_MARK = "ST|^(XD|XR|DR)?S[^A-Za-z]"
 
 _BARS = """
     SELECT

@@ -20,6 +20,7 @@ PATHS = {
     "/api/v1/ohlcv/batch",
     "/api/v1/etf/nav",
     "/api/v1/cross-section",
+    "/api/v1/findings",
     "/api/v1/instruments",
     "/api/v1/tables",
     "/api/v1/exports",
