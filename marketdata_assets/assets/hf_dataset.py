@@ -64,8 +64,10 @@ class HfDatasetConfig(dg.Config):
     name="hf_dataset",
     group_name="published",
     description=(
-        "The published dataset: parquet by year, the CSV, calendar, manifest and card, a commit "
-        "a run. 对外发布的数据集：年度 Parquet、CSV、交易日历、清单与说明，每次运行一次提交。"
+        "The published dataset: parquet by year, the CSV, findings, calendar, manifest and card, "
+        "a commit a run; days that are not stored are left out and named. "
+        "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行一次提交；"
+        "未入库的交易日不发布，并列明原因。"
     ),
     deps=[dg.AssetKey(DAILY_PRICES.name)],
     check_specs=[MISSING_CHECK],

@@ -8,6 +8,7 @@ import pytest
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import OtherOrigin
 from marketdata_assets.publishing.verifying import NothingPublished, differences, restore
+from marketdata_assets.publishing.workspace import NotAsInManifest
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets_tests.publishing.prices import store
@@ -78,6 +79,16 @@ def test_a_lake_is_restored_as_it_was(desk: Desk, tmp_path: Path) -> None:
     assert restored == DAYS
     for day in DAYS:
         assert other.read(DAILY_PRICES, day).equals(desk.lake.read(DAILY_PRICES, day))
+
+
+def test_a_lake_is_not_restored_without_a_file_that_somebody_removed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (desk.published.folder / "data/prices-2024.parquet").unlink()
+    desk.workspace.base("data/prices-2024.parquet").unlink()
+    other = Lake(tmp_path / "other", desk.lake.origin)
+    with desk.workspace.locked(5), pytest.raises(NotAsInManifest, match="somebody removed it"):
+        list(restore(desk.published, other, desk.workspace))
 
 
 def test_a_lake_of_another_world_is_not_restored_into(desk: Desk, tmp_path: Path) -> None:
