@@ -17,7 +17,7 @@ from marketdata_assets.publishing.calendar_files import calendar_csv, calendar_p
 from marketdata_assets.publishing.card import dataset_card
 from marketdata_assets.publishing.content_checks import counted_checks
 from marketdata_assets.publishing.csv_file import first_and_last, merge_days, write_csv
-from marketdata_assets.publishing.findings_files import update_findings
+from marketdata_assets.publishing.findings import update_findings
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.making import Making
 from marketdata_assets.publishing.manifest import Facts, Manifest, from_json

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import OtherOrigin
-from marketdata_assets.publishing.manifest import Facts, Manifest, from_json
+from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, spans
+from marketdata_assets.publishing.missing import NOT_PUBLISHED
 from marketdata_assets.publishing.shards import published_rows
 from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
 from marketdata_assets.storage.lake import Lake, Stored
@@ -60,8 +61,10 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     for path in sorted(published.files):
         if path.startswith("data/") and path not in manifest.files:
             yield f"{path} is in the dataset and not in the manifest"
-    for day in sorted(stored - manifest.days()):
-        yield f"{day} is in the lake and not published"
+    # A line a stretch: of a repository that was recreated they are thousands of days.
+    for span in spans(dict.fromkeys(stored - manifest.days(), NOT_PUBLISHED)):
+        until = f" … {span.last}" if span.last > span.first else ""
+        yield f"{span.first}{until}: in the lake and not published"
 
 
 def _shard_differences(

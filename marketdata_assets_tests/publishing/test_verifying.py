@@ -11,8 +11,11 @@ from marketdata_assets.publishing.verifying import NothingPublished, differences
 from marketdata_assets.publishing.workspace import NotAsInManifest
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.publishing.test_build import DAYS, Desk
+
+MARCH = dt.date(2024, 3, 15)
 
 
 @pytest.fixture
@@ -59,6 +62,14 @@ def test_a_hole_that_is_known_is_no_difference(desk: Desk) -> None:
     store(desk.lake, beyond)
     desk.publish(beyond)
     assert found(desk) == []
+
+
+def test_days_that_are_not_published_differ_in_a_line_a_stretch(desk: Desk) -> None:
+    store(desk.lake, [day := dt.date(2024, 2, 7), *sessions_between(dt.date(2024, 3, 1), MARCH)])
+    assert found(desk) == [
+        f"{day}: in the lake and not published",
+        f"2024-03-01 … {MARCH}: in the lake and not published",
+    ]
 
 
 def test_a_year_that_the_manifest_does_not_know_differs(desk: Desk) -> None:
