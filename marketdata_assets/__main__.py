@@ -31,6 +31,8 @@ def main() -> int:
     dev.add_argument("--port", type=int, default=3000, help="the UI's port (default 3000)")
     commands.add_parser("serve", help="the HTTP API")
     commands.add_parser("hub", help="serve the datasets published on this machine")
+    publish = commands.add_parser("publish", help="publish every stored day that is not published")
+    publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     commands.add_parser("verify", help="compare the published dataset with the lake")
     commands.add_parser("restore", help="fill the lake from the published dataset")
     found = commands.add_parser("findings", help="what the checks found, share by share")
@@ -69,10 +71,11 @@ def main() -> int:
 
     run = {
         "hub": hub_commands.serve_hub,
+        "publish": lambda: hub_commands.publish(arguments.repository),
         "verify": hub_commands.verify,
         "restore": hub_commands.restore_lake,
     }
-    return run[arguments.command]()
+    return hub_commands.in_a_sentence(run[arguments.command])
 
 
 def decide(arguments: argparse.Namespace) -> int:

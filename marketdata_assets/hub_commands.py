@@ -1,21 +1,50 @@
-"""The commands about the published dataset: `hub` serves the local one, `verify`, `restore`.
+"""The commands about the published dataset: `hub` serves the local one, `publish`, `verify`, ...
 
-Here belongs what they print. What is compared and written is `publishing.verifying`.
+Here belongs what they print, and that what stands in their way is said in a sentence. What is
+published, compared and written is `publishing`.
 """
 
-from collections.abc import Iterator
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
+
+from marketdata_assets.assets.hf_dataset import FINAL, publish_days
 from marketdata_assets.environment import hugging_face, lake_resource
-from marketdata_assets.publishing.verifying import differences, restore
-from marketdata_assets.publishing.workspace import Workspace
+from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.layout import Choices
+from marketdata_assets.publishing.verifying import (
+    NothingPublished,
+    differences,
+    manifest_of,
+    restore,
+)
+from marketdata_assets.publishing.workspace import Workspace, WorkspaceBusy
+from marketdata_assets.resources.hub_errors import HubError, NoRepository
 from marketdata_assets.resources.hub_repository import StateAt
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.worlds import world_root
 
 PORT = 8766
+# What a user can mend: it is said, without a traceback.
+SAID = (*FINAL, HubError, NothingPublished, SettingError, UnfitPartitions, WorkspaceBusy)
+
+
+def in_a_sentence(command: Callable[[], int]) -> int:
+    """Run a command; 1 when something stands in its way, which is said."""
+    try:
+        return command()
+    except SAID as obstacle:
+        print(obstacle, file=sys.stderr)
+        return 1
 
 
 def serve_hub() -> int:
@@ -26,6 +55,30 @@ def serve_hub() -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
+    return 0
+
+
+def publish(repository: str = "") -> int:
+    """Publish every stored day that is not published or differs: a commit a year, oldest first.
+
+    A year that is there as the lake has it is no commit, so this can be run again at any time.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    lake = lake_resource().open()
+    stored = lake.days(DAILY_PRICES)
+    if not stored:
+        raise MissingPartitions(DAILY_PRICES, [None])
+    hub = hugging_face().process_config_and_initialize()
+    name = repository or hub.repository
+    choices, outcomes = _choices(name), Counter[str]()
+    for year, days in itertools.groupby(stored, key=lambda day: day.year):
+        ours = list(days)
+        with console.status(f"publishing {year}, {len(ours)} days …"):
+            done = publish_days(hub, lake, ours, choices, name)
+        outcomes[done.outcome.value] += 1
+        console.print(f"{year}  {len(ours):>3} days  {done.outcome}  {done.url}")
+    told = ", ".join(f"{count} year(s) {outcome}" for outcome, count in outcomes.items())
+    print(f"{name}: all {len(stored):,} stored days are published; {told}")
     return 0
 
 
@@ -49,9 +102,29 @@ def restore_lake() -> int:
     return 0
 
 
+def _choices(repository: str) -> Choices:
+    """What the dataset has chosen for its CSV; of a new one, what is usual."""
+    try:
+        with _head(repository) as (state, _):
+            manifest = manifest_of(state)
+    except (NothingPublished, NoRepository):
+        return Choices()
+    return Choices(manifest.universe, layout.CSV in manifest.files)
+
+
 @contextmanager
-def _head() -> Iterator[tuple[StateAt, Workspace]]:
+def _head(repository: str = "") -> Iterator[tuple[StateAt, Workspace]]:
     # Settings that are read from the environment get their values here, as in a run.
     hub = hugging_face().process_config_and_initialize()
-    with hub.opened(hub.repository) as (repository, workspace, _):
-        yield repository.at(repository.head(create_missing=False)), workspace
+    with hub.opened(repository or hub.repository) as (remote, workspace, _):
+        try:
+            head = remote.head(create_missing=False)
+        except NoRepository:
+            if not hub.create_missing:
+                raise
+            # Nobody has to create it: the first publication does.
+            raise NothingPublished(
+                f"{remote.name} is not there: nothing was published yet. Materialize hf_dataset, "
+                "or run the publish command."
+            ) from None
+        yield remote.at(head), workspace

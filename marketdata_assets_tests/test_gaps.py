@@ -1,4 +1,4 @@
-"""A gap, from a share that is missing on a day to the published watermark, and its repair."""
+"""A gap, from a share that is missing on a day to the published dataset, and its repair."""
 
 import datetime as dt
 from collections import deque
@@ -123,7 +123,7 @@ def test_a_day_that_contradicts_itself_is_asked_for_where_the_contradiction_is(
     assert platform.run(*last).success
 
 
-def test_the_watermark_never_passes_a_hole(platform: Platform) -> None:
+def test_the_watermark_passes_a_hole_and_never_goes_back(platform: Platform) -> None:
     store(platform.lake, [day for day in DAYS if day != HOLE])
 
     def publish(first: dt.date, last: dt.date) -> bool:
@@ -131,12 +131,11 @@ def test_the_watermark_never_passes_a_hole(platform: Platform) -> None:
 
     assert publish(DAYS[3], DAYS[3])
     assert watermark(platform) == DAYS[3]
-    # Earlier days come in, and the hole shows.
+    # Earlier days come in: neither they nor the hole that shows move it back.
     assert publish(DAYS[0], DAYS[1])
-    assert watermark(platform) == DAYS[1]
-    # Days after the hole are published, and the watermark stays before it.
+    assert watermark(platform) == DAYS[3]
     assert publish(DAYS[4], DAYS[-1])
-    assert watermark(platform) == DAYS[1]
+    assert watermark(platform) == DAYS[-1]
     assert not publish(HOLE, HOLE)
     store(platform.lake, [HOLE])
     assert publish(HOLE, HOLE)

@@ -1,18 +1,31 @@
-"""The published dataset: the days of a run in one commit, as `publishing` builds them."""
+"""The published dataset: the stored days of a run in one commit, as `publishing` builds them.
+
+Here belongs what a run publishes and how it ends. What it says of it is `telling_published`.
+"""
 
 import datetime as dt
+from collections.abc import Collection
 
 import dagster as dg
 import pyarrow.parquet as pq
 
 from marketdata_assets.assets.declaring import Pool
+from marketdata_assets.assets.telling_published import (
+    MISSING_CHECK,
+    days_in_words,
+    in_words,
+    metadata_of,
+    missing_result,
+    unpublished_in_words,
+)
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of, refuse_open_days
 from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
+from marketdata_assets.publishing.build import Content, OtherOrigin, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.csv_file import NotInOrder
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
+from marketdata_assets.publishing.missing import refusals, why_missing
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
 from marketdata_assets.resources.hub_errors import NotALocalHub, NotAsSent, RefusedByHub
 from marketdata_assets.resources.hub_repository import StateAt
@@ -51,10 +64,13 @@ class HfDatasetConfig(dg.Config):
     name="hf_dataset",
     group_name="published",
     description=(
-        "The published dataset: parquet by year, the CSV, calendar, manifest and card, a commit "
-        "a run. 对外发布的数据集：年度 Parquet、CSV、交易日历、清单与说明，每次运行一次提交。"
+        "The published dataset: parquet by year, the CSV, findings, calendar, manifest and card, "
+        "a commit a run; days that are not stored are left out and named. "
+        "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行一次提交；"
+        "未入库的交易日不发布，并列明原因。"
     ),
     deps=[dg.AssetKey(DAILY_PRICES.name)],
+    check_specs=[MISSING_CHECK],
     partitions_def=TRADING_DAYS,
     backfill_policy=BACKFILL_POLICY,
     pool=Pool.DAILY.value,
@@ -69,18 +85,47 @@ def hf_dataset(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     days = days_of(context.partition_keys)
     refuse_open_days(days, dt.datetime.now(dt.UTC))
-    choices = Choices(config.csv_universe, config.csv)
+    stored = lake.open()
     try:
-        done = publish_days(hugging_face, lake.open(), days, choices, config.repository)
+        published = stored_days(stored, days)
+        left_out = [day for day in days if day not in published]
+        done = publish_days(
+            hugging_face,
+            stored,
+            published,
+            Choices(config.csv_universe, config.csv),
+            config.repository,
+            left_out,
+        )
     except FINAL as refusal:
         said = str(refusal)
-    except GapAhead as gap:
-        # The days before may be on their way: the run's own retries look again.
-        raise dg.Failure(str(gap)) from None
     else:
         context.log.info(in_words(done))
-        return dg.MaterializeResult(metadata=metadata_of(done, len(days)))
+        metadata = metadata_of(done, len(published))
+        reasons = why_missing(stored, left_out, refusals(stored, left_out))
+        for name, told in {
+            "left out": days_in_words(reasons),
+            "not published": unpublished_in_words(done, stored, config.repository),
+        }.items():
+            if told:
+                context.log.warning(f"{name}: {told}")
+                metadata[name] = dg.MetadataValue.text(told)
+        # Dagster records every partition of the run; those in `published` are what was published.
+        return dg.MaterializeResult(
+            metadata=metadata, check_results=[missing_result(done.content.manifest)]
+        )
     raise dg.Failure(said, allow_retries=False)
+
+
+def stored_days(lake: Lake, days: list[dt.date]) -> list[dt.date]:
+    """The days of a run that are published: those that are stored. The others are left out.
+
+    Raises `MissingPartitions` when none is.
+    """
+    there = set(lake.days(DAILY_PRICES))
+    if stored := [day for day in days if day in there]:
+        return stored
+    raise MissingPartitions(DAILY_PRICES, days)
 
 
 def publish_days(
@@ -89,12 +134,16 @@ def publish_days(
     days: list[dt.date],
     choices: Choices = Choices(),  # noqa: B008 (immutable)
     repository: str = "",
+    left_out: Collection[dt.date] = (),
 ) -> Publication:
-    """Publish days as the lake has them: one commit, or none when they are there."""
+    """Publish days as the lake has them: one commit, or none when they are there.
+
+    Of the days that are `left_out`, because they are not stored, the findings are published.
+    """
     name = repository or hub.repository
 
     def content(state: StateAt, workspace: Workspace) -> Content:
-        return build(state, lake, days, choices, workspace, name)
+        return build(state, lake, days, choices, workspace, name, left_out)
 
     title = f"{days[0]}" if len(days) == 1 else f"{days[0]} … {days[-1]}, {len(days)} days"
     return hub.publish(content, title, origins(lake, days), name)
@@ -107,36 +156,3 @@ def origins(lake: Lake, days: list[dt.date]) -> set[str]:
         labels = pq.read_schema(path).metadata or {}
         found.add(labels.get(b"origin", b"").decode())
     return found
-
-
-def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
-    manifest = done.content.manifest
-    facts: dict[str, dg.MetadataValue] = {
-        "outcome": dg.MetadataValue.text(done.outcome.value),
-        "commit": dg.MetadataValue.text(done.commit),
-        "link": dg.MetadataValue.url(done.url),
-        sent_as(done): dg.MetadataValue.int(done.bytes_sent),
-        "bytes of changed files": dg.MetadataValue.int(done.bytes_of_files),
-        "files changed": dg.MetadataValue.text(", ".join(done.files_changed) or "none"),
-        "days in this run": dg.MetadataValue.int(days),
-        "dagster/row_count": dg.MetadataValue.int(manifest.rows),
-        "coverage": dg.MetadataValue.text(f"{manifest.first} … {manifest.last}"),
-        "complete up to": dg.MetadataValue.text(str(manifest.complete_to)),
-        "missing sessions": dg.MetadataValue.int(len(manifest.missing_sessions)),
-    }
-    if done.content.adopted:
-        facts["adopted"] = dg.MetadataValue.text(done.content.adopted.in_words())
-    return facts
-
-
-def in_words(done: Publication) -> str:
-    adopted = f"{done.content.adopted.in_words()}; " if done.content.adopted else ""
-    return (
-        f"{adopted}{done.outcome}: {done.url}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_of_files:,} bytes large; {done.bytes_sent:,} {sent_as(done)}"
-    )
-
-
-def sent_as(done: Publication) -> str:
-    """What the bytes are that were counted."""
-    return "bytes sent besides those of xet" if done.through_xet else "bytes sent"

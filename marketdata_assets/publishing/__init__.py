@@ -2,7 +2,10 @@
 
 layout        the files of the repository, by name
 manifest      what each file holds: hash, rows, first and last date, outcome of the checks
+missing       why a session between the first and the last day is not there
+making        the files of the next commit while they are being made
 shards        a parquet file a year, a row group a month
+findings      what the checks found, a file a year
 csv_file      the one CSV: rows of a day, found, appended, replaced in place
 calendar_files, card, content_checks
 adoption      a dataset that has only an unsorted CSV

@@ -4,9 +4,17 @@
 without it; `dataset_info.splits` is never written, because a stale one makes loading fail.
 """
 
-from marketdata_assets.publishing.layout import CALENDAR, CALENDAR_CSV, CSV, MANIFEST, SHARDS
+from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.layout import (
+    CALENDAR,
+    CALENDAR_CSV,
+    CSV,
+    MANIFEST,
+    MARKER,
+    SHARDS,
+)
 from marketdata_assets.publishing.manifest import Manifest
-from marketdata_assets.tables import DAILY_PRICES, Column
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS, Column
 
 SIMULATED = "sandbox"
 FRONT_MATTER = f"""\
@@ -37,6 +45,32 @@ SIMULATION_NOTE = """
 > **Simulated data, not a real market.** Every number comes from a simulated exchange.
 > **模拟数据，并非真实行情。** 全部数值来自模拟交易所。
 """
+FINDINGS_NOTE = """
+## Findings · 检查结果
+
+What the checks found is told, and nothing is mended. `{path}` has a row for each share, day and
+check (`ts_code` is empty where a whole answer is meant), with what the row says (`seen`) and what
+must hold (`expected`); `outcome` is one of
+
+- `refused`: the vendor's answer contradicts itself, and the day of that table was not taken; a day
+  without prices is a missing session, and the manifest names the check
+- `held`: the row is known and left out of the prices until it is mended or explained
+- `flagged`: the row is in the prices; look at it before you rely on it
+- `excused`: it looked wrong, somebody has checked it, and `reason` says why it is right
+
+检查发现的问题如实列出，数据不作修改。`{path}` 按股票、日期、检查项逐行记录（`ts_code` 为空表示整份
+数据），`seen` 为实际值，`expected` 为应满足的条件；`outcome` 取值如下：
+
+- `refused`（拒收）：供应商的数据自相矛盾，该表当日未收录；无行情的交易日记为缺失，清单中写明检查项
+- `held`（扣留）：该行在修正或得到解释之前不进入行情
+- `flagged`（标记）：该行已在行情中，使用前请核对
+- `excused`（豁免）：看似有误，经人工核实无误，原因见 `reason`
+
+```python
+findings = pd.read_parquet("hf://datasets/{repository}/{example}")
+prices.merge(findings, left_on=["date", "code"], right_on=["trade_date", "ts_code"])
+```
+"""
 
 
 def dataset_card(manifest: Manifest, repository: str) -> bytes:
@@ -51,6 +85,13 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
         if CSV in manifest.files
         else ""
     )
+    files_of_findings = sorted(path for path in manifest.files if layout.is_findings(path))
+    findings_line, findings_note = "", ""
+    if files_of_findings:
+        findings_line = f"| `{layout.FINDINGS}` | {FINDINGS.doc} · {FINDINGS.doc_zh} |\n"
+        findings_note = FINDINGS_NOTE.format(
+            path=layout.FINDINGS, repository=repository, example=files_of_findings[-1]
+        )
     text = f"""{FRONT_MATTER}
 # China A-share daily prices · A股日线行情
 {note}
@@ -88,8 +129,9 @@ prices = pd.read_parquet(f"{{folder}}/prices-{year}.parquet")
 |---|---|
 | `data/prices-<year>.parquet` | the whole market, a year a file · 全市场，每年一个文件 |
 {csv_line}| `{CALENDAR_CSV}`, `{CALENDAR}` | the trading calendar · 交易日历 |
-| `.last_update_date` | the day up to which none is missing, YYYYMMDD · 此日及之前无缺失 |
-| `{MANIFEST}` | hash, rows, dates and checks of every file · 每个文件的哈希、行数、日期与检查结果 |
+{findings_line}| `{MARKER}` | the last day that is published, YYYYMMDD · 已发布的最后一个交易日 |
+| `{MANIFEST}` | hash, rows, dates and checks of every file; every missing day, and why · \
+每个文件的哈希、行数、日期与检查结果；缺失的交易日及原因 |
 
 A day is published in one commit, after its checks. A restated day replaces its rows; older
 revisions stay in the history of the repository.
@@ -101,7 +143,7 @@ revisions stay in the history of the repository.
 | column | type | unit | | 说明 |
 |---|---|---|---|---|
 {chr(10).join(map(_row, DAILY_PRICES.columns))}
-
+{findings_note}
 ## Licence and source · 许可与来源
 
 The data belong to their owners and are given for study; see the terms of the source. No

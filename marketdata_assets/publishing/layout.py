@@ -9,11 +9,20 @@ MARKER = ".last_update_date"
 MANIFEST = "manifest.json"
 CARD = "README.md"
 SHARDS = "data/*.parquet"
+FINDINGS = "meta/findings-<year>.parquet"
 MAIN_BOARD = "主板"
 
 
 def shard(year: int) -> str:
     return f"data/prices-{year}.parquet"
+
+
+def findings(year: int) -> str:
+    return FINDINGS.replace("<year>", str(year))
+
+
+def is_findings(path: str) -> bool:
+    return path.startswith(FINDINGS.partition("<")[0])
 
 
 @dataclass(frozen=True)

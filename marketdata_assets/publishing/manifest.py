@@ -1,20 +1,25 @@
 """The manifest: what each published file holds, so that a reader can prove what he has.
 
 It is a function of the content alone, without times: the same data make the same bytes, and a
-commit that changes nothing is never made.
+commit that changes nothing is never made. One thing depends on the lake it was published from:
+why sessions are missing, since what is not there can't tell.
 """
 
+import bisect
 import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from marketdata_assets.trading_calendar import previous_session, sessions_between
 
-FORMAT = 1
+FORMAT = 2
+# Format 1 doesn't say why sessions are missing, and its marker stops before the first of them.
+READABLE = (1, FORMAT)
+NOT_TOLD = "not told"
 CHUNK = 1 << 20
 
 
@@ -36,12 +41,19 @@ class Facts:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything published. `missing_sessions` lie between first and last and are not there."""
+    """Everything published. `missing` sessions lie between first and last and are not there.
+
+    Each has the reason why.
+    """
 
     origin: str
     universe: str
     files: Mapping[str, Facts]
-    missing_sessions: tuple[dt.date, ...] = ()
+    missing: Mapping[dt.date, str] = field(default_factory=dict)
+
+    @property
+    def missing_sessions(self) -> list[dt.date]:
+        return sorted(self.missing)
 
     @property
     def shards(self) -> dict[str, Facts]:
@@ -62,15 +74,15 @@ class Manifest:
     @property
     def complete_to(self) -> dt.date | None:
         """The last day up to which no session since the first one is missing."""
-        if not self.missing_sessions:
+        if not self.missing:
             return self.last
-        return previous_session(min(self.missing_sessions))
+        return previous_session(min(self.missing))
 
     def days(self) -> set[dt.date]:
         """The sessions that are published."""
         if self.first is None or self.last is None:
             return set()
-        return set(sessions_between(self.first, self.last)) - set(self.missing_sessions)
+        return set(sessions_between(self.first, self.last)) - set(self.missing)
 
     def to_json(self) -> bytes:
         value = {
@@ -82,6 +94,7 @@ class Manifest:
             "last": self.last,
             "complete_to": self.complete_to,
             "missing_sessions": self.missing_sessions,
+            "missing_because": [span._asdict() for span in spans(self.missing)],
             "files": {path: asdict(facts) for path, facts in sorted(self.files.items())},
         }
         text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
@@ -92,7 +105,7 @@ def from_json(text: bytes) -> Manifest:
     """Raises `UnreadableManifest`."""
     try:
         value: dict[str, Any] = json.loads(text)
-        if value["format"] != FORMAT:
+        if value["format"] not in READABLE:
             raise UnreadableManifest(
                 f"the published manifest has format {value['format']}, this version writes "
                 f"{FORMAT}: upgrade marketdata-assets"
@@ -103,7 +116,7 @@ def from_json(text: bytes) -> Manifest:
             origin=value["origin"],
             universe=value["csv_universe"],
             files={path: _facts(facts) for path, facts in value["files"].items()},
-            missing_sessions=tuple(map(dt.date.fromisoformat, value["missing_sessions"])),
+            missing=_missing(value),
         )
     except UnreadableManifest:
         raise
@@ -112,6 +125,36 @@ def from_json(text: bytes) -> Manifest:
             f"the published manifest can't be read ({type(error).__name__}): restore it from the "
             "dataset's history"
         ) from None
+
+
+class Span(NamedTuple):
+    """Neighbouring sessions that are missing for the same reason."""
+
+    first: dt.date
+    last: dt.date
+    reason: str
+
+
+def spans(missing: Mapping[dt.date, str]) -> list[Span]:
+    """Missing sessions as few spans: they may be thousands, of a handful of reasons."""
+    found: list[Span] = []
+    for day, reason in sorted(missing.items()):
+        before = found[-1] if found else None
+        if before and before.reason == reason and before.last == previous_session(day):
+            found[-1] = before._replace(last=day)
+        else:
+            found.append(Span(day, day, reason))
+    return found
+
+
+def _missing(value: dict[str, Any]) -> dict[dt.date, str]:
+    days = sorted(map(dt.date.fromisoformat, value["missing_sessions"]))
+    reasons = dict.fromkeys(days, NOT_TOLD)
+    for span in value.get("missing_because", []):
+        first, last = (dt.date.fromisoformat(span[end]) for end in ("first", "last"))
+        ours = days[bisect.bisect_left(days, first) : bisect.bisect_right(days, last)]
+        reasons |= dict.fromkeys(ours, str(span["reason"]))
+    return reasons
 
 
 def _facts(value: dict[str, Any]) -> Facts:

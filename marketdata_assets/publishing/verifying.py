@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 
 from marketdata_assets.publishing import layout
-from marketdata_assets.publishing.manifest import Facts, Manifest, from_json
+from marketdata_assets.publishing.build import OtherOrigin
+from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, spans
+from marketdata_assets.publishing.missing import NOT_PUBLISHED
 from marketdata_assets.publishing.shards import published_rows
 from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
 from marketdata_assets.storage.lake import Lake, Stored
@@ -26,7 +28,8 @@ class NothingPublished(LookupError):
 def manifest_of(published: Published) -> Manifest:
     if layout.MANIFEST not in published.files:
         raise NothingPublished(
-            "there is no manifest.json: nothing was published here yet. Materialize hf_dataset."
+            "there is no manifest.json: nothing was published here yet. Materialize hf_dataset, or "
+            "run the publish command."
         )
     return from_json(published.read(layout.MANIFEST))
 
@@ -38,11 +41,11 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     """
     manifest = manifest_of(published)
     stored = set(lake.days(DAILY_PRICES))
-    complete_to = f"{manifest.complete_to:%Y%m%d}" if manifest.complete_to else ""
+    last = f"{manifest.last:%Y%m%d}" if manifest.last else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
-    elif (marker := published.read(layout.MARKER).decode().strip()) != complete_to:
-        yield f"{layout.MARKER} says {marker}, the dataset is complete up to {complete_to}"
+    elif (marker := published.read(layout.MARKER).decode().strip()) != last:
+        yield f"{layout.MARKER} says {marker}, the last day that is published is {last}"
     for path, facts in manifest.files.items():
         if path not in published.files:
             yield f"{path} is in the manifest and not in the dataset"
@@ -55,8 +58,13 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
                 yield str(error)
         elif hashlib.sha256(published.read(path)).hexdigest() != facts.sha256:
             yield f"{path} is not what the manifest says"
-    for day in sorted(stored - manifest.days()):
-        yield f"{day} is in the lake and not published"
+    for path in sorted(published.files):
+        if path.startswith("data/") and path not in manifest.files:
+            yield f"{path} is in the dataset and not in the manifest"
+    # A line a stretch: of a repository that was recreated they are thousands of days.
+    for span in spans(dict.fromkeys(stored - manifest.days(), NOT_PUBLISHED)):
+        until = f" … {span.last}" if span.last > span.first else ""
+        yield f"{span.first}{until}: in the lake and not published"
 
 
 def _shard_differences(
@@ -74,7 +82,7 @@ def _shard_differences(
         return
     if (rows := pq.read_metadata(copy).num_rows) != facts.rows:
         yield f"{path} has {rows} rows, the manifest says {facts.rows}"
-    read = published_rows(copy)
+    read = published_rows(DAILY_PRICES, copy)
     for day in sorted(day for day in stored if facts.first and day.year == facts.first.year):
         ours, theirs = lake.read(DAILY_PRICES, day), read(day, day + ONE)
         if theirs.num_rows and ours is not None and not theirs.equals(ours):
@@ -86,11 +94,11 @@ def restore(
 ) -> Iterator[tuple[dt.date, Stored]]:
     """Write every published day into the lake; a different one there moves to `superseded`.
 
-    Raises `ValueError` when the rows come from another world than the lake's.
+    Raises `OtherOrigin` when the rows come from another world than the lake's.
     """
     manifest = manifest_of(published)
     if manifest.origin != lake.origin:
-        raise ValueError(
+        raise OtherOrigin(
             f"the dataset's rows come from {manifest.origin!r} and this lake's from "
             f"{lake.origin!r}: restore it into a lake of the same origin."
         )
@@ -99,5 +107,5 @@ def restore(
         for group in range(file.num_row_groups):
             month = file.read_row_group(group).cast(DAILY_PRICES.schema)
             for day in sorted(set(month["date"].to_pylist())):
-                rows = published_rows(workspace.base(path))(day, day + ONE)
+                rows = published_rows(DAILY_PRICES, workspace.base(path))(day, day + ONE)
                 yield day, lake.write(DAILY_PRICES, day, rows)

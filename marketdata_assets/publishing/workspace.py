@@ -80,6 +80,11 @@ class Workspace:
         """
         copy = self.base(path)
         if not _is_prefix(copy, facts):
+            if path not in published.files:
+                raise NotAsInManifest(
+                    f"{path} is in the published manifest and not in the dataset: somebody removed "
+                    "it. Publish its days again, or restore an older revision of the dataset."
+                )
             arrived = self.new(f"{path}.arriving")
             published.fetch(path, arrived)
             if arrived.stat().st_size != facts.bytes or not _is_prefix(arrived, facts):

@@ -1,20 +1,23 @@
 """The end of the chain: a run is one commit, told in its metadata, refused where it must be."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from marketdata_assets.assets.telling_published import PUBLISH, days_in_words
 from marketdata_assets.partitions import TRADING_DAYS
+from marketdata_assets.publishing import layout
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
-from marketdata_assets_tests.publishing.prices import store
+from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
+from marketdata_assets_tests.publishing.prices import find, store
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
 TOKEN = "hf_secretsecretsecret5f2a"
@@ -38,6 +41,11 @@ def publish(platform: Platform, first: dt.date, last: dt.date | None = None):
 def commits(root: Path) -> list[str]:
     history = HubStore(root / "hub").history(LOCAL_REPOSITORY)
     return [commit.title for commit in history[::-1]][1:]
+
+
+def marker(hub: HubStore) -> str:
+    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MARKER]
+    return hub.blob(entry.sha256).read_text()
 
 
 def test_a_range_is_one_commit_and_says_what_it_did(
@@ -78,17 +86,74 @@ def test_a_restated_day_is_published_again(tmp_path: Path, instance: dg.DagsterI
     assert commits(tmp_path)[1:] == [str(DAYS[2])]
 
 
-def test_a_day_without_prices_or_beyond_a_gap_fails_with_what_to_do(
+def test_days_that_are_not_stored_are_left_out_and_named(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = platform_at(tmp_path, instance)
+    refused, never_made = DAYS[2], DAYS[5]
+    for day in (refused, never_made):
+        platform.lake.path(DAILY_PRICES, day).unlink()
+    find(platform.lake, refused, ("daily_kline", "", "units", "refused"))
+    result = publish(platform, DAYS[0], DAYS[-1])
+    assert result.success
+    told = metadata_of(result, "hf_dataset", DAYS[0])
+    assert told["left out"] == (
+        f"{refused} (refused: daily_kline.units), {never_made} (not stored)"
+    )
+    assert told["days in this run"] == len(DAYS) - 2
+    assert told["missing sessions"] == 2
+    assert told["complete up to"] == str(DAYS[1])
+    assert "not published" not in told
+    assert marker(HubStore(tmp_path / "hub")) == f"{DAYS[-1]:%Y%m%d}"
+
+
+def test_a_run_of_which_no_day_is_stored_fails_with_what_to_do(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     platform = platform_at(tmp_path, instance)
     publish(platform, DAYS[0])
-    text = failure_text(publish(platform, DAYS[2]), "hf_dataset")
-    assert f"{DAYS[1]}: not published yet" in text
-    platform.lake.path(DAILY_PRICES, DAYS[1]).unlink()
-    text = failure_text(publish(platform, DAYS[1]), "hf_dataset")
-    assert f"daily_prices is not stored for 1 day(s): {DAYS[1]}" in text
+    for day in DAYS[1:3]:
+        platform.lake.path(DAILY_PRICES, day).unlink()
+    text = failure_text(publish(platform, DAYS[1], DAYS[2]), "hf_dataset")
+    said = f"daily_prices is not stored for 2 day(s): {DAYS[1]}, {DAYS[2]}. Materialize"
+    assert said in text
     assert commits(tmp_path) == [str(DAYS[0])]
+
+
+def test_the_check_warns_while_sessions_are_missing(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = platform_at(tmp_path, instance)
+    hole = DAYS[3]
+    platform.lake.path(DAILY_PRICES, hole).unlink()
+    [found] = publish(platform, DAYS[0], DAYS[-1]).get_asset_check_evaluations()
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert not found.blocking
+    assert found.description == f"1 session(s) are missing: {hole} (not stored)"
+    # Not the run that made the hole, and still there.
+    assert publish(platform, DAYS[-1]).success
+    assert check_outcomes(platform, "hf_dataset") == {"no_missing_sessions": False}
+    store(platform.lake, [hole])
+    assert publish(platform, hole).success
+    assert check_outcomes(platform, "hf_dataset") == {"no_missing_sessions": True}
+
+
+@pytest.mark.parametrize("how", ["recreated", "emptied"])
+def test_a_repository_that_lost_its_days_is_told_with_the_command_that_publishes(
+    how: str, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = platform_at(tmp_path, instance)
+    told = metadata_of(publish(platform, DAYS[0], DAYS[-1]), "hf_dataset", DAYS[-1])
+    assert "not published" not in told
+    if how == "recreated":
+        shutil.rmtree(tmp_path / "hub")
+    else:
+        hub = HubStore(tmp_path / "hub")
+        hub.commit(LOCAL_REPOSITORY, "empty", None, {}, hub.at(LOCAL_REPOSITORY, "main").files)
+    told = metadata_of(publish(platform, DAYS[-2], DAYS[-1]), "hf_dataset", DAYS[-1])
+    said = f"the dataset holds 2 of {len(DAYS)} stored days; publish the others with: {PUBLISH}"
+    assert told["not published"] == said
+    assert marker(HubStore(tmp_path / "hub")) == f"{DAYS[-1]:%Y%m%d}"
 
 
 @pytest.mark.parametrize("label", ["the lake's", "the files'"])
@@ -137,3 +202,14 @@ def test_the_whole_chain_of_the_sandbox_ends_in_a_published_day(sandbox: Platfor
     day = dt.date(2024, 9, 30)
     assert sandbox.run(day, assets=chain).success
     assert commits(sandbox.lake.root) == [str(day)]
+
+
+def test_thousands_of_missing_days_are_told_in_a_line() -> None:
+    days = sessions_between(dt.date(2005, 1, 4), dt.date(2024, 1, 12))
+    assert days_in_words(dict.fromkeys(days, "not stored")) == (
+        "2005-01-04 … 2024-01-12 (not stored)"
+    )
+    every_other = days_in_words(dict.fromkeys(days[:40:2], "not stored"))
+    assert every_other.startswith("2005-01-04 (not stored), 2005-01-06 (not stored), ")
+    assert every_other.endswith(f", and 15 more stretch(es) up to {days[38]}")
+    assert days_in_words({}) == ""

@@ -14,7 +14,7 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 
 SHARES = {
     "000001.SZ": ("平安银行", "主板"),
@@ -50,6 +50,15 @@ def prices_of(day: dt.date, codes: Sequence[str] = tuple(SHARES), version: int =
 def store(lake: Lake, days: Iterable[dt.date], version: int = 0) -> None:
     for day in days:
         lake.write(DAILY_PRICES, day, prices_of(day, version=version))
+
+
+def find(lake: Lake, day: dt.date, *found: tuple[str, str, str, str]) -> None:
+    """Store the findings of a day: each a table, a code, a check and an outcome."""
+    at = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
+    names = ("table_name", "ts_code", "check_name", "outcome")
+    told = {"trade_date": day, "seen": "0", "expected": "1", "reason": None, "first_seen": at}
+    rows = [told | dict(zip(names, one, strict=True)) for one in found]
+    lake.write(FINDINGS, day, pa.Table.from_pylist(rows, schema=FINDINGS.schema))
 
 
 class FolderPublished:

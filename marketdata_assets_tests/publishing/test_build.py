@@ -12,7 +12,7 @@ import pytest
 
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, GapAhead, OtherOrigin, build
+from marketdata_assets.publishing.build import Content, OtherOrigin, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
@@ -73,7 +73,7 @@ class Desk:
         complete_to = max(day for day in days if not holes or day < holes[0])
         assert manifest["missing_sessions"] == [str(day) for day in holes]
         assert manifest["complete_to"] == str(complete_to)
-        assert self.text(layout.MARKER) == f"{complete_to:%Y%m%d}"
+        assert self.text(layout.MARKER) == f"{max(days):%Y%m%d}"
         assert manifest["rows"] == len(self.rows(days))
         for path, facts in manifest["files"].items():
             content = self.published.read(path)
@@ -160,12 +160,6 @@ def test_days_in_any_order_end_in_the_same_bytes(desk: Desk, tmp_path: Path) -> 
         desk.publish(shuffled[start : start + 5])
     for path in other.published.files:
         assert desk.published.read(path) == other.published.read(path), path
-
-
-def test_a_day_that_would_leave_a_gap_behind_is_refused(desk: Desk) -> None:
-    desk.publish(DAYS[:5])
-    with pytest.raises(GapAhead, match=rf"{DAYS[5]}: not published yet, and {DAYS[6]} comes"):
-        desk.publish(DAYS[6:7])
 
 
 def test_a_day_that_is_not_in_the_lake_is_named(desk: Desk) -> None:

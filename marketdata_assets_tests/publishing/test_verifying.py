@@ -1,15 +1,21 @@
 """The published dataset against the lake, and a lake out of the published dataset."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.build import OtherOrigin
 from marketdata_assets.publishing.verifying import NothingPublished, differences, restore
+from marketdata_assets.publishing.workspace import NotAsInManifest
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.publishing.test_build import DAYS, Desk
+
+MARCH = dt.date(2024, 3, 15)
 
 
 @pytest.fixture
@@ -47,7 +53,29 @@ def test_a_file_that_was_changed_or_removed_by_hand_differs(desk: Desk, path: st
 def test_a_marker_that_lies_differs(desk: Desk) -> None:
     (desk.published.folder / layout.MARKER).write_text("20990101")
     last = f"{DAYS[-1]:%Y%m%d}"
-    assert found(desk) == [f".last_update_date says 20990101, the dataset is complete up to {last}"]
+    said = f".last_update_date says 20990101, the last day that is published is {last}"
+    assert found(desk) == [said]
+
+
+def test_a_hole_that_is_known_is_no_difference(desk: Desk) -> None:
+    beyond = [dt.date(2024, 2, 7)]
+    store(desk.lake, beyond)
+    desk.publish(beyond)
+    assert found(desk) == []
+
+
+def test_days_that_are_not_published_differ_in_a_line_a_stretch(desk: Desk) -> None:
+    store(desk.lake, [day := dt.date(2024, 2, 7), *sessions_between(dt.date(2024, 3, 1), MARCH)])
+    assert found(desk) == [
+        f"{day}: in the lake and not published",
+        f"2024-03-01 … {MARCH}: in the lake and not published",
+    ]
+
+
+def test_a_year_that_the_manifest_does_not_know_differs(desk: Desk) -> None:
+    shard = desk.published.folder / "data/prices-2024.parquet"
+    (shard.parent / "prices-2006.parquet").write_bytes(shard.read_bytes())
+    assert found(desk) == ["data/prices-2006.parquet is in the dataset and not in the manifest"]
 
 
 def test_a_marker_that_is_missing_differs(desk: Desk) -> None:
@@ -64,9 +92,19 @@ def test_a_lake_is_restored_as_it_was(desk: Desk, tmp_path: Path) -> None:
         assert other.read(DAILY_PRICES, day).equals(desk.lake.read(DAILY_PRICES, day))
 
 
+def test_a_lake_is_not_restored_without_a_file_that_somebody_removed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (desk.published.folder / "data/prices-2024.parquet").unlink()
+    desk.workspace.base("data/prices-2024.parquet").unlink()
+    other = Lake(tmp_path / "other", desk.lake.origin)
+    with desk.workspace.locked(5), pytest.raises(NotAsInManifest, match="somebody removed it"):
+        list(restore(desk.published, other, desk.workspace))
+
+
 def test_a_lake_of_another_world_is_not_restored_into(desk: Desk, tmp_path: Path) -> None:
     other = Lake(tmp_path / "other", "sandbox: simulated, not a real market")
-    with pytest.raises(ValueError, match="a lake of the same origin"):
+    with pytest.raises(OtherOrigin, match="a lake of the same origin"):
         list(restore(desk.published, other, desk.workspace))
 
 
