@@ -65,7 +65,7 @@ GRAPH = {
         "stock_list",
         "suspensions",
     ],
-    "hf_dataset": ["daily_prices"],
+    "hf_dataset": ["daily_prices", "findings"],
     "price_series": ["daily_prices"],
     "adj_factor_series": ["adj_factor"],
     "etf_price_series": ["etf_premium"],

@@ -4,7 +4,7 @@ Here belongs what a run publishes and how it ends. What it says of it is `tellin
 """
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -30,9 +30,9 @@ from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
 from marketdata_assets.resources.hub_errors import NotALocalHub, NotAsSent, RefusedByHub
 from marketdata_assets.resources.hub_repository import StateAt
 from marketdata_assets.resources.hugging_face import HuggingFaceResource, Publication
-from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.storage.io_manager import LakeResource, RecordedDays
 from marketdata_assets.storage.lake import Lake, MissingPartitions
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 
 # Nothing that trying again could mend.
 FINAL = (
@@ -69,7 +69,8 @@ class HfDatasetConfig(dg.Config):
         "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行一次提交；"
         "未入库的交易日不发布，并列明原因。"
     ),
-    deps=[dg.AssetKey(DAILY_PRICES.name)],
+    deps=[dg.AssetKey(DAILY_PRICES.name), dg.AssetKey(FINDINGS.name)],
+    io_manager_key="lake_io",
     check_specs=[MISSING_CHECK],
     partitions_def=TRADING_DAYS,
     backfill_policy=BACKFILL_POLICY,
@@ -82,7 +83,7 @@ def hf_dataset(
     config: HfDatasetConfig,
     lake: LakeResource,
     hugging_face: HuggingFaceResource,
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
+) -> Iterator[dg.Output[RecordedDays] | dg.AssetCheckResult]:
     days = days_of(context.partition_keys)
     refuse_open_days(days, dt.datetime.now(dt.UTC))
     stored = lake.open()
@@ -110,10 +111,9 @@ def hf_dataset(
             if told:
                 context.log.warning(f"{name}: {told}")
                 metadata[name] = dg.MetadataValue.text(told)
-        # Dagster records every partition of the run; those in `published` are what was published.
-        return dg.MaterializeResult(
-            metadata=metadata, check_results=[missing_result(done.content.manifest)]
-        )
+        yield dg.Output(RecordedDays(published), metadata=metadata)
+        yield missing_result(done.content.manifest)
+        return
     raise dg.Failure(said, allow_retries=False)
 
 

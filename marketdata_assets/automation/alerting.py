@@ -14,9 +14,12 @@ from marketdata_assets.automation.failures import first_lines, root_cause
 from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.tables import ETF_PREMIUM
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import ETF_PREMIUM, FINDINGS
+from marketdata_assets.tables.findings import Outcome
 
-CHECKS_TOLD = 20
+LINES_TOLD = 20
+TOLD = (Outcome.HELD, Outcome.FLAGGED)
 
 
 @dg.run_failure_sensor(
@@ -44,13 +47,22 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResourc
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="failed_checks_alert",
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells of checks that failed in a run without stopping it.",
+    description="Tells of days that were refused in a run that went on, and of what it found for "
+    "the first time.",
 )
-def failed_checks_alert(context: dg.RunStatusSensorContext, alerts: AlertsResource) -> None:
+def failed_checks_alert(
+    context: dg.RunStatusSensorContext, lake: LakeResource, alerts: AlertsResource
+) -> None:
     run = context.dagster_run
-    if lines := list(_failed_checks(context.instance, run.run_id)):
-        title = f"{len(lines)} check(s) failed in {run.job_name}{_days_of(run)}"
-        alerts.send(title, _body(lines[:CHECKS_TOLD], run), context.log)
+    record = context.instance.get_run_record_by_id(run.run_id)
+    began = record.create_timestamp if record else dt.datetime.now(dt.UTC)
+    refused = list(_failed_checks(context.instance, run.run_id))
+    found = new_findings(lake.open(), _first_and_last(run), began)
+    if refused or found:
+        told = [f"{len(refused)} check(s) failed"] if refused else []
+        told += [f"{len(found)} new finding(s)"] if found else []
+        title = f"{', '.join(told)} in {run.job_name}{_days_of(run)}"
+        alerts.send(title, _body((refused + found)[:LINES_TOLD], run), context.log)
 
 
 @dg.sensor(
@@ -86,12 +98,27 @@ def incomplete_day_alert(
     )
 
 
+def new_findings(lake: Lake, span: tuple[dt.date, dt.date] | None, since: dt.datetime) -> list[str]:
+    """A line for everything held or flagged on the days of `span` and not seen before `since`."""
+    if span is None:
+        return []
+    return [
+        f"{row['trade_date']} {row['ts_code'] or 'the answer'}, "
+        f"{row['table_name']}.{row['check_name']} ({row['outcome']}): {row['seen']}"
+        for day in lake.days(FINDINGS)
+        if span[0] <= day <= span[1]
+        for row in (lake.read(FINDINGS, day) or FINDINGS.schema.empty_table()).to_pylist()
+        if row["outcome"] in TOLD and row["first_seen"] >= since
+    ]
+
+
 def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
+    """The checks that refused something; single rows are findings."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     for entry in entries:
         assert entry.dagster_event is not None
         told = entry.dagster_event.asset_check_evaluation_data
-        if not told.passed:
+        if not told.passed and told.severity is dg.AssetCheckSeverity.ERROR:
             said = first_lines(told.description or "")
             table = told.asset_key.to_user_string()
             yield f"{table}, check {told.check_name} ({told.severity.value}): {said}"
@@ -99,12 +126,23 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
 
 def _days_of(run: dg.DagsterRun) -> str:
     """The partitions of a run, as the end of a title."""
-    first = run.tags.get("dagster/asset_partition_range_start")
-    last = run.tags.get("dagster/asset_partition_range_end")
-    if first and last and first != last:
-        return f" for {first} … {last}"
-    day = run.tags.get("dagster/partition") or first
-    return f" for {day}" if day else ""
+    span = _first_and_last(run)
+    if span is None:
+        key = run.tags.get("dagster/partition")
+        return f" for {key}" if key else ""
+    first, last = span
+    return f" for {first}" if first == last else f" for {first} … {last}"
+
+
+def _first_and_last(run: dg.DagsterRun) -> tuple[dt.date, dt.date] | None:
+    """The first and last day of a run, None for one without days."""
+    day = run.tags.get("dagster/partition", "")
+    first = run.tags.get("dagster/asset_partition_range_start", day)
+    last = run.tags.get("dagster/asset_partition_range_end", day)
+    try:
+        return dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+    except ValueError:
+        return None
 
 
 def _body(lines: list[str], run: dg.DagsterRun) -> str:

@@ -134,7 +134,7 @@ HABITS = (
         },
     ),
     Habit("a resumption after the share reform", REFORM, resumption(1.35, LAST_CLOSE)),
-    Habit("a resumption after a restructuring", REFORM, resumption(4.0, LAST_CLOSE / 3.501)),
+    Habit("a resumption after a restructuring", REFORM, resumption(4.0, 9.0)),
     Habit(
         "an ex-date on which factor and price differ a little", REFORM[:2], ex_date(1.1012, 9.54)
     ),
@@ -329,11 +329,10 @@ HABITS = (
         merged=False,
     ),
     Habit(
-        "a bar twice with different values",
+        "a low above the close",
         ("2024-06-04",),
-        # In a market this small one of three rows would be a third of it.
-        {("daily", 0): changed(SH, low=10.9)},
-        found=held("daily_kline.ohlc_order"),
+        {("daily", 0): changed(SH, low=10.6, high=10.6)},
+        found=held("daily_kline.ohlc_order") + held("daily_kline.units"),
         reason="held",
         merged=False,
     ),
