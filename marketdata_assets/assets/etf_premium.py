@@ -27,6 +27,7 @@ Relation = duckdb.DuckDBPyRelation
 
 NOT_PUBLISHED = "nav not published"
 OTHER_SCALE = "nav on another scale"
+NO_CLOSE = "no close"
 _LINEAGE = {
     **{name: [(ETF_KLINE, name)] for name in ("trade_date", "ts_code", "open", "high", "low")},
     **{name: [(ETF_KLINE, name)] for name in ("close", "pre_close", "pct_chg", "vol", "amount")},
@@ -92,6 +93,7 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
                 WHEN unit_nav IS NULL THEN '{NOT_PUBLISHED}'
                 WHEN coalesce(is_money_market, true) AND abs(close / unit_nav - 1) > 0.5
                     THEN '{OTHER_SCALE}'
+                WHEN close IS NULL THEN '{NO_CLOSE}'
             END AS no_premium
             """
         )
@@ -114,6 +116,7 @@ def told(day: pa.Table) -> dict[str, dg.MetadataValue]:
         "funds": dg.MetadataValue.int(day.num_rows),
         "nav not published": dg.MetadataValue.int(counts.get(NOT_PUBLISHED, 0)),
         "nav on another scale": dg.MetadataValue.int(counts.get(OTHER_SCALE, 0)),
+        "no close": dg.MetadataValue.int(counts.get(NO_CLOSE, 0)),
     }
     statistics = premium_statistics(day)
     if statistics is not None:

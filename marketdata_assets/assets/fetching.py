@@ -17,7 +17,7 @@ from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError, TushareError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -109,14 +109,20 @@ def _watched(
     days: list[dt.date],
     now: dt.datetime,
 ) -> Iterator[tuple[dt.date, pa.Table]]:
+    failed: list[TushareError] = []
     try:
         for count, (day, data) in enumerate(tushare.days(table, days), start=1):
+            if isinstance(data, TushareError):
+                failed.append(data)
+                continue
             refuse_early_emptiness(table, day, data, now)
             yield day, data
             if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
                 context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
     except RefusedError as refusal:
         raise failure(refusal) from None
+    if failed:
+        raise failed[0]
 
 
 def refuse_early_emptiness(table: Table, day: dt.date, data: pa.Table, now: dt.datetime) -> None:
