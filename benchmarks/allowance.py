@@ -59,8 +59,9 @@ def fetch(url: str, folder: str, days: list[dt.date]) -> None:
         token="x", url=url, calls_per_minute=ALLOWED_PER_MINUTE, state_folder=folder
     )
     with resource.yield_for_execution(dg.build_init_resource_context()) as tushare:
-        for _ in tushare.days(DAILY_KLINE, days):
-            pass
+        for _, outcome in tushare.days(DAILY_KLINE, days):
+            if isinstance(outcome, Exception):
+                raise outcome
 
 
 def main() -> None:

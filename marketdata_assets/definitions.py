@@ -45,6 +45,7 @@ from marketdata_assets.automation.schedules import (
 )
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.automation.series_sensor import price_series_sensor
+from marketdata_assets.console import leave_out_expected_traces
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
@@ -96,4 +97,5 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     )
 
 
+leave_out_expected_traces()
 defs = build_definitions(environment.resources())

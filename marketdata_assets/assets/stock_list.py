@@ -32,10 +32,13 @@ def stock_list(
 def listed_on(stocks: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
     """The shares of `stocks` listed on `day`: from `list_date` to the day before `delist_date`.
 
-    `stocks` has the columns of STOCK_BASIC, the result those of STOCK_LIST.
+    `stocks` has the columns of STOCK_BASIC, the result those of STOCK_LIST. A share whose
+    `list_date` is not told, or whose `delist_date` is not told though it has left, is listed on no
+    day: on which it was is unknown, and for ever is wrong.
     """
     listed = pc.less_equal(stocks["list_date"], pa.scalar(day))
-    delisted = pc.fill_null(pc.less_equal(stocks["delist_date"], pa.scalar(day)), False)
+    has_left = pc.fill_null(pc.equal(stocks["list_status"], "D"), False)
+    delisted = pc.coalesce(pc.less_equal(stocks["delist_date"], pa.scalar(day)), has_left)
     universe = stocks.filter(pc.and_not(listed, delisted))
     for name, value in (("trade_date", day), (NAMES_AS_OF, known_on)):
         universe = universe.append_column(name, pa.repeat(pa.scalar(value), len(universe)))

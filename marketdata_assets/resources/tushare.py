@@ -6,6 +6,7 @@ days at once. A single call is `tushare_client`, a single answer `tushare_answer
 
 import datetime as dt
 import itertools
+import logging
 import math
 import threading
 from collections import deque
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
 from marketdata_assets.resources.rate_limit import Allowance, shared_path
 from marketdata_assets.resources.tushare_answers import (
-    refuse_duplicates,
+    each_key_once,
     refuse_empty_columns,
     refuse_other_days,
     typed_table,
@@ -30,7 +32,6 @@ from marketdata_assets.resources.tushare_answers import (
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
     NotPublishedYet,
-    SeveralDaysFailed,
     Truncated,
     TushareError,
     WrongAnswer,
@@ -50,11 +51,15 @@ from marketdata_assets.trading_calendar import is_session
 if TYPE_CHECKING:
     from marketdata_assets.resources.tushare_client import Answer, TushareClient
 
+logger = logging.getLogger(__name__)
+
 SLOWEST_USUAL_CALL_SECONDS = 2.6
 CODES_PER_CALL = 1_000
 MOST_PAGES = 20
 MOST_CALLS_IN_FLIGHT = 32
 EXCHANGES = ("SSE", "SZSE", "BSE")
+# Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
+MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
 
 
 class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -106,17 +111,18 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         needed = math.ceil(self.calls_per_minute * SLOWEST_USUAL_CALL_SECONDS / 60) + 2
         return min(needed, MOST_CALLS_IN_FLIGHT)
 
-    def days(self, table: Table, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+    def days(
+        self, table: Table, days: Sequence[dt.date]
+    ) -> Iterator[tuple[dt.date, pa.Table | TushareError]]:
         """Each day with the whole market's rows of `table`, in the order asked for.
 
-        Several days are fetched at a time; few are held. A day that is not published or comes
-        wrong is left out, and the error that names it is raised after the last good day; an error
-        that is not the day's own (no network, no permission) ends it at once.
+        Several days are fetched at a time; few are held. In place of a day that is not published
+        or comes wrong stands the error that says so, `NotPublishedYet` or a `WrongAnswer`; one
+        that is not the day's own (no network, no permission) is raised and ends it at once.
         """
         pool = ThreadPoolExecutor(self.calls_in_flight, thread_name_prefix=table.name)
         pending: deque[tuple[dt.date, Future[pa.Table]]] = deque()
         waiting = iter(days)
-        failed: list[TushareError] = []
         try:
             while True:
                 for day in itertools.islice(waiting, self.calls_in_flight - len(pending)):
@@ -124,16 +130,14 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 if not pending:
                     break
                 day, fetched = pending.popleft()
+                outcome: pa.Table | TushareError
                 try:
-                    data = fetched.result()
+                    outcome = fetched.result()
                 except (NotPublishedYet, WrongAnswer) as error:
-                    failed.append(error)
-                else:
-                    yield day, data
+                    outcome = error
+                yield day, outcome
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        if failed:
-            raise failed[0] if len(failed) == 1 else SeveralDaysFailed(failed)
 
     def day(self, table: Table, day: dt.date) -> pa.Table:
         """All rows of `table` on `day`, typed as declared, key unique.
@@ -151,22 +155,22 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return whole_day(table, data, day, params)
 
     def stock_basic(self) -> pa.Table:
-        """Every A-share ever listed, as known now: listed, delisted and paused ones."""
+        """Every A-share ever listed, as known now: listed, delisted and paused ones.
+
+        A few of the delisted ones may lack the day of it; of more than a few that is refused.
+        """
         parts = [self._stocks({"list_status": status}) for status in ("L", "D", "P")]
         if parts[0].num_rows == 0:
             raise NotPublishedYet("stock_basic", {"list_status": "L"}, "no listed share.")
-        stocks = pa.concat_tables(parts)
-        refuse_duplicates(STOCK_BASIC, stocks, {})
-        return stocks
+        _refuse_undated(parts[1])
+        return each_key_once(STOCK_BASIC, pa.concat_tables(parts), {})
 
     def fund_basic(self) -> pa.Table:
         """Every exchange-listed fund that trades or did, as known now."""
         listed, delisted = (self._funds(status) for status in ("L", "D"))
         if listed.num_rows == 0:
             raise NotPublishedYet("fund_basic", {"status": "L"}, "no listed fund.")
-        funds = pa.concat_tables([listed, delisted])
-        refuse_duplicates(FUND_BASIC, funds, {})
-        return funds
+        return each_key_once(FUND_BASIC, pa.concat_tables([listed, delisted]), {})
 
     def fund_nav(self, date: dt.date) -> pa.Table:
         """The values of all exchange-listed funds on a calendar day, one row a fund.
@@ -191,8 +195,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise Truncated("trade_cal", params, f"{len(answer.items)} rows and more to come.")
         if not answer.items:
             raise NotPublishedYet("trade_cal", params, "no row.")
-        calendar = _typed(TRADE_CALENDAR, answer, params)
-        refuse_duplicates(TRADE_CALENDAR, calendar, params)
+        calendar = each_key_once(TRADE_CALENDAR, _typed(TRADE_CALENDAR, answer, params), params)
         if set(calendar["exchange"].to_pylist()) != {"SSE"}:
             raise BadValue("trade_cal", params, "asked for SSE, got another exchange.")
         return calendar
@@ -243,6 +246,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise Truncated("fund_basic", params, f"{len(answer.items)} rows and more to come.")
         funds = _typed(FUND_BASIC, answer, params)
         for name, wanted in params.items():
+            funds = _as_asked(FUND_BASIC, funds, name, wanted)
             if others := set(funds[name].to_pylist()) - {wanted}:
                 what = f"asked for {name} {wanted}, got {', '.join(sorted(others))}."
                 raise BadValue("fund_basic", params, what)
@@ -251,18 +255,39 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _stocks(self, params: dict[str, str]) -> pa.Table:
         answer = self._call(STOCK_BASIC, params)
         stocks = _typed(STOCK_BASIC, answer, params)
+        for name, wanted in params.items():
+            stocks = _as_asked(STOCK_BASIC, stocks, name, wanted)
         if _is_cut(STOCK_BASIC, answer):
             if "exchange" in params:
                 raise Truncated("stock_basic", params, "cut even for one exchange.")
             parts = [self._stocks({**params, "exchange": name}) for name in EXCHANGES]
             stocks = _none_lost(STOCK_BASIC, stocks, pa.concat_tables(parts), params)
-        if params["list_status"] == "D" and stocks["delist_date"].null_count:
-            raise BadValue("stock_basic", params, "a delisted share has no delist_date.")
         return stocks
 
 
 def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:
     return typed_table(table, answer.fields, answer.items, params)
+
+
+def _as_asked(table: Table, data: pa.Table, name: str, wanted: str) -> pa.Table:
+    """`data` where a row that leaves open what it was asked by has what was asked for."""
+    number = table.column_names.index(name)
+    return data.set_column(number, table.schema.field(name), pc.fill_null(data[name], wanted))
+
+
+def _refuse_undated(delisted: pa.Table) -> None:
+    undated = delisted.filter(pc.is_null(delisted["delist_date"]))["ts_code"].to_pylist()
+    if not undated:
+        return
+    shown = ", ".join(sorted(undated)[:MOST_UNDATED])
+    if len(undated) > max(MOST_UNDATED, MOST_UNDATED_SHARE * delisted.num_rows):
+        what = f"{len(undated)} of {delisted.num_rows} delisted shares have no delist_date: {shown}"
+        raise BadValue("stock_basic", {"list_status": "D"}, f"{what} …")
+    logger.warning(
+        "%s: %s delisted without a delist_date, so in the universe of no day.",
+        STOCK_BASIC.name,
+        shown,
+    )
 
 
 def _is_cut(table: Table, answer: "Answer") -> bool:

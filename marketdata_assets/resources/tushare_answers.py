@@ -5,7 +5,10 @@ together belong to `tushare_client` and `tushare`.
 """
 
 import datetime as dt
+import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +22,12 @@ from marketdata_assets.resources.tushare_errors import (
 from marketdata_assets.tables import Table
 
 Params = Mapping[str, object]
+
+logger = logging.getLogger(__name__)
+
+# Single rows come twice in the vendor's own database. An answer with more of them was put together
+# from pages that overlap, and what the pages have too much of, the whole lacks elsewhere.
+MOST_REPEATED = 0.01
 
 # Of the years before, the vendor may lack a whole indicator; since then that is a fault.
 EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
@@ -49,11 +58,11 @@ def typed_table(
 
 
 def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.Table:
-    """`data` unchanged, proved to be the market of `day`.
+    """`data` with every key once, proved to be the market of `day`.
 
     Raises `NotPublishedYet` when it is of another day, or empty though the table may not be;
-    `DuplicateRows` when a key occurs twice, `BadValue` when a column outside the key is NULL on
-    every row of a day since 2010.
+    `BadValue` when a column outside the key is NULL on every row of a day since 2010, and what
+    `each_key_once` raises.
     """
     call = table.tushare.call
     if data.num_rows == 0:
@@ -61,7 +70,7 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
             return data
         raise NotPublishedYet(call, params, f"no row for {table.name} on {day}.")
     refuse_other_days(table, data, day, params)
-    refuse_duplicates(table, data, params)
+    data = each_key_once(table, data, params)
     if day >= EVERY_COLUMN_SINCE:
         outside_key = [name for name in table.column_names if name not in table.key]
         refuse_empty_columns(table, data, outside_key, day, params)
@@ -88,12 +97,52 @@ def refuse_empty_columns(
             raise BadValue(table.tushare.call, params, what)
 
 
-def refuse_duplicates(table: Table, data: pa.Table, params: Params) -> None:
-    """Raise `DuplicateRows`, naming the first keys that occur more than once."""
-    if repeated := table.repeated_keys(data):
+def each_key_once(table: Table, data: pa.Table, params: Params) -> pa.Table:
+    """`data` with one row a key: of rows that say the same, the first.
+
+    Where they contradict each other, which of them holds is unknown: every value outside the key
+    becomes NULL, and a warning tells what was said. Raises `DuplicateRows`, naming the first keys,
+    when more rows are repeats than single ones of the vendor's account for, or when a value that
+    has to be known is contradicted.
+    """
+    repeated = table.repeated_keys(data)
+    if not repeated:
+        return data
+    by_key: dict[tuple[object, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in data.to_pylist():
+        told = by_key[tuple(row[name] for name in table.key)]
+        if row not in told:
+            told.append(row)
+    contradicted = [told for told in by_key.values() if len(told) > 1]
+    values = [column for column in table.columns if column.name not in table.key]
+    too_many = data.num_rows - len(by_key) > MOST_REPEATED * data.num_rows
+    if (too_many and not table.may_be_empty) or (
+        contradicted and not all(column.nullable for column in values)
+    ):
         shown = ", ".join(repeated[:3])
         what = f"{len(repeated)} keys occur more than once in {table.name}: {shown} …"
         raise DuplicateRows(table.tushare.call, params, what)
+    unknown = {column.name: None for column in values}
+    for told in contradicted:
+        _warn_of_contradiction(table, told)
+        told[:] = [told[0] | unknown]
+    return pa.Table.from_pylist([row for [row] in by_key.values()], schema=table.schema)
+
+
+def _warn_of_contradiction(table: Table, told: Sequence[Mapping[str, object]]) -> None:
+    differing = "; ".join(
+        f"{name} {' and '.join(str(row[name]) for row in told)}"
+        for name in table.column_names
+        if any(row[name] != told[0][name] for row in told)
+    )
+    logger.warning(
+        "%s %s: the vendor tells %s times, and differently: %s. Which holds is unknown, so every "
+        "value of it is stored as NULL.",
+        table.name,
+        " ".join(str(told[0][name]) for name in table.key),
+        len(told),
+        differing,
+    )
 
 
 def _typed_column(table: Table, name: str, values: Sequence[object], params: Params) -> pa.Array:

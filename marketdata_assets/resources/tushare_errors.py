@@ -5,7 +5,7 @@ to stop follows from the class and is decided in `tushare_client` and in the ass
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 
 class TushareError(Exception):
@@ -105,14 +105,6 @@ class BadValue(WrongAnswer):
 
 class Truncated(WrongAnswer):
     pass
-
-
-class SeveralDaysFailed(TushareError):
-    """More than one day of a range failed; the others came through."""
-
-    def __init__(self, errors: Sequence[TushareError]) -> None:
-        shown = " | ".join(map(str, errors[:3]))
-        super().__init__(errors[0].call, {}, f"{len(errors)} days failed: {shown}")
 
 
 # What a refusal says, in the order in which it is asked; texts of the vendor name several things at

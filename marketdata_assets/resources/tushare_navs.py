@@ -5,6 +5,7 @@ days that do not trade. How they are asked for is `tushare`.
 """
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from marketdata_assets.resources.tushare_answers import Params
-from marketdata_assets.resources.tushare_errors import DuplicateRows
 from marketdata_assets.tables import ETF_NAV, FUND_NAV
 from marketdata_assets.trading_calendar import previous_session
+
+logger = logging.getLogger(__name__)
 
 VALUES = ("unit_nav", "accum_nav", "adj_nav")
 
@@ -29,9 +31,9 @@ def one_row_each(navs: pa.Table, params: Params) -> pa.Table:
     """`navs` (FUND_NAV, of one day) with one row a fund: the newest.
 
     A row is newer that is amended (`update_flag`) or announced later. Rows of which none is newer
-    than the other complete each other. Where they contradict each other in accum_nav or adj_nav,
-    which of them holds is unknown: the value becomes NULL. Raises `DuplicateRows` when they do in
-    unit_nav.
+    than the other complete each other. Where they contradict each other, which of them holds is
+    unknown: the value becomes NULL, and of unit_nav, on which the premium rests, a warning tells
+    what was said.
     """
     if not FUND_NAV.repeated_keys(navs):
         return navs
@@ -59,8 +61,15 @@ def _newest(code: str, rows: list[dict[str, Any]], params: Params) -> dict[str, 
             else "rows, one amended and another announced later,"
         )
         values = " and ".join(map(str, sorted(told["unit_nav"])))
-        what = f"{code} has {which} that differ in unit_nav: {values}."
-        raise DuplicateRows("fund_nav", params, what)
+        logger.warning(
+            "%s %s: %s has %s that differ in unit_nav: %s. Which holds is unknown, so it is stored "
+            "as NULL.",
+            FUND_NAV.name,
+            params.get("nav_date", ""),
+            code,
+            which,
+            values,
+        )
     agreed = {name: values.pop() if len(values) == 1 else None for name, values in told.items()}
     return max(newest, key=_age) | agreed
 

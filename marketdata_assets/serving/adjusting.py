@@ -52,7 +52,7 @@ def adjusted(code: str, rows: pa.Table, factors: Series | None, anchor: dt.date 
     """
     if factors is None:
         raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
-    own = factors.slice(code, None, None, ["trade_date", "adj_factor"])
+    own = factors.slice(code, None, None, ["trade_date", "adj_factor"]).drop_null()
     scale = _factors_of(code, rows["date"], own)
     if anchor is not None:
         session = previous_session(anchor + ONE_DAY)

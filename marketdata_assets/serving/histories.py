@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from marketdata_assets.storage.fitting import as_declared, fits
 from marketdata_assets.storage.lake import CODE_FILES, Lake, UnfitPartitions
 from marketdata_assets.storage.series import FileIdentity
 from marketdata_assets.tables import INSTRUMENT_HISTORY
@@ -126,6 +127,7 @@ def _read(path: Path) -> History | None:
         return None
     except (pa.ArrowInvalid, KeyError, OSError) as error:
         raise UnfitPartitions(INSTRUMENT_HISTORY, [path]) from error
-    if not rows.schema.equals(INSTRUMENT_HISTORY.schema):
+    if not fits(INSTRUMENT_HISTORY, rows.schema):
         raise UnfitPartitions(INSTRUMENT_HISTORY, [path])
-    return History(rows.replace_schema_metadata().combine_chunks(), stored_at, identity)
+    rows = as_declared(INSTRUMENT_HISTORY, rows.replace_schema_metadata())
+    return History(rows.combine_chunks(), stored_at, identity)

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.fitting import fits
 from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import Table
@@ -110,7 +111,7 @@ def _refuse_unreadable(table: Table, day: Part, version: Version, moment: dt.dat
             f"{where} is damaged ({_lasting_name(version)}). Restore the file from a backup, or "
             "ask for another moment."
         )
-    if not version.schema.equals(table.schema):
+    if not fits(table, version.schema):
         stored, declared = set(version.schema.names), set(table.column_names)
         changes = [f"{name} is not stored" for name in sorted(declared - stored)]
         changes += [f"{name} is not declared any more" for name in sorted(stored - declared)]

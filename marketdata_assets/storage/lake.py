@@ -30,6 +30,7 @@ from marketdata_assets.storage.durable_files import (
     remove_abandoned,
     sync_folder,
 )
+from marketdata_assets.storage.fitting import as_declared, fits
 from marketdata_assets.storage.turns import wait_for_writer, writing
 from marketdata_assets.tables import Table
 
@@ -134,7 +135,7 @@ class Lake:
         """The stored partition, or None where there is none that fits the declaration."""
         if self.describe(table, part) is None:
             return None
-        return pq.read_table(self.path(table, part), partitioning=None)
+        return as_declared(table, pq.read_table(self.path(table, part), partitioning=None))
 
     def describe(self, table: Table, part: Part) -> Stored | None:
         """What is known of a stored partition, or None where there is none that fits."""
@@ -145,7 +146,7 @@ class Lake:
             return None
         schema = file.schema.to_arrow_schema()
         labels = schema.metadata or {}
-        if not schema.equals(table.schema) or b"stored_at" not in labels:
+        if not fits(table, schema) or b"stored_at" not in labels:
             return None
         return Stored(
             rows=file.num_rows,

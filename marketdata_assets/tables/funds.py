@@ -31,13 +31,13 @@ FUND_BASIC = Table(
     key=("ts_code",),
     columns=(
         TS_CODE,
-        text("name", "short name", "基金简称", False),
+        text("name", "short name", "基金简称"),
         text("management", "management company", "管理人"),
         text("fund_type", "股票型, 债券型, 混合型, 货币市场型, REITs, …", "投资类型"),
         text("invest_type", "style, the vendor's classes", "投资风格"),
         text("benchmark", "benchmark of performance", "业绩比较基准"),
-        text("status", "L listed, D delisted, I being issued", "存续状态", False),
-        text("market", "E: on an exchange", "市场,E为场内", False),
+        text("status", "L listed, D delisted, I being issued", "存续状态"),
+        text("market", "E: on an exchange", "市场,E为场内"),
         day("list_date", "first trading day", "上市日期"),
         day("delist_date", "day of delisting", "退市日期"),
     ),
@@ -73,12 +73,12 @@ _BARS = (
     number("open", YUAN, "first price; NULL: did not trade", "开盘价,无成交为空"),
     number("high", YUAN, "highest price; NULL: did not trade", "最高价,无成交为空"),
     number("low", YUAN, "lowest price; NULL: did not trade", "最低价,无成交为空"),
-    number("close", YUAN, "last price", "收盘价", False),
+    number("close", YUAN, "last price", "收盘价"),
     number("pre_close", YUAN, "previous close, adjusted on ex-dates", "除权昨收价"),
 )
 _VOLUMES = (
-    number("vol", LOTS, "traded volume", "成交量", False),
-    number("amount", THOUSAND_YUAN, "traded value", "成交额", False),
+    number("vol", LOTS, "traded volume", "成交量"),
+    number("amount", THOUSAND_YUAN, "traded value", "成交额"),
 )
 _PCT_CHG = number("pct_chg", PERCENT, "change over pre_close", "涨跌幅")
 
@@ -100,7 +100,12 @@ ETF_KLINE = Table(
     source=Source("fund_daily", row_cap=2_000),
 )
 
-_UNIT_NAV = number("unit_nav", YUAN_A_SHARE, "net asset value", "单位净值")
+_UNIT_NAV = number(
+    "unit_nav",
+    YUAN_A_SHARE,
+    "net asset value; NULL also where the vendor's rows contradict each other",
+    "单位净值,供应商多行相互矛盾时亦为空",
+)
 _NAVS = (
     day("ann_date", "day of publication", "公告日期"),
     _UNIT_NAV,

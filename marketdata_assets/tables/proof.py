@@ -19,7 +19,6 @@ ADJ_FACTOR = Table(
             "ratio",
             "grows from 1 at listing by previous close over pre_close on every ex-date",
             "复权因子,上市日为1,除权除息日按前收盘价与除权昨收价之比增长",
-            False,
         ),
     ),
     date_column="trade_date",

@@ -1,6 +1,7 @@
 """A-shares: the vendor's tables, and the merged prices that are published.
 
-Here belong declarations only.
+Here belong declarations only. Any value of the vendor's may be missing in a single row, so only
+keys, and what is not the vendor's, may never be NULL.
 """
 
 import datetime as dt
@@ -47,14 +48,14 @@ STOCK_BASIC = Table(
     key=("ts_code",),
     columns=(
         TS_CODE,
-        text("symbol", "code without suffix", "代码", False),
-        text("name", "short name, with ST marks of its day", "证券简称", False),
+        text("symbol", "code without suffix", "代码"),
+        text("name", "short name, with ST marks of its day", "证券简称"),
         text("area", "region of the company", "地域"),
         text("industry", "industry, the vendor's classes", "所属行业"),
         text("market", "board: 主板, 创业板, 科创板, 北交所, CDR", "市场类型"),
-        text("exchange", "SSE, SZSE or BSE", "交易所", False),
-        text("list_status", "L listed, D delisted, P paused", "上市状态", False),
-        day("list_date", "first trading day", "上市日期", False),
+        text("exchange", "SSE, SZSE or BSE", "交易所"),
+        text("list_status", "L listed, D delisted, P paused", "上市状态"),
+        day("list_date", "first trading day", "上市日期"),
         day("delist_date", "day of delisting", "退市日期"),
     ),
     source=Source("stock_basic", row_cap=6_000),
@@ -87,15 +88,15 @@ DAILY_KLINE = Table(
     columns=(
         TS_CODE,
         TRADE_DATE,
-        number("open", YUAN, "first price", "开盘价", False),
-        number("high", YUAN, "highest price", "最高价", False),
-        number("low", YUAN, "lowest price", "最低价", False),
-        number("close", YUAN, "last price", "收盘价", False),
-        number("pre_close", YUAN, "previous close, adjusted on ex-dates", "除权昨收价", False),
-        number("change", YUAN, "close minus pre_close", "涨跌额", False),
-        number("pct_chg", PERCENT, "change over pre_close", "涨跌幅", False),
-        number("vol", LOTS, "traded volume", "成交量", False),
-        number("amount", THOUSAND_YUAN, "traded value", "成交额", False),
+        number("open", YUAN, "first price", "开盘价"),
+        number("high", YUAN, "highest price", "最高价"),
+        number("low", YUAN, "lowest price", "最低价"),
+        number("close", YUAN, "last price", "收盘价"),
+        number("pre_close", YUAN, "previous close, adjusted on ex-dates", "除权昨收价"),
+        number("change", YUAN, "close minus pre_close", "涨跌额"),
+        number("pct_chg", PERCENT, "change over pre_close", "涨跌幅"),
+        number("vol", LOTS, "traded volume", "成交量"),
+        number("amount", THOUSAND_YUAN, "traded value", "成交额"),
     ),
     date_column="trade_date",
     source=Source("daily", row_cap=6_000),
@@ -109,8 +110,8 @@ PRICE_LIMITS = Table(
     columns=(
         TRADE_DATE,
         TS_CODE,
-        number("up_limit", YUAN, "upper limit; 99999.99 and above means none", "涨停价", False),
-        number("down_limit", YUAN, "lower limit; 0.01 and below means none", "跌停价", False),
+        number("up_limit", YUAN, "upper limit; 99999.99 and above means none", "涨停价"),
+        number("down_limit", YUAN, "lower limit; 0.01 and below means none", "跌停价"),
     ),
     date_column="trade_date",
     first_date=dt.date(2007, 1, 4),
@@ -125,7 +126,7 @@ DAILY_BASIC = Table(
     columns=(
         TS_CODE,
         TRADE_DATE,
-        number("close", YUAN, "last price", "收盘价", False),
+        number("close", YUAN, "last price", "收盘价"),
         number("turnover_rate", PERCENT, "volume over float shares", "换手率"),
         number("turnover_rate_f", PERCENT, "volume over free-float shares", "换手率(自由流通)"),
         number("volume_ratio", "ratio", "volume over its five-day mean", "量比"),
@@ -175,10 +176,7 @@ DAILY_PRICES = Table(
     doc_zh="每股一行的合并行情:日线、涨跌停、指标与名称,即对外发布的口径。",
     key=("date", "code"),
     columns=tuple(
-        # Only the kline is the spine: what is joined to it may be missing.
-        replace(
-            table[column], name=name, nullable=table is not DAILY_KLINE or table[column].nullable
-        )
+        replace(table[column], name=name, nullable=name not in ("code", "date", "close"))
         for name, table, column in DAILY_PRICES_LINEAGE
     ),
     date_column="date",

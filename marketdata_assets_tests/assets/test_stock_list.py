@@ -59,6 +59,16 @@ def test_delisted_and_paused_shares_are_in_the_universe_of_their_time() -> None:
     assert set(then["names_as_of"].to_pylist()) == {TODAY}
 
 
+def test_a_share_whose_days_are_not_told_is_listed_on_none() -> None:
+    known = stocks(
+        stock("600001.SH", list_status="D"),
+        stock("600002.SH", list_date=None),
+        stock("600003.SH", list_status=None),
+    )
+    then = listed_on(known, dt.date(2015, 1, 5), TODAY)
+    assert then["ts_code"].to_pylist() == ["600003.SH"]
+
+
 def test_names_stored_nearer_to_the_day_are_not_overwritten_by_later_ones() -> None:
     day, later = dt.date(2024, 9, 30), TODAY
     on_the_day = listed_on(stocks(stock("600001.SH", "当日名称", industry="银行")), day, day)

@@ -23,6 +23,7 @@ from marketdata_assets.resources.tushare_errors import (
     TushareError,
 )
 from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.faults import Fault
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     DAILY_BASIC,
@@ -44,7 +45,7 @@ from marketdata_assets_tests.resources.spoiling import (
     each_day_table,
     spoil,
 )
-from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
 
 
 @each_day_table
@@ -69,6 +70,28 @@ def test_some_nulls_in_a_nullable_column_stay_null(
 ) -> None:
     spoil(server, "daily_basic", column_set("pe", None, None, 12.5))
     assert tushare.day(DAILY_BASIC, DAY)["pe"].to_pylist() == [None, None, 12.5]
+
+
+@each_day_table
+def test_a_value_of_a_single_row_may_be_missing_in_every_column_outside_the_key(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    for name in set(table.column_names) - set(table.key):
+        spoil(server, table.tushare.call, column_set(name, None))
+        values = tushare.day(table, DAY)[name]
+        assert values.null_count == 1
+        assert values[0].as_py() is None
+
+
+@each_day_table
+def test_a_row_that_is_not_identified_is_refused(
+    server: TushareServer, tushare: WakefulTushare, table: Table
+) -> None:
+    for name in table.key:
+        if not table[name].nullable:
+            spoil(server, table.tushare.call, column_set(name, None))
+            with pytest.raises(BadValue, match=name):
+                tushare.day(table, DAY)
 
 
 @each_day_table
@@ -115,7 +138,6 @@ def test_a_missing_column_is_named(
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("close", [None]),
         ("close", ["10.5"]),
         ("close", [True]),
         ("close", [[10.5]]),
@@ -189,8 +211,10 @@ def test_a_column_without_any_value_is_refused(
         tushare.day(DAILY_BASIC, DAY)
 
 
-@each_day_table
-def test_a_key_that_occurs_twice_is_named(
+@pytest.mark.parametrize(
+    "table", [t for t in DAY_TABLES if not t.may_be_empty], ids=lambda table: table.name
+)
+def test_keys_of_many_that_occur_twice_are_named(
     server: TushareServer, tushare: WakefulTushare, table: Table
 ) -> None:
     def double(answer: dict[str, Any]) -> None:
@@ -200,6 +224,69 @@ def test_a_key_that_occurs_twice_is_named(
     with pytest.raises(DuplicateRows, match=CODES[1]) as raised:
         tushare.day(table, DAY)
     assert CODES[0] not in str(raised.value)
+
+
+MANY = many_codes(300)
+MORE_THAN_ONE_PERCENT, ONE_PERCENT = 4, 3
+
+
+@pytest.fixture
+def crowded(state: Path) -> Iterator[tuple[TushareServer, WakefulTushare]]:
+    """A market of which a few rows are less than one in a hundred."""
+    with serving(SmallMarket(MANY)) as server, tushare_at(server, state) as tushare:
+        yield server, tushare
+
+
+def with_repeats(count: int, **changed: object) -> Fault:
+    """The answer with its first rows once more at its end, the second time with other values."""
+
+    def repeat(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        for row in items[:count]:
+            values = dict(zip(fields, row, strict=True)) | changed
+            items.append([values[name] for name in fields])
+
+    return faults.edited(repeat)
+
+
+@pytest.mark.parametrize(
+    "table", [t for t in DAY_TABLES if not t.may_be_empty], ids=lambda table: table.name
+)
+def test_rows_that_come_twice_alike_count_once(
+    crowded: tuple[TushareServer, WakefulTushare], table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, tushare = crowded
+    straight = tushare.day(table, DAY)
+    spoil(server, table.tushare.call, with_repeats(ONE_PERCENT))
+    assert tushare.day(table, DAY).equals(straight)
+    assert caplog.records == []
+
+
+def test_a_key_told_twice_and_differently_has_no_value_and_is_warned_of(
+    crowded: tuple[TushareServer, WakefulTushare], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, tushare = crowded
+    straight = tushare.day(DAILY_KLINE, DAY)
+    spoil(server, "daily", with_repeats(1, close=99.5, high=99.75))
+    told = tushare.day(DAILY_KLINE, DAY)
+    assert told["ts_code"].to_pylist() == MANY
+    assert told.slice(1).equals(straight.slice(1))
+    first = told.to_pylist()[0]
+    assert {name for name, value in first.items() if value is not None} == set(DAILY_KLINE.key)
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert f"daily_kline {DAY} {MANY[0]}" in warning
+    assert "high 10.5 and 99.75; close 10.5 and 99.5" in warning
+    assert "open" not in warning
+
+
+@pytest.mark.parametrize("changed", [{}, {"close": 99.5}], ids=["alike", "differently"])
+def test_an_answer_with_too_many_repeats_is_refused(
+    crowded: tuple[TushareServer, WakefulTushare], changed: dict[str, object]
+) -> None:
+    server, tushare = crowded
+    spoil(server, "daily", with_repeats(MORE_THAN_ONE_PERCENT, **changed))
+    with pytest.raises(DuplicateRows, match=f"4 keys occur more than once .*{MANY[0]}"):
+        tushare.day(DAILY_KLINE, DAY)
 
 
 @each_day_table

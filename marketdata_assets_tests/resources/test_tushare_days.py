@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from marketdata_assets.resources.tushare_errors import (
+    BadValue,
+    DuplicateRows,
     NotPublishedYet,
     QuotaExhausted,
-    SeveralDaysFailed,
+    WrongAnswer,
 )
 from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.faults import Fault
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     DAILY_KLINE,
@@ -25,8 +28,8 @@ from marketdata_assets_tests.resources.serving import (
     serving,
     tushare_at,
 )
-from marketdata_assets_tests.resources.spoiling import params_of, spoil
-from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_assets_tests.resources.spoiling import column_set, params_of, spoil
+from marketdata_assets_tests.small_market import CODES, SmallMarket
 
 PATIENCE_SECONDS = 20
 SESSIONS = sessions_between(dt.date(2025, 3, 3), DAY)
@@ -56,26 +59,39 @@ def test_several_days_are_in_flight_at_once(server: TushareServer, tushare: Wake
     assert not together.broken
 
 
-def test_a_day_that_is_not_there_is_named_after_the_others_came(state: Path) -> None:
-    with (
-        serving(SmallMarket(quiet=[SESSIONS[2]])) as server,
-        tushare_at(server, state, calls_per_minute=30) as tushare,
-    ):
-        got: list[dt.date] = []
-        with pytest.raises(NotPublishedYet, match=str(SESSIONS[2])):
-            got.extend(day for day, _ in tushare.days(DAILY_KLINE, SESSIONS))
-    assert got == [day for day in SESSIONS if day != SESSIONS[2]]
-
-
-def test_several_days_that_are_not_there_are_all_named(state: Path) -> None:
+def test_a_day_that_is_not_there_is_told_in_its_place_and_the_others_come(state: Path) -> None:
     quiet = SESSIONS[2:4]
     with (
         serving(SmallMarket(quiet=quiet)) as server,
         tushare_at(server, state, calls_per_minute=30) as tushare,
-        pytest.raises(SeveralDaysFailed, match="2 days failed") as error,
     ):
-        list(tushare.days(DAILY_KLINE, SESSIONS))
-    assert all(str(day) in str(error.value) for day in quiet)
+        got = list(tushare.days(DAILY_KLINE, SESSIONS))
+    assert [day for day, _ in got] == SESSIONS
+    for day, outcome in got:
+        if day in quiet:
+            assert isinstance(outcome, NotPublishedYet)
+            assert str(day) in str(outcome)
+        else:
+            assert outcome["trade_date"][0].as_py() == day
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (column_set("ts_code", CODES[0], CODES[0]), DuplicateRows),
+        (column_set("close", "10.5"), BadValue),
+        (column_set("trade_date", "20250102"), BadValue),
+    ],
+    ids=["repeated", "text for a number", "a row of another day"],
+)
+def test_a_wrong_day_is_told_in_its_place(
+    server: TushareServer, tushare: WakefulTushare, fault: Fault, error: type[WrongAnswer]
+) -> None:
+    spoil(server, "daily", fault, times=1)
+    got = [outcome for _, outcome in tushare.days(DAILY_KLINE, SESSIONS)]
+    wrong = [outcome for outcome in got if isinstance(outcome, WrongAnswer)]
+    assert [type(outcome) for outcome in wrong] == [error]
+    assert len(got) == len(SESSIONS)
 
 
 def test_a_refusal_ends_it_after_the_earlier_days(state: Path) -> None:

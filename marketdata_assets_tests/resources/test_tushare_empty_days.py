@@ -1,14 +1,15 @@
 """A day without rows: a fact where a table may be empty, not published yet everywhere else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
-    DuplicateRows,
     NotPublishedYet,
 )
+from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets_tests.resources.serving import (
@@ -18,7 +19,7 @@ from marketdata_assets_tests.resources.serving import (
     serving,
     tushare_at,
 )
-from marketdata_assets_tests.resources.spoiling import column_set, spoil
+from marketdata_assets_tests.resources.spoiling import column_set, data_of, spoil
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 
 
@@ -46,13 +47,31 @@ def test_whole_days_without_any_timing_are_as_they_should_be(
     assert tushare.day(SUSPENSIONS, DAY)["suspend_timing"].null_count == len(CODES)
 
 
-def test_two_halts_of_a_share_are_two_rows_and_the_same_halt_twice_is_refused(
+def test_two_halts_of_a_share_are_two_rows_and_the_same_halt_twice_is_one(
     server: TushareServer, tushare: WakefulTushare
 ) -> None:
-    one_share = column_set("ts_code", *[CODES[0]] * 3)
-    spoil(server, "suspend_d", one_share)
-    with pytest.raises(DuplicateRows, match=f"{CODES[0]} S 09:30-10:00"):
-        tushare.day(SUSPENSIONS, DAY)
+    def one_share(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        timings = ["09:30-10:00", "13:00-13:30", "09:30-10:00"]
+        for row, timing in zip(items, timings, strict=True):
+            row[fields.index("ts_code")] = CODES[0]
+            row[fields.index("suspend_timing")] = timing
+
+    spoil(server, "suspend_d", faults.edited(one_share))
+    halts = tushare.day(SUSPENSIONS, DAY)
+    assert halts["suspend_timing"].to_pylist() == ["09:30-10:00", "13:00-13:30"]
+
+
+def test_the_same_halt_without_a_timing_twice_is_one(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    def untimed(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        items[0][fields.index("suspend_timing")] = None
+        items.append(list(items[0]))
+
+    spoil(server, "suspend_d", faults.edited(untimed))
+    assert tushare.day(SUSPENSIONS, DAY)["ts_code"].to_pylist() == list(CODES)
 
 
 @pytest.mark.parametrize(("name", "value"), [("suspend_type", None), ("suspend_timing", 930)])

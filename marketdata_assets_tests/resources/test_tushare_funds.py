@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.resources.tushare_errors import DuplicateRows, NotPublishedYet, Truncated
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, Truncated
 from marketdata_assets.resources.tushare_navs import nav_dates, one_row_each
 from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ETF_KLINE, ETF_NAV, FUND_NAV
 from marketdata_assets.trading_calendar import FIRST_SESSION, is_session, sessions_between
 from marketdata_assets_tests.resources.serving import DAY, WakefulTushare, serving, tushare_at
-from marketdata_assets_tests.resources.spoiling import data_of, params_of
+from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
 from marketdata_assets_tests.small_funds import DOMESTIC, ENDED, FUNDS, SmallFunds, value
 
 SATURDAY = dt.date(2025, 4, 5)
@@ -108,13 +108,22 @@ def test_of_rows_told_twice_the_newest_is_kept(market: SmallFunds, tushare: Wake
     assert navs == {code: 1.5 if code == DOMESTIC else value(code, DAY) for code in FUNDS}
 
 
-def test_rows_that_contradict_each_other_are_refused(
-    market: SmallFunds, tushare: WakefulTushare
+def test_a_fund_whose_rows_contradict_each_other_has_no_value_and_the_others_have(
+    market: SmallFunds, tushare: WakefulTushare, caplog: pytest.LogCaptureFixture
 ) -> None:
     market.more_navs = [(DOMESTIC, "20250403", "20250403", 1.5, "0")]
+    navs = {row["ts_code"]: row["unit_nav"] for row in tushare.day(ETF_NAV, DAY).to_pylist()}
+    assert navs == {code: None if code == DOMESTIC else value(code, DAY) for code in FUNDS}
     what = f"{DOMESTIC} has equally new rows that differ in unit_nav: 1.5 and 2"
-    with pytest.raises(DuplicateRows, match=what):
-        tushare.day(ETF_NAV, DAY)
+    assert f"fund_nav 20250403: {what}" in caplog.text
+
+
+def test_funds_whose_status_is_not_told_have_the_one_asked_for(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "fund_basic", column_set("status", None))
+    told = {row["ts_code"]: row["status"] for row in tushare.fund_basic().to_pylist()}
+    assert told == {**dict.fromkeys(FUNDS, "L"), ENDED: "D"}
 
 
 def nav(
@@ -154,10 +163,13 @@ def test_equally_new_rows_complete_each_other() -> None:
     assert (row["unit_nav"], row["adj_nav"]) == (1.0, 2.0)
 
 
-def test_amended_before_it_was_announced_is_nothing_to_choose_between() -> None:
-    what = "A has rows, one amended and another announced later, .* unit_nav: 1.0 and 1.1"
-    with pytest.raises(DuplicateRows, match=what):
-        kept(nav(1.0, 3, "1"), nav(1.1, 4, "0"), nav(0.9, 3, "0"))
+def test_amended_before_it_was_announced_is_nothing_to_choose_between(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [row] = kept(nav(1.0, 3, "1"), nav(1.1, 4, "0"), nav(0.9, 3, "0"))
+    assert row["unit_nav"] is None
+    what = "A has rows, one amended and another announced later, that differ in unit_nav: 1.0 and"
+    assert what in caplog.text
 
 
 def test_rows_that_agree_are_one_whichever_is_newer() -> None:
@@ -167,10 +179,8 @@ def test_rows_that_agree_are_one_whichever_is_newer() -> None:
 
 
 @pytest.mark.parametrize("other", [("0", 3), ("1", 2)])
-@pytest.mark.parametrize("name", ["accum_nav", "adj_nav"])
-def test_a_contradiction_beside_the_unit_value_leaves_that_column_unknown(
-    name: str, other: tuple[str, int]
-) -> None:
+@pytest.mark.parametrize("name", ["unit_nav", "accum_nav", "adj_nav"])
+def test_a_contradiction_leaves_that_column_unknown(name: str, other: tuple[str, int]) -> None:
     flag, announced = other
     one = nav(1.0, 3, "0", adj=2.0, accum=3.0)
     differs = nav(1.0, announced, flag, adj=2.0, accum=3.0) | {name: 2.5}

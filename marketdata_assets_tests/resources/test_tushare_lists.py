@@ -27,7 +27,7 @@ from marketdata_assets_tests.resources.serving import (
     tushare_at,
 )
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
-from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
 
 
 def test_the_stock_list_holds_listed_and_delisted_shares(tushare: WakefulTushare) -> None:
@@ -76,12 +76,68 @@ def test_a_stock_listed_and_delisted_at_once_is_a_duplicate(
         tushare.stock_basic()
 
 
-def test_a_delisted_stock_needs_its_last_day(
+def with_delisted(dated: int, undated: int) -> Fault:
+    """The answer with as many delisted shares more."""
+
+    def add(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        if not items or items[0][fields.index("list_status")] != "D":
+            return
+        for number in range(dated + undated):
+            row = list(items[0])
+            row[fields.index("ts_code")] = f"{100_000 + number}.SZ"
+            row[fields.index("delist_date")] = "20200101" if number < dated else None
+            items.append(row)
+
+    return faults.edited(add)
+
+
+@pytest.mark.parametrize(("dated", "undated"), [(0, 1), (0, 5), (694, 7)])
+def test_a_few_delisted_stocks_may_lack_their_last_day_and_are_warned_of(
+    server: TushareServer,
+    tushare: WakefulTushare,
+    caplog: pytest.LogCaptureFixture,
+    dated: int,
+    undated: int,
+) -> None:
+    spoil(server, "stock_basic", with_delisted(dated, undated))
+    stocks = tushare.stock_basic()
+    assert stocks.num_rows == len(CODES) + 1 + dated + undated
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert f"{100_000 + dated}.SZ" in warning
+    assert "universe of no day" in warning
+
+
+@pytest.mark.parametrize(("dated", "undated"), [(0, 6), (200, 7), (690, 8)])
+def test_delisted_stocks_need_their_last_day(
+    server: TushareServer, tushare: WakefulTushare, dated: int, undated: int
+) -> None:
+    spoil(server, "stock_basic", with_delisted(dated, undated))
+    what = f"{undated} of {dated + undated + 1} delisted shares have no delist_date"
+    with pytest.raises(BadValue, match=what):
+        tushare.stock_basic()
+
+
+def test_facts_of_a_stock_may_be_missing_and_its_status_is_the_one_asked_for(
     server: TushareServer, tushare: WakefulTushare
 ) -> None:
-    spoil(server, "stock_basic", column_set("delist_date", None))
-    with pytest.raises(BadValue, match="delist_date"):
-        tushare.stock_basic()
+    nameless = column_set("name", None)
+    server.faults["stock_basic"] = deque([nameless, column_set("list_status", None)])
+    rows = {row["ts_code"]: row for row in tushare.stock_basic().to_pylist()}
+    assert rows[CODES[0]]["name"] is None
+    assert rows["600001.SH"]["list_status"] == "D"
+
+
+def test_one_stock_of_many_that_is_listed_and_delisted_at_once_keeps_its_code_alone(
+    state: Path,
+) -> None:
+    codes = many_codes(300)
+    with serving(SmallMarket(codes)) as server, tushare_at(server, state) as tushare:
+        untouched = faults.edited(lambda answer: None)
+        server.faults["stock_basic"] = deque([untouched, column_set("ts_code", codes[0])])
+        rows = {row["ts_code"]: row for row in tushare.stock_basic().to_pylist()}
+    assert {name for name, value in rows[codes[0]].items() if value is not None} == {"ts_code"}
+    assert set(rows) == set(codes)
 
 
 def test_no_listed_stock_is_no_stock_list(server: TushareServer, tushare: WakefulTushare) -> None:

@@ -88,12 +88,16 @@ class Generation(BaseModel):
         return {day: version.file for day, version in self.days().items()}
 
     def fits(self, table: Table) -> bool:
-        return self.table == table.name and self.columns == declared(table)
+        columns = [column.removesuffix(" not null") for column in self.columns]
+        return self.table == table.name and columns == declared(table)
 
 
 def declared(table: Table) -> list[str]:
-    """The columns in words, so that a series of another declaration is not taken for this one."""
-    return [str(field) for field in table.schema]
+    """The columns in words, so that a series of another declaration is not taken for this one.
+
+    What may be NULL is not among them: segments hold the same either way.
+    """
+    return [f"{field.name}: {field.type}" for field in table.schema]
 
 
 def series_folder(root: Path, table: Table) -> Path:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from marketdata_assets.storage.fitting import as_declared, fits
 from marketdata_assets.storage.lake import Lake, MissingPartitions, UnfitPartitions
 from marketdata_assets.storage.series.generation import (
     DayVersion,
@@ -78,9 +79,9 @@ def _read(lake: Lake, table: Table, day: dt.date) -> tuple[DayVersion, str, pa.T
         raise MissingPartitions(table, [day]) from None
     except (pa.ArrowInvalid, KeyError, OSError) as error:
         raise UnfitPartitions(table, [path]) from error
-    if not data.schema.equals(table.schema) or not _is_of(day, data[table.date_column]):
+    if not fits(table, data.schema) or not _is_of(day, data[table.date_column]):
         raise UnfitPartitions(table, [path])
-    return version, origin, data
+    return version, origin, as_declared(table, data)
 
 
 def _is_of(day: dt.date, dates: pa.ChunkedArray) -> bool:

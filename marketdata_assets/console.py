@@ -1,0 +1,57 @@
+"""What a run prints: a failure that says itself what to do is one sentence, without a stack trace.
+
+Here belongs how Dagster's console shows failures. What is stored of them, and shown in the UI,
+stays whole; how failures are worded belongs to where they are raised.
+
+Dagster prints through a logger that it makes anew for every run and that no definition replaces
+unless each run's configuration names another. It is of the class that `logging` is told to make
+loggers of, so that is where the trace is left out.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster import DagsterEvent
+
+PACKAGE = __name__.partition(".")[0]
+# What Dagster puts between what happened and its trace.
+BEFORE_TRACE = "\n\n"
+# Dagster's own errors around the one of a step: which step it was, and that it is tried again.
+AROUND = ("Dagster", "RetryRequested")
+
+
+def leave_out_expected_traces() -> None:
+    """From now on, in this process: consoles of runs show expected failures as their sentence."""
+    logging.setLoggerClass(_Sparing)
+
+
+class _Sparing(logging.Logger):
+    def handle(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        sentence = _sentence_of(event) if isinstance(event, DagsterEvent) else None
+        if sentence:
+            # The record is this logger's own: what others are told of the event stays as it is.
+            record.msg = f"{str(record.msg).partition(BEFORE_TRACE)[0]}{BEFORE_TRACE}{sentence}"
+        super().handle(record)
+
+
+def _sentence_of(event: DagsterEvent) -> str | None:
+    """The text of the expected failure that an event tells of; None for anything else."""
+    error = getattr(event.event_specific_data, "error", None)
+    while error is not None and str(error.cls_name).startswith(AROUND):
+        error = error.cause
+    if error is None or error.cls_name not in set(_expected()):
+        return None
+    return str(error.message).partition(f"{error.cls_name}: ")[2].strip() or None
+
+
+def _expected() -> Iterator[str]:
+    """The names of the failures that are worded for people: Dagster's, and all of this package."""
+    yield dg.Failure.__name__
+    waiting: list[type[BaseException]] = [Exception]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            if kind.__module__.partition(".")[0] == PACKAGE:
+                yield kind.__name__

@@ -1,0 +1,218 @@
+"""Files that were stored when fewer columns might be NULL are as good as new ones, everywhere."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from marketdata_assets.assets.version_differences import differences
+from marketdata_assets.publishing.shards import changed_days, published_rows, write_shard
+from marketdata_assets.serving.queries import Adjust
+from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.storage.as_of import as_of
+from marketdata_assets.storage.catalog import literal_path, publish_catalog
+from marketdata_assets.storage.fitting import as_declared, fits
+from marketdata_assets.storage.io_manager import conform
+from marketdata_assets.storage.lake import Lake, Outcome
+from marketdata_assets.storage.series import Series, refresh
+from marketdata_assets.storage.series.generation import MANIFEST, series_folder
+from marketdata_assets.storage.versions import held_still
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, INSTRUMENT_HISTORY, Table
+from marketdata_assets_tests.publishing.prices import store
+
+DAYS = [dt.date(2024, 9, 27), dt.date(2024, 9, 30)]
+STRICT, LENIENT = DAYS
+AS_OF_STORING = dt.datetime(2024, 10, 1, tzinfo=dt.UTC)
+
+
+def under(data: pa.Table, nullable: Callable[[str], bool]) -> pa.Table:
+    """The same values and labels under another nullability."""
+    fields = [field.with_nullable(nullable(field.name)) for field in data.schema]
+    schema = pa.schema(fields, metadata=data.schema.metadata)
+    return pa.Table.from_arrays(data.columns, schema=schema)
+
+
+def strict(data: pa.Table) -> pa.Table:
+    """The same values where whatever is never NULL may not be, as was declared in former days."""
+    return under(data, lambda name: data[name].null_count > 0)
+
+
+def rewrite(lake: Lake, table: Table, part: dt.date | str) -> pa.Table:
+    """Give a stored file the schema of former days; what it holds, under that of now."""
+    path = lake.path(table, part)
+    data = pq.read_table(path, partitioning=None)
+    labels = {**data.schema.metadata, b"stored_at": AS_OF_STORING.isoformat().encode()}
+    former = strict(data.replace_schema_metadata(labels))
+    assert not former.schema.equals(table.schema)
+    pq.write_table(former, path, compression="zstd")
+    return conform(table, data)
+
+
+@pytest.fixture
+def rows(lake: Lake) -> pa.Table:
+    """What is stored of STRICT, under the schema of former days; LENIENT is stored as of now."""
+    store(lake, DAYS)
+    return rewrite(lake, DAILY_PRICES, STRICT)
+
+
+def test_names_order_and_types_have_to_agree_and_nullability_has_not() -> None:
+    schema = DAILY_PRICES.schema
+    assert fits(DAILY_PRICES, schema)
+    assert fits(DAILY_PRICES, pa.schema([f.with_nullable(not f.nullable) for f in schema]))
+    assert not fits(DAILY_PRICES, pa.schema(list(schema)[::-1]))
+    assert not fits(DAILY_PRICES, pa.schema(list(schema)[:-1]))
+    assert not fits(DAILY_PRICES, schema.set(2, pa.field("open", pa.float32())))
+    loose = under(schema.empty_table().replace_schema_metadata({"origin": "x"}), lambda _: True)
+    assert as_declared(DAILY_PRICES, loose).schema.equals(schema)
+    assert as_declared(DAILY_PRICES, loose).schema.metadata == {b"origin": b"x"}
+
+
+def test_the_lake_describes_reads_and_keeps_it(lake: Lake, rows: pa.Table) -> None:
+    stored = lake.describe(DAILY_PRICES, STRICT)
+    assert stored is not None
+    assert (stored.rows, stored.stored_at) == (rows.num_rows, AS_OF_STORING)
+    read = lake.read(DAILY_PRICES, STRICT)
+    assert read is not None
+    assert read.equals(rows)
+    assert read.schema.equals(DAILY_PRICES.schema)
+    assert lake.paths(DAILY_PRICES, DAYS) == [lake.path(DAILY_PRICES, day) for day in DAYS]
+    assert lake.keep(DAILY_PRICES, STRICT).outcome is Outcome.KEPT
+
+
+def test_the_same_values_again_change_nothing_on_disk(lake: Lake, rows: pa.Table) -> None:
+    path = lake.path(DAILY_PRICES, STRICT)
+    before = path.stat()
+    assert lake.write(DAILY_PRICES, STRICT, rows).outcome is Outcome.UNCHANGED
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert not lake.superseded_folder(DAILY_PRICES, STRICT).exists()
+
+
+def without_open(rows: pa.Table) -> pa.Table:
+    """The same day restated: the first share has no open any more."""
+    told = rows.to_pylist()
+    told[0]["open"] = None
+    return pa.Table.from_pylist(told, schema=DAILY_PRICES.schema)
+
+
+def test_a_value_that_is_withdrawn_is_a_version_of_its_own_and_told(
+    lake: Lake, rows: pa.Table
+) -> None:
+    assert lake.write(DAILY_PRICES, STRICT, without_open(rows)).outcome is Outcome.REPLACED
+    with duckdb.connect() as connection, held_still(lake) as versions:
+        found = differences(
+            connection, DAILY_PRICES, STRICT, versions.of(DAILY_PRICES, STRICT)
+        ).to_pylist()
+    [one] = found
+    assert (one["ts_code"], one["column_name"], one["kind"]) == (
+        rows["code"][0].as_py(),
+        "open",
+        "changed",
+    )
+    assert (float(one["old"]), one["new"]) == (rows["open"][0].as_py(), None)
+
+
+def test_it_is_known_as_of_then_beside_later_days(lake: Lake, rows: pa.Table) -> None:
+    lake.write(DAILY_PRICES, STRICT, without_open(rows))
+    with (
+        duckdb.connect() as connection,
+        as_of(connection, lake, DAILY_PRICES, [STRICT], AS_OF_STORING) as then,
+    ):
+        assert conform(DAILY_PRICES, then.order("code").to_arrow_table()).equals(rows)
+    now = dt.datetime.now(dt.UTC)
+    with duckdb.connect() as connection, as_of(connection, lake, DAILY_PRICES, DAYS, now) as known:
+        assert known.filter("open IS NULL").count("*").fetchall() == [(1,)]
+
+
+def test_duckdb_reads_it_beside_files_of_now(lake: Lake, rows: pa.Table) -> None:
+    lenient = lake.read(DAILY_PRICES, LENIENT)
+    assert lenient is not None
+    lake.write(DAILY_PRICES, LENIENT, without_open(lenient))
+    paths = [literal_path(path) for path in lake.paths(DAILY_PRICES, DAYS)]
+    for order in (paths, paths[::-1]):
+        with duckdb.connect() as connection:
+            relation = connection.read_parquet(order, hive_partitioning=False)
+            assert relation.filter("open IS NULL").count("*").fetchall() == [(1,)]
+    with duckdb.connect(str(publish_catalog(lake.root))) as connection:
+        [(count,)] = connection.execute("SELECT count(open) FROM daily_prices").fetchall()
+    assert count == rows.num_rows + lenient.num_rows - 1
+
+
+def test_a_series_holds_it_and_slices_it(lake: Lake, rows: pa.Table) -> None:
+    refresh(lake, DAILY_PRICES)
+    series = Series.open(lake.root, DAILY_PRICES)
+    assert series.cross_section(STRICT).equals(rows)
+    code = rows["code"][0].as_py()
+    shown = series.slice(code, STRICT, STRICT)
+    assert shown.equals(rows.slice(0, 1))
+    assert shown.schema.equals(DAILY_PRICES.schema)
+
+
+def test_a_series_made_when_less_might_be_null_is_still_good(lake: Lake, rows: pa.Table) -> None:
+    made = refresh(lake, DAILY_PRICES)
+    path = series_folder(lake.root, DAILY_PRICES) / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["columns"] = [f"{column} not null" for column in manifest["columns"]]
+    path.write_text(json.dumps(manifest))
+    assert Series.open(lake.root, DAILY_PRICES).cross_section(STRICT).equals(rows)
+    again = refresh(lake, DAILY_PRICES)
+    assert (again.generation, again.written) == (made.generation, 0)
+
+
+def test_a_shard_with_it_is_published_and_not_taken_for_changed(
+    lake: Lake, rows: pa.Table, tmp_path: Path
+) -> None:
+    def read(day: dt.date) -> pa.Table:
+        data = lake.read(DAILY_PRICES, day)
+        assert data is not None
+        return data
+
+    shard = tmp_path / "shard.parquet"
+    write_shard(shard, 2024, published_rows(None), DAYS, read)
+    pq.write_table(strict(pq.read_table(shard)), shard)
+    assert changed_days(published_rows(shard), DAYS, read) == []
+    lake.write(DAILY_PRICES, STRICT, without_open(rows))
+    assert changed_days(published_rows(shard), DAYS, read) == [STRICT]
+    again = tmp_path / "again.parquet"
+    write_shard(again, 2024, published_rows(shard), [STRICT], read)
+    assert pq.read_table(again).equals(pa.concat_tables(map(read, DAYS)))
+
+
+def test_the_shelf_serves_shares_and_histories_of_it(lake: Lake, rows: pa.Table) -> None:
+    codes = rows["code"].to_pylist()
+    factors = pa.table(
+        {
+            "ts_code": codes * 2,
+            "trade_date": [day for day in DAYS for _ in codes],
+            "adj_factor": [1.0] * len(codes) + [None] + [2.0] * (len(codes) - 1),
+        }
+    )
+    for day in DAYS:
+        of_day = factors.filter(pa.compute.equal(factors["trade_date"], pa.scalar(day)))
+        lake.write(ADJ_FACTOR, day, conform(ADJ_FACTOR, of_day))
+    rewrite(lake, ADJ_FACTOR, STRICT)
+    for table in (DAILY_PRICES, ADJ_FACTOR):
+        refresh(lake, table)
+    shelf = Shelf(lake.root)
+    asked = {"start": STRICT, "end": STRICT, "columns": ["close"]}
+    expected = rows["close"][0].as_py()
+    assert shelf.ohlcv(codes[0], **asked).rows["close"].to_pylist() == [expected]
+    # A factor that is not told is none: the last one that is told counts at the anchor.
+    forward = shelf.ohlcv(codes[0], **asked, adjust=Adjust.QFQ, anchor=LENIENT)
+    assert forward.rows["close"].to_pylist() == [expected]
+
+
+def test_a_history_by_code_is_served_from_it(lake: Lake) -> None:
+    bar = {name: 1.5 for name in INSTRUMENT_HISTORY.column_names}
+    texts = {c.name: "x" for c in INSTRUMENT_HISTORY.columns if c.type == pa.string()}
+    row = bar | texts | {"code": "AAPL.US", "date": STRICT}
+    data = pa.Table.from_pylist([row], schema=INSTRUMENT_HISTORY.schema)
+    lake.write(INSTRUMENT_HISTORY, "AAPL.US", data)
+    rewrite(lake, INSTRUMENT_HISTORY, "AAPL.US")
+    history = Shelf(lake.root).histories.get("AAPL.US")
+    assert history is not None
+    assert history.rows.equals(data)
