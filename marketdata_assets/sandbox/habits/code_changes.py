@@ -34,18 +34,18 @@ CHANGING_SHARES = frozenset(change.share for change in CODE_CHANGES)
 
 
 def under_codes_of_today(stocks: Table, today: dt.date) -> Table:
-    """The list of stocks as it reads on `today`, in its own order."""
+    """The list of stocks as it reads on `today`."""
     names = {
         change.share: change.new if today >= change.since else change.old for change in CODE_CHANGES
     }
-    codes = [names.get(str(code), str(code)) for code in stocks["ts_code"]]
-    return stocks | {"ts_code": [*codes], "symbol": [code[:6] for code in codes]}
+    stocks = renamed(stocks, names)
+    return stocks | {"symbol": [code[:6] for code in stocks["ts_code"]]}
 
 
 def under_codes_served(table: Table, day: dt.date, call: str) -> Table:
     """A table of `day` under the codes that the vendor serves it with, whenever it is asked."""
     names = {change.share: _served(change, day, call) for change in CODE_CHANGES}
-    table = renamed(table, {code: name for code, name in names.items() if code != name})
+    table = renamed(table, names)
     if call != "daily":
         return table
     twice = {

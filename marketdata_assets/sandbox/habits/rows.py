@@ -41,18 +41,12 @@ def changed(table: Table, changes: Mapping[str, Row]) -> Table:
 
 
 def joined(table: Table, rows: Sequence[Row]) -> Table:
-    """The table with `rows` besides, in the order of codes."""
+    """The table with `rows` at its end; of columns that they don't have they know nothing."""
     if not rows:
         return table
-    longer = {name: [*values, *(row.get(name) for row in rows)] for name, values in table.items()}
-    codes = longer["ts_code"]
-    order = sorted(range(len(codes)), key=codes.__getitem__)
-    return {name: [values[at] for at in order] for name, values in longer.items()}
+    return {name: [*values, *(row.get(name) for row in rows)] for name, values in table.items()}
 
 
 def renamed(table: Table, names: Mapping[str, str]) -> Table:
-    """The table with other codes for some rows, which move to their places."""
-    moved = rows_of(table, names) if names else []
-    for row in moved:
-        row["ts_code"] = names[row["ts_code"]]
-    return joined(without(table, names), moved) if moved else table
+    """The table with other codes for some rows."""
+    return table | {"ts_code": [names.get(code, code) for code in table["ts_code"]]}
