@@ -64,14 +64,28 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
+    from marketdata_assets.sandbox.habits.frequencies import Frequencies
+    from marketdata_assets.sandbox.habits.vendor import VendorHabits
     from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 
+    habits = {
+        "clean": Frequencies.clean(),
+        "sample": Frequencies.sample(),
+        "real": Frequencies.real(),
+    }
     parser = argparse.ArgumentParser(description="The simulated exchange, as a Tushare server.")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--calls-per-minute", type=int, help="refuse more calls of one name")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds to every answer")
+    parser.add_argument(
+        "--habits",
+        choices=habits,
+        default="sample",
+        help="what is wrong with single shares: nothing, something now and then, as with Tushare",
+    )
     args = parser.parse_args()
-    protocol = TushareProtocol(SimulatedExchange(), calls_per_minute=args.calls_per_minute)
+    market = VendorHabits(SimulatedExchange(), habits[args.habits])
+    protocol = TushareProtocol(market, calls_per_minute=args.calls_per_minute)
     with TushareServer(protocol, args.port, args.latency) as server:
         print(f"Tushare's protocol on {server.url}; any token will do. Ctrl-C ends it.")
         server.serve_forever()

@@ -22,9 +22,10 @@ UNHURRIED = 60_000
 @functools.cache
 def embedded_exchange() -> TushareProtocol:
     """The process's own exchange: its history is simulated once, on the first call."""
+    from marketdata_assets.sandbox.habits.vendor import VendorHabits
     from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 
-    return TushareProtocol(SimulatedExchange())
+    return TushareProtocol(VendorHabits(SimulatedExchange()))
 
 
 class InProcessTransport(BaseAdapter):

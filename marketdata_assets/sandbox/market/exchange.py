@@ -43,7 +43,7 @@ Table = dict[str, list[Any]]
 
 FINE_PCT_CHG_SINCE = dt.date(2018, 7, 20)
 BSE_BASICS_SINCE = dt.date(2024, 1, 1)
-_UNLIMITED_SENTINELS = {
+UNLIMITED_SENTINELS = {
     "SH": (99999.999, 0.01),
     "SZ": (999999.999, 0.01),
     "BJ": (99999.99, 0.0),
@@ -121,7 +121,7 @@ class SimulatedExchange:
         is_unlimited = path.limit_percents(session)[0][rows] == price_limits.UNLIMITED_UP
         codes = self._codes(rows)
         for row in np.flatnonzero(is_unlimited):
-            up_limit[row], down_limit[row] = _UNLIMITED_SENTINELS[codes[row][-2:]]
+            up_limit[row], down_limit[row] = UNLIMITED_SENTINELS[codes[row][-2:]]
         return {
             "trade_date": [f"{day:%Y%m%d}"] * rows.size,
             "ts_code": codes,
