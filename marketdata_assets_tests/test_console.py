@@ -5,6 +5,7 @@ The commands are processes of their own; what single failures look like is tried
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -144,3 +145,23 @@ def test_an_error_of_another_kind_keeps_its_trace_in_this_process_too(
 ) -> None:
     shown, _ = printed(KeyError("x"), capsys)
     assert TRACE in shown
+
+
+def test_a_warning_about_the_vendor_s_rows_is_in_the_log_of_its_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+
+    @dg.op
+    def fetching() -> None:
+        logging.getLogger("marketdata_assets.resources.tushare_answers").warning("told twice")
+
+    @dg.job
+    def watched() -> None:
+        fetching()
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        run = watched.execute_in_process(instance=instance)
+        told = [entry.user_message for entry in instance.all_logs(run.run_id)]
+    assert told.count("told twice") == 1
+    assert "fetching - told twice" in capsys.readouterr().err

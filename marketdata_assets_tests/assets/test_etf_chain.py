@@ -23,6 +23,7 @@ from marketdata_assets_tests.conftest import (
     failure_text,
     metadata_of,
 )
+from marketdata_assets_tests.resources.spoiling import column_set
 from marketdata_assets_tests.small_funds import (
     ABROAD,
     DOMESTIC,
@@ -119,6 +120,18 @@ def test_a_money_market_fund_told_on_another_scale_has_no_premium_and_says_why(
     assert (row["unit_nav"], row["premium"]) == (1.0, None)
     assert row["no_premium"] == "nav on another scale"
     assert metadata_of(result, "etf_premium", FIRST)["nav on another scale"] == 1
+
+
+def test_a_bar_without_a_close_has_no_premium_and_says_why(
+    platform: Platform, server: TushareServer
+) -> None:
+    server.faults["fund_daily"] = deque([column_set("close", None)])
+    result = platform.run(FIRST, assets=ETF_CHAIN)
+    assert result.success
+    [row] = [row for row in premiums(platform, FIRST).values() if row["close"] is None]
+    assert row["unit_nav"] is not None
+    assert (row["premium"], row["no_premium"]) == (None, "no close")
+    assert metadata_of(result, "etf_premium", FIRST)["no close"] == 1
 
 
 def test_a_value_that_comes_a_day_later_is_null_until_then_and_never_filled(

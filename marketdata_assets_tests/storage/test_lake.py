@@ -128,9 +128,9 @@ def test_what_does_not_fit_the_declaration_is_refused_with_table_and_day(
 
 def test_a_null_where_none_is_allowed_is_refused(lake: Lake) -> None:
     holed = limits(DAY, a=1.0).set_column(
-        2, PRICE_LIMITS.schema.field("up_limit"), pa.array([None], pa.float64())
+        1, PRICE_LIMITS.schema.field("ts_code"), pa.array([None], pa.string())
     )
-    with pytest.raises(ValueError, match="up_limit is NULL on 1 row"):
+    with pytest.raises(ValueError, match="ts_code is NULL on 1 row"):
         lake.write(PRICE_LIMITS, DAY, holed)
 
 
