@@ -10,10 +10,13 @@ loggers of, so that is where the trace is left out.
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEvent
 
+# The name of the loggers that Dagster makes for consoles.
+CONSOLE = "dagster"
 PACKAGE = __name__.partition(".")[0]
 # What Dagster puts between what happened and its trace.
 BEFORE_TRACE = "\n\n"
@@ -27,6 +30,10 @@ def leave_out_expected_traces() -> None:
 
 
 class _Sparing(logging.Logger):
+    def __new__(cls, name: str, level: int | str = logging.NOTSET) -> Any:
+        # Only what Dagster makes for its consoles, not whatever else gets a logger from now on.
+        return super().__new__(cls) if name == CONSOLE else logging.Logger(name, level)
+
     def handle(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
         sentence = _sentence_of(event) if isinstance(event, DagsterEvent) else None

@@ -17,19 +17,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
 from marketdata_assets.definitions import defs
 from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
+from marketdata_assets.finding_commands import findings_grid
 from marketdata_assets.partitions import start_date
 from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
 from marketdata_assets.storage import lake as lake_module
+from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import last_closed_sessions
 from marketdata_assets.worlds import World, world, world_root
 
+FINDINGS_SHOWN = 12
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -47,7 +51,7 @@ def run_demo(count: int) -> int:
         }
         failures = _materialize([trade_calendar], instance, {})
         failures = failures or _materialize([*CHAIN, hf_dataset], instance, tags)
-        funds_failures = [] if failures else _materialize(ETF_CHAIN, instance, tags)
+        funds_failures = [] if failures else _materialize([*ETF_CHAIN, findings], instance, tags)
     if not failures:
         _summary(console, days, time.monotonic() - began, not funds_failures)
     for failure in failures + funds_failures:
@@ -72,7 +76,7 @@ def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
     )
-    bar = progress.add_task("starting", total=days * (len(CHAIN) + len(ETF_CHAIN)) + 1)
+    bar = progress.add_task("starting", total=days * (len(CHAIN) + len(ETF_CHAIN) + 1) + 1)
 
     class Advance(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -138,6 +142,11 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
         premiums = premium_grid(connection, days[-1]) if with_funds else None
     console.print()
     console.print(grid)
+    found = finding_list(root, days[-1], days[0], rows=FINDINGS_SHOWN)
+    console.print(
+        "\n[bold]findings[/], share by share; the vendor's data have some nearly every day"
+    )
+    console.print(findings_grid(found) if found else "  none")
     if premiums is not None:
         console.print(f"\n[bold]premiums[/] on {days[-1]}; mean and sd of the last {SESSIONS} days")
         console.print(premiums)
@@ -163,14 +172,16 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
 def _checks(connection: duckdb.DuckDBPyConnection, days: list[dt.date]) -> list[tuple[bool, str]]:
     """What the demo can prove about the days it made; each line with whether it holds."""
     span = {"first": days[0], "last": days[-1]}
-    [[bars, prices, lost, names, stored]] = connection.execute(
+    [[bars, prices, held, stored, unexplained]] = connection.execute(
         """
         SELECT
-            count(*), count(p.code), count(*) - count(p.code),
-            count(*) FILTER (p.name IS NULL OR p.high_limit IS NULL),
-            count(DISTINCT p.date)
+            count(*), count(p.code),
+            count(*) FILTER (p.code IS NULL AND c.reason = 'held'), count(DISTINCT p.date),
+            count(*) FILTER (if(p.code IS NULL, c.reason IS DISTINCT FROM 'held',
+                (p.name IS NULL OR p.high_limit IS NULL) AND c.reason IS NULL))
         FROM daily_kline AS k
         LEFT JOIN daily_prices AS p ON p.code = k.ts_code AND p.date = k.trade_date
+        LEFT JOIN coverage AS c USING (ts_code, trade_date)
         WHERE k.trade_date BETWEEN $first AND $last
         """,
         span,
@@ -185,8 +196,11 @@ def _checks(connection: duckdb.DuckDBPyConnection, days: list[dt.date]) -> list[
     return [
         (True, "the vendor's calendar agrees with the partitions"),
         (stored == len(days), f"{stored} of {len(days)} days are stored"),
-        (lost == 0, f"{prices:,} of {bars:,} bars are in daily_prices, each once"),
-        (names == 0, f"{names:,} rows lack a name or limits"),
+        (
+            prices + held == bars,
+            f"{prices:,} of {bars:,} bars are in daily_prices, each once; {held:,} are held",
+        ),
+        (unexplained == 0, f"{unexplained:,} rows lack a name or limits without a word about it"),
         (outside == 0, f"{outside:,} closes lie outside their limits"),
     ]
 

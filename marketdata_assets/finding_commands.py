@@ -49,7 +49,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
     if not lines:
         console.print(f"Nothing is found on {span}.")
         return 0
-    console.print(_grid(lines))
+    console.print(findings_grid(lines))
     counts = ", ".join(
         f"{number} {outcome}"
         for outcome in Outcome
@@ -132,7 +132,8 @@ def _write(console: Console, root: Path, added: Sequence[Excuse], what_next: str
     return 0
 
 
-def _grid(lines: Sequence[FindingLine]) -> Grid:
+def findings_grid(lines: Sequence[FindingLine]) -> Grid:
+    """The lines as a table for a terminal."""
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("", "code", "table.check", "since"):
         grid.add_column(name, no_wrap=True)
