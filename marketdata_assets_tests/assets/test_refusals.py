@@ -1,0 +1,273 @@
+"""A day that is refused is absent, said and asked for again; the others of its run go on."""
+
+import datetime as dt
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from marketdata_assets.assets.fetching import FETCH_ALL
+from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
+from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.manifest import from_json
+from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import (
+    COVERAGE,
+    DAILY_KLINE,
+    DAILY_PRICES,
+    FINDINGS,
+    SUSPENSIONS,
+    Table,
+)
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import CHAIN, Platform, check_outcomes, failure_text
+from marketdata_assets_tests.edited_market import (
+    Edit,
+    EditedMarket,
+    Row,
+    changed,
+    halted,
+    platform_over,
+    without,
+)
+
+DAY, NEXT = dt.date(2024, 9, 26), dt.date(2024, 9, 27)
+SH = "600000.SH"
+SHARES = 3
+
+
+def in_shares(rows: list[Row]) -> list[Row]:
+    """Volumes a hundredfold, of every share."""
+    return [row | {"vol": row["vol"] * 100} for row in rows]
+
+
+def recorded(platform: Platform, asset: str) -> set[dt.date]:
+    keys = platform.instance.get_materialized_partitions(dg.AssetKey(asset))
+    return {dt.date.fromisoformat(key) for key in keys}
+
+
+def found(lake: Lake, day: dt.date) -> list[tuple[str, str, str, str]]:
+    """Table, check, code and outcome of every finding of a day."""
+    names = ("table_name", "check_name", "ts_code", "outcome")
+    return [tuple(row[name] for name in names) for row in lake.read(FINDINGS, day).to_pylist()]
+
+
+def state(platform: Platform, table: str, check: str, day: dt.date) -> bool:
+    """The state of a check on a day, as Dagster tells it."""
+    storage = platform.instance.event_log_storage
+    history = storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(table), check), limit=100
+    )
+    latest = next(one for one in history if one.partition == str(day) and one.event is not None)
+    return latest.event.dagster_event.event_specific_data.passed
+
+
+def test_one_day_refused_in_the_middle_of_sixty_costs_one_day(tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2024, 6, 3), dt.date(2024, 8, 23))[:60]
+    bad = days[30]
+    market = EditedMarket({("daily", bad): in_shares})
+    with platform_over(market, tmp_path) as platform:
+        everything = [*CHAIN, "hf_dataset"]
+        assert platform.run(days[0], days[-1], assets=everything).success
+        good = set(days) - {bad}
+        for name in ("daily_kline", "coverage", "daily_prices", "hf_dataset"):
+            assert recorded(platform, name) == good, name
+        assert recorded(platform, "findings") == set(days)
+        assert found(platform.lake, bad) == [("daily_kline", "units", "", "refused")]
+        manifest = published(platform)
+        assert manifest.missing_sessions == [bad]
+        assert manifest.missing[bad] == "refused: daily_kline.units"
+        assert manifest.last == days[-1]
+
+        market.edits.clear()
+        assert platform.run(bad, assets=everything).success
+        assert recorded(platform, "daily_prices") == set(days)
+        assert found(platform.lake, bad) == []
+        assert published(platform).missing_sessions == []
+
+
+def published(platform: Platform):
+    hub = HubStore(platform.lake.root / "hub")
+    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MANIFEST]
+    return from_json(hub.blob(entry.sha256).read_bytes())
+
+
+def test_a_check_has_a_state_for_every_day_and_the_day_that_fails_is_seen_first(
+    tmp_path: Path,
+) -> None:
+    market = EditedMarket({("daily", DAY): changed(SH, low=10.6)})
+    with platform_over(market, tmp_path) as platform:
+        assert platform.run(DAY, NEXT).success
+        assert check_outcomes(platform, "daily_kline")["ohlc_order"] is False
+        assert state(platform, "daily_kline", "ohlc_order", DAY) is False
+        assert platform.run(NEXT).success
+        assert state(platform, "daily_kline", "ohlc_order", NEXT) is True
+        assert state(platform, "daily_kline", "ohlc_order", DAY) is False
+        market.edits.clear()
+        assert platform.run(DAY).success
+        assert state(platform, "daily_kline", "ohlc_order", DAY) is True
+
+
+def test_a_run_whose_only_day_is_refused_fails_with_one_screen_that_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    market = EditedMarket({("daily", DAY): in_shares})
+    with platform_over(market, tmp_path) as platform:
+        text = failure_text(platform.run(DAY), "daily_kline")
+        assert "daily_kline: 1 day(s) refused, 0 stored." in text
+        assert f"daily_kline {DAY}, units: 3 of 3 rows (000001.SZ low 11.5" in text
+        assert f"python -m marketdata_assets accept daily_kline {DAY} --reason" in text
+        assert len(text.splitlines()) < 20
+        assert platform.lake.days(DAILY_KLINE) == []
+        assert recorded(platform, "daily_kline") == set()
+        # Though nothing downstream ran, the refusal is among the findings.
+        assert found(platform.lake, DAY) == [("daily_kline", "units", "", "refused")]
+        assert recorded(platform, "findings") == {DAY}
+        assert state(platform, "daily_kline", "units", DAY) is False
+
+
+def test_a_day_that_somebody_accepts_is_stored_as_it_is(tmp_path: Path) -> None:
+    market = EditedMarket({("daily", DAY): in_shares})
+    with platform_over(market, tmp_path) as platform:
+        assert not platform.run(DAY).success
+        excuse(tmp_path, Excuse("daily_kline.units", "*", DAY, DAY, "counted in shares", "me"))
+        assert platform.run(DAY).success
+        assert platform.lake.read(DAILY_PRICES, DAY).num_rows == SHARES
+        assert ("daily_kline", "units", "", "excused") in found(platform.lake, DAY)
+
+
+def test_an_excused_share_stays_listed_and_is_merged_again(tmp_path: Path) -> None:
+    market = EditedMarket({("daily", DAY): changed(SH, low=10.6, high=10.6)})
+    with platform_over(market, tmp_path) as platform:
+        assert platform.run(DAY).success
+        assert SH not in platform.lake.read(DAILY_PRICES, DAY)["code"].to_pylist()
+        for check in ("ohlc_order", "units"):
+            excuse(tmp_path, Excuse(f"daily_kline.{check}", SH, DAY, DAY, "so it was", "me"))
+        derived = ["coverage", "daily_prices", "findings"]
+        assert platform.run(DAY, assets=derived).success
+        assert SH in platform.lake.read(DAILY_PRICES, DAY)["code"].to_pylist()
+        rows = platform.lake.read(FINDINGS, DAY).to_pylist()
+        assert {(row["outcome"], row["reason"]) for row in rows} == {("excused", "so it was")}
+
+
+def excuse(root: Path, *excuses: Excuse) -> None:
+    path = root / FILE
+    known = path.read_text("utf-8") if path.exists() else as_csv([])
+    path.write_text(known + as_csv(excuses).partition("\n")[2], "utf-8")
+
+
+def test_an_unreadable_excuse_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("check,code,first,last,reason,who\nunits,*,a,b,c,d\n", "utf-8")
+    with platform_over(EditedMarket({}), tmp_path) as platform:
+        text = failure_text(platform.run(DAY), "daily_kline")
+    assert f"{FILE}, line 2: write first and last as 2024-03-06" in text
+
+
+LOSSES = [
+    ("daily", DAILY_KLINE, without(SH), SH),
+    ("suspend_d", SUSPENSIONS, without(SH), SH),
+]
+
+
+@pytest.mark.parametrize(("call", "table", "edit", "code"), LOSSES)
+def test_what_was_whole_stays_whole_until_it_is_gone_on_another_day_too(
+    call: str, table: Table, edit: Edit, code: str, tmp_path: Path
+) -> None:
+    market = EditedMarket({})
+    with platform_over(market, tmp_path) as platform:
+        lake = platform.lake
+        assert platform.run(DAY).success
+        before = lake.read(table, DAY)
+        market.edits[call, DAY] = edit
+        for _ in range(2):
+            assert platform.run(DAY).success
+            assert lake.read(table, DAY).equals(before)
+            assert (table.name, "rows_kept", code, "refused") in found(lake, DAY)
+        assert check_outcomes(platform, table.name)["rows_kept"] is False
+        seen_before(lake, dt.timedelta(days=1))
+        platform.run(DAY)
+        assert code not in lake.read(table, DAY)["ts_code"].to_pylist()
+        assert "rows_kept" not in {check for _, check, _, _ in found(lake, DAY)}
+
+
+def test_rows_that_come_back_end_the_refusal(tmp_path: Path) -> None:
+    market = EditedMarket({})
+    with platform_over(market, tmp_path) as platform:
+        assert platform.run(DAY).success
+        market.edits["daily", DAY] = without(SH)
+        assert platform.run(DAY).success
+        market.edits.clear()
+        assert platform.run(DAY).success
+        assert found(platform.lake, DAY) == []
+
+
+def seen_before(lake: Lake, age: dt.timedelta) -> None:
+    """Pretend that the findings of the day were seen first so much earlier."""
+    rows = lake.read(FINDINGS, DAY)
+    at = rows.column_names.index("first_seen")
+    earlier = [moment - age for moment in rows["first_seen"].to_pylist()]
+    field = FINDINGS.schema.field("first_seen")
+    lake.write(FINDINGS, DAY, rows.set_column(at, field, pa.array(earlier, field.type)))
+
+
+def test_a_finding_keeps_the_moment_it_was_seen_first(tmp_path: Path) -> None:
+    with platform_over(EditedMarket({("suspend_d", None): halted(SH)}), tmp_path) as platform:
+        assert platform.run(DAY).success
+        [first] = platform.lake.read(FINDINGS, DAY)["first_seen"].to_pylist()
+        assert platform.run(DAY).success
+        assert platform.lake.read(FINDINGS, DAY)["first_seen"].to_pylist() == [first]
+
+
+def test_a_day_that_is_not_published_holds_no_other_up(tmp_path: Path) -> None:
+    market = EditedMarket({("daily", DAY): lambda rows: []})
+    with platform_over(market, tmp_path) as platform:
+        assert platform.run(DAY, NEXT).success
+        assert recorded(platform, "daily_prices") == {NEXT}
+        assert recorded(platform, "stock_list") == {DAY, NEXT}
+        assert platform.lake.days(COVERAGE) == [NEXT]
+
+
+def test_a_range_that_is_interrupted_again_and_again_fetches_each_day_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = sessions_between(dt.date(2024, 9, 2), dt.date(2024, 9, 13))
+    market = EditedMarket({})
+    asked: list[str] = []
+    for call in ("daily", "stk_limit", "daily_basic", "adj_factor", "suspend_d", "stock_basic"):
+        answer = getattr(market, call)
+
+        def counted(day: dt.date, call: str = call, answer=answer):
+            asked.append(call)
+            return answer(day)
+
+        monkeypatch.setattr(market, call, counted)
+    write, left = Lake.write, [0]
+
+    def until_killed(self: Lake, *arguments):
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return write(self, *arguments)
+
+    monkeypatch.setattr(Lake, "write", until_killed)
+    with platform_over(market, tmp_path) as platform:
+        for count in (3, 11, 7, 13, 2, 9, 4, 8):
+            left[0] = count
+            with pytest.raises(KeyboardInterrupt):
+                platform.run(days[0], days[-1])
+        left[0] = 10_000
+        assert platform.run(days[0], days[-1]).success
+        # A day a call and table, and the list of shares; what was under way at a kill comes twice.
+        least = 5 * len(days) + 3
+        assert least <= len(asked) <= least + 8 * platform_calls_in_flight(platform)
+
+        asked.clear()
+        assert platform.run(days[0], days[-1], more_tags={FETCH_ALL: "true"}).success
+        assert len(asked) == least
+
+
+def platform_calls_in_flight(platform: Platform) -> int:
+    return platform.definitions.resources["tushare"].calls_in_flight
