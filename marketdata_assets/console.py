@@ -5,23 +5,19 @@ stays whole; how failures are worded belongs to where they are raised.
 
 Dagster prints through a logger that it makes anew for every run and that no definition replaces
 unless each run's configuration names another. It is of the class that `logging` is told to make
-loggers of, so that is where the trace is left out.
+loggers of, so that is where the trace is left out. Loggers live to the end of the process, and what
+this module imports with them: it holds on to nothing of Dagster, whose runs hold on to databases.
 """
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
-import dagster as dg
-from dagster import DagsterEvent
-
-# The name of the loggers that Dagster makes for consoles.
-CONSOLE = "dagster"
 PACKAGE = __name__.partition(".")[0]
 # What Dagster puts between what happened and its trace.
 BEFORE_TRACE = "\n\n"
 # Dagster's own errors around the one of a step: which step it was, and that it is tried again.
 AROUND = ("Dagster", "RetryRequested")
+FAILURE = "Failure"
 
 
 def leave_out_expected_traces() -> None:
@@ -30,22 +26,18 @@ def leave_out_expected_traces() -> None:
 
 
 class _Sparing(logging.Logger):
-    def __new__(cls, name: str, level: int | str = logging.NOTSET) -> Any:
-        # Only what Dagster makes for its consoles, not whatever else gets a logger from now on.
-        return super().__new__(cls) if name == CONSOLE else logging.Logger(name, level)
-
     def handle(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        sentence = _sentence_of(event) if isinstance(event, DagsterEvent) else None
+        sentence = _sentence_of(event)
         if sentence:
             # The record is this logger's own: what others are told of the event stays as it is.
             record.msg = f"{str(record.msg).partition(BEFORE_TRACE)[0]}{BEFORE_TRACE}{sentence}"
         super().handle(record)
 
 
-def _sentence_of(event: DagsterEvent) -> str | None:
-    """The text of the expected failure that an event tells of; None for anything else."""
-    error = getattr(event.event_specific_data, "error", None)
+def _sentence_of(event: object) -> str | None:
+    """The text of the expected failure that an event of Dagster tells of; None without one."""
+    error = getattr(getattr(event, "event_specific_data", None), "error", None)
     while error is not None and str(error.cls_name).startswith(AROUND):
         error = error.cause
     if error is None or error.cls_name not in set(_expected()):
@@ -55,7 +47,7 @@ def _sentence_of(event: DagsterEvent) -> str | None:
 
 def _expected() -> Iterator[str]:
     """The names of the failures that are worded for people: Dagster's, and all of this package."""
-    yield dg.Failure.__name__
+    yield FAILURE
     waiting: list[type[BaseException]] = [Exception]
     while waiting:
         for kind in waiting.pop().__subclasses__():

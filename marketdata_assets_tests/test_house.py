@@ -30,7 +30,8 @@ MAY_KNOW = {
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
-    "definitions": {"environment", "assets", "automation"},
+    "console": set(),
+    "definitions": {"environment", "assets", "automation", "console"},
 }
 
 
