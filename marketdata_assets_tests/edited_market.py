@@ -3,6 +3,7 @@
 Here belong the edits that tests are written with, and the platform over such a market.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,13 +98,20 @@ def both(*edits: Edit) -> Edit:
 
 
 @contextmanager
-def platform_over(market: SmallFunds, root: Path) -> Iterator[Platform]:
-    """The platform over a server that answers with the market."""
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        TushareServer(TushareProtocol(market)).running() as server,
-    ):
+def platform_over(
+    market: SmallFunds, root: Path, instance: dg.DagsterInstance | None = None
+) -> Iterator[Platform]:
+    """The platform over a server that answers with the market, each day the same all the time.
+
+    Its `requests` are those of the server. A market that changes is another one, over the same
+    `root` and `instance`.
+    """
+    with contextlib.ExitStack() as stack:
+        instance = instance or stack.enter_context(dg.DagsterInstance.ephemeral())
+        server = stack.enter_context(TushareServer(TushareProtocol(market)).running())
         tushare = TushareResource(
             token="x", url=server.url, calls_per_minute=6000, state_folder=str(root / "state")
         )
-        yield Platform(root, tushare, instance)
+        platform = Platform(root, tushare, instance)
+        platform.requests = server.requests
+        yield platform

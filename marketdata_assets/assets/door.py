@@ -108,13 +108,19 @@ class Door:
             raise self._late[0] from None
 
     def outcomes(self) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
-        """One result a check for the run, and one for every day of a range that has a finding."""
-        is_range = len(self._context.partition_keys) > 1
+        """One result a check for the run, which of a single day is the day's.
+
+        Of a range it is every day's with a finding, told last, so that it is what one sees first.
+        A result for every day and check of it would cost more than making the day.
+        """
+        days = [dt.date.fromisoformat(key) for key in self._context.partition_keys]
         for check in self._checks:
-            yield dg.AssetCheckResult(check_name=check.name, **self._state(check, self._of(check)))
+            found = self._of(check)
+            yield dg.AssetCheckResult(check_name=check.name, **self._state(check, found))
+            if len(days) == 1 and not self._context.has_partition_key:
+                yield self._evaluation(check, found, days[0])
         for check in self._checks:
-            # Last, so that it is what one sees first.
-            for finding in self._of(check) if is_range else ():
+            for finding in self._of(check) if len(days) > 1 else ():
                 yield self._evaluation(check, [finding], finding.day)
 
     def _passing(self, judged: Judged) -> Iterator[tuple[dt.date, pa.Table | None]]:
