@@ -46,7 +46,7 @@ class Frequencies:
 
     late_factors: float = 0  # of Beijing shares
     longest_factor_delay: int = 1  # in calendar days after the listing
-    bars_before_listing: float = 0  # of Beijing shares
+    bars_before_listing: float = 0  # of Beijing shares listed up to 2022
     listed_a_day_late: float = 0  # of all shares
     numbers_used_twice: float = 0  # of funds
     funds_ended_without_date: int = 0
@@ -90,7 +90,7 @@ class Frequencies:
             },
             late_factors=0.1,
             longest_factor_delay=3,
-            bars_before_listing=0.01,
+            bars_before_listing=0.02,
             listed_a_day_late=0.1,
             numbers_used_twice=0.002,
             funds_ended_without_date=1,
@@ -137,7 +137,7 @@ class Frequencies:
             most_stale_at_once=10,
             late_factors=0.01,
             longest_factor_delay=365,
-            bars_before_listing=0.8,
+            bars_before_listing=0.5,
             listed_a_day_late=0.01,
             numbers_used_twice=21 / 2164,
             funds_ended_without_date=3,
