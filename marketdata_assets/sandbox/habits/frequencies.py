@@ -71,7 +71,7 @@ class Frequencies:
         """Something on every second or third day, and little on any one."""
         return cls(
             {
-                Habit.SUSPENDED_YET_TRADED: always(0.06),
+                Habit.SUSPENDED_YET_TRADED: always(0.05),
                 Habit.SUSPENDED_AND_RESUMED: always(0.02),
                 Habit.HALT_OF_NO_WIDTH: always(0.03),
                 Habit.NOTICE_TWICE: always(0.05),
@@ -83,12 +83,12 @@ class Frequencies:
                 Habit.AMOUNT_NOT_TOLD: always(0.02),
                 Habit.ZERO_LIMITS: always(0.05),
                 Habit.OTHER_SENTINEL: always(0.05),
-                Habit.BAR_MISSING: always(0.06),
+                Habit.BAR_MISSING: always(0.05),
                 Habit.FACTOR_MISSING: always(0.05),
                 Habit.WITHOUT_EX_PRICE: ((2005, 0.1), (2020, 0)),
                 Habit.FUND_BAR_MISSING: always(0.05),
             },
-            late_factors=0.1,
+            late_factors=0.05,
             longest_factor_delay=3,
             bars_before_listing=0.02,
             listed_a_day_late=0.1,

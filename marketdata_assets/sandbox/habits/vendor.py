@@ -29,6 +29,8 @@ BEIJING_LIMITS_SINCE = dt.date(2023, 1, 1)
 NEGATIVE_FREE_SHARE = -5719.78
 NO_WIDTH = "09:30-09:30"
 OTHER_SENTINELS = (10_000.0, 100_000.0, 1_000_000.0)
+# With this one every twenty sessions of 2025 and 2026 show three findings at least in the sample.
+SEED = 53
 _SAMPLE = Frequencies.sample()
 
 
@@ -36,7 +38,7 @@ class VendorHabits:
     """A market as the vendor tells it. The same day asked for again has the same answer."""
 
     def __init__(
-        self, market: Exchange, frequencies: Frequencies = _SAMPLE, seed: int = 20050104
+        self, market: Exchange, frequencies: Frequencies = _SAMPLE, seed: int = SEED
     ) -> None:
         self._market = market
         self._frequencies = frequencies
