@@ -1,6 +1,6 @@
 """Tushare's protocol as a real HTTP server on loopback, with faults on demand.
 
-    python -m marketdata_assets.sandbox.server --port 8765
+    python -m marketdata_assets.sandbox.server --port 8765 --habits real
     TUSHARE_URL=http://127.0.0.1:8765 TUSHARE_TOKEN=x make demo    # into data/live-127.0.0.1
 
 Here belongs HTTP. What is answered is `protocol`, what can go wrong on the wire is `faults`.

@@ -16,6 +16,8 @@ from marketdata_assets.sandbox.market.vendor_numbers import percent_change
 from marketdata_assets.trading_calendar import previous_session
 
 NEEQ_BARS_BEGIN = dt.date(2014, 1, 24)
+# Of shares that are listed later the vendor has no such bars.
+_LISTED_UNTIL = dt.date(2022, 12, 31)
 # Between leaving the NEEQ and the listing a share does not trade.
 _DAYS_WITHOUT = dt.timedelta(60)
 _LEAST_TICKS, _MOST_TICKS = 200, 2_000
@@ -31,7 +33,9 @@ class BeforeListing:
         self._spans = {
             code: self._span(code, day)
             for code, day in listed.items()
-            if code.endswith(".BJ") and draws.of("before listing", code) < part
+            if code.endswith(".BJ")
+            and day <= _LISTED_UNTIL
+            and draws.of("before listing", code) < part
         }
 
     def bars(self, day: dt.date) -> list[Row]:

@@ -46,7 +46,7 @@ class Frequencies:
 
     late_factors: float = 0  # of Beijing shares
     longest_factor_delay: int = 1  # in calendar days after the listing
-    bars_before_listing: float = 0  # of Beijing shares
+    bars_before_listing: float = 0  # of Beijing shares listed up to 2022
     listed_a_day_late: float = 0  # of all shares
     numbers_used_twice: float = 0  # of funds
     funds_ended_without_date: int = 0
@@ -71,7 +71,7 @@ class Frequencies:
         """Something on every second or third day, and little on any one."""
         return cls(
             {
-                Habit.SUSPENDED_YET_TRADED: always(0.06),
+                Habit.SUSPENDED_YET_TRADED: always(0.05),
                 Habit.SUSPENDED_AND_RESUMED: always(0.02),
                 Habit.HALT_OF_NO_WIDTH: always(0.03),
                 Habit.NOTICE_TWICE: always(0.05),
@@ -83,14 +83,14 @@ class Frequencies:
                 Habit.AMOUNT_NOT_TOLD: always(0.02),
                 Habit.ZERO_LIMITS: always(0.05),
                 Habit.OTHER_SENTINEL: always(0.05),
-                Habit.BAR_MISSING: always(0.06),
+                Habit.BAR_MISSING: always(0.05),
                 Habit.FACTOR_MISSING: always(0.05),
                 Habit.WITHOUT_EX_PRICE: ((2005, 0.1), (2020, 0)),
                 Habit.FUND_BAR_MISSING: always(0.05),
             },
-            late_factors=0.1,
+            late_factors=0.05,
             longest_factor_delay=3,
-            bars_before_listing=0.01,
+            bars_before_listing=0.02,
             listed_a_day_late=0.1,
             numbers_used_twice=0.002,
             funds_ended_without_date=1,
@@ -137,7 +137,7 @@ class Frequencies:
             most_stale_at_once=10,
             late_factors=0.01,
             longest_factor_delay=365,
-            bars_before_listing=0.8,
+            bars_before_listing=0.5,
             listed_a_day_late=0.01,
             numbers_used_twice=21 / 2164,
             funds_ended_without_date=3,

@@ -58,8 +58,8 @@ class StruckRows:
         self.on = functools.lru_cache(_STRUCK_HELD)(self._on)
 
     def _on(self, day: dt.date) -> Struck:
-        """The codes of `day` that each habit strikes; those that strike none are left out."""
-        struck: dict[Habit, frozenset[str]] = {}
+        """The codes of `day` that each habit strikes."""
+        struck = dict.fromkeys(Habit, frozenset[str]())
         taken = set(CHANGING_SHARES)
         for habit, candidates in self._candidates.items():
             if self._draws.count(habit, day):

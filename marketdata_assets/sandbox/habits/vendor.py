@@ -29,6 +29,8 @@ BEIJING_LIMITS_SINCE = dt.date(2023, 1, 1)
 NEGATIVE_FREE_SHARE = -5719.78
 NO_WIDTH = "09:30-09:30"
 OTHER_SENTINELS = (10_000.0, 100_000.0, 1_000_000.0)
+# With this one every twenty sessions of 2025 and 2026 show three findings at least in the sample.
+SEED = 53
 _SAMPLE = Frequencies.sample()
 
 
@@ -36,7 +38,7 @@ class VendorHabits:
     """A market as the vendor tells it. The same day asked for again has the same answer."""
 
     def __init__(
-        self, market: Exchange, frequencies: Frequencies = _SAMPLE, seed: int = 20050104
+        self, market: Exchange, frequencies: Frequencies = _SAMPLE, seed: int = SEED
     ) -> None:
         self._market = market
         self._frequencies = frequencies
@@ -58,15 +60,15 @@ class VendorHabits:
     def daily(self, day: dt.date) -> Table:
         bars: Table = self._market.daily(day)
         struck = self._struck.on(day)
-        bars = without(bars, struck.get(Habit.BAR_MISSING, frozenset()))
+        bars = without(bars, struck[Habit.BAR_MISSING])
         bars = changed(bars, self._last_closes(day))
         if self._frequencies.rounded_twice and day < FINE_PCT_CHG_SINCE:
             bars = bars | {"pct_chg": _rounded_twice(bars)}
         untold: Row = dict.fromkeys(("pre_close", "change", "pct_chg"))
-        bars = changed(bars, dict.fromkeys(struck.get(Habit.CHANGE_NOT_TOLD, ()), untold))
+        bars = changed(bars, dict.fromkeys(struck[Habit.CHANGE_NOT_TOLD], untold))
         no_amount: Row = {"amount": None}
-        bars = changed(bars, dict.fromkeys(struck.get(Habit.AMOUNT_NOT_TOLD, ()), no_amount))
-        rounded = rows_of(bars, struck.get(Habit.ROUGH_AMOUNT, ()))
+        bars = changed(bars, dict.fromkeys(struck[Habit.AMOUNT_NOT_TOLD], no_amount))
+        rounded = rows_of(bars, struck[Habit.ROUGH_AMOUNT])
         bars = changed(bars, {row["ts_code"]: {"amount": rough(row["amount"])} for row in rounded})
         return self._served(joined(bars, self._before_listing.bars(day)), day, "daily")
 
@@ -82,10 +84,10 @@ class VendorHabits:
             }
             limits = without(limits, beijing)
         zero: Row = {"up_limit": 0.0, "down_limit": 0.0}
-        edits = dict.fromkeys(struck.get(Habit.ZERO_LIMITS, ()), zero)
+        edits = dict.fromkeys(struck[Habit.ZERO_LIMITS], zero)
         edits |= {
             code: {"up_limit": self._other_sentinel(code, day)}
-            for code in struck.get(Habit.OTHER_SENTINEL, ())
+            for code in struck[Habit.OTHER_SENTINEL]
         }
         for code, row in self._last_closes(day).items():
             up, down = UNLIMITED_SENTINELS[code[-2:]]
@@ -95,11 +97,11 @@ class VendorHabits:
     def daily_basic(self, day: dt.date) -> Table:
         basics: Table = self._market.daily_basic(day)
         struck = self._struck.on(day)
-        basics = without(basics, struck.get(Habit.BAR_MISSING, frozenset()))
+        basics = without(basics, struck[Habit.BAR_MISSING])
         negative: Row = {"free_share": NEGATIVE_FREE_SHARE}
-        basics = changed(basics, dict.fromkeys(struck.get(Habit.NEGATIVE_FREE_SHARE, ()), negative))
-        stale = struck.get(Habit.STALE_INDICATORS, frozenset())
-        stale |= struck.get(Habit.INDICATORS_WITHOUT_BAR, frozenset())
+        basics = changed(basics, dict.fromkeys(struck[Habit.NEGATIVE_FREE_SHARE], negative))
+        stale = struck[Habit.STALE_INDICATORS]
+        stale |= struck[Habit.INDICATORS_WITHOUT_BAR]
         if stale:
             rows = self._rows("daily_basic", previous_session(day), stale)
             today = {"trade_date": f"{day:%Y%m%d}"}
@@ -108,7 +110,7 @@ class VendorHabits:
 
     def adj_factor(self, day: dt.date) -> Table:
         factors: Table = self._market.adj_factor(day)
-        missing = self._struck.on(day).get(Habit.FACTOR_MISSING, frozenset())
+        missing = self._struck.on(day)[Habit.FACTOR_MISSING]
         waiting = {code for code, since in self._first_factors.items() if day < since}
         factors = without(factors, missing | waiting)
         return self._served(joined(factors, self._before_listing.factors(day)), day, "adj_factor")
@@ -117,10 +119,10 @@ class VendorHabits:
         notices: Table = self._market.suspend_d(day)
         struck = self._struck.on(day)
         no_width: Row = {"suspend_timing": NO_WIDTH}
-        notices = changed(notices, dict.fromkeys(struck.get(Habit.HALT_OF_NO_WIDTH, ()), no_width))
-        rows = rows_of(notices, struck.get(Habit.NOTICE_TWICE, ()))
-        both = struck.get(Habit.SUSPENDED_AND_RESUMED, frozenset())
-        suspended = struck.get(Habit.SUSPENDED_YET_TRADED, frozenset()) | both
+        notices = changed(notices, dict.fromkeys(struck[Habit.HALT_OF_NO_WIDTH], no_width))
+        rows = rows_of(notices, struck[Habit.NOTICE_TWICE])
+        both = struck[Habit.SUSPENDED_AND_RESUMED]
+        suspended = struck[Habit.SUSPENDED_YET_TRADED] | both
         rows += [_notice(code, day, "S") for code in sorted(suspended)]
         rows += [_notice(code, day, "R") for code in sorted(both)]
         return self._served(joined(notices, rows), day, "suspend_d")
@@ -133,7 +135,7 @@ class VendorHabits:
         return with_ended_funds(funds, self._frequencies.funds_ended_without_date)
 
     def fund_daily(self, day: dt.date) -> Table:
-        missing = self._struck.on(day).get(Habit.FUND_BAR_MISSING, frozenset())
+        missing = self._struck.on(day)[Habit.FUND_BAR_MISSING]
         return without(self._market.fund_daily(day), missing)
 
     def fund_nav(self, nav_date: dt.date) -> Table:
@@ -166,7 +168,7 @@ class VendorHabits:
 
     def _last_closes(self, day: dt.date) -> dict[str, Row]:
         """Of shares without ex-price: what their bars say instead."""
-        codes = self._struck.on(day).get(Habit.WITHOUT_EX_PRICE)
+        codes = self._struck.on(day)[Habit.WITHOUT_EX_PRICE]
         if not codes:
             return {}
         before = previous_session(day)
@@ -204,12 +206,6 @@ def _changes(close: float, pre_close: float, day: dt.date) -> Row:
 
 
 def _rounded_twice(bars: Table) -> list[float]:
-    """pct_chg rounded to four decimals and these to two, half away from zero each time."""
-    close, pre_close = (
-        np.rint(np.array(bars[name], dtype=np.float64) * 100).astype(np.int32)
-        for name in ("close", "pre_close")
-    )
-    fine = np.rint(percent_change(close, pre_close, 4) * 10_000).astype(np.int64)
-    hundredths = (np.abs(fine) + 50) // 100
-    twice: list[float] = (np.where(fine < 0, -hundredths, hundredths) / 100).tolist()
-    return twice
+    """pct_chg to four decimals and these to two, as floats round; a zero has no sign."""
+    pairs = zip(bars["close"], bars["pre_close"], strict=True)
+    return [round(round((close / before - 1) * 100, 4), 2) + 0.0 for close, before in pairs]
