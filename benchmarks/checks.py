@@ -12,9 +12,9 @@ import duckdb
 
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.simulated import tables_of
-from marketdata_assets.assets.before import bars_before, listed_before, rows_before
-from marketdata_assets.checks.days import JUDGED, judge_fetched, judge_together
-from marketdata_assets.checks.sessions import Before
+from marketdata_assets.assets.before import known_before, rows_before
+from marketdata_assets.checks.days import JUDGED, judge_fetched, judge_merged, side_by_side
+from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT
@@ -38,16 +38,16 @@ def simulated_lake(root: str) -> int:
 
 
 def judge_all(root: str, days: list[dt.date]) -> int:
-    """Every check of every day, read from the lake; the number of findings that block."""
-    lake, blocking = Lake(Path(root), "benchmark"), 0
+    """Every check of every day, read from the lake; the number of refusals."""
+    lake, refusing = Lake(Path(root), "benchmark"), 0
     step = BACKFILL_POLICY.max_partitions_per_run or len(days)
     for start in range(0, len(days), step):
-        blocking += _judge_range(lake, days[start : start + step])
-    return blocking
+        refusing += _judge_range(lake, days[start : start + step])
+    return refusing
 
 
 def _judge_range(lake: Lake, days: list[dt.date]) -> int:
-    before = Before(bars_before(lake, days[0]), listed_before(lake, days[0]), {})
+    before = known_before(lake, days[0])
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute("SET enable_progress_bar = false")
         findings = [
@@ -55,15 +55,16 @@ def _judge_range(lake: Lake, days: list[dt.date]) -> int:
             for table in JUDGED
             for day in days
             for finding in judge_fetched(
-                connection, table, day, lake.read(table, day), rows_before(lake, table, day), None
+                connection, table, day, lake.read(table, day), rows_before(lake, table, day), NONE
             )
         ]
         stored = {
             table.name: connection.read_parquet([str(path) for path in lake.paths(table, days)])
             for table in JUDGED
         }
-        findings += judge_together(days, stored, before, dt.datetime.now(dt.UTC))
-    return sum(finding.blocks for finding in findings)
+        rows = side_by_side(days, stored, before, dt.datetime.now(dt.UTC), NONE)
+        findings += judge_merged(rows, NONE)
+    return sum(finding.refuses for finding in findings)
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def main() -> None:
         all_days = in_own_process(judge_all, root, DAYS[1:])
     show(
         "all checks of all tables",
-        ("", "seconds", "peak MB", "blocking findings"),
+        ("", "seconds", "peak MB", "refusals"),
         [
             (name, f"{m.seconds:.1f}", f"{m.peak_megabytes:.0f}", str(m.result))
             for name, m in (("one day", one), (f"{len(DAYS) - 1} days", all_days))
