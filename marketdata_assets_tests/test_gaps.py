@@ -10,6 +10,7 @@ import pytest
 
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.sensors import missing_partitions_sensor
+from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
 from marketdata_assets.publishing import layout
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox import faults
@@ -27,7 +28,7 @@ from marketdata_assets_tests.small_market import CODES, SmallMarket
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 30))
 HOLE = DAYS[2]
 EVERYTHING = (*CHAIN, "hf_dataset")
-DERIVED = {"coverage", "daily_prices", "restatements", "hf_dataset"}
+DERIVED = {"coverage", "daily_prices", "findings", "restatements", "hf_dataset"}
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(
     platform: Platform, server: TushareServer
 ) -> None:
     without_a_share("daily_basic", server, HOLE)
-    assert not platform.run(DAYS[0], DAYS[-1], EVERYTHING).success
+    assert platform.run(DAYS[0], DAYS[-1], EVERYTHING).success
     server.faults.clear()
     assert platform.lake.read(DAILY_BASIC, HOLE).num_rows == len(CODES) - 1
     [gap] = [row for row in platform.lake.read(COVERAGE, HOLE).to_pylist() if row["missing"]]
@@ -108,19 +109,36 @@ def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(
     assert asked_for(platform) == []
 
 
-def test_a_day_that_contradicts_itself_is_asked_for_where_the_contradiction_is(
+def test_what_is_excused_or_a_week_old_is_not_asked_for_again(
     platform: Platform, server: TushareServer
 ) -> None:
-    def suspend(answer: dict) -> None:
-        fields, [first, *_] = answer["data"]["fields"], answer["data"]["items"]
-        first[fields.index("suspend_timing")] = None
-
-    server.faults["suspend_d"] = deque([faults.edited(suspend)])
-    assert not platform.run(DAYS[-1], assets=EVERYTHING).success
+    for day in DAYS:
+        without_a_share("daily_basic", server, day)
+        assert platform.run(day, assets=EVERYTHING).success
     server.faults.clear()
+    asked = {"daily_basic"} | DERIVED
+    # The first day is the sixth session back.
+    assert asked_for(platform) == [(DAYS[1], DAYS[-1], asked)]
+    span = (DAYS[0], DAYS[3], "the vendor has none", "me")
+    lines = as_csv([Excuse("daily_prices.indicators_missing", CODES[0], *span)])
+    (platform.lake.root / FILE).write_text(lines, "utf-8")
+    assert asked_for(platform) == [(DAYS[4], DAYS[-1], asked)]
+
+
+def test_a_day_that_was_refused_is_asked_for_as_a_whole(
+    platform: Platform, server: TushareServer
+) -> None:
+    def shares_for_lots(answer: dict) -> None:
+        fields = answer["data"]["fields"]
+        for row in answer["data"]["items"]:
+            row[fields.index("turnover_rate")] *= 100
+
+    server.faults["daily_basic"] = deque([faults.edited(shares_for_lots)])
+    assert not platform.run(DAYS[-1], assets=EVERYTHING).success
     last = asked_for(platform)[-1]
-    assert last == (DAYS[-1], DAYS[-1], {"suspensions", "daily_kline"} | DERIVED)
+    assert last == (DAYS[-1], DAYS[-1], set(EVERYTHING))
     assert platform.run(*last).success
+    assert asked_for(platform) == [(DAYS[0], DAYS[-2], set(EVERYTHING))]
 
 
 def test_the_watermark_passes_a_hole_and_never_goes_back(platform: Platform) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -21,6 +22,7 @@ from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import previous_session
 from marketdata_assets_tests.alert_server import TOKEN, AlertServer
 from marketdata_assets_tests.conftest import CHAIN, QUIET, Platform
+from marketdata_assets_tests.edited_market import EditedMarket, halted, platform_over
 
 DAY = dt.date(2024, 10, 15)
 
@@ -56,9 +58,12 @@ def tell_of(
     result: dg.ExecuteInProcessResult,
     instance: dg.DagsterInstance,
     alerts: AlertsResource,
+    root: Path = Path("nowhere"),
 ) -> None:
     [event] = [e for e in result.all_events if e.is_run_failure or e.event_type_value == SUCCESS]
-    sensor(after(sensor, event, result.dagster_run, instance), alerts=alerts)
+    lake = {"lake": LakeResource(root=str(root), origin="test")}
+    more = {} if sensor is run_failure_alert else lake
+    sensor(after(sensor, event, result.dagster_run, instance), alerts=alerts, **more)
 
 
 SUCCESS = dg.DagsterEventType.RUN_SUCCESS.value
@@ -112,22 +117,28 @@ def test_a_check_that_failed_without_stopping_the_run_is_told(
     for passed in (True, False):
         result = dg.materialize([checked(passed, severity)], instance=instance, run_config=QUIET)
         tell_of(failed_checks_alert, result, instance, alerts)
+    if severity is dg.AssetCheckSeverity.WARN:
+        # Single rows are findings, told when they are new.
+        assert server.told == []
+        return
     [told] = server.told
     assert told["title"].startswith("1 check(s) failed in ")
     assert f"bars, check units ({severity.value}): 2024-10-15: 3 rows" in told["message"]
 
 
-def test_a_warning_of_the_platforms_own_checks_quotes_what_was_found(
-    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+def test_what_is_found_for_the_first_time_is_told_once(
+    tmp_path: Path, server: AlertServer, alerts: AlertsResource
 ) -> None:
-    # The vendor's factors of the second day are off without a gap in prices.
-    result = sandbox.run(dt.date(2024, 6, 24), dt.date(2024, 6, 25))
-    assert result.success
-    tell_of(failed_checks_alert, result, sandbox.instance, alerts)
+    market = EditedMarket({("suspend_d", DAY): halted("600000.SH")})
+    with platform_over(market, tmp_path) as platform:
+        for _ in range(2):
+            result = platform.run(DAY)
+            assert result.success
+            tell_of(failed_checks_alert, result, platform.instance, alerts, tmp_path)
     [told] = server.told
+    assert told["title"] == "1 new finding(s) in __ASSET_JOB for 2024-10-15"
     assert (
-        "daily_prices, check factor_without_gap (WARN): The adjustment factor changes only where "
-        "pre_close does.\n2024-06-25: 857 of 5,335 rows (000006.SZ pre_close 8.88 close_before 8.88"
+        "2024-10-15 600000.SH, daily_prices.suspension_contradicted (flagged): listed true"
     ) in told["message"]
 
 
