@@ -12,6 +12,7 @@ from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_PRICES,
     ETF_PREMIUM,
+    FINDINGS,
     INSTRUMENT_HISTORY,
     STOCK_LIST,
     Table,
@@ -26,6 +27,7 @@ ODD_NAME = '平安, "银行"\n=1+1'
 FUND = "513100.SH"
 # Before this day the factor is half of what it is after.
 EX_DATE = DAYS[-20]
+SEEN_FIRST = dt.datetime(2024, 9, 26, 13, 0, tzinfo=dt.UTC)
 VOLUME_LOTS, TURNOVER_THOUSANDS = 1_234.56, 987.654
 
 
@@ -108,6 +110,11 @@ def store_world(root: Path) -> Lake:
                 no_premium=["nav not published" if premium is None else None],
             ),
         )
+    for day in DAYS[-3:]:
+        row = {"trade_date": day, "table_name": "daily_prices", "ts_code": SHARES[0]}
+        row |= {"check_name": "factor_missing", "outcome": "flagged", "seen": "adj_factor NULL"}
+        row |= {"expected": "a factor", "reason": None, "first_seen": SEEN_FIRST}
+        lake.write(FINDINGS, day, pa.Table.from_pylist([row], schema=FINDINGS.schema))
     names = [ODD_NAME, "宁德时代", "浦发银行"]
     lake.write(
         STOCK_LIST,

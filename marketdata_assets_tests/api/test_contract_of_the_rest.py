@@ -9,6 +9,7 @@ from marketdata_assets.api.settings import ApiSettings
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
+    DAYS,
     FUND,
     NEWEST,
     SHARES,
@@ -87,6 +88,27 @@ def test_a_cross_section_that_is_not_there(
     answer = api.get("/api/v1/cross-section", **parameters)
     assert answer.status_code == status
     assert said in answer.json()["error"]
+
+
+def test_findings_tell_what_speaks_against_a_share_and_since_when(api: Client) -> None:
+    told = api.get("/api/v1/findings").json()
+    assert (told["date"], told["count"]) == (str(NEWEST), 1)
+    [one] = told["findings"]
+    assert (one["table"], one["check"], one["code"]) == (
+        "daily_prices",
+        "factor_missing",
+        SHARES[0],
+    )
+    assert (one["since"], one["last"], one["days"]) == (str(DAYS[-3]), str(NEWEST), 3)
+    assert (one["outcome"], one["seen"]) == ("flagged", "adj_factor NULL")
+    for other in ({"code": CODE}, {"outcome": "held"}):
+        assert api.get("/api/v1/findings", **other).json()["findings"] == []
+    for bad, status in (
+        ({"date": "2024-01-06"}, 404),
+        ({"outcome": "nonsense"}, 400),
+        ({"since": NEWEST, "date": DAYS[-2]}, 400),
+    ):
+        assert api.get("/api/v1/findings", **bad).status_code == status
 
 
 def test_instruments_are_found_by_code_or_name(api: Client) -> None:
