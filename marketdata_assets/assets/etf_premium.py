@@ -15,7 +15,7 @@ from marketdata_assets.assets.before import premiums_before
 from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.declaring import daily
 from marketdata_assets.assets.door import Checked, Door, Judged, check_specs
-from marketdata_assets.checks.excuses import NONE, Excuses, excuses_in
+from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.funds import (
     IS_OUT_OF_BOUNDS,
     OUT_OF_BOUNDS,
@@ -64,7 +64,7 @@ def etf_premium(
     tables = (ETF_KLINE, ETF_NAV, ETF_LIST)
     days = complete_days(context, ETF_PREMIUM, stored, tables)
     kline, navs, funds = tables_of(tables, (etf_kline, etf_nav, etf_list), days).values()
-    rows = premiums(kline, navs, funds, excuses)
+    rows = premiums(without_held(kline, excuses), navs, funds)
     before, sessions = premiums_before(stored, days[0]), calendar_around(days)
     findings = judge(
         ETF_PREMIUM.name, evidence(rows, navs, funds, before, sessions), PREMIUM_CHECKS, excuses
@@ -81,14 +81,14 @@ def etf_premium(
     yield from door.outcomes()
 
 
-def premiums(kline: Relation, navs: Relation, funds: Relation, excuses: Excuses = NONE) -> Relation:
+def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
     """ETF_PREMIUM: every bar of `kline`, with the value of the same day where there is one.
 
     `kline` has ETF_KLINE, `navs` ETF_NAV, `funds` ETF_LIST. premium = close / unit_nav - 1, a
     ratio. The value of a money market fund is often told for one yuan while a share is quoted at
     100: where the two differ by more than half, there is no premium. A fund that is not in the list
     may be one. Nor is there a premium where price and value can't belong together, as when a split
-    is told on one side only. Bars that are held are no rows.
+    is told on one side only.
     """
     values = navs.filter("nav_date = trade_date").select("ts_code, trade_date, unit_nav, ann_date")
     names = funds.select(
@@ -96,8 +96,7 @@ def premiums(kline: Relation, navs: Relation, funds: Relation, excuses: Excuses 
         "contains(concat(fund_type, invest_type), '货币') AS is_money_market"
     )
     return (
-        kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}")
-        .join(values, "ts_code, trade_date", how="left")
+        kline.join(values, "ts_code, trade_date", how="left")
         .join(names, "ts_code, trade_date", how="left")
         .select(
             f"""
@@ -119,6 +118,11 @@ def premiums(kline: Relation, navs: Relation, funds: Relation, excuses: Excuses 
             """
         )
     )
+
+
+def without_held(kline: Relation, excuses: Excuses) -> Relation:
+    """The bars (ETF_KLINE) but for those that contradict themselves."""
+    return kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}")
 
 
 def told(day: pa.Table) -> dict[str, dg.MetadataValue]:

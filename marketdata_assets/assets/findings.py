@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from marketdata_assets.assets import refusals
 from marketdata_assets.assets.before import known_before, premiums_before
 from marketdata_assets.assets.declaring import daily
-from marketdata_assets.assets.etf_premium import premiums
+from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.checks import funds
 from marketdata_assets.checks.days import JUDGED, list_fetched, list_merged, side_by_side
 from marketdata_assets.checks.excuses import Excuses, excuses_in
@@ -104,7 +104,7 @@ def listed_days(
         if stored := _stored(lake, FUNDS, days):
             kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
             rows = funds.evidence(
-                premiums(kline, navs, listing, excuses),
+                premiums(without_held(kline, excuses), navs, listing),
                 navs,
                 listing,
                 premiums_before(lake, stored[0]),

@@ -161,7 +161,7 @@ def a_text_for_a_number(fields, items):
     [
         (previous_day, "asked for daily_kline on 2024-09-26, got rows of 2024-09-25"),
         (a_column_less, "the answer lacks pre_close"),
-        (an_empty_column, "vol is NULL on 3 of 3 rows"),
+        (an_empty_column, "vol is NULL on all 3 rows"),
         (a_row_twice, "1 keys occur more than once"),
         (a_text_for_a_number, "close holds a value that is not double"),
     ],
@@ -251,39 +251,20 @@ def drop_first(fields, items):
     del items[0]
 
 
-def test_a_share_that_other_tables_lack_is_in_the_ledger_and_stops_the_day_only(
+def test_a_share_that_other_tables_lack_is_in_the_ledger_and_stops_nothing(
     platform: Platform, server: TushareServer
 ) -> None:
     server.faults = {call: on_first(drop_first) for call in ("stk_limit", "daily_basic")}
-    result = platform.run(FIRST, DAYS[1])
-    text = failure_text(result, "daily_prices")
-    assert "1 day(s) refused, 1 stored" in text
-    assert f"daily_prices {FIRST}, complete: 1 of 3 rows ({CODES[0]} missing price_limits" in text
-    assert platform.lake.days(DAILY_PRICES) == [DAYS[1]]
+    assert platform.run(FIRST, DAYS[1]).success
+    assert platform.lake.days(DAILY_PRICES) == DAYS[:2]
     ledger = platform.lake.read(COVERAGE, FIRST).to_pylist()
     [gap] = [row for row in ledger if row["reason"] is not None]
     assert (gap["ts_code"], gap["reason"]) == (CODES[0], "unexplained")
     assert gap["missing"] == "price_limits, daily_basic"
-    assert check_outcomes(platform, "daily_prices")["complete"] is False
-    assert check_outcomes(platform, "daily_prices")["within_limits"] is True
-
-
-def test_a_day_that_contradicts_itself_is_refused_and_the_others_are_stored(
-    platform: Platform, server: TushareServer
-) -> None:
-    def shares_for_lots(fields, items):
-        for row in items:
-            row[fields.index("vol")] *= 100
-
-    server.faults["daily"] = on_first(shares_for_lots)
-    result = platform.run(FIRST, DAYS[1], assets=["daily_kline"])
-    text = failure_text(result, "daily_kline")
-    assert f"daily_kline {FIRST}, units: 3 of 3 rows" in text
-    assert "known_defects.py" in text
-    assert platform.lake.days(DAILY_KLINE) == [DAYS[1]]
-    assert check_outcomes(platform, "daily_kline")["units"] is False
-    assert platform.run(FIRST, DAYS[1], assets=["daily_kline"]).success
-    assert check_outcomes(platform, "daily_kline")["units"] is True
+    outcomes = check_outcomes(platform, "daily_prices")
+    assert outcomes["limits_missing"] is False
+    assert outcomes["indicators_missing"] is False
+    assert outcomes["within_limits"] is True
 
 
 def test_a_restated_day_replaces_the_file_and_keeps_the_old_one(

@@ -13,7 +13,7 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
-from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
+from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM, FINDINGS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import (
     ETF_CHAIN,
@@ -122,16 +122,15 @@ def test_a_money_market_fund_told_on_another_scale_has_no_premium_and_says_why(
     assert metadata_of(result, "etf_premium", FIRST)["nav on another scale"] == 1
 
 
-def test_a_bar_without_a_close_has_no_premium_and_says_why(
+def test_a_bar_without_a_close_is_held_and_has_no_premium(
     platform: Platform, server: TushareServer
 ) -> None:
     server.faults["fund_daily"] = deque([column_set("close", None)])
-    result = platform.run(FIRST, assets=ETF_CHAIN)
-    assert result.success
-    [row] = [row for row in premiums(platform, FIRST).values() if row["close"] is None]
-    assert row["unit_nav"] is not None
-    assert (row["premium"], row["no_premium"]) == (None, "no close")
-    assert metadata_of(result, "etf_premium", FIRST)["no close"] == 1
+    assert platform.run(FIRST, assets=[*ETF_CHAIN, "findings"]).success
+    assert platform.lake.read(ETF_KLINE, FIRST)["close"].null_count == 1
+    assert len(premiums(platform, FIRST)) == len(FUNDS) - 1
+    [found] = platform.lake.read(FINDINGS, FIRST).to_pylist()
+    assert (found["check_name"], found["outcome"]) == ("close_present", "held")
 
 
 def test_a_value_that_comes_a_day_later_is_null_until_then_and_never_filled(
@@ -189,15 +188,16 @@ def test_a_value_without_a_bar_makes_no_premium(platform: Platform, server: Tush
     assert ABROAD in platform.lake.read(ETF_NAV, FIRST)["ts_code"].to_pylist()
 
 
-def test_a_split_told_in_the_value_but_not_in_the_price_stops_the_day(
+def test_a_split_told_in_the_value_but_not_in_the_price_makes_no_premium(
     platform: Platform, market: SmallFunds
 ) -> None:
     market.more_navs = [(ABROAD, "20240927", "20240927", 0.4, "1")]
-    text = failure_text(platform.run(FIRST, SECOND, ETF_CHAIN), "etf_premium")
-    assert f"etf_premium {SECOND}, premium_within_bounds: 1 of 4 rows ({ABROAD}" in text
-    assert "1 day(s) refused, 1 stored" in text
-    assert platform.lake.days(ETF_PREMIUM) == [FIRST]
-    assert platform.lake.days(ETF_NAV) == [FIRST, SECOND]
+    assert platform.run(FIRST, SECOND, ETF_CHAIN).success
+    row = premiums(platform, SECOND)[ABROAD]
+    assert (row["unit_nav"], row["premium"]) == (0.4, None)
+    assert row["no_premium"] == "price and nav do not fit"
+    assert premiums(platform, SECOND)[DOMESTIC]["premium"] is not None
+    assert check_outcomes(platform, "etf_premium")["premium_within_bounds"] is False
 
 
 def test_a_day_that_comes_again_with_fewer_values_is_refused_and_stays_as_it_was(
@@ -206,32 +206,29 @@ def test_a_day_that_comes_again_with_fewer_values_is_refused_and_stays_as_it_was
     assert platform.run(FIRST, SECOND, ETF_CHAIN).success
     good = platform.lake.read(ETF_NAV, SECOND)
     market.late = {SECOND: {ABROAD}}
-    text = failure_text(platform.run(FIRST, SECOND, LATE), "etf_nav")
-    assert f"etf_nav {SECOND}, rows_kept: 1 of 4 rows (3 rows where 4 are stored)" in text
-    assert "1 day(s) refused, 1 stored" in text
+    assert platform.run(FIRST, SECOND, LATE).success
+    assert check_outcomes(platform, "etf_nav")["rows_kept"] is False
     assert platform.lake.read(ETF_NAV, SECOND).equals(good)
+    assert premiums(platform, SECOND)[ABROAD]["premium"] is not None
 
 
-def test_a_refused_day_is_told_also_when_a_later_one_can_not_be_had(
+def test_a_refused_day_is_told_and_one_that_can_not_be_had_holds_no_other_up(
     platform: Platform, market: SmallFunds
 ) -> None:
-    market.more_navs = [(ABROAD, "20240927", "20240927", -1.0, "1")]
+    market.more_navs = [(code, "20240927", "20240927", -1.0, "1") for code in FUNDS]
     market.late = {LAST: set(FUNDS)}
-    result = platform.run(FIRST, LAST, ["etf_nav"])
-    text = failure_text(result, "etf_nav")
-    assert f"1 day(s) refused, {len(DAYS) - 2} stored" in text
-    assert f"etf_nav {SECOND}, positive_nav: 1 of 4 rows ({ABROAD}" in text
-    assert f"no value of {LAST}" in text
+    assert platform.run(FIRST, LAST, ["etf_nav"]).success
     assert platform.lake.days(ETF_NAV) == [day for day in DAYS if day not in (SECOND, LAST)]
-    assert check_outcomes(platform, "etf_nav") == {"positive_nav": False, "rows_kept": True}
+    outcomes = check_outcomes(platform, "etf_nav")
+    assert outcomes == {"positive_nav": False, "rows_kept": True, "answer": True}
 
 
-def test_a_day_that_can_not_be_had_is_told_as_it_is_where_no_other_is_refused(
+def test_days_that_can_not_be_had_are_told_as_they_are(
     platform: Platform, market: SmallFunds
 ) -> None:
-    market.late = {LAST: set(FUNDS)}
+    market.late = {day: set(FUNDS) for day in DAYS}
     text = failure_text(platform.run(FIRST, LAST, ["etf_nav"]), "etf_nav")
-    assert f"no value of {LAST}" in text
+    assert f"no value of {FIRST}" in text
     assert "refused" not in text
 
 
@@ -338,7 +335,7 @@ def test_a_fund_that_is_not_in_the_list_keeps_its_premium_and_is_told(
     row = premiums(platform, FIRST)[LOF]
     assert row["name"] is None
     assert row["premium"] == price(LOF, FIRST) / value(LOF, FIRST) - 1
-    [told] = [
-        each for each in result.get_asset_check_evaluations() if each.check_name == "fund_is_listed"
-    ]
-    assert not told.passed
+    assert check_outcomes(platform, "etf_premium")["fund_is_listed"] is False
+    assert platform.run(FIRST, assets=["findings"]).success
+    [told] = platform.lake.read(FINDINGS, FIRST).to_pylist()
+    assert (told["check_name"], told["ts_code"]) == ("fund_is_listed", LOF)

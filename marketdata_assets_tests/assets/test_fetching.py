@@ -1,17 +1,17 @@
-"""Which days a run may take over from one that was killed, and which may be empty."""
+"""Which days a run may take over from one that was interrupted, and which may be empty."""
 
 import datetime as dt
 
 import pytest
 
-from marketdata_assets.assets.fetching import refuse_early_emptiness, stored_by_interrupted_run
+from marketdata_assets.assets.fetching import early_emptiness, stored_since
 from marketdata_assets.resources.tushare_errors import NotPublishedYet
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS
+from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS, Table
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
 
-SOON = dt.timedelta(minutes=5)
+WHILE_AGO = dt.timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -22,28 +22,25 @@ def stored(lake: Lake) -> Lake:
 
 def kept(
     lake: Lake,
-    later: dt.timedelta = SOON,
+    tried: dt.timedelta = -WHILE_AGO,
     days: tuple[dt.date, ...] = (DAY, NEXT_DAY),
-    recorded: tuple[dt.date, ...] = (),
+    table: Table = PRICE_LIMITS,
 ) -> list[dt.date]:
-    now = dt.datetime.now(dt.UTC) + later
-    return stored_by_interrupted_run(PRICE_LIMITS, lake, days, recorded, now)
+    """What is kept when runs have tried in vain to make `days` since `tried`, seen from now."""
+    since = dt.datetime.now(dt.UTC) + tried
+    return stored_since(table, lake, days, dict.fromkeys(days, since))
 
 
-def test_a_day_stored_a_short_while_ago_without_a_record_is_kept(stored: Lake) -> None:
+def test_a_day_stored_since_it_was_tried_in_vain_is_kept(stored: Lake) -> None:
     assert kept(stored) == [DAY]
 
 
-def test_a_recorded_day_is_fetched_again(stored: Lake) -> None:
-    assert kept(stored, recorded=(DAY,)) == []
+def test_a_day_stored_before_it_was_tried_is_fetched_again(stored: Lake) -> None:
+    assert kept(stored, tried=WHILE_AGO) == []
 
 
-def test_a_day_asked_for_by_itself_is_fetched(stored: Lake) -> None:
-    assert kept(stored, days=(DAY,)) == []
-
-
-def test_what_was_stored_long_ago_is_fetched_again(stored: Lake) -> None:
-    assert kept(stored, later=dt.timedelta(hours=25)) == []
+def test_a_day_that_no_run_tried_in_vain_is_fetched(stored: Lake) -> None:
+    assert stored_since(PRICE_LIMITS, stored, [DAY, NEXT_DAY], {}) == []
 
 
 def test_what_came_from_elsewhere_is_fetched_again(stored: Lake) -> None:
@@ -59,8 +56,7 @@ def test_an_empty_or_damaged_file_is_fetched_again(lake: Lake) -> None:
 
 def test_an_empty_day_of_a_table_that_may_be_empty_is_kept(lake: Lake) -> None:
     lake.write(SUSPENSIONS, DAY, SUSPENSIONS.schema.empty_table())
-    now = dt.datetime.now(dt.UTC)
-    assert stored_by_interrupted_run(SUSPENSIONS, lake, [DAY, NEXT_DAY], (), now) == [DAY]
+    assert kept(lake, table=SUSPENSIONS) == [DAY]
 
 
 def test_what_was_stored_before_the_day_was_published_is_fetched_again(lake: Lake) -> None:
@@ -72,6 +68,7 @@ def test_what_was_stored_before_the_day_was_published_is_fetched_again(lake: Lak
 def test_nobody_suspended_counts_only_when_the_day_is_published() -> None:
     empty = SUSPENSIONS.schema.empty_table()
     afternoon, evening = (dt.datetime.combine(DAY, dt.time(h), SHANGHAI) for h in (16, 18))
-    with pytest.raises(NotPublishedYet, match="no row for suspensions on 2024-09-30"):
-        refuse_early_emptiness(SUSPENSIONS, DAY, empty, afternoon)
-    refuse_early_emptiness(SUSPENSIONS, DAY, empty, evening)
+    early = early_emptiness(SUSPENSIONS, DAY, empty, afternoon)
+    assert isinstance(early, NotPublishedYet)
+    assert "no row for suspensions on 2024-09-30" in str(early)
+    assert early_emptiness(SUSPENSIONS, DAY, empty, evening) is None

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.assets.etf_premium import premiums
-from marketdata_assets.checks.funds import PREMIUM_CHECKS, with_session_before
+from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.funds import PREMIUM_CHECKS
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
@@ -162,10 +163,8 @@ def test_the_statistics_are_those_that_are_known_of_the_two_funds(all_days: pa.T
 def test_no_check_speaks_against_a_real_premium(all_days: pa.Table) -> None:
     bounds = [check for check in PREMIUM_CHECKS if check.name == "premium_within_bounds"]
     with duckdb.connect() as connection:
-        rows = with_session_before(
-            connection.from_arrow(all_days), ETF_PREMIUM.schema.empty_table()
-        )
-        assert judge(ETF_PREMIUM.name, rows, bounds) == []
+        rows = connection.from_arrow(all_days)
+        assert judge(ETF_PREMIUM.name, rows, bounds, NONE) == []
 
 
 def test_the_asset_stores_the_same_through_the_vendors_protocol(

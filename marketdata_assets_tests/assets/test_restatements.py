@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from marketdata_assets.assets.restatements import restated_days
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.automation.refetching import once_more
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
@@ -144,13 +146,11 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
 def test_days_asked_for_again_are_fetched_even_where_an_interrupted_run_has_just_stored_them(
     platform: Platform, server: TushareServer
 ) -> None:
-    for day in DAYS[:2]:
-        assert platform.run(day, assets=["daily_kline"]).success
-    platform.instance.wipe_assets([dg.AssetKey("daily_kline")])
+    server.faults["adj_factor"] = deque([faults.refusal(40203, "抱歉，您每天最多访问该接口1次")])
+    assert not platform.run(DAYS[0], DAYS[1], ["daily_kline", "adj_factor"]).success
     server.requests.clear()
     assert platform.run(DAYS[0], DAYS[1], ["daily_kline"]).success
     assert not [request for request in server.requests if request.call == "daily"]
-    platform.instance.wipe_assets([dg.AssetKey("daily_kline")])
     tags = once_more(DAYS[:2], "again").tags
     assert platform.run(DAYS[0], DAYS[1], ["daily_kline"], more_tags=tags).success
     assert len([request for request in server.requests if request.call == "daily"]) == 2
