@@ -142,19 +142,22 @@ def interrupted_since(
     """For every day of the run, since when runs have tried to make it in vain; this run included.
 
     Looks back a day. A run that is killed may be told as started for hours, so what counts is that
-    it has not succeeded.
+    it has not succeeded. A day that Dagster has no record of was made by none that has.
     """
     tried = context.instance.get_run_records(
         RunsFilter(created_after=now - KEPT_FOR), ascending=True
     )
-    since: dict[dt.date, dt.datetime] = {}
+    days = days_of(context.partition_keys)
+    recorded = set(context.instance.get_materialized_partitions(context.asset_key))
+    unknown = [day for day in days if day.isoformat() not in recorded]
+    since = dict.fromkeys(unknown, now - KEPT_FOR)
     for record in tried:
         run, key = record.dagster_run, context.asset_key
         if run.asset_selection is not None and key not in run.asset_selection:
             continue
         is_done = run.status is DagsterRunStatus.SUCCESS
-        for day in _days_of(run.tags, days_of(context.partition_keys)):
-            if is_done:
+        for day in _days_of(run.tags, days):
+            if is_done and day not in unknown:
                 since.pop(day, None)
             else:
                 since.setdefault(day, record.create_timestamp)

@@ -172,13 +172,13 @@ def test_a_shard_with_it_is_published_and_not_taken_for_changed(
         return data
 
     shard = tmp_path / "shard.parquet"
-    write_shard(shard, 2024, published_rows(None), DAYS, read)
+    write_shard(DAILY_PRICES, shard, 2024, published_rows(DAILY_PRICES, None), DAYS, read)
     pq.write_table(strict(pq.read_table(shard)), shard)
-    assert changed_days(published_rows(shard), DAYS, read) == []
+    assert changed_days(DAILY_PRICES, published_rows(DAILY_PRICES, shard), DAYS, read) == []
     lake.write(DAILY_PRICES, STRICT, without_open(rows))
-    assert changed_days(published_rows(shard), DAYS, read) == [STRICT]
+    assert changed_days(DAILY_PRICES, published_rows(DAILY_PRICES, shard), DAYS, read) == [STRICT]
     again = tmp_path / "again.parquet"
-    write_shard(again, 2024, published_rows(shard), [STRICT], read)
+    write_shard(DAILY_PRICES, again, 2024, published_rows(DAILY_PRICES, shard), [STRICT], read)
     assert pq.read_table(again).equals(pa.concat_tables(map(read, DAYS)))
 
 
