@@ -14,11 +14,14 @@ from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, ta
 from marketdata_assets.api.questions import OhlcvQuestion, Range
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import CANONICAL
+from marketdata_assets.serving.gaps import Days, MissingSessions
 from marketdata_assets.serving.queries import RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
+# As many days as a header can name without being too long for anybody.
+MOST_IN_A_HEADER = 20
 
 
 def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
@@ -52,6 +55,8 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
         "X-Available-End": str(last),
         "X-Cached": str(was_stored).lower(),
     }
+    if (days := missing_in(found, question)) is not None:
+        headers["X-Missing-Sessions"] = _in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
     return Response(body, headers=headers, media_type=MEDIA_TYPES[question.format])
 
@@ -73,8 +78,27 @@ def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> 
         "volume_unit": found.instrument.unit,
         "source": found.source.name,
         "stored_at": found.stored_at,
+        "missing_sessions": missing_in(found, question),
     }
     return _with_data(rows, facts)
+
+
+def missing_in(found: Slice, question: Range) -> Days | None:
+    """The sessions of the question that were never stored; None where nobody can tell."""
+    start, end = question.days()
+    return found.missing if start <= end or found.missing is None else ()
+
+
+def refuse_missing(found: Slice, question: Range) -> None:
+    """Raise `MissingSessions` where the question is strict and the answer lacks some."""
+    if question.strict and (days := missing_in(found, question)):
+        raise MissingSessions(found.code, found.source.name, days)
+
+
+def _in_a_header(days: Days) -> str:
+    named = ",".join(map(str, days[:MOST_IN_A_HEADER]))
+    more = ",..." if len(days) > MOST_IN_A_HEADER else ""
+    return f"{len(days)}: {named}{more}" if days else "0"
 
 
 def nav_response(found: Slice, question: Range) -> Response:

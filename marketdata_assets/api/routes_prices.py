@@ -25,6 +25,7 @@ from marketdata_assets.api.price_answers import (
     nav_response,
     ohlcv_response,
     query_of,
+    refuse_missing,
 )
 from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
 from marketdata_assets.api.waiting import Waiting
@@ -83,6 +84,7 @@ def price_routes(door: Door) -> APIRouter:
                 )
             except NotStored:
                 return None
+            refuse_missing(found, question)
             return ohlcv_response(found, question, was_stored)
 
         async def read(was_stored: bool) -> Response | None:

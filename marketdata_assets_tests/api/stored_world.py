@@ -40,7 +40,12 @@ def premium_of(day: dt.date) -> float | None:
 
 def rows_of(table: Table, count: int, **columns: Sequence[object]) -> pa.Table:
     """Rows of a declared table: `columns`, and for the others a value of their type."""
-    usual: Mapping[str, object] = {"double": 1.5, "string": "x", "date32[day]": DAYS[0]}
+    usual: Mapping[str, object] = {
+        "double": 1.5,
+        "string": "x",
+        "date32[day]": DAYS[0],
+        "bool": True,
+    }
     arrays = [
         pa.array(columns.get(c.name, [usual.get(str(c.type), 1)] * count), c.type)
         for c in table.columns
