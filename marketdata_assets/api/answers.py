@@ -85,6 +85,13 @@ class PremiumOfDay(BaseModel):
     premium: float
 
 
+class DayWithoutPremium(BaseModel):
+    """A day that has a price and no premium, and why."""
+
+    date: dt.date
+    reason: str
+
+
 class PremiumStatistics(BaseModel):
     mean: float | None
     std: float | None
@@ -97,8 +104,12 @@ class NavAnswer(BaseModel):
     """Premiums are ratios: 0.05 is 5 %."""
 
     code: str
+    source: str
+    available_range: DateRange
+    missing_sessions: MissingSessions
     price: Rows
     nav: Rows
+    without_premium: list[DayWithoutPremium]
     premium_series: list[PremiumOfDay]
     latest_premium: float | None
     premium_date: dt.date | None

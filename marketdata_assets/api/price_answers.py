@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, table_bytes
@@ -17,9 +18,12 @@ from marketdata_assets.serving.canonical import CANONICAL
 from marketdata_assets.serving.gaps import Days, MissingSessions
 from marketdata_assets.serving.queries import RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
+from marketdata_assets.tables import ETF_PREMIUM
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
+NAV_COLUMNS = (*CANONICAL, "unit_nav", "premium", "no_premium")
+ONLY_BY_CODE = "stored by code alone, without values"
 # As many days as a header can name without being too long for anybody.
 MOST_IN_A_HEADER = 20
 
@@ -102,8 +106,16 @@ def _in_a_header(days: Days) -> str:
 
 
 def nav_response(found: Slice, question: Range) -> Response:
-    """Price, NAV and premium of a fund, from rows with unit_nav and premium."""
-    rows = _rows(found, question)
+    """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
+    rows = _with_values(_rows(found, question))
+    first, last = found.available or (None, None)
+    facts = {
+        "code": found.code,
+        "source": found.source.name,
+        "available_range": {"start": first, "end": last},
+        "missing_sessions": missing_in(found, question),
+        "without_premium": _without_premium(rows),
+    }
     price = rows.select(list(CANONICAL))
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
@@ -112,7 +124,7 @@ def nav_response(found: Slice, question: Range) -> Response:
         + b',"nav":'
         + _with_data(nav, _facts(nav))
         + b","
-        + orjson.dumps({"code": found.code, **_premiums(rows)})[1:]
+        + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
     return Response(body, media_type=JSON)
 
@@ -134,6 +146,20 @@ def _facts(rows: pa.Table) -> dict[str, object]:
 
 def _with_data(rows: pa.Table, facts: Mapping[str, object]) -> bytes:
     return b'{"data":' + json_records(rows) + b"," + orjson.dumps(facts)[1:]
+
+
+def _with_values(rows: pa.Table) -> pa.Table:
+    for name in set(NAV_COLUMNS) - set(rows.column_names):
+        kind = ETF_PREMIUM[name].type
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, kind))
+    return rows
+
+
+def _without_premium(rows: pa.Table) -> list[dict[str, object]]:
+    """The days that have a price and no premium, and why."""
+    lacking = rows.filter(pc.is_null(rows["premium"]))
+    pairs = zip(lacking["date"].to_pylist(), lacking["no_premium"].to_pylist(), strict=True)
+    return [{"date": day, "reason": reason or ONLY_BY_CODE} for day, reason in pairs]
 
 
 def _premiums(rows: pa.Table) -> dict[str, object]:

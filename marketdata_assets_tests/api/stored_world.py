@@ -24,6 +24,7 @@ DAYS = sessions_between(NEWEST - dt.timedelta(days=100), NEWEST)
 SHARES = ("000001.SZ", "300750.SZ", "600000.SH")
 ODD_NAME = '平安, "银行"\n=1+1'
 FUND = "513100.SH"
+FUND_BY_CODE = "159915.SZ"
 # Before this day the factor is half of what it is after.
 EX_DATE = DAYS[-20]
 VOLUME_LOTS, TURNOVER_THOUSANDS = 1_234.56, 987.654
@@ -121,5 +122,6 @@ def store_world(root: Path) -> Lake:
     )
     for table in (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM):
         refresh(lake, table)
-    lake.write(INSTRUMENT_HISTORY, "HSI", history_of("HSI", DAYS))
+    for code in ("HSI", FUND_BY_CODE):
+        lake.write(INSTRUMENT_HISTORY, code, history_of(code, DAYS))
     return lake

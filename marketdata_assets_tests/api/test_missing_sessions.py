@@ -117,6 +117,10 @@ def test_a_share_lacks_no_day_on_which_it_was_not_listed(holed: Client) -> None:
 def test_a_fund_lacks_them_too_and_a_history_by_code_can_not_tell(holed: Client) -> None:
     assert missing(holed, FUND) == text([*HOLE, *STALE])
     assert missing(holed, "HSI") is None
+    nav = {"code": FUND, "start": HOLE[0], "end": HOLE[-1]}
+    told = holed.get("/api/v1/etf/nav", **nav).json()
+    assert told["missing_sessions"] == text(HOLE)
+    assert holed.get("/api/v1/etf/nav", **nav, strict="true").status_code == 409
 
 
 @pytest.mark.parametrize("form", ["csv", "arrow", "parquet"])
