@@ -8,6 +8,8 @@ app           the assembly
 settings      where it listens and who may ask, from the environment; what one question may cost
 guarding      the host, the token, the size of a body: before anything is read
 errors        every error as JSON, without traces
+ranges        parts of a file, and heads without a body
+prefix        behind a proxy
 encoding      rows as JSON, CSV, Arrow or Parquet
 measuring     what /metrics tells
 docs_page     /docs without anything from elsewhere

@@ -27,7 +27,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield f"<style>{STYLE}</style><h1>{title}</h1>"
     yield f"<p>{escape(document['info']['description'])}</p>"
-    yield '<p>For programs: <a href="/openapi.json">/openapi.json</a></p>'
+    yield '<p>For programs: <a href="openapi.json">/openapi.json</a></p>'
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"

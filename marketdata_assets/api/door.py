@@ -27,6 +27,10 @@ class Door:
     settings: ApiSettings
     metrics: Metrics = field(default_factory=Metrics)
 
+    def place(self, path: str) -> str:
+        """Where a path of ours is for clients, behind a proxy too."""
+        return f"{self.settings.root_path}{path}"
+
     def in_words(self, error: Exception) -> str:
         """What an error of the other rooms says, without where on this machine things lie."""
         if isinstance(error, ValidationError):
@@ -64,4 +68,8 @@ def in_any_format() -> Responses:
     files: dict[str, object] = {
         MEDIA_TYPES[form].partition(";")[0]: {} for form in Format if form is not Format.JSON
     }
-    return {200: {"description": "the rows", "content": files}}
+    return {
+        200: {"description": "the rows", "content": files},
+        206: {"description": "the range of the file that was asked for", "content": files},
+        416: {"model": ErrorAnswer, "description": "the file has no byte in that range"},
+    }

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.prefix import path_within
 from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.canonical import NoSuchColumn
@@ -99,7 +100,7 @@ def _refused(request: Request, error: Exception) -> Response:
     body: dict[str, object] = {"error": _first_of(error.errors()[0])}
     if body["error"] == BAD_DATE:
         body |= {name: request.query_params.get(name) for name in ("start", "end")}
-    if example := EXAMPLES.get(request.url.path):
+    if example := EXAMPLES.get(path_within(request.scope)):
         body["example"] = example
     return json_response(body, 400)
 

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, table_bytes
 from marketdata_assets.api.questions import OhlcvQuestion, Range
+from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import CANONICAL
 from marketdata_assets.serving.gaps import Days, MissingSessions
@@ -62,7 +63,7 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
     if (days := missing_in(found, question)) is not None:
         headers["X-Missing-Sessions"] = _in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
-    return Response(body, headers=headers, media_type=MEDIA_TYPES[question.format])
+    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
 
 def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> bytes:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from marketdata_assets.api.prefix import root_path
 from marketdata_assets.settings import SettingError, port, switch, web_address
 from marketdata_assets.worlds import HISTORY_BEGINS, history_start, origin
 
@@ -30,13 +31,15 @@ class Limits:
 class ApiSettings:
     """Without a `token` only this machine may ask; `cors_origins` are sites whose pages may.
 
-    `origin`, `ssh_enabled` and `history_start` are told to clients and change nothing.
+    `root_path` is where a proxy has the API. `origin`, `ssh_enabled` and `history_start` are told
+    to clients and change nothing.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     token: str = field(default="", repr=False)
     cors_origins: tuple[str, ...] = ()
+    root_path: str = ""
     origin: str = ""
     ssh_enabled: bool = False
     history_start: dt.date = HISTORY_BEGINS
@@ -60,6 +63,7 @@ def api_settings(env: Mapping[str, str]) -> ApiSettings:
         port=port(env, "API_PORT", DEFAULT_PORT),
         token=token,
         cors_origins=_origins(env),
+        root_path=root_path(env),
         origin=origin(env),
         ssh_enabled=switch(env, "SSH_ENABLED"),
         history_start=history_start(env),
