@@ -149,7 +149,14 @@ class BatchQuestion(Range):
     codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
         examples=[["000300.SH", "NDX"]]
     )
-    wait: Wait = None
+    wait: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=Limits.longest_wait,
+            description="seconds to wait for codes that are not stored yet, none where not given",
+        ),
+    ] = None
 
 
 class CrossSectionQuestion(BaseModel):

@@ -38,7 +38,8 @@ def batch_routes(door: Door) -> APIRouter:
 
     @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
-        """Daily prices of many codes. A code that has none says why and fails no other."""
+        """Daily prices of many codes. A code that has none says why and fails no other; one that is
+        not stored yet is requested, and the answer says where to look."""
         _refuse_too_much(question, door)
         known, unknown = _identified(question.codes)
         if not known:
@@ -49,7 +50,8 @@ def batch_routes(door: Door) -> APIRouter:
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
         if missing:
-            why = await waiting.for_all(list(missing.values()), question.wait, request)
+            # The others are there: nobody waits for one of many unless asked to.
+            why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
             found |= await run_in_threadpool(_read, door, again)
             found |= why
