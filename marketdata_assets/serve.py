@@ -11,6 +11,7 @@ import sys
 import uvicorn
 
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.settings import api_settings
 from marketdata_assets.serving.requests import Requests
@@ -27,12 +28,8 @@ def serve_api() -> int:
     settings, root = api_settings(os.environ), world_root()
     listening = _listening(settings.host, settings.port)
     door = Door(root, Shelf(root), Requests(root), settings)
-    config = uvicorn.Config(
-        create_app(door),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    config = server_config(
+        create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )
     place = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{place}:{settings.port}"

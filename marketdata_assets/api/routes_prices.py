@@ -3,7 +3,6 @@
 Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
 """
 
-import asyncio
 from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
@@ -30,6 +29,7 @@ from marketdata_assets.api.price_answers import (
     refuse_missing,
 )
 from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
+from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.answers import NotStored
@@ -37,13 +37,11 @@ from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
 from marketdata_assets.serving.gaps import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
-# Each opens hundreds of day files and may take hundreds of MB.
-MOST_AT_ONCE_AS_OF = 2
-
 
 def price_routes(door: Door) -> APIRouter:
     router = APIRouter()
-    waiting, reading_the_past = Waiting(door), asyncio.Semaphore(MOST_AT_ONCE_AS_OF)
+    waiting, limits = Waiting(door), door.settings.limits
+    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
 
     @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
     def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
@@ -65,7 +63,7 @@ def price_routes(door: Door) -> APIRouter:
         "/api/v1/ohlcv",
         response_model=OhlcvAnswer,
         responses={
-            **may_answer(400, 404, 409, 502),
+            **may_answer(400, 404, 409, 429, 502),
             **in_any_format(),
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
@@ -92,7 +90,7 @@ def price_routes(door: Door) -> APIRouter:
             return ohlcv_response(found, question, was_stored)
 
         async def read(was_stored: bool) -> Response | None:
-            async with reading_the_past if question.as_of else nullcontext():
+            async with reading_the_past.one(request) if question.as_of else nullcontext():
                 return await run_in_threadpool(answer, was_stored)
 
         # What the evening's run keeps has no history by code that could be fetched again.

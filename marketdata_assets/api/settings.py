@@ -19,12 +19,20 @@ DEFAULT_PORT = 5000
 
 @dataclass(frozen=True)
 class Limits:
-    """What one question may cost, and how long it may wait."""
+    """What one question may cost, how long it may wait, and how many may ask at once."""
 
     rows: int = 500_000
     body_bytes: int = 64_000
     default_wait: float = 25
     longest_wait: float = 60
+    # Of a connection, before there is a question: see `connections`.
+    connections: int = 500
+    head_bytes: int = 32_768
+    seconds_to_ask: float = 10
+    seconds_to_read: float = 60
+    # Each opens hundreds of day files and may take hundreds of MB.
+    as_of_at_once: int = 2
+    as_of_waiting: int = 8
 
 
 @dataclass(frozen=True)
