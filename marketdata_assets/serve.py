@@ -17,6 +17,7 @@ from marketdata_assets.api.settings import api_settings
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
+from marketdata_assets.trading_calendar import last_published_session
 from marketdata_assets.worlds import world_root
 
 SECONDS_TO_FINISH = 5
@@ -31,6 +32,8 @@ def serve_api() -> int:
     config = server_config(
         create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )
+    # The calendar takes a moment to be read, which is not for the first caller to wait.
+    last_published_session()
     place = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{place}:{settings.port}"
     print(f"The API: {url}    docs: {url}/docs    data: {settings.origin}", flush=True)

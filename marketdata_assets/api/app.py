@@ -25,7 +25,7 @@ from marketdata_assets.api.routes_service import VERSION, service_routes
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
-    "finished copies. Errors are JSON with a text under `error`. · "
+    "finished copies. Errors are JSON with a text under `error`; every GET answers HEAD too. · "
     "日线行情接口，数据来自已落库副本。"
 )
 

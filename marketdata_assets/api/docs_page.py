@@ -35,6 +35,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _parameters(operation.get("parameters", []))
             yield from _body(operation, document)
             yield from _answers(operation["responses"])
+            yield from _headers(operation["responses"])
 
 
 def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -71,6 +72,15 @@ def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
         if status != "default"
     ]
     yield f"<p>Answers: {' · '.join(told)}</p>"
+
+
+def _headers(responses: Mapping[str, Any]) -> Iterator[str]:
+    headers = responses.get("200", {}).get("headers", {})
+    if headers:
+        yield "<p>Headers of files</p><table>"
+        for name, one in headers.items():
+            yield _row(f"<code>{escape(name)}</code>", escape(one["description"]))
+        yield "</table>"
 
 
 def _row(*cells: str) -> str:

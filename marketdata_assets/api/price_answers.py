@@ -27,6 +27,16 @@ NAV_COLUMNS = (*CANONICAL, "unit_nav", "premium", "no_premium")
 ONLY_BY_CODE = "stored by code alone, without values"
 # As many days as a header can name without being too long for anybody.
 MOST_IN_A_HEADER = 20
+HEADERS = {
+    "X-Code": "the canonical code",
+    "X-Asset-Type": "what it is",
+    "X-Available-Start": "the first day that is stored",
+    "X-Available-End": "the last day that is stored",
+    "X-Cached": "whether it was stored before the question",
+    "X-Missing-Sessions": "of files: how many sessions were never stored, and the first "
+    f"{MOST_IN_A_HEADER} of them, like 2: 2024-01-02,2024-01-03; not told of what is stored by "
+    "code",
+}
 
 
 def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:

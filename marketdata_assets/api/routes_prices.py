@@ -21,6 +21,7 @@ from marketdata_assets.api.door import Door, in_any_format, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
+    HEADERS,
     NAV_COLUMNS,
     NO_DATA,
     nav_response,
@@ -64,7 +65,7 @@ def price_routes(door: Door) -> APIRouter:
         response_model=OhlcvAnswer,
         responses={
             **may_answer(400, 404, 409, 429, 502),
-            **in_any_format(),
+            **in_any_format(HEADERS),
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
     )

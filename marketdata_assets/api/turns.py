@@ -45,7 +45,10 @@ class Turns:
         self._waiting += 1
         turn = asyncio.ensure_future(self._free.acquire())
         try:
-            while not (await asyncio.wait({turn}, timeout=LOOK_EVERY))[0]:
+            is_next = False
+            while not is_next:
+                is_next = bool((await asyncio.wait({turn}, timeout=LOOK_EVERY))[0])
+                # Also when it is their turn: nothing heavy is done for nobody.
                 if await caller.is_disconnected():
                     raise ApiError(HUNG_UP, "The caller has hung up.")
         except BaseException:
