@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +13,8 @@ import pytest
 
 from marketdata_assets.api.connections import most_connections
 from marketdata_assets.api.settings import ApiSettings, Limits
+from marketdata_assets.serving.queries import ExportQuery
+from marketdata_assets.serving.requests import Requests
 from marketdata_assets_tests.api.serving import Client, served
 
 TOKEN = "token-of-this-test-1"
@@ -97,6 +99,23 @@ def test_a_body_that_does_not_end_is_ended(tmp_path: Path) -> None:
 def test_an_answer_may_take_longer_than_a_question(tmp_path: Path) -> None:
     with served(tmp_path, seconds_to_ask=1) as client:
         assert client.get("/api/v1/ohlcv", code="BTC", wait=1.5).status_code == 202
+
+
+def test_an_answer_that_nobody_reads_is_ended(tmp_path: Path) -> None:
+    queue, size = Requests(tmp_path), 50_000_000
+    export = queue.request_export(ExportQuery(codes=["HSI"]))
+    file = queue.exports / f"{export.id}.parquet"
+    file.write_bytes(bytes(size))
+    queue.finish(export.id, file=file.name, rows=1)
+    asked = f"GET /api/v1/exports/{export.id}/file HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served(tmp_path, queue=queue, seconds_to_read=1) as client:
+        registry = client.door.metrics.registry
+        with connected(client, asked.encode()) as one:
+            # It has begun, and nothing more is read of it.
+            assert one.recv(4).startswith(b"HTTP")
+            until(lambda: registry.get_sample_value("marketdata_api_in_flight") == 0)
+            with suppress(ConnectionError):
+                assert len(all_of(one)) < size
 
 
 def test_a_large_head_is_refused_with_the_limit(tmp_path: Path) -> None:
