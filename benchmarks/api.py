@@ -44,8 +44,9 @@ from benchmarks.series import (
 )
 from benchmarks.series_readers import write
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
-from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.api.settings import ApiSettings, Limits
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.series import Series
@@ -106,7 +107,9 @@ def original_app(root: str) -> ASGIApp:
 
 
 def serve(make: Callable[[str], ASGIApp], root: str, pipe: Pipe) -> None:
-    config = uvicorn.Config(make(root), port=0, log_level="error", access_log=False)
+    # The server is the same for both: only the answers are compared.
+    config = server_config(make(root), Limits(), log_level="error")
+    config.port = 0
     listening = config.bind_socket()
     listening.listen()
     pipe.send(listening.getsockname()[1])

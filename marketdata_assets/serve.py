@@ -11,11 +11,13 @@ import sys
 import uvicorn
 
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.settings import api_settings
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
+from marketdata_assets.trading_calendar import last_published_session
 from marketdata_assets.worlds import world_root
 
 SECONDS_TO_FINISH = 5
@@ -27,13 +29,11 @@ def serve_api() -> int:
     settings, root = api_settings(os.environ), world_root()
     listening = _listening(settings.host, settings.port)
     door = Door(root, Shelf(root), Requests(root), settings)
-    config = uvicorn.Config(
-        create_app(door),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    config = server_config(
+        create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )
+    # The calendar takes a moment to be read, which is not for the first caller to wait.
+    last_published_session()
     place = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{place}:{settings.port}"
     print(f"The API: {url}    docs: {url}/docs    data: {settings.origin}", flush=True)

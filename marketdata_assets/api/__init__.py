@@ -6,13 +6,17 @@ finds it in the queue.
 
 app           the assembly
 settings      where it listens and who may ask, from the environment; what one question may cost
+connections   how many, how long, how large a head: before there is a question
 guarding      the host, the token, the size of a body: before anything is read
 errors        every error as JSON, without traces
+ranges        parts of a file, and heads without a body
+prefix        behind a proxy
 encoding      rows as JSON, CSV, Arrow or Parquet
 measuring     what /metrics tells
 docs_page     /docs without anything from elsewhere
 questions     the parameters and bodies
 answers       the shapes of JSON answers, for the OpenAPI document
+turns         a queue in front of what is heavy
 waiting       requests for what is not stored, awaited without a thread
 routes_…      the endpoints
 """

@@ -4,9 +4,9 @@ Here belongs what clients may rely on. Rows are written as text by `encoding`, n
 """
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Row = dict[str, str | float | int | bool | None]
 
@@ -17,6 +17,15 @@ class ErrorAnswer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     error: str
+
+
+MissingSessions = Annotated[
+    list[dt.date] | None,
+    Field(
+        description="sessions of the range, from the first stored day to the last that is over, "
+        "that were never stored; null for what is not stored by day"
+    ),
+]
 
 
 class DateRange(BaseModel):
@@ -46,6 +55,7 @@ class OhlcvAnswer(Rows):
     volume_unit: str
     source: str
     stored_at: dt.datetime
+    missing_sessions: MissingSessions
 
 
 class RequestedAnswer(BaseModel):
@@ -75,6 +85,13 @@ class PremiumOfDay(BaseModel):
     premium: float
 
 
+class DayWithoutPremium(BaseModel):
+    """A day that has a price and no premium, and why."""
+
+    date: dt.date
+    reason: str
+
+
 class PremiumStatistics(BaseModel):
     mean: float | None
     std: float | None
@@ -87,8 +104,12 @@ class NavAnswer(BaseModel):
     """Premiums are ratios: 0.05 is 5 %."""
 
     code: str
+    source: str
+    available_range: DateRange
+    missing_sessions: MissingSessions
     price: Rows
     nav: Rows
+    without_premium: list[DayWithoutPremium]
     premium_series: list[PremiumOfDay]
     latest_premium: float | None
     premium_date: dt.date | None

@@ -15,6 +15,8 @@ from marketdata_assets.api.door import Door
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
 from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.prefix import Prefixed
+from marketdata_assets.api.ranges import Heads
 from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
@@ -23,8 +25,26 @@ from marketdata_assets.api.routes_service import VERSION, service_routes
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
-    "finished copies. Errors are JSON with a text under `error`. · "
+    "finished copies. Errors are JSON with a text under `error`; every GET answers HEAD too. · "
     "日线行情接口，数据来自已落库副本。"
+)
+
+# What a browser shows to a page of another site only if it is told to.
+TOLD_IN_HEADERS = (
+    "X-Code",
+    "X-Asset-Type",
+    "X-Available-Start",
+    "X-Available-End",
+    "X-Cached",
+    "X-Data-Origin",
+    "X-Missing-Sessions",
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Length",
+    "Content-Range",
+    "ETag",
+    "Location",
+    "Retry-After",
 )
 
 
@@ -34,8 +54,9 @@ def create_app(door: Door) -> FastAPI:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Range", "If-Range"],
+        expose_headers=TOLD_IN_HEADERS,
     )
     app = FastAPI(
         title="marketdata-assets",
@@ -44,6 +65,9 @@ def create_app(door: Door) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=[
+            Middleware(Prefixed, prefix=settings.root_path),
+            # Counted as the GET that it is but for the body.
+            Middleware(Heads),
             Middleware(Measured, metrics=door.metrics),
             *([cors] if settings.cors_origins else []),
             Middleware(Unexpected),

@@ -27,7 +27,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield f"<style>{STYLE}</style><h1>{title}</h1>"
     yield f"<p>{escape(document['info']['description'])}</p>"
-    yield '<p>For programs: <a href="/openapi.json">/openapi.json</a></p>'
+    yield '<p>For programs: <a href="openapi.json">/openapi.json</a></p>'
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
@@ -35,6 +35,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _parameters(operation.get("parameters", []))
             yield from _body(operation, document)
             yield from _answers(operation["responses"])
+            yield from _headers(operation["responses"])
 
 
 def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -71,6 +72,15 @@ def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
         if status != "default"
     ]
     yield f"<p>Answers: {' · '.join(told)}</p>"
+
+
+def _headers(responses: Mapping[str, Any]) -> Iterator[str]:
+    headers = responses.get("200", {}).get("headers", {})
+    if headers:
+        yield "<p>Headers of files</p><table>"
+        for name, one in headers.items():
+            yield _row(f"<code>{escape(name)}</code>", escape(one["description"]))
+        yield "</table>"
 
 
 def _row(*cells: str) -> str:

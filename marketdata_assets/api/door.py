@@ -3,6 +3,7 @@
 Here belongs the bundle, and the forms that all endpoints declare alike.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +27,10 @@ class Door:
     requests: Requests
     settings: ApiSettings
     metrics: Metrics = field(default_factory=Metrics)
+
+    def place(self, path: str) -> str:
+        """Where a path of ours is for clients, behind a proxy too."""
+        return f"{self.settings.root_path}{path}"
 
     def in_words(self, error: Exception) -> str:
         """What an error of the other rooms says, without where on this machine things lie."""
@@ -59,9 +64,17 @@ def may_answer(*statuses: int) -> Responses:
     return {**told, "default": {"model": ErrorAnswer, "description": "an error"}}
 
 
-def in_any_format() -> Responses:
-    """The 200 of an endpoint that takes `format`."""
+def in_any_format(headers: Mapping[str, str] | None = None) -> Responses:
+    """The 200 of an endpoint that takes `format`; `headers` tell of files what JSON says inside."""
+    told = {
+        name: {"description": doc, "schema": {"type": "string"}}
+        for name, doc in (headers or {}).items()
+    }
     files: dict[str, object] = {
         MEDIA_TYPES[form].partition(";")[0]: {} for form in Format if form is not Format.JSON
     }
-    return {200: {"description": "the rows", "content": files}}
+    return {
+        200: {"description": "the rows", "content": files, "headers": told},
+        206: {"description": "the range of the file that was asked for", "content": files},
+        416: {"model": ErrorAnswer, "description": "the file has no byte in that range"},
+    }

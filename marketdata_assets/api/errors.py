@@ -16,9 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.prefix import path_within
 from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.canonical import NoSuchColumn
+from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.request_records import ExportsFull, TooManyOpen, UnknownRequest
 from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
@@ -58,6 +60,7 @@ REFUSALS: dict[type[Exception], int] = {
     DayNotInSeries: 404,
     UnknownRequest: 404,
     MissingFactors: 409,
+    MissingSessions: 409,
     NotReadableAsOf: 409,
     TooManyOpen: 429,
     ExportsFull: 429,
@@ -70,13 +73,20 @@ REFUSALS: dict[type[Exception], int] = {
 def add_error_handlers(app: FastAPI, door: Door) -> None:
     def refuse(_: Request, error: Exception) -> Response:
         status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-        return _told(_, ApiError(status, door.in_words(error)))
+        return _told(_, ApiError(status, door.in_words(error), **more_of(error)))
 
     for kind in REFUSALS:
         app.add_exception_handler(kind, refuse)
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _http)
+
+
+def more_of(error: Exception) -> dict[str, object]:
+    """What stands beside the text of an error."""
+    if isinstance(error, MissingSessions):
+        return {"missing_sessions": error.days, "asset": error.table}
+    return {}
 
 
 def _told(_: Request, error: Exception) -> Response:
@@ -90,7 +100,7 @@ def _refused(request: Request, error: Exception) -> Response:
     body: dict[str, object] = {"error": _first_of(error.errors()[0])}
     if body["error"] == BAD_DATE:
         body |= {name: request.query_params.get(name) for name in ("start", "end")}
-    if example := EXAMPLES.get(request.url.path):
+    if example := EXAMPLES.get(path_within(request.scope)):
         body["example"] = example
     return json_response(body, 400)
 

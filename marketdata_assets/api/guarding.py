@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.prefix import path_within
 from marketdata_assets.api.settings import ApiSettings, is_loopback
 
 OPEN_TO_ALL = ("/health",)
@@ -33,7 +34,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if refusal := self._refusal(scope["path"], headers):
+        if refusal := self._refusal(path_within(scope), headers):
             await self._refuse(refusal[0], refusal[1], scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)

@@ -8,17 +8,35 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, table_bytes
 from marketdata_assets.api.questions import OhlcvQuestion, Range
+from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import CANONICAL
+from marketdata_assets.serving.gaps import Days, MissingSessions
 from marketdata_assets.serving.queries import RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
+from marketdata_assets.tables import ETF_PREMIUM
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
+NAV_COLUMNS = (*CANONICAL, "unit_nav", "premium", "no_premium")
+ONLY_BY_CODE = "stored by code alone, without values"
+# As many days as a header can name without being too long for anybody.
+MOST_IN_A_HEADER = 20
+HEADERS = {
+    "X-Code": "the canonical code",
+    "X-Asset-Type": "what it is",
+    "X-Available-Start": "the first day that is stored",
+    "X-Available-End": "the last day that is stored",
+    "X-Cached": "whether it was stored before the question",
+    "X-Missing-Sessions": "of files: how many sessions were never stored, and the first "
+    f"{MOST_IN_A_HEADER} of them, like 2: 2024-01-02,2024-01-03; not told of what is stored by "
+    "code",
+}
 
 
 def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
@@ -52,8 +70,10 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
         "X-Available-End": str(last),
         "X-Cached": str(was_stored).lower(),
     }
+    if (days := missing_in(found, question)) is not None:
+        headers["X-Missing-Sessions"] = _in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
-    return Response(body, headers=headers, media_type=MEDIA_TYPES[question.format])
+    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
 
 def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> bytes:
@@ -73,13 +93,40 @@ def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> 
         "volume_unit": found.instrument.unit,
         "source": found.source.name,
         "stored_at": found.stored_at,
+        "missing_sessions": missing_in(found, question),
     }
     return _with_data(rows, facts)
 
 
+def missing_in(found: Slice, question: Range) -> Days | None:
+    """The sessions of the question that were never stored; None where nobody can tell."""
+    start, end = question.days()
+    return found.missing if start <= end or found.missing is None else ()
+
+
+def refuse_missing(found: Slice, question: Range) -> None:
+    """Raise `MissingSessions` where the question is strict and the answer lacks some."""
+    if question.strict and (days := missing_in(found, question)):
+        raise MissingSessions(found.code, found.source.name, days)
+
+
+def _in_a_header(days: Days) -> str:
+    named = ",".join(map(str, days[:MOST_IN_A_HEADER]))
+    more = ",..." if len(days) > MOST_IN_A_HEADER else ""
+    return f"{len(days)}: {named}{more}" if days else "0"
+
+
 def nav_response(found: Slice, question: Range) -> Response:
-    """Price, NAV and premium of a fund, from rows with unit_nav and premium."""
-    rows = _rows(found, question)
+    """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
+    rows = _with_values(_rows(found, question))
+    first, last = found.available or (None, None)
+    facts = {
+        "code": found.code,
+        "source": found.source.name,
+        "available_range": {"start": first, "end": last},
+        "missing_sessions": missing_in(found, question),
+        "without_premium": _without_premium(rows),
+    }
     price = rows.select(list(CANONICAL))
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
@@ -88,7 +135,7 @@ def nav_response(found: Slice, question: Range) -> Response:
         + b',"nav":'
         + _with_data(nav, _facts(nav))
         + b","
-        + orjson.dumps({"code": found.code, **_premiums(rows)})[1:]
+        + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
     return Response(body, media_type=JSON)
 
@@ -110,6 +157,20 @@ def _facts(rows: pa.Table) -> dict[str, object]:
 
 def _with_data(rows: pa.Table, facts: Mapping[str, object]) -> bytes:
     return b'{"data":' + json_records(rows) + b"," + orjson.dumps(facts)[1:]
+
+
+def _with_values(rows: pa.Table) -> pa.Table:
+    for name in set(NAV_COLUMNS) - set(rows.column_names):
+        kind = ETF_PREMIUM[name].type
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, kind))
+    return rows
+
+
+def _without_premium(rows: pa.Table) -> list[dict[str, object]]:
+    """The days that have a price and no premium, and why."""
+    lacking = rows.filter(pc.is_null(rows["premium"]))
+    pairs = zip(lacking["date"].to_pylist(), lacking["no_premium"].to_pylist(), strict=True)
+    return [{"date": day, "reason": reason or ONLY_BY_CODE} for day, reason in pairs]
 
 
 def _premiums(rows: pa.Table) -> dict[str, object]:

@@ -108,6 +108,9 @@ class Range(BaseModel):
 
     start: Day = Field(None, description="first day; 90 days before the end where not given")
     end: Day = Field(None, description="last day; today where not given")
+    strict: bool = Field(
+        False, description="an error, 409, where sessions of the range were never stored"
+    )
 
     def days(self) -> tuple[dt.date, dt.date]:
         end = self.end or dt.datetime.now(SHANGHAI).date()
@@ -146,7 +149,14 @@ class BatchQuestion(Range):
     codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
         examples=[["000300.SH", "NDX"]]
     )
-    wait: Wait = None
+    wait: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=Limits.longest_wait,
+            description="seconds to wait for codes that are not stored yet, none where not given",
+        ),
+    ] = None
 
 
 class CrossSectionQuestion(BaseModel):

@@ -14,12 +14,19 @@ from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
 from marketdata_assets.api.door import Door, may_answer
-from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.price_answers import JSON, NO_DATA, ohlcv_json, query_of
+from marketdata_assets.api.errors import ApiError, more_of
+from marketdata_assets.api.price_answers import (
+    JSON,
+    NO_DATA,
+    ohlcv_json,
+    query_of,
+    refuse_missing,
+)
 from marketdata_assets.api.questions import BatchQuestion
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
+from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
 
 Found: TypeAlias = Slice | Exception
@@ -31,7 +38,8 @@ def batch_routes(door: Door) -> APIRouter:
 
     @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
-        """Daily prices of many codes. A code that has none says why and fails no other."""
+        """Daily prices of many codes. A code that has none says why and fails no other; one that is
+        not stored yet is requested, and the answer says where to look."""
         _refuse_too_much(question, door)
         known, unknown = _identified(question.codes)
         if not known:
@@ -42,7 +50,8 @@ def batch_routes(door: Door) -> APIRouter:
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
         if missing:
-            why = await waiting.for_all(list(missing.values()), question.wait, request)
+            # The others are there: nobody waits for one of many unless asked to.
+            why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
             found |= await run_in_threadpool(_read, door, again)
             found |= why
@@ -98,6 +107,8 @@ def _response(
     for asked in dict.fromkeys(question.codes):
         found = results[asked]
         if isinstance(found, Slice):
+            found = _complete(found, question)
+        if isinstance(found, Slice):
             answer = ohlcv_json(found, question, "none", found.code not in fetched)
         else:
             failed += 1
@@ -114,6 +125,14 @@ def _response(
     return Response(body, media_type=JSON)
 
 
+def _complete(found: Slice, question: BatchQuestion) -> Found:
+    try:
+        refuse_missing(found, question)
+    except MissingSessions as missing:
+        return missing
+    return found
+
+
 def _failure(door: Door, asked: str, reason: Exception) -> dict[str, object]:
     try:
         kind = identify(asked).kind.value
@@ -122,5 +141,6 @@ def _failure(door: Door, asked: str, reason: Exception) -> dict[str, object]:
     if isinstance(reason, ApiError):
         more = reason.body
     else:
-        more = {"error": NO_DATA if isinstance(reason, NotStored) else door.in_words(reason)}
+        error = NO_DATA if isinstance(reason, NotStored) else door.in_words(reason)
+        more = {**more_of(reason), "error": error}
     return {**more, "code": asked, "asset_type": kind, "data": [], "count": 0}

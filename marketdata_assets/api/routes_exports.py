@@ -37,7 +37,7 @@ def export_routes(door: Door) -> APIRouter:
     def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
         told = _export(door, door.requests.request_export(query))
-        headers = {"Location": f"/api/v1/exports/{told['id']}", "Retry-After": "5"}
+        headers = {"Location": str(told["status_url"]), "Retry-After": "5"}
         return json_response(told, 202, headers)
 
     @router.get(
@@ -114,6 +114,6 @@ def _export(door: Door, request: Request) -> dict[str, object]:
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,
-        "status_url": f"/api/v1/exports/{request.id}",
-        "file_url": f"/api/v1/exports/{request.id}/file" if is_done else None,
+        "status_url": door.place(f"/api/v1/exports/{request.id}"),
+        "file_url": door.place(f"/api/v1/exports/{request.id}/file") if is_done else None,
     }

@@ -29,6 +29,7 @@ from marketdata_assets.api.questions import (
     FindingsQuestion,
     InstrumentsQuestion,
 )
+from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
@@ -52,7 +53,7 @@ def market_routes(door: Door) -> APIRouter:
         found = door.shelf.cross_section(question.date, columns, question.kind)
         if question.format is not Format.JSON:
             body = table_bytes(found.rows, question.format)
-            return Response(body, media_type=MEDIA_TYPES[question.format])
+            return FileAnswer(body, MEDIA_TYPES[question.format], {})
         facts = {
             "date": found.date,
             "kind": question.kind,

@@ -3,8 +3,8 @@
 Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
 """
 
-import asyncio
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -21,24 +21,28 @@ from marketdata_assets.api.door import Door, in_any_format, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
+    HEADERS,
+    NAV_COLUMNS,
     NO_DATA,
     nav_response,
     ohlcv_response,
     query_of,
+    refuse_missing,
 )
 from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
+from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.answers import NotStored
 from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
-
-# Each opens hundreds of day files and may take hundreds of MB.
-MOST_AT_ONCE_AS_OF = 2
+from marketdata_assets.serving.gaps import SERIES_ASSETS
+from marketdata_assets.tables import ETF_PREMIUM
 
 
 def price_routes(door: Door) -> APIRouter:
     router = APIRouter()
-    waiting, reading_the_past = Waiting(door), asyncio.Semaphore(MOST_AT_ONCE_AS_OF)
+    waiting, limits = Waiting(door), door.settings.limits
+    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
 
     @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
     def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
@@ -60,8 +64,8 @@ def price_routes(door: Door) -> APIRouter:
         "/api/v1/ohlcv",
         response_model=OhlcvAnswer,
         responses={
-            **may_answer(400, 404, 409, 502),
-            **in_any_format(),
+            **may_answer(400, 404, 409, 429, 502),
+            **in_any_format(HEADERS),
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
     )
@@ -83,10 +87,11 @@ def price_routes(door: Door) -> APIRouter:
                 )
             except NotStored:
                 return None
+            refuse_missing(found, question)
             return ohlcv_response(found, question, was_stored)
 
         async def read(was_stored: bool) -> Response | None:
-            async with reading_the_past if question.as_of else nullcontext():
+            async with reading_the_past.one(request) if question.as_of else nullcontext():
                 return await run_in_threadpool(answer, was_stored)
 
         # What the evening's run keeps has no history by code that could be fetched again.
@@ -104,7 +109,7 @@ def price_routes(door: Door) -> APIRouter:
     @router.get(
         "/api/v1/etf/nav",
         response_model=NavAnswer,
-        responses=may_answer(400, 404),
+        responses=may_answer(400, 404, 409),
     )
     def etf_nav(question: Annotated[NavQuestion, Query()]) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
@@ -116,16 +121,36 @@ def price_routes(door: Door) -> APIRouter:
                 hint="ETFs and LOFs of mainland China alone: codes from 50 to 58, 159 and 16",
             )
 
-        columns = [*CANONICAL, "unit_nav", "premium"]
         query = query_of(question, [instrument.code])
+        read = partial(door.shelf.ohlcv, instrument.code, query.start, query.end)
         try:
-            found = door.shelf.ohlcv(instrument.code, query.start, query.end, columns)
-        except (NotStored, NoSuchColumn):
-            # No history by code has values: only the evening's run of the funds brings them.
-            raise _no_data(instrument, question) from None
+            try:
+                found = read(NAV_COLUMNS)
+            except NoSuchColumn:
+                # No history by code has values, but what is stored of prices is answered.
+                found = read(CANONICAL)
+        except NotStored:
+            # Only the evening's run of the funds brings values: nothing is requested.
+            error = _no_data(instrument, question)
+            error.body["message"] = _what_is_stored(door)
+            raise error from None
+        refuse_missing(found, question)
         return nav_response(found, question)
 
     return router
+
+
+def _what_is_stored(door: Door) -> str:
+    if series := door.shelf.series(ETF_PREMIUM):
+        return (
+            f"{ETF_PREMIUM.name} is stored from {series.days[0]} to {series.days[-1]} and has no "
+            f"such fund in it. Materialize {ETF_PREMIUM.name} for the days on which it traded, "
+            f"then {SERIES_ASSETS[ETF_PREMIUM.name]}."
+        )
+    return (
+        f"{ETF_PREMIUM.name} has no series yet. Materialize {ETF_PREMIUM.name}, then "
+        f"{SERIES_ASSETS[ETF_PREMIUM.name]}."
+    )
 
 
 def _no_data(instrument: Instrument, question: OhlcvQuestion | NavQuestion) -> ApiError:

@@ -71,7 +71,9 @@ def service_routes(door: Door) -> APIRouter:
                     "what is not stored yet is fetched while the call waits",
                 ],
                 "origin": door.settings.origin,
-                "endpoints": ENDPOINTS,
+                "endpoints": {
+                    name: what.replace("/", door.place("/"), 1) for name, what in ENDPOINTS.items()
+                },
                 "supported_assets": SUPPORTED,
                 "cache_config": cache_of(door),
                 "ssh_status": "enabled" if ssh_enabled else "disabled",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from marketdata_assets.api.prefix import root_path
 from marketdata_assets.settings import SettingError, port, switch, web_address
 from marketdata_assets.worlds import HISTORY_BEGINS, history_start, origin
 
@@ -18,25 +19,35 @@ DEFAULT_PORT = 5000
 
 @dataclass(frozen=True)
 class Limits:
-    """What one question may cost, and how long it may wait."""
+    """What one question may cost, how long it may wait, and how many may ask at once."""
 
     rows: int = 500_000
     body_bytes: int = 64_000
     default_wait: float = 25
     longest_wait: float = 60
+    # Of a connection, before there is a question: see `connections`.
+    connections: int = 500
+    head_bytes: int = 32_768
+    seconds_to_ask: float = 10
+    seconds_to_read: float = 60
+    # Each opens hundreds of day files and may take hundreds of MB.
+    as_of_at_once: int = 2
+    as_of_waiting: int = 8
 
 
 @dataclass(frozen=True)
 class ApiSettings:
     """Without a `token` only this machine may ask; `cors_origins` are sites whose pages may.
 
-    `origin`, `ssh_enabled` and `history_start` are told to clients and change nothing.
+    `root_path` is where a proxy has the API. `origin`, `ssh_enabled` and `history_start` are told
+    to clients and change nothing.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     token: str = field(default="", repr=False)
     cors_origins: tuple[str, ...] = ()
+    root_path: str = ""
     origin: str = ""
     ssh_enabled: bool = False
     history_start: dt.date = HISTORY_BEGINS
@@ -60,6 +71,7 @@ def api_settings(env: Mapping[str, str]) -> ApiSettings:
         port=port(env, "API_PORT", DEFAULT_PORT),
         token=token,
         cors_origins=_origins(env),
+        root_path=root_path(env),
         origin=origin(env),
         ssh_enabled=switch(env, "SSH_ENABLED"),
         history_start=history_start(env),

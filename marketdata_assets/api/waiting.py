@@ -40,7 +40,7 @@ class Waiting:
         [requested] = await self._ended([requested], seconds, caller)
         if requested.state is State.FAILED:
             raise self._failed(instrument, requested)
-        return _accepted(instrument, requested) if requested.state.is_open else None
+        return self._accepted(instrument, requested) if requested.state.is_open else None
 
     async def for_all(
         self, instruments: Sequence[Instrument], seconds: float | None, caller: Request
@@ -60,7 +60,9 @@ class Waiting:
             if requested.state is State.FAILED:
                 refused[instrument.code] = self._failed(instrument, requested)
             elif requested.state.is_open:
-                refused[instrument.code] = ApiError(202, _message(instrument), **_place(requested))
+                refused[instrument.code] = ApiError(
+                    202, _message(instrument), **self._place(requested)
+                )
         return refused
 
     async def _ask(self, instrument: Instrument, renew: bool) -> Requested:
@@ -97,20 +99,22 @@ class Waiting:
             self._door.without_root(error),
             code=instrument.code,
             asset_type=instrument.kind,
-            **_place(requested),
+            **self._place(requested),
         )
 
+    def _accepted(self, instrument: Instrument, requested: Requested) -> Response:
+        place = self._place(requested)
+        body = {
+            "code": instrument.code,
+            "asset_type": instrument.kind,
+            "message": _message(instrument),
+            **place,
+        }
+        return json_response(body, 202, {"Location": place["status_url"], "Retry-After": "5"})
 
-def _accepted(instrument: Instrument, requested: Requested) -> Response:
-    place = _place(requested)
-    body = {
-        "code": instrument.code,
-        "asset_type": instrument.kind,
-        "status": requested.state,
-        "message": _message(instrument),
-        **place,
-    }
-    return json_response(body, 202, {"Location": place["status_url"], "Retry-After": "5"})
+    def _place(self, requested: Requested) -> dict[str, str]:
+        url = self._door.place(f"/api/v1/requests/{requested.id}")
+        return {"request_id": requested.id, "status": requested.state.value, "status_url": url}
 
 
 def _message(instrument: Instrument) -> str:
@@ -118,7 +122,3 @@ def _message(instrument: Instrument) -> str:
         f"{instrument.code} is requested and not there yet. Ask again, or see status_url. It is "
         "fetched as long as Dagster's daemon runs."
     )
-
-
-def _place(requested: Requested) -> dict[str, str]:
-    return {"request_id": requested.id, "status_url": f"/api/v1/requests/{requested.id}"}

@@ -6,6 +6,7 @@ asset alike. Nothing here knows HTTP, and nothing knows Dagster.
 queries          what may be asked, and how much of it
 canonical        how a stored table speaks OHLCV: names, units
 adjusting        adjusted prices of one code in a fraction of a millisecond
+gaps             sessions that were never stored
 histories        the histories by code, in a bounded memory
 as_known         the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name

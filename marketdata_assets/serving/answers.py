@@ -30,7 +30,8 @@ class Slice:
     `available` is the first and the last day that are stored of it. `generation` grows with every
     new version of the source, `stored_at` is when its newest day was stored. Where the question
     was about a former moment `available` is of the rows, None without any, `generation` is None,
-    and `stored_at` is that moment.
+    and `stored_at` is that moment. `missing` are the sessions of the range that were never stored,
+    None where it is not stored by day, and so nobody can tell.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Slice:
     source: Table
     generation: int | None
     stored_at: dt.datetime
+    missing: tuple[dt.date, ...] | None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,19 @@ from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.adjusting import refuse_unadjustable, refuse_without_factors
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import DAILY_VIEWS, HISTORY, View, between
+from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.adjusting import backward, forward
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
 from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
-from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI, sessions_between
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    SHANGHAI,
+    last_closed_session,
+    sessions_between,
+)
 
 MEMORY_LIMIT = "400MB"
 Relation = duckdb.DuckDBPyRelation
@@ -45,17 +51,18 @@ def slices_as_known(
     refuse_unadjustable(instruments[0], asked.adjust)
     view = DAILY_VIEWS.get(instruments[0].kind)
     rows, unknown = None, None
+    absent: Days = ()
     if view:
         view.stored(asked.columns)
         try:
-            rows = _daily(lake, view, [one.code for one in instruments], asked, moment)
+            rows, absent = _daily(lake, view, [one.code for one in instruments], asked, moment)
         except NotKnownThen as nothing:
             unknown = nothing
     for instrument in instruments:
         if view and rows is not None:
             own = rows.filter(pc.equal(rows[view.code], instrument.code))
             if own.num_rows or keeps_days_of(instrument):
-                yield _slice(instrument, own, view, asked.columns, moment)
+                yield _slice(instrument, own, view, asked.columns, moment, absent)
                 continue
         try:
             history = _history(lake, instrument.code, moment)
@@ -63,11 +70,11 @@ def slices_as_known(
             if view is None or rows is None:
                 raise unknown or nothing from None
             # The days were known, and the code was not among them.
-            yield _slice(instrument, rows.slice(0, 0), view, asked.columns, moment)
+            yield _slice(instrument, rows.slice(0, 0), view, asked.columns, moment, absent)
         else:
             refuse_without_factors(instrument, asked.adjust)
             own = between(history, asked.start, asked.end)
-            yield _slice(instrument, own, HISTORY, asked.columns, moment)
+            yield _slice(instrument, own, HISTORY, asked.columns, moment, None)
 
 
 def _daily(
@@ -76,24 +83,26 @@ def _daily(
     codes: Sequence[str],
     asked: Range,
     moment: dt.datetime,
-) -> pa.Table:
-    """Rows of a daily table as stored, those of `codes`, by code and date."""
+) -> tuple[pa.Table, Days]:
+    """Rows of a daily table as stored, those of `codes`, by code and date, and absent sessions."""
     newest = moment.astimezone(SHANGHAI).date()
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
     with _connection() as connection, files_as_of(lake, view.table, days, moment) as files:
         rows = _between(_rows_of(connection, files, view.code, codes), view.date, start, end)
+        over = min(end, last_closed_session(moment))
+        absent = tuple(day for day in days if day <= over and day not in files)
         if asked.adjust is Adjust.NONE:
-            return _ordered(rows, view)
+            return _ordered(rows, view), absent
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
         factor_days = sessions_between(min(start, until), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = _rows_of(connection, factor_files, "ts_code", codes)
             if asked.adjust is Adjust.HFQ:
-                return _ordered(backward(rows, factors), view)
-            return _ordered(forward(rows, factors, until), view)
+                return _ordered(backward(rows, factors), view), absent
+            return _ordered(forward(rows, factors, until), view), absent
 
 
 def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:
@@ -134,7 +143,12 @@ def _ordered(rows: Relation, view: View) -> pa.Table:
 
 
 def _slice(
-    instrument: Instrument, rows: pa.Table, view: View, columns: Sequence[str], moment: dt.datetime
+    instrument: Instrument,
+    rows: pa.Table,
+    view: View,
+    columns: Sequence[str],
+    moment: dt.datetime,
+    absent: Days | None,
 ) -> Slice:
     dates = rows[view.date]
     return Slice(
@@ -145,4 +159,5 @@ def _slice(
         source=view.table,
         generation=None,
         stored_at=moment,
+        missing=absent,
     )

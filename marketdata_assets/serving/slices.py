@@ -8,6 +8,7 @@ upstream is asked, and no writer is waited for.
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from marketdata_assets.serving.adjusting import (
 from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
 from marketdata_assets.serving.as_known import slices_as_known
 from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS, HISTORY, between
+from marketdata_assets.serving.gaps import Gaps
 from marketdata_assets.serving.histories import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
@@ -36,6 +38,7 @@ class Shelf:
         self._lake = Lake(root, origin="")
         self.histories = Histories(self._lake)
         self._instruments = InstrumentList(self._lake)
+        self._gaps = Gaps(self._lake)
         self._series: dict[str, Series] = {}
         self._opening = threading.Lock()
 
@@ -57,7 +60,7 @@ class Shelf:
         instrument, asked = identify(code), Range(start, end, columns, adjust, anchor)
         if as_of is None:
             return self._slice(instrument, asked, self.series)
-        [known] = slices_as_known(self._lake, [instrument], asked, as_of, self.keeps_days_of)
+        [known] = self._as_known([instrument], asked, as_of)
         return known
 
     def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
@@ -155,6 +158,7 @@ class Shelf:
             source=view.table,
             generation=series.generation,
             stored_at=series.stored_at,
+            missing=self._gaps.of(code, series, asked.start, asked.end),
         )
 
     def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
@@ -172,7 +176,18 @@ class Shelf:
             source=HISTORY.table,
             generation=history.generation,
             stored_at=history.stored_at,
+            missing=None,
         )
+
+    def _as_known(
+        self, instruments: Sequence[Instrument], asked: Range, moment: dt.datetime
+    ) -> Iterator[Slice]:
+        for one in slices_as_known(self._lake, instruments, asked, moment, self.keeps_days_of):
+            series = self.series(one.source) if one.missing else None
+            if series is None or one.missing is None:
+                yield one
+            else:
+                yield replace(one, missing=self._gaps.of_the_life(one.code, series, one.missing))
 
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
@@ -182,8 +197,7 @@ class Shelf:
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
-                known = slices_as_known(self._lake, alike, query.range, moment, self.keeps_days_of)
-                found |= {one.code: one for one in known}
+                found |= {one.code: one for one in self._as_known(alike, query.range, moment)}
             except (LookupError, ValueError):
                 # One of them has no answer: which one, and why, only each by itself can tell.
                 found |= {one.code: self._known(one, query.range, moment) for one in alike}
@@ -194,7 +208,7 @@ class Shelf:
         self, instrument: Instrument, asked: Range, moment: dt.datetime
     ) -> Slice | LookupError | ValueError:
         try:
-            [known] = slices_as_known(self._lake, [instrument], asked, moment, self.keeps_days_of)
+            [known] = self._as_known([instrument], asked, moment)
         except (LookupError, ValueError) as reason:
             return reason
         return known

@@ -11,6 +11,7 @@ import requests
 import uvicorn
 
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.settings import ApiSettings, Limits
 from marketdata_assets.serving.requests import Requests
@@ -46,7 +47,8 @@ def served(
     """A server over the world under `root`."""
     settings = replace(settings or ApiSettings(), limits=Limits(**limits))
     door = Door(root, shelf or Shelf(root), queue or Requests(root), settings)
-    config = uvicorn.Config(create_app(door), port=0, log_config=None, access_log=False)
+    config = server_config(create_app(door), settings.limits)
+    config.port = 0
     server = uvicorn.Server(config)
     listening = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

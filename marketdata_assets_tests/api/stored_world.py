@@ -25,6 +25,7 @@ DAYS = sessions_between(NEWEST - dt.timedelta(days=100), NEWEST)
 SHARES = ("000001.SZ", "300750.SZ", "600000.SH")
 ODD_NAME = '平安, "银行"\n=1+1'
 FUND = "513100.SH"
+FUND_BY_CODE = "159915.SZ"
 # Before this day the factor is half of what it is after.
 EX_DATE = DAYS[-20]
 SEEN_FIRST = dt.datetime(2024, 9, 26, 13, 0, tzinfo=dt.UTC)
@@ -42,7 +43,12 @@ def premium_of(day: dt.date) -> float | None:
 
 def rows_of(table: Table, count: int, **columns: Sequence[object]) -> pa.Table:
     """Rows of a declared table: `columns`, and for the others a value of their type."""
-    usual: Mapping[str, object] = {"double": 1.5, "string": "x", "date32[day]": DAYS[0]}
+    usual: Mapping[str, object] = {
+        "double": 1.5,
+        "string": "x",
+        "date32[day]": DAYS[0],
+        "bool": True,
+    }
     arrays = [
         pa.array(columns.get(c.name, [usual.get(str(c.type), 1)] * count), c.type)
         for c in table.columns
@@ -123,5 +129,6 @@ def store_world(root: Path) -> Lake:
     )
     for table in (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM):
         refresh(lake, table)
-    lake.write(INSTRUMENT_HISTORY, "HSI", history_of("HSI", DAYS))
+    for code in ("HSI", FUND_BY_CODE):
+        lake.write(INSTRUMENT_HISTORY, code, history_of(code, DAYS))
     return lake

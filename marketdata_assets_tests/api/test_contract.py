@@ -10,6 +10,7 @@ from marketdata_assets_tests.api.stored_world import (
     DAYS,
     EX_DATE,
     FUND,
+    FUND_BY_CODE,
     NEWEST,
     ODD_NAME,
     TURNOVER_THOUSANDS,
@@ -264,8 +265,37 @@ def test_a_range_without_premiums_has_none(api: Client) -> None:
     told = api.get("/api/v1/etf/nav", code=FUND, start=NEWEST, end=NEWEST).json()
     assert (told["price"]["count"], told["nav"]["count"]) == (1, 0)
     assert told["premium_series"] == []
+    assert told["without_premium"] == [{"date": str(NEWEST), "reason": "nav not published"}]
     assert told["latest_premium"] is told["premium_date"] is None
     assert set(told["premium_stats"].values()) == {None}
+
+
+def test_a_range_before_anything_is_stored_says_what_is(api: Client) -> None:
+    answer = api.get("/api/v1/etf/nav", code=FUND, start="2020-01-01", end="2020-02-01")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["price"]["data"] == told["nav"]["data"] == told["without_premium"] == []
+    assert told["available_range"] == {"start": str(DAYS[0]), "end": str(NEWEST)}
+    assert told["latest_premium"] is None
+
+
+def test_a_fund_that_is_stored_by_code_has_prices_and_no_values(api: Client) -> None:
+    answer = api.get("/api/v1/etf/nav", code=FUND_BY_CODE, start=DAYS[-3])
+    assert answer.status_code == 200
+    told = answer.json()
+    assert [row["date"] for row in told["price"]["data"]] == text(DAYS[-3:])
+    assert (told["source"], told["nav"]["count"]) == ("instrument_history", 0)
+    assert told["missing_sessions"] is told["latest_premium"] is None
+    assert [one["date"] for one in told["without_premium"]] == text(DAYS[-3:])
+    assert {one["reason"] for one in told["without_premium"]} == {
+        "stored by code alone, without values"
+    }
+
+
+def test_a_fund_that_is_not_stored_is_a_404_that_says_what_is(api: Client) -> None:
+    answer = api.get("/api/v1/etf/nav", code="510300.SH")
+    assert answer.status_code == 404
+    assert f"is stored from {DAYS[0]} to {NEWEST}" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("code", ["HSI", CODE, "000300.SH"])

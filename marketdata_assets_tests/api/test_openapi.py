@@ -47,7 +47,7 @@ def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> No
     assert answer.headers["Content-Type"].startswith("text/html")
     for path in PATHS:
         assert f" {path}</code>" in answer.text
-    for name in ("nocache", "adjust", "as_of", "codes"):
+    for name in ("nocache", "adjust", "as_of", "codes", "strict", "X-Missing-Sessions"):
         assert f"<code>{name}</code>" in answer.text
     assert re.findall(r"https?://|<script|<link|src=|@import", answer.text) == []
 

@@ -108,7 +108,9 @@ def test_a_request_that_is_done_without_data_is_a_404(empty: Client) -> None:
         for path, code, kind in (("ohlcv", "BTC", "crypto"), ("etf/nav", FUND, "china_etf")):
             answer = empty.get(f"/api/v1/{path}", code=code, start="2024-01-01", end="2024-02-01")
             assert answer.status_code == 404
-            assert answer.json() == {
+            told = answer.json()
+            assert ("Materialize etf_premium" in told.pop("message", "")) == (code == FUND)
+            assert told == {
                 "error": "No data available",
                 "code": code,
                 "asset_type": kind,
@@ -161,6 +163,22 @@ def test_a_batch_waits_for_all_of_its_codes_at_once(empty: Client) -> None:
     assert told["results"]["btc"]["count"] == told["results"]["ETH"]["count"] == 5
     assert told["results"]["btc"]["cached"] is False
     assert told["results"]["NDX"]["error"] == "nobody has it"
+
+
+def test_a_batch_answers_what_is_stored_at_once(tmp_path: Path) -> None:
+    Lake(tmp_path, "test").write(INSTRUMENT_HISTORY, "BTC", history_of("BTC", DAYS[-30:]))
+    # Nobody answers requests: a call that waited would not end before the client gives up.
+    with served(tmp_path, default_wait=600) as client:
+        told = client.post("/api/v1/ohlcv/batch", {"codes": ["BTC", "NDX"]}).json()
+        status = client.get(told["results"]["NDX"]["status_url"]).json()
+    assert (told["success_count"], told["failed_count"]) == (1, 1)
+    assert told["results"]["BTC"]["count"] == 30
+    lacking = told["results"]["NDX"]
+    assert (lacking["status"], lacking["data"]) == ("queued", [])
+    assert status["id"] == lacking["request_id"]
+
+
+def test_a_batch_says_where_to_look_for_what_is_requested(empty: Client) -> None:
     later = empty.post("/api/v1/ohlcv/batch", {"codes": ["SPX"], "wait": 0}).json()
     assert later["failed_count"] == 1
     assert later["results"]["SPX"]["status_url"].startswith("/api/v1/requests/")

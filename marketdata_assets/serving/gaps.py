@@ -1,0 +1,165 @@
+"""Sessions that nobody has: days without a file, told apart from days on which a share has no bar.
+
+Here belongs which sessions an answer lacks. What is stored by day has a day for all instruments or
+for none, so a day that is not in the series was never stored. Why a share has no bar on a day that
+is stored is the ledger's, and where the ledger of an absent day knows that there was none to store,
+nothing is missing.
+"""
+
+import datetime as dt
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.series import Series
+from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
+from marketdata_assets.trading_calendar import (
+    CalendarExhausted,
+    last_closed_session,
+    last_published_session,
+    sessions_between,
+)
+
+Days: TypeAlias = tuple[dt.date, ...]
+# Which table says who is listed, and which asset makes the series, by what is stored by day.
+LISTS = {DAILY_PRICES.name: STOCK_LIST, ETF_PREMIUM.name: ETF_LIST}
+SERIES_ASSETS = {DAILY_PRICES.name: "price_series", ETF_PREMIUM.name: "etf_price_series"}
+MOST_NAMED = 5
+
+
+class MissingSessions(LookupError):
+    """Sessions of the range were never stored, and an answer without them is not wanted."""
+
+    def __init__(self, code: str, table: str, days: Days) -> None:
+        self.table, self.days = table, days
+        more = " …" if len(days) > MOST_NAMED else ""
+        super().__init__(
+            f"{code} lacks {len(days)} session(s) that were never stored: "
+            f"{', '.join(map(str, days[:MOST_NAMED]))}{more}. Materialize {table} for these days, "
+            f"then {SERIES_ASSETS[table]}, or ask without strict."
+        )
+
+
+class Gaps:
+    """What the series lack. Everything is kept in memory until something new is stored."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._absent: dict[str, tuple[object, Days]] = {}
+        self._listed: dict[str, tuple[int, dict[str, dt.date | None]]] = {}
+        self._explained = ExplainedAbsences(lake)
+
+    def of(self, code: str, series: Series, start: dt.date | None, end: dt.date | None) -> Days:
+        """The sessions from `start` to `end` that a code of the series should have and nobody has.
+
+        They lie between the first day that is stored and the last session that is over.
+        """
+        absent = self._absent_from(series)
+        first = 0 if start is None else bisect_left(absent, start)
+        last = len(absent) if end is None else bisect_right(absent, end)
+        return self.of_the_life(code, series, absent[first:last])
+
+    def of_the_life(self, code: str, series: Series, absent: Iterable[dt.date]) -> Days:
+        """Of `absent` days those on which the code was listed and may have traded."""
+        days = tuple(absent)
+        span = series.span(code) if days else None
+        if span is None:
+            return ()
+        listed = self._listed_in(series)
+        since = max(series.days[0], min(span[0], listed.get(code) or span[0]))
+        days = days[bisect_left(days, since) :]
+        later = series.days[bisect_right(series.days, span[1]) :]
+        if later and listed and code not in listed:
+            # It is not listed any more, and a day is stored that knows nothing of it.
+            days = days[: bisect_left(days, later[0])]
+        if series.table.name != DAILY_PRICES.name:
+            return days
+        explained = self._explained.days_of(code, days)
+        return tuple(day for day in days if day not in explained) if explained else days
+
+    def _absent_from(self, series: Series) -> Days:
+        """The sessions from the first day of a series that are over and not in it."""
+        try:
+            last = last_closed_session(dt.datetime.now(dt.UTC))
+        except CalendarExhausted:
+            last = last_published_session()
+        version = series.generation, last
+        known = self._absent.get(series.table.name)
+        if known is None or known[0] != version:
+            stored = set(series.days)
+            sessions = sessions_between(series.days[0], max(last, series.days[0]))
+            known = version, tuple(day for day in sessions if day not in stored)
+            self._absent[series.table.name] = known
+        return known[1]
+
+    def _listed_in(self, series: Series) -> dict[str, dt.date | None]:
+        """Since when everything in the newest list is listed; empty where there is no list."""
+        known = self._listed.get(series.table.name)
+        if known is None or known[0] != series.generation:
+            known = series.generation, self._newest_list(series)
+            self._listed[series.table.name] = known
+        return known[1]
+
+    def _newest_list(self, series: Series) -> dict[str, dt.date | None]:
+        table = LISTS[series.table.name]
+        stored = self._lake.days(table)
+        rows = self._lake.read(table, stored[-1]) if stored else None
+        if rows is None:
+            return {}
+        return dict(
+            zip(*(rows[name].to_pylist() for name in ("ts_code", "list_date")), strict=True)
+        )
+
+
+class ExplainedAbsences:
+    """Shares that had no bar for a good reason, by day, as the ledger knows them.
+
+    A year's folder is listed again when it has changed, a day's file is read once.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._years: dict[int, tuple[int, dict[dt.date, frozenset[str] | None]]] = {}
+
+    def days_of(self, code: str, days: Sequence[dt.date]) -> set[dt.date]:
+        """The days on which the ledger explains why the share has no bar."""
+        ledgers = {year: self._year(year) for year in {day.year for day in days}}
+        return {
+            day
+            for day in days
+            if day in ledgers[day.year] and code in self._codes(ledgers[day.year], day)
+        }
+
+    def _year(self, year: int) -> dict[dt.date, frozenset[str] | None]:
+        folder = self._lake.path(COVERAGE, dt.date(year, 1, 1)).parent
+        try:
+            changed = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return {}
+        known = self._years.get(year)
+        if known is None or known[0] != changed:
+            names = [file.stem for file in folder.glob(f"{year}-[0-9][0-9]-[0-9][0-9].parquet")]
+            known = changed, dict.fromkeys(map(dt.date.fromisoformat, names))
+            self._years[year] = known
+        return known[1]
+
+    def _codes(self, ledger: dict[dt.date, frozenset[str] | None], day: dt.date) -> frozenset[str]:
+        codes = ledger[day]
+        if codes is None:
+            codes = ledger[day] = self._read(day)
+        return codes
+
+    def _read(self, day: dt.date) -> frozenset[str]:
+        columns = ["ts_code", "daily_kline", "missing"]
+        try:
+            rows = pq.read_table(self._lake.path(COVERAGE, day), columns=columns, partitioning=None)
+        except (pa.ArrowInvalid, OSError):
+            # A ledger that can't be read explains nothing.
+            return frozenset()
+        is_explained = pc.and_(pc.invert(rows["daily_kline"]), pc.equal(rows["missing"], ""))
+        return frozenset(rows.filter(is_explained)["ts_code"].to_pylist())
