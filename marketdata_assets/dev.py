@@ -84,8 +84,15 @@ def _run_all(commands: Sequence[Sequence[str]], env: dict[str, str], folder: Pat
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
-            # Its end of the pipe closes with this process, however that ends.
-            process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.PIPE)
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=env,
+                # The pipe closes with this process, however that ends.
+                stdin=subprocess.PIPE,
+                # Ctrl-C is for this process, which ends the others one after the other.
+                start_new_session=True,
+            )
             processes.append(process)
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
@@ -93,7 +100,16 @@ def _run_all(commands: Sequence[Sequence[str]], env: dict[str, str], folder: Pat
     except KeyboardInterrupt:
         return 0
     finally:
-        for process in processes:
-            process.terminate()
+        _end(processes)
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the programs when each has finished what it is at, or at once with a second Ctrl-C."""
+    for process in processes:
+        process.terminate()
+    try:
         for process in processes:
             process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()

@@ -20,7 +20,11 @@ from websockets.sync.client import connect
 from marketdata_assets.__main__ import PROJECT
 
 TOKEN = "secret-token-91c4"
-LIVE_FILE = f"TUSHARE_TOKEN={TOKEN}\nHF_TOKEN=hf_{TOKEN}\nMARKETDATA_HOME=elsewhere\n"
+LIVE_FILE = f"""TUSHARE_TOKEN={TOKEN}
+HF_TOKEN=hf_{TOKEN}
+MARKETDATA_HOME=elsewhere
+DAGSTER_HOME=/nowhere
+"""
 PATIENCE = 120.0
 OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER")
 MUTATION = "mutation { setAutoMaterializePaused(paused: false) }"
@@ -88,11 +92,11 @@ def run(project: Path, *arguments: str, **settings: str) -> subprocess.Completed
 
 
 @contextmanager
-def running(project: Path, out: Path, **settings: str) -> Iterator[Dev]:
+def running(project: Path, out: Path, *arguments: str, **settings: str) -> Iterator[Dev]:
     port = free_port()
     with out.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(port)],
+            [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(port), *arguments],
             env=environment(project, API_PORT=str(free_port()), **settings),
             cwd=project,
             stdout=file,
@@ -111,7 +115,7 @@ def running(project: Path, out: Path, **settings: str) -> Iterator[Dev]:
 
 def is_up(dev: Dev) -> bool:
     try:
-        return dev.ask("GET", "/server_info").ok
+        return dev.ask("GET", "/server_info").status_code in (200, 401)
     except requests.ConnectionError:
         return False
 
@@ -170,6 +174,8 @@ def test_dev_tells_what_both_name_and_no_secret(dev: Dev, project: Path) -> None
     said = dev.out.read_text("utf-8")
     for name in ("TUSHARE_TOKEN", "HF_TOKEN", "MARKETDATA_HOME"):
         assert f"{name} is set in the shell and in {project / '.env'}: the shell's counts." in said
+    root = dev.out.parent / "sandbox"
+    assert f"DAGSTER_HOME is not taken: the run history of this world is in {root}" in said
     assert "Dagster on the sandbox" in said
     assert "Loaded environment variables from .env" not in said
     assert TOKEN not in said
@@ -280,10 +286,19 @@ def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_fol
     assert not (project / "data").exists()
 
 
-def test_children_end_with_a_parent_that_is_killed(project: Path, tmp_path: Path) -> None:
-    (project / ".env").write_text("", "utf-8")
-    with running(project, tmp_path / "out", MARKETDATA_HOME=str(tmp_path)) as dev:
+def test_a_door_for_others_opens_with_the_token_and_all_ends_with_a_killed_parent(
+    project: Path, tmp_path: Path
+) -> None:
+    (project / ".env").write_text(f"UI_TOKEN={TOKEN}\n", "utf-8")
+    settings = {"MARKETDATA_HOME": str(tmp_path)}
+    with running(project, tmp_path / "out", "--host", "0.0.0.0", **settings) as dev:
+        name = {**JSON, "Host": "ui.example"}
+        question = json.dumps({"query": "{ version }"})
+        assert dev.ask("POST", "/graphql", data=question, headers=name).status_code == 401
+        known = {**name, "Authorization": f"Bearer {TOKEN}", "Origin": "https://ui.example"}
+        assert dev.ask("POST", "/graphql", data=question, headers=known).json()["data"]["version"]
         started = descendants(dev.process.pid)
         assert len(started) >= 3
         dev.process.send_signal(signal.SIGKILL)
         until(lambda: not any_running(started), "all programs have ended")
+        assert TOKEN not in dev.out.read_text("utf-8")
