@@ -1,12 +1,15 @@
 # One word each: setup, demo, dev, serve, test, lint, bench. Everything goes into .venv and ./data.
 PYTHON ?= python3
 BIN := .venv/bin
+# make dev PORT=3001 API_PORT=5001
+PORT ?= 3000
 
 .PHONY: help setup demo dev serve test lint bench lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
-	@echo "make dev     Dagster's UI and daemon on http://127.0.0.1:3000, and the HTTP API"
+	@echo "make dev     Dagster's UI and daemon on http://127.0.0.1:3000, and the HTTP API;"
+	@echo "             other ports: make dev PORT=3001 API_PORT=5001"
 	@echo "make serve   the HTTP API alone, on http://127.0.0.1:5000"
 	@echo "make test    all tests"
 	@echo "make lint    ruff and mypy"
@@ -26,7 +29,7 @@ demo: setup
 	@$(BIN)/python -m marketdata_assets demo
 
 dev: setup
-	@$(BIN)/python -m marketdata_assets dev
+	@$(BIN)/python -m marketdata_assets dev --port $(PORT)
 
 serve: setup
 	@$(BIN)/python -m marketdata_assets serve

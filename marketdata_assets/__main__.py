@@ -1,23 +1,19 @@
 """The commands behind the Makefile: `python -m marketdata_assets demo | dev | …`.
 
 Here belongs what has to happen before Dagster starts: reading `.env`, choosing the world's folder,
-placing `dagster.yaml` in it. What the demo does is `demo`.
+placing `dagster.yaml` in it. What a command does is its own module.
 """
 
 import argparse
 import datetime as dt
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from dotenv import load_dotenv
-
+from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.settings import SettingError
-from marketdata_assets.worlds import World, world, world_root
+from marketdata_assets.worlds import world_root
 
 PROJECT = Path(__file__).parents[1]
 
@@ -28,7 +24,9 @@ def main() -> int:
     demo = commands.add_parser("demo", help="materialize the last trading days and show them")
     demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
     dev = commands.add_parser("dev", help="Dagster's UI and daemon, and the HTTP API")
-    dev.add_argument("--port", type=int, default=3000, help="the UI's port (default 3000)")
+    dev.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
+    dev.add_argument("--host", default="127.0.0.1", help=host)
     commands.add_parser("serve", help="the HTTP API")
     commands.add_parser("hub", help="serve the datasets published on this machine")
     publish = commands.add_parser("publish", help="publish every stored day that is not published")
@@ -52,19 +50,26 @@ def main() -> int:
     accept.add_argument("--reason", required=True, help="why it is right as it is")
     arguments = parser.parse_args()
     try:
-        prepare()
-        if arguments.command == "serve":
-            # Without Dagster, which takes seconds to import.
-            from marketdata_assets.serve import serve_api
-
-            return serve_api()
-        from marketdata_assets.demo import run_demo
+        return _run(arguments, prepare())
     except SettingError as error:
-        parser.error(str(error))
-    if arguments.command == "demo":
-        return run_demo(arguments.days)
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(arguments: argparse.Namespace, told: list[str]) -> int:
+    # Each imports what it needs: Dagster alone takes seconds.
+    if arguments.command == "serve":
+        from marketdata_assets.serve import serve_api
+
+        return serve_api()
     if arguments.command == "dev":
-        return start_dagster(arguments.port)
+        from marketdata_assets.dev import run_dev
+
+        return run_dev(PROJECT, arguments.host, arguments.port, told)
+    if arguments.command == "demo":
+        from marketdata_assets.demo import run_demo
+
+        return run_demo(arguments.days)
     if arguments.command in ("findings", "excuse", "accept"):
         return decide(arguments)
     from marketdata_assets import hub_commands
@@ -100,57 +105,40 @@ def _day(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a port, a number up to 65535")
+    return int(text)
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, like 20")
     return int(text)
 
 
-def prepare() -> None:
-    """Settings from `.env`, and DAGSTER_HOME under the world's folder."""
-    load_dotenv(PROJECT / ".env")
+def prepare() -> list[str]:
+    """Settings from `.env`, absolute folders, and DAGSTER_HOME under the world's folder.
+
+    From here on the environment is the one place where settings are, for children too. Returns
+    what a user may wonder about, a line each.
+    """
+    told = settle(os.environ, PROJECT / ".env")
     root = world_root()
     home = root / "dagster"
     home.mkdir(parents=True, exist_ok=True)
+    if (home / ".env").exists():
+        # Dagster would read it over everything that was decided here.
+        raise UnreadableFile(home / ".env", f"move its settings to {PROJECT / '.env'}")
     shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
+        told.append(f"DAGSTER_HOME is not taken: the run history of this world is in {home}.")
+    for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
+        if path := os.environ.get(name):
+            os.environ[name] = str(Path(path).expanduser().absolute())
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
-
-
-def make_run_history() -> None:
-    """Create Dagster's databases: two processes that begin together would both try to."""
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
-        stored = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
-        assert all(stored)
-
-
-def start_dagster(port: int) -> int:
-    """Run the UI, the daemon and the API until one of them ends or the user does."""
-    kind = "the live market" if world() is World.LIVE else "the sandbox (no TUSHARE_TOKEN is set)"
-    print(f"Dagster on {kind}: http://127.0.0.1:{port}    data: {world_root()}", flush=True)
-    make_run_history()
-    workspace = ["-w", "workspace.yaml"]
-    tools = Path(sys.executable).parent
-    commands = [
-        [str(tools / "dagster-webserver"), "--host", "127.0.0.1", "--port", str(port), *workspace],
-        [str(tools / "dagster-daemon"), "run", *workspace],
-        [sys.executable, "-m", "marketdata_assets", "serve"],
-    ]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    processes = [subprocess.Popen(command, cwd=PROJECT) for command in commands]
-    try:
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.5)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
+    return told
 
 
 if __name__ == "__main__":

@@ -48,9 +48,24 @@ from marketdata_assets.automation.series_sensor import price_series_sensor
 from marketdata_assets.console import leave_out_expected_traces
 
 
+def out_of_reach(resource: object) -> object:
+    """`resource` as it is, but without a field that the config of a run could set.
+
+    What it is configured with, a setting's name in place of a secret, is read when a run begins.
+    """
+    if not isinstance(resource, dg.ConfigurableResource | dg.ConfigurableIOManagerFactory):
+        return resource
+    definition = resource.get_resource_definition()
+    values = definition.config_schema.default_value
+    return definition.configured(lambda _: values, config_schema={})
+
+
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`,
     `alerts`, `instrument_sources`.
+
+    No run may set them: its config comes from whoever can launch one, and would say where the
+    token is sent to, and which folders are written.
 
     Runs stay in one process: starting a process a step costs seconds, and the fetching steps
     already keep as many calls in flight as the allowance can use.
@@ -92,7 +107,11 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             failed_checks_alert,
             incomplete_day_alert,
         ],
-        resources=resources,
+        resources={
+            # Dagster's own, for outputs without a value.
+            "io_manager": out_of_reach(dg.FilesystemIOManager()),
+            **{name: out_of_reach(resource) for name, resource in resources.items()},
+        },
         executor=dg.in_process_executor,
     )
 

@@ -27,7 +27,15 @@ from marketdata_assets.settings import (
     whole_number,
 )
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
-from marketdata_assets.worlds import World, history_start, origin, upstream, world, world_root
+from marketdata_assets.worlds import (
+    World,
+    history_start,
+    origin,
+    refuse_other_history,
+    upstream,
+    world,
+    world_root,
+)
 
 DEFAULT_CALLS_PER_MINUTE = 200
 # One of each kind, so that the sandbox has something to show.
@@ -39,6 +47,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
 
     Raises `SettingError` naming the setting that can't be read.
     """
+    refuse_other_history(env)
     root = world_root(env)
     tushare: TushareResource
     if world(env) is World.SANDBOX:

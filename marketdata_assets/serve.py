@@ -3,9 +3,7 @@
 Here belongs the server around the application. It knows no Dagster; what the API answers is `api`.
 """
 
-import errno
 import os
-import socket
 import sys
 
 import uvicorn
@@ -14,6 +12,7 @@ from marketdata_assets.api.app import create_app
 from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.settings import api_settings
+from marketdata_assets.listening import address, listen
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
@@ -21,21 +20,19 @@ from marketdata_assets.trading_calendar import last_published_session
 from marketdata_assets.worlds import world_root
 
 SECONDS_TO_FINISH = 5
-BACKLOG = 512
 
 
 def serve_api() -> int:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
     settings, root = api_settings(os.environ), world_root()
-    listening = _listening(settings.host, settings.port)
+    listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     door = Door(root, Shelf(root), Requests(root), settings)
     config = server_config(
         create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )
     # The calendar takes a moment to be read, which is not for the first caller to wait.
     last_published_session()
-    place = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{place}:{settings.port}"
+    url = address(settings.host, settings.port)
     print(f"The API: {url}    docs: {url}/docs    data: {settings.origin}", flush=True)
     try:
         uvicorn.Server(config).run([listening])
@@ -44,19 +41,14 @@ def serve_api() -> int:
     return 0
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def main() -> int:
+    """`python -m marketdata_assets.serve`: with the settings of the environment alone."""
     try:
-        listening.bind((host, port))
-        # From now on questions wait until the application takes them.
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise SettingError(
-                "API_PORT", str(port), "another program has this port, set another one"
-            ) from None
-        raise SettingError("API_HOST", host, "this machine has no such address") from None
-    return listening
+        return serve_api()
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,6 +43,18 @@ def world_root(env: Mapping[str, str] = os.environ) -> Path:
     return home / (world(env) if is_usual else f"{World.LIVE}-{host}")
 
 
+def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
+    """Raise `SettingError` where DAGSTER_HOME is the run history of another world.
+
+    So it is when a program reads other settings than the one that started it.
+    """
+    root, given = world_root(env), env.get("DAGSTER_HOME")
+    history = Path(given).expanduser().resolve() if given else root / "dagster"
+    if history.parent.parent == root.parent and history.parent != root:
+        how = f"these settings are of another world, whose run history is in {root / 'dagster'}"
+        raise SettingError("DAGSTER_HOME", str(history), how)
+
+
 def upstream(env: Mapping[str, str]) -> str:
     """The address of the server that speaks Tushare's protocol. Raises `SettingError`."""
     return web_address(env, "TUSHARE_URL", TUSHARE_URL)

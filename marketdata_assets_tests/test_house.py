@@ -30,6 +30,11 @@ MAY_KNOW = {
     "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
+    "env_file": {"settings"},
+    "listening": {"settings"},
+    "beside": set(),
+    "ui": {"api", "listening", "settings"},
+    "dev": {"api", "listening", "settings", "ui", "worlds"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from marketdata_assets.settings import SettingError
-from marketdata_assets.worlds import World, origin, world, world_root
+from marketdata_assets.worlds import World, origin, refuse_other_history, world, world_root
 
 
 def test_without_a_token_it_is_the_sandbox_with_a_token_the_live_market() -> None:
@@ -41,3 +41,14 @@ def test_the_home_is_data_in_the_working_folder_by_default() -> None:
 def test_data_are_called_what_they_are() -> None:
     assert origin({}) == "sandbox: simulated, not a real market"
     assert origin({"TUSHARE_TOKEN": "x"}) == "Tushare, api.tushare.pro"
+
+
+def test_settings_of_one_world_never_meet_the_run_history_of_the_other(tmp_path: Path) -> None:
+    home = {"MARKETDATA_HOME": str(tmp_path)}
+    own = {"sandbox": home, "live": {**home, "TUSHARE_TOKEN": "x"}}
+    for name, env in own.items():
+        for history in (tmp_path / name / "dagster", tmp_path.parent / "elsewhere"):
+            refuse_other_history({**env, "DAGSTER_HOME": str(history)})
+        [other] = own.keys() - {name}
+        with pytest.raises(SettingError, match="these settings are of another world"):
+            refuse_other_history({**env, "DAGSTER_HOME": str(tmp_path / other / "dagster")})

@@ -12,6 +12,7 @@ from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.manifest import from_json
+from marketdata_assets.resources.tushare import MOST_CALLS_IN_FLIGHT
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.lake import Lake
@@ -254,8 +255,7 @@ def test_a_range_that_is_interrupted_again_and_again_fetches_each_day_once(
         assert platform.run(days[0], days[-1]).success
         # A call a day and table, and three for the list of shares at every beginning that needs it.
         # What was under way when it was killed comes twice.
-        in_flight = platform.definitions.resources["tushare"].calls_in_flight
-        assert len(platform.requests) <= 5 * len(days) + 8 * (in_flight + 3)
+        assert len(platform.requests) <= 5 * len(days) + 8 * (MOST_CALLS_IN_FLIGHT + 3)
 
         platform.requests.clear()
         assert platform.run(days[0], days[-1], more_tags={FETCH_ALL: "true"}).success

@@ -1,0 +1,115 @@
+"""The command `dev`: Dagster's UI and daemon and the HTTP API, until one ends or the user does.
+
+Here belongs which programs run, and that all of them have the same settings: the environment of
+this process, and nothing else. Dagster's programs read the `.env` of their working folder over it,
+so they work in a folder that has none.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from marketdata_assets.api.settings import api_settings
+from marketdata_assets.listening import address, listen
+from marketdata_assets.settings import SettingError
+from marketdata_assets.ui.settings import ui_settings
+from marketdata_assets.worlds import World, world, world_root
+
+BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
+# Where Dagster would look for more `.env` files.
+FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
+
+
+def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
+    """Run the programs. Raises `SettingError` before one of them starts."""
+    root = world_root()
+    ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
+    with _alone(root):
+        listen(ui.host, ui.port, "--host", "--port").close()
+        listen(api.host, api.port, "API_HOST", "API_PORT").close()
+        is_live = world() is World.LIVE
+        kind = "the live market" if is_live else "the sandbox (no TUSHARE_TOKEN is set)"
+        for line in told:
+            print(line)
+        print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
+        make_run_history()
+        workspace = str(project / "workspace.yaml")
+        listens = ("--host", ui.host, "--port", str(ui.port))
+        return _run_all(
+            (
+                (*BESIDE, "marketdata_assets.ui", *listens, workspace),
+                (*BESIDE, "dagster._daemon", "run", "-w", workspace),
+                (*BESIDE, "marketdata_assets.serve"),
+            ),
+            child_environment(project),
+            root / "dagster",
+        )
+
+
+def child_environment(project: Path) -> dict[str, str]:
+    """The settings of this process, and the same code, wherever the child works."""
+    env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
+    paths = (str(project), env.get("PYTHONPATH"))
+    return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def make_run_history() -> None:
+    """Create Dagster's databases: two processes that begin together would both try to."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        stored = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+        assert all(stored)
+
+
+def _alone(root: Path) -> FileLock:
+    """Two daemons on one run history would start everything twice."""
+    lock = FileLock(root / "dagster" / "dev.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        how = "another dev runs on this folder, end it or name another folder"
+        raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
+    return lock
+
+
+def _run_all(commands: Sequence[Sequence[str]], env: dict[str, str], folder: Path) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=env,
+                # The pipe closes with this process, however that ends.
+                stdin=subprocess.PIPE,
+                # Ctrl-C is for this process, which ends the others one after the other.
+                start_new_session=True,
+            )
+            processes.append(process)
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.5)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(processes)
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the programs when each has finished what it is at, or at once with a second Ctrl-C."""
+    for process in processes:
+        process.terminate()
+    try:
+        for process in processes:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()

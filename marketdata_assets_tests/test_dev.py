@@ -1,0 +1,304 @@
+"""The command `dev` and the programs it starts, as processes of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from marketdata_assets.__main__ import PROJECT
+
+TOKEN = "secret-token-91c4"
+LIVE_FILE = f"""TUSHARE_TOKEN={TOKEN}
+HF_TOKEN=hf_{TOKEN}
+MARKETDATA_HOME=elsewhere
+DAGSTER_HOME=/nowhere
+"""
+PATIENCE = 120.0
+OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER")
+MUTATION = "mutation { setAutoMaterializePaused(paused: false) }"
+JSON = {"Content-Type": "application/json"}
+LAUNCH = """mutation($config: RunConfigData) { launchPipelineExecution(executionParams: {
+  selector: {repositoryLocationName: "marketdata_assets", repositoryName: "__repository__",
+             pipelineName: "calendar_check"}, runConfigData: $config})
+  { __typename ... on RunConfigValidationInvalid { errors { message } } } }"""
+
+
+class Dev(NamedTuple):
+    process: subprocess.Popen[str]
+    port: int
+    out: Path
+
+    def ask(self, method: str, path: str, **how: Any) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=60, **how)
+
+    def graphql(self, query: str, **variables: object) -> Any:
+        answer = self.ask("POST", "/graphql", json={"query": query, "variables": variables})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def until(seen: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if seen():
+            return
+        time.sleep(0.2)
+    pytest.fail(f"not seen within {PATIENCE:g} s: {what}")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of its own, so that its `.env` is nobody's."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("marketdata_assets", "workspace.yaml", "dagster.yaml"):
+        (project / name).symlink_to(PROJECT / name)
+    return project
+
+
+def environment(project: Path, **settings: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**clean, "PYTHONPATH": str(project), "COLUMNS": "120", **settings}
+
+
+def run(project: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "marketdata_assets", *arguments],
+        env=environment(project, **settings),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+@contextmanager
+def running(project: Path, out: Path, *arguments: str, **settings: str) -> Iterator[Dev]:
+    port = free_port()
+    with out.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(port), *arguments],
+            env=environment(project, API_PORT=str(free_port()), **settings),
+            cwd=project,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    dev = Dev(process, port, out)
+    try:
+        until(lambda: process.poll() is not None or is_up(dev), "the UI answers")
+        assert process.poll() is None, out.read_text("utf-8")
+        yield dev
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def is_up(dev: Dev) -> bool:
+    try:
+        return dev.ask("GET", "/server_info").status_code in (200, 401)
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def dev(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """The sandbox, as the shell has it, beside the `.env` of the live market."""
+    (project / ".env").write_text(LIVE_FILE, "utf-8")
+    home = tmp_path_factory.mktemp("home")
+    settings = {"TUSHARE_TOKEN": "", "MARKETDATA_HOME": str(home), "HF_TOKEN": "hf_other"}
+    with running(project, home / "out", **settings) as dev:
+        yield dev
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = dict(tuple(map(int, line.split())) for line in listed.stdout.splitlines())
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def settings_of(pid: int) -> dict[str, str]:
+    """The environment a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def any_running(pids: Sequence[int]) -> bool:
+    """Whether one still runs; who has ended but was not waited for by its new parent does not."""
+    listed = subprocess.run(["ps", "-Ao", "pid=,stat="], capture_output=True, text=True, check=True)
+    states = dict(line.split()[:2] for line in listed.stdout.splitlines())
+    return any(not states.get(str(pid), "Z").startswith("Z") for pid in pids)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_every_program_has_the_settings_of_the_page_and_no_other(dev: Dev) -> None:
+    locations = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError "
+    locations += "{ __typename } } } } }"
+    [entry] = dev.graphql(locations)["workspaceOrError"]["locationEntries"]
+    assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+    started = descendants(dev.process.pid)
+    assert len(started) >= 4
+    root = dev.out.parent / "sandbox"
+    for pid in started:
+        settings = settings_of(pid)
+        assert settings["TUSHARE_TOKEN"] == ""
+        assert settings["HF_TOKEN"] == "hf_other"
+        assert settings["MARKETDATA_HOME"] == str(root.parent)
+        assert settings["DAGSTER_HOME"] == str(root / "dagster")
+        assert not (Path(f"/proc/{pid}/cwd").resolve() / ".env").exists()
+
+
+def test_dev_tells_what_both_name_and_no_secret(dev: Dev, project: Path) -> None:
+    said = dev.out.read_text("utf-8")
+    for name in ("TUSHARE_TOKEN", "HF_TOKEN", "MARKETDATA_HOME"):
+        assert f"{name} is set in the shell and in {project / '.env'}: the shell's counts." in said
+    root = dev.out.parent / "sandbox"
+    assert f"DAGSTER_HOME is not taken: the run history of this world is in {root}" in said
+    assert "Dagster on the sandbox" in said
+    assert "Loaded environment variables from .env" not in said
+    assert TOKEN not in said
+
+
+def test_two_on_one_folder_and_taken_ports_end_with_a_sentence(
+    dev: Dev, project: Path, tmp_path: Path
+) -> None:
+    home = str(dev.out.parent)
+    own = {"TUSHARE_TOKEN": "", "API_PORT": str(free_port())}
+    for settings, port, said in (
+        (
+            {**own, "MARKETDATA_HOME": home},
+            free_port(),
+            f"MARKETDATA_HOME is '{home}': another dev",
+        ),
+        ({**own, "MARKETDATA_HOME": str(tmp_path)}, dev.port, f"--port is '{dev.port}': another"),
+    ):
+        second = run(project, "dev", "--port", str(port), **settings)
+        assert second.returncode == 2
+        assert second.stderr.startswith(said)
+        assert second.stderr.count("\n") == 1
+
+
+def test_the_ui_answers_itself(dev: Dev) -> None:
+    own = {"Origin": f"http://127.0.0.1:{dev.port}", "Sec-Fetch-Site": "same-origin"}
+    answer = dev.ask("POST", "/graphql", json={"query": "{ version }"}, headers=own)
+    assert answer.json()["data"]["version"]
+    page = dev.ask("GET", "/", headers={"Accept": "text/html"})
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert "<html" in page.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({**JSON, "Host": "evil.example"}, 403),
+        ({**JSON, "Host": "evil.example:3000"}, 403),
+        ({**JSON, "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({**JSON, "Origin": "null"}, 403),
+        ({"Content-Type": "text/plain; application/json"}, 415),
+        ({"Content-Type": "application/graphql"}, 415),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_what_only_a_foreign_page_asks_is_refused(
+    dev: Dev, headers: dict[str, str], status: int
+) -> None:
+    body, query = json.dumps({"query": MUTATION}), {"query": MUTATION}
+    for path, params in (("/graphql", query), ("/graphql", {}), ("/report_asset_check/x", {})):
+        answer = dev.ask("POST", path, data=body, params=params, headers=headers)
+        assert answer.status_code == status
+        assert "setAutoMaterializePaused" not in answer.text
+
+
+def test_graphql_by_get_is_refused(dev: Dev) -> None:
+    for path in ("/graphql", "/graphql/"):
+        answer = dev.ask("GET", path, params={"query": MUTATION}, allow_redirects=False)
+        assert answer.status_code == 405
+
+
+def test_subscriptions_are_for_the_uis_own_page(dev: Dev) -> None:
+    url = f"ws://127.0.0.1:{dev.port}/graphql"
+    protocols: Sequence[Any] = ["graphql-ws"]
+    with connect(
+        url, origin=f"http://127.0.0.1:{dev.port}", subprotocols=protocols, proxy=None
+    ) as own:
+        own.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(own.recv(PATIENCE)) == {"type": "connection_ack"}
+    with (
+        pytest.raises(InvalidStatus, match="403"),
+        connect(url, origin="https://evil.example", subprotocols=protocols, proxy=None),
+    ):
+        pass
+
+
+def test_no_run_is_launched_that_names_where_the_token_is_sent(dev: Dev) -> None:
+    config = {"resources": {"tushare": {"config": {"url": "http://127.0.0.1:9", "token": "x"}}}}
+    launched = dev.graphql(LAUNCH, config=config)["launchPipelineExecution"]
+    assert launched["__typename"] == "RunConfigValidationInvalid"
+    assert "unexpected config entr" in launched["errors"][0]["message"]
+
+
+def test_a_door_for_others_needs_a_token(project: Path, tmp_path: Path) -> None:
+    home = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": ""}
+    for settings, said in (
+        ({}, "--host is '0.0.0.0': set UI_TOKEN too"),
+        ({"UI_TOKEN": "short"}, "UI_TOKEN is '***': write 16 or more"),
+    ):
+        refused = run(project, "dev", "--host", "0.0.0.0", **home, **settings)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert "short" not in refused.stderr
+
+
+def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_folder(
+    dev: Dev, project: Path
+) -> None:
+    (project / ".env").write_bytes("# 数据\nTUSHARE_TOKEN=x\n".encode("gbk"))
+    for command in ("demo", "dev", "serve"):
+        refused = run(project, command)
+        assert refused.returncode == 2
+        assert refused.stderr == (
+            f"{project / '.env'}, line 1: it is not UTF-8 but perhaps GBK, save it as UTF-8.\n"
+        )
+        assert refused.stdout == ""
+    assert not (project / "data").exists()
+
+
+def test_a_door_for_others_opens_with_the_token_and_all_ends_with_a_killed_parent(
+    project: Path, tmp_path: Path
+) -> None:
+    (project / ".env").write_text(f"UI_TOKEN={TOKEN}\n", "utf-8")
+    settings = {"MARKETDATA_HOME": str(tmp_path)}
+    with running(project, tmp_path / "out", "--host", "0.0.0.0", **settings) as dev:
+        name = {**JSON, "Host": "ui.example"}
+        question = json.dumps({"query": "{ version }"})
+        assert dev.ask("POST", "/graphql", data=question, headers=name).status_code == 401
+        known = {**name, "Authorization": f"Bearer {TOKEN}", "Origin": "https://ui.example"}
+        assert dev.ask("POST", "/graphql", data=question, headers=known).json()["data"]["version"]
+        started = descendants(dev.process.pid)
+        assert len(started) >= 3
+        dev.process.send_signal(signal.SIGKILL)
+        until(lambda: not any_running(started), "all programs have ended")
+        assert TOKEN not in dev.out.read_text("utf-8")
