@@ -17,6 +17,7 @@ from marketdata_assets.checks.judging import LISTED
 from marketdata_assets.storage.lake import Lake, Stored
 from marketdata_assets.tables import FINDINGS, Table
 from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.trading_calendar import SHANGHAI
 
 KEY = ("table_name", "ts_code", "check_name")
 
@@ -60,6 +61,18 @@ def first_seen(lake: Lake, table: Table, day: dt.date) -> dict[tuple[str, str], 
         return {}
     rows = stored.filter(_refuses(stored, table)).to_pylist()
     return {(row["check_name"], row["ts_code"]): row["first_seen"] for row in rows}
+
+
+def refused_before(lake: Lake, day: dt.date, today: dt.date) -> frozenset[str]:
+    """The tables of which a new answer for `day` was refused on a day before `today`."""
+    stored = lake.read(FINDINGS, day)
+    rows = [] if stored is None else stored.to_pylist()
+    return frozenset(
+        row["table_name"]
+        for row in rows
+        if row["outcome"] == Outcome.REFUSED
+        and row["first_seen"].astimezone(SHANGHAI).date() < today
+    )
 
 
 @contextmanager

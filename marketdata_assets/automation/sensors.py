@@ -9,6 +9,7 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.refusals import refused_before
 from marketdata_assets.automation.instruments import instrument_histories
 from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
 from marketdata_assets.automation.requests_sensor import range_queries
@@ -98,7 +99,8 @@ def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, froz
 
     Those are the tables in which rows are missing without a good reason; of older days not, for
     what the vendor lacks a week later it does not have. A day that has a ledger and no prices was
-    refused for what its rows say: all of it is asked for again.
+    refused for what its rows say: all of it is asked for again. So is a table of which a new answer
+    was refused on an earlier day while the stored one stayed.
     """
     found, excuses = {}, excuses_in(lake.root)
     for day in days:
@@ -107,8 +109,12 @@ def incomplete_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, froz
             continue
         if lake.describe(DAILY_PRICES, day) is None:
             found[day] = frozenset(names_of(CHAIN))
-        elif day in days[-SESSIONS_MENDED:] and (missing := missing_in(covered, excuses)):
-            found[day] = missing
+            continue
+        again = refused_before(lake, day, dt.datetime.now(SHANGHAI).date())
+        if day in days[-SESSIONS_MENDED:]:
+            again |= missing_in(covered, excuses)
+        if again:
+            found[day] = again
     return found
 
 

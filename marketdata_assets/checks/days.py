@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.declaring import Finding
@@ -86,7 +87,7 @@ def side_by_side(
         ledger_days(days, now),
         excuses,
     )
-    sessions = calendar_around(days)
+    sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
     return SideBySide(facts, evidence(kline, limits, basic, stocks, factors, before.bars, sessions))
 
 

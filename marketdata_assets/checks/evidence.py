@@ -10,6 +10,14 @@ Relation = duckdb.DuckDBPyRelation
 
 # Of so little volume two shares may have the same bar by chance.
 SMALL_VOLUME = 100
+BEFORE = (
+    "factor_before",
+    "open_before",
+    "close_before",
+    "vol_before",
+    "amount_before",
+    "session_before_traded",
+)
 
 
 def evidence(
@@ -23,12 +31,15 @@ def evidence(
 ) -> Relation:
     """Every bar of `kline` with limits, indicators, listing, factor, and the bar before.
 
-    `bars_before` (BARS_BEFORE) holds the sessions right before the first day, without a gap, or
-    nothing; `sessions` (SESSIONS) a row for every day of `kline`, where `fifth_session_back`
-    is the earliest listing day of a share in its first five sessions. What another table lacks
-    is NULL, and so is what is not known of the bar before. `same_bar_as` is another code with the
-    same bar, if there is one.
+    `bars_before` (BARS_BEFORE) holds sessions before the first day, or nothing; `sessions`
+    (SESSIONS) a row for every day of `kline`, where `fifth_session_back` is the earliest listing
+    day of a share in its first five sessions. What another table lacks is NULL, and so is what is
+    not known of the bar before: all of it where a session between is missing. `before_known` says
+    whether the session before is there. `same_bar_as` is another code with the same bar.
     """
+    known = ", ".join(
+        f"if(session_before_traded >= known_since, {name}, NULL) AS {name}" for name in BEFORE
+    )
     rows = kline.query(
         "kline",
         f"""
@@ -58,7 +69,9 @@ def evidence(
             GROUP BY ALL HAVING count(*) > 1
         )
         SELECT
-            followed.* EXCLUDE (is_before, adj_factor),
+            followed.* EXCLUDE (is_before, adj_factor, {", ".join(BEFORE)}),
+            {known},
+            known_since <= session_before AS before_known,
             up_limit, down_limit,
             basic.close AS basic_close, turnover_rate, total_share, float_share,
             total_mv, circ_mv,

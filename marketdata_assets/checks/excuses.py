@@ -9,6 +9,7 @@ import csv
 import datetime as dt
 import functools
 import io
+import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -141,7 +142,8 @@ def _excuse(row: dict[str, str], where: str) -> Excuse:
     except ValueError:
         raise ExcusesUnreadable(f"{where}: write first and last as 2024-03-06.") from None
     excuse = Excuse(row["check"], row["code"], first, last, row["reason"], row["who"])
-    if "." not in excuse.check or not excuse.code or excuse.code.count("*") > 1:
+    is_code = re.fullmatch(r"[A-Z0-9.]*\*?[A-Z0-9.]*", excuse.code)
+    if "." not in excuse.check or not excuse.code or not is_code:
         raise ExcusesUnreadable(
             f"{where}: write the check as table.check, like daily_kline.units, and the code as "
             "600000.SH, *.BJ or *."

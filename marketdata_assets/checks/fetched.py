@@ -47,6 +47,7 @@ NEVER_ZERO = (
     "total_mv",
     "circ_mv",
 )
+COUNTS = ("close", "total_share", "float_share", "total_mv", "circ_mv")
 MANY_ROWS = Mass(0.02, 50)
 
 FETCHED_CHECKS: dict[str, tuple[Check, ...]] = {
@@ -115,6 +116,14 @@ FETCHED_CHECKS: dict[str, tuple[Check, ...]] = {
         ),
     ),
     DAILY_BASIC.name: (
+        Check(
+            "counts_present",
+            "Close, share counts and market values are there.",
+            "收盘价、股本与市值齐全。",
+            " OR ".join(f"{name} IS NULL" for name in COUNTS),
+            COUNTS,
+            mass=Mass(0.05, 50),
+        ),
         Check(
             "not_zero_filled",
             "What the vendor does not know is NULL; none of these columns is ever zero.",
@@ -208,8 +217,11 @@ def rows_lost(table: Table, day: dt.date, rows: int, rows_before: int | None) ->
 
 
 def rows_gone(table: Table, data: pa.Table, stored: pa.Table) -> dict[str, str]:
-    """The codes of which `stored` has rows that `data` lacks, each with these rows' keys."""
-    key = [name for name in table.key if name != table.date_column]
+    """The codes of which `stored` has rows that `data` lacks, each with these rows' keys.
+
+    The hours of a halt may be corrected: that is no other row.
+    """
+    key = [name for name in table.key if name not in (table.date_column, "suspend_timing")]
     there = {tuple(row.values()) for row in data.select(key).to_pylist()}
     gone: dict[str, str] = {}
     for row in stored.select(key).to_pylist():

@@ -154,7 +154,8 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
         "上一交易日有成交、净值未因拆分而跳变的在市基金有行情。",
         "is_gone AND unit_nav / nav_before BETWEEN 0.8 AND 1.25",
         ("name", "unit_nav", "nav_before", "vol_before"),
-        mass=Mass(0.1, 20),
+        # Graded funds are halted by dozens when their shares are converted.
+        mass=Mass(0.06, 60),
     ),
 )
 

@@ -42,7 +42,7 @@ def judge(
     counts = ", ".join(
         f"count(*) FILTER ({_wrong(table, check)} AND NOT {_excused(table, check, excuses)}), "
         f"count(*) FILTER ({_wrong(table, check)} AND {_excused(table, check, excuses)}), "
-        f"count(*) FILTER ({check.among})"
+        f"count(*) FILTER (coalesce({check.among}, false))"
         for check in checks
     )
     findings = []
@@ -153,7 +153,7 @@ def _shown(value: object) -> str:
 
 def _wrong(table: str, check: Check) -> str:
     known = explained().condition(table, check.name)
-    return f"(coalesce({check.wrong}, false) AND NOT ({known}))"
+    return f"(coalesce(({check.wrong}) AND ({check.among}), false) AND NOT ({known}))"
 
 
 def _excused(table: str, check: Check, excuses: Excuses) -> str:

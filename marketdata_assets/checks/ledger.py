@@ -196,7 +196,7 @@ def facts(
 
 
 def held_rows(excuses: Excuses, kline: Table = DAILY_KLINE) -> str:
-    """The SQL condition of bars that nobody should compute with."""
+    """The SQL condition of bars that nobody should compute with; no excuse makes up a close."""
     table = kline.name
     held = [
         f"(coalesce({check.wrong}, false) AND NOT ({excuses.condition(table, check.name)}) "
@@ -204,7 +204,7 @@ def held_rows(excuses: Excuses, kline: Table = DAILY_KLINE) -> str:
         for check in FETCHED_CHECKS[table]
         if check.outcome is Outcome.HELD
     ]
-    return f"({' OR '.join(held)})"
+    return f"(close IS NULL OR {' OR '.join(held)})"
 
 
 def coverage(rows: Relation, excuses: Excuses) -> Relation:

@@ -8,11 +8,13 @@ of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to
 """
 
 from marketdata_assets.checks.declaring import Check, Mass
+from marketdata_assets.tables.findings import Outcome
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
 # shares that are halted.
 _NO_LIMIT = "(up_limit >= 9999.99 AND down_limit <= 0.01)"
-_CENTS = "CAST(round(pre_close * 100) AS BIGINT)"
+# No price is as large; what is can't be counted in cents.
+_CENTS = "if(abs(pre_close) < 1e9, CAST(round(pre_close * 100) AS BIGINT), NULL)"
 _IS_BSE = "ts_code LIKE '%.BJ'"
 _IS_STAR = "(ts_code LIKE '688%' OR ts_code LIKE '689%')"
 _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
@@ -35,8 +37,8 @@ def _limits_are(percent: str, down_percent: str | None = None) -> str:
     up = f"({_CENTS} * (100 + {percent}) + if({_IS_BSE}, 0, 50)) // 100"
     down = f"({_CENTS} * (100 - {down_percent or percent}) + if({_IS_BSE}, 99, 50)) // 100"
     return (
-        f"(CAST(round(up_limit * 100) AS BIGINT) = greatest({up}, {_CENTS} + 1) "
-        f"AND CAST(round(down_limit * 100) AS BIGINT) = least({down}, {_CENTS} - 1))"
+        f"(TRY_CAST(round(up_limit * 100) AS BIGINT) = greatest({up}, {_CENTS} + 1) "
+        f"AND TRY_CAST(round(down_limit * 100) AS BIGINT) = least({down}, {_CENTS} - 1))"
     )
 
 
@@ -44,7 +46,10 @@ _RATE_OF_BOARD = (
     f"CASE WHEN {_IS_BSE} THEN 30 WHEN {_IS_STAR} THEN 20 "
     f"WHEN {_IS_CHINEXT} AND trade_date >= DATE '2020-08-24' THEN 20 ELSE 10 END"
 )
-_RESUMED = "(session_before_traded IS NULL OR session_before_traded < session_before)"
+# Nobody knows who resumed where the session before is not there.
+_RESUMED = (
+    "(before_known AND (session_before_traded IS NULL OR session_before_traded < session_before))"
+)
 # N is for a first day, of a listing or of shares that were issued to the public besides.
 _IS_FIRST_DAY = "(list_date = trade_date OR starts_with(name, 'N'))"
 # Listings, resumptions and the opening of a delisting period trade without a limit. A name that is
@@ -97,6 +102,7 @@ PRICE_CHECKS: tuple[Check, ...] = (
         f"({_IS_MARKED} AND {_limits_are('10')} AND NOT {_limits_are('5')}) OR "
         f"(NOT {_IS_MARKED} AND {_limits_are('5')} AND NOT {_limits_are('10')}))",
         ("name", "pre_close", "up_limit", "down_limit"),
+        mass=Mass(0.01, 50),
     ),
     Check(
         "pre_close_continues",
@@ -110,7 +116,17 @@ PRICE_CHECKS: tuple[Check, ...] = (
         f"WHEN {_RESUMED} THEN false "
         f"ELSE {_IS_OFF} END",
         ("pre_close", "close_before", "factor", "factor_before"),
-        mass=Mass(0.02, 50),
+        mass=Mass(0.005, 20),
+    ),
+    Check(
+        "factors_move",
+        "On ex-dates most factors change: they are not those of the session before.",
+        "除权除息日多数复权因子发生变化,并非上一交易日的因子。",
+        "factor = factor_before",
+        ("pre_close", "close_before", "factor"),
+        outcome=Outcome.REFUSED,
+        mass=Mass(0.5, 3),
+        among="abs(pre_close / close_before - 1) > 7e-4 AND session_before_traded = session_before",
     ),
     Check(
         "factor_without_gap",

@@ -36,6 +36,7 @@ SESSIONS = pa.schema(
         ("trade_date", pa.date32()),
         ("session_before", pa.date32()),
         ("fifth_session_back", pa.date32()),
+        ("known_since", pa.date32()),
     ]
 )
 LEDGER_DAYS = pa.schema(
@@ -83,12 +84,20 @@ def listed(stocks: pa.Table | None) -> pa.Table:
     return stocks.select(LISTED_BEFORE.names).cast(LISTED_BEFORE)
 
 
-def calendar_around(days: Sequence[dt.date]) -> pa.Table:
-    """SESSIONS of `days`."""
-    rows = []
+def calendar_around(days: Sequence[dt.date], before: Sequence[dt.date] = ()) -> pa.Table:
+    """SESSIONS of `days`, where `before` are known as well.
+
+    `known_since` is the earliest session from which on none before the day is missing among them;
+    the day itself where the session before it is unknown.
+    """
+    rows, known, since = [], {*days, *before}, dict[dt.date, dt.date]()
+    for day in sorted(known):
+        back = next(sessions_back(day, 1), None)
+        since[day] = since[back] if back in known else day
     for day in days:
         back = list(sessions_back(day, FREE_SESSIONS - 1))
-        rows.append((day, back[0] if back else None, back[-1] if back else day))
+        last = back[0] if back else None
+        rows.append((day, last, back[-1] if back else day, since[last] if last in known else day))
     return pa.table([list(column) for column in zip(*rows, strict=True)], schema=SESSIONS)
 
 

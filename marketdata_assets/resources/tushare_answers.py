@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 # Single rows come twice in the vendor's own database. An answer with more of them was put together
 # from pages that overlap, and what the pages have too much of, the whole lacks elsewhere.
 MOST_REPEATED = 0.01
+# Values that can't be read as what their column holds: few are single rows' own fault.
+MOST_UNREADABLE, MOST_UNREADABLE_SHARE = 5, 0.01
+UNREADABLE = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 # Of the years before, the vendor may lack a whole indicator; since then that is a fault.
 EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
@@ -148,14 +151,43 @@ def _warn_of_contradiction(table: Table, told: Sequence[Mapping[str, object]]) -
 def _typed_column(table: Table, name: str, values: Sequence[object], params: Params) -> pa.Array:
     column = table[name]
     try:
-        array = _dates(values) if pa.types.is_date32(column.type) else _scalars(values, column.type)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as fault:
+        array = _converted(values, column.type)
+    except UNREADABLE as fault:
+        array = (
+            _readable(table, name, values) if column.nullable and name not in table.key else None
+        )
         what = f"{name} holds a value that is not {column.type} ({fault})."
     else:
-        if column.nullable or not array.null_count:
-            return array
         what = f"{name} is NULL on {array.null_count} of {len(array)} rows."
+    if array is not None and (column.nullable or not array.null_count):
+        return array
     raise BadValue(table.tushare.call, params, what)
+
+
+def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | None:
+    """The column with NULL for the few values that can't be read; None where they are many."""
+    wanted, good, bad = table[name].type, list(values), []
+    for row, value in enumerate(values):
+        try:
+            _converted([value], wanted)
+        except UNREADABLE:
+            good[row] = None
+            bad.append(value)
+    if len(bad) > max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values)):
+        return None
+    logger.warning(
+        "%s: %s can't be read on %d of %d rows and counts as NULL: %s",
+        table.name,
+        name,
+        len(bad),
+        len(values),
+        ", ".join(map(repr, bad[:3])),
+    )
+    return _converted(good, wanted)
+
+
+def _converted(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
+    return _dates(values) if pa.types.is_date32(wanted) else _scalars(values, wanted)
 
 
 def _scalars(values: Sequence[object], wanted: pa.DataType) -> pa.Array:

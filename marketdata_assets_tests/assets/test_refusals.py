@@ -15,6 +15,7 @@ from marketdata_assets.publishing.manifest import from_json
 from marketdata_assets.resources.tushare import MOST_CALLS_IN_FLIGHT
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.sandbox.protocol import Columns
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     COVERAGE,
@@ -24,7 +25,7 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
     Table,
 )
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import previous_session, sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform, check_outcomes, failure_text
 from marketdata_assets_tests.edited_market import (
     Edit,
@@ -44,6 +45,44 @@ SHARES = 3
 def in_shares(rows: list[Row]) -> list[Row]:
     """Volumes a hundredfold, of every share."""
     return [row | {"vol": row["vol"] * 100} for row in rows]
+
+
+class MovingMarket(EditedMarket):
+    """Prices go up a cent a session: what is compared with the day before has something to say."""
+
+    def edited(self, call: str, day: dt.date, columns: Columns) -> Columns:
+        cents = day.toordinal() % 1_000
+        before = previous_session(day).toordinal() % 1_000
+        made = super().edited(call, day, columns)
+        if call == "daily":
+            closes = [10 + at + cents / 100 for at in range(len(made["close"]))]
+            earlier = [10 + at + before / 100 for at in range(len(made["close"]))]
+            change = [round(now - then, 2) for now, then in zip(closes, earlier, strict=True)]
+            made |= dict.fromkeys(("open", "high", "low", "close"), closes)
+            made |= {"pre_close": earlier, "change": change}
+            made["pct_chg"] = [
+                round(one / then * 100, 4) for one, then in zip(change, earlier, strict=True)
+            ]
+            vol = float(100 + day.toordinal() % 997)
+            made["amount"] = [close * vol / 10 for close in closes]
+        elif call == "daily_basic":
+            made["close"] = [10 + at + cents / 100 for at in range(len(made["close"]))]
+            made["total_mv"] = [close * 1000 for close in made["close"]]
+            made["circ_mv"] = [close * 800 for close in made["close"]]
+        elif call == "stk_limit":
+            for name, sign in (("up_limit", 1), ("down_limit", -1)):
+                made[name] = [
+                    limit_of(code, 10 + at + before / 100, sign)
+                    for at, code in enumerate(made["ts_code"])
+                ]
+        return made
+
+
+def limit_of(code: str, pre_close: float, sign: int) -> float:
+    cents, percent = round(pre_close * 100), 30 if code.endswith(".BJ") else 10
+    if not code.endswith(".BJ"):
+        return (cents * (100 + sign * percent) + 50) // 100 / 100
+    return (cents * (100 + sign * percent) + (99 if sign < 0 else 0)) // 100 / 100
 
 
 def recorded(platform: Platform, asset: str) -> set[dt.date]:
@@ -74,7 +113,7 @@ def test_one_day_refused_in_the_middle_of_sixty_costs_one_day(
     days = sessions_between(dt.date(2024, 6, 3), dt.date(2024, 8, 23))[:60]
     bad = days[30]
     everything = [*CHAIN, "hf_dataset"]
-    market = EditedMarket({("daily", bad): in_shares})
+    market = MovingMarket({("daily", bad): in_shares})
     with platform_over(market, tmp_path, instance) as platform:
         assert platform.run(days[0], days[-1], assets=everything).success
         good = set(days) - {bad}
@@ -87,7 +126,7 @@ def test_one_day_refused_in_the_middle_of_sixty_costs_one_day(
         assert manifest.missing[bad] == "refused: daily_kline.units"
         assert manifest.last == days[-1]
 
-    with platform_over(EditedMarket({}), tmp_path, instance) as platform:
+    with platform_over(MovingMarket({}), tmp_path, instance) as platform:
         assert platform.run(bad, assets=everything).success
         assert recorded(platform, "daily_prices") == set(days)
         assert found(platform.lake, bad) == []
