@@ -90,14 +90,18 @@ def calendar_around(days: Sequence[dt.date], before: Sequence[dt.date] = ()) -> 
     `known_since` is the earliest session from which on none before the day is missing among them;
     the day itself where the session before it is unknown.
     """
-    rows, known, since = [], {*days, *before}, dict[dt.date, dt.date]()
+    rows: list[tuple[dt.date | None, ...]] = []
+    known = {*days, *before}
+    since: dict[dt.date, dt.date] = {}
     for day in sorted(known):
-        back = next(sessions_back(day, 1), None)
-        since[day] = since[back] if back in known else day
+        earlier = next(sessions_back(day, 1), None)
+        since[day] = since[earlier] if earlier and earlier in known else day
     for day in days:
         back = list(sessions_back(day, FREE_SESSIONS - 1))
         last = back[0] if back else None
-        rows.append((day, last, back[-1] if back else day, since[last] if last in known else day))
+        rows.append(
+            (day, last, back[-1] if back else day, since[last] if last and last in known else day)
+        )
     return pa.table([list(column) for column in zip(*rows, strict=True)], schema=SESSIONS)
 
 
