@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from marketdata_assets.assets.door import ANSWER
@@ -135,17 +136,17 @@ def _write(console: Console, root: Path, added: Sequence[Excuse], what_next: str
 def findings_grid(lines: Sequence[FindingLine]) -> Grid:
     """The lines as a table for a terminal."""
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("", "code", "table.check", "since"):
+    for name in ("", "code", "since"):
         grid.add_column(name, no_wrap=True)
     grid.add_column("days", justify="right")
-    grid.add_column("seen")
+    grid.add_column("table.check, and what was seen", ratio=1)
     for one in lines:
+        seen = f"{one.seen} ({one.reason})" if one.reason else one.seen
         grid.add_row(
             f"[{COLOURS[one.outcome]}]{one.outcome}[/]",
             one.code or "(answer)",
-            f"{one.table}.{one.check}",
             str(one.since),
             f"{one.days:,}",
-            f"{one.seen} ({one.reason})" if one.reason else one.seen,
+            f"{one.table}.{one.check}\n[dim]{escape(seen)}[/]",
         )
     return grid

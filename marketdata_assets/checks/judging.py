@@ -109,7 +109,7 @@ def _rows_of(
 ) -> duckdb.DuckDBPyRelation:
     of_codes = Excuses(one for one in excuses.of(table, check.name) if one.code != EVERY_CODE)
     whole = Excuses(one for one in excuses.of(table, check.name) if one.code == EVERY_CODE)
-    seen = ", ' ', ".join(f"'{name} ', {_as_text(name)}" for name in check.shown)
+    seen = ", ', ', ".join(f"'{name} ', {_as_text(name)}" for name in check.shown)
     reason = of_codes.reason(table, check.name)
     return rows.filter(
         f"{_wrong(table, check)} AND NOT ({whole.condition(table, check.name)})"
