@@ -39,6 +39,8 @@ from marketdata_assets.tables.findings import Outcome
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 ROWS_SHOWN = 30
+# Every day of a run looks back on its own.
+DAYS_FOLLOWED = 20
 
 
 @dg.asset(
@@ -70,7 +72,7 @@ def _told(
             for outcome in Outcome
         }
         facts["merged rows"] = dg.MetadataValue.int(_rows_of(lake, DAILY_PRICES, day))
-        shown = finding_list(lake.root, last=day, rows=ROWS_SHOWN)
+        shown = finding_list(lake.root, last=day, rows=ROWS_SHOWN, followed_for=DAYS_FOLLOWED)
         facts["list"] = dg.MetadataValue.md(as_markdown(shown))
         context.add_asset_metadata(facts, partition_key=day.isoformat())
 

@@ -43,16 +43,17 @@ def finding_list(
     code: str = "",
     outcomes: Sequence[str] = (),
     rows: int | None = None,
+    followed_for: int = SESSIONS_FOLLOWED,
 ) -> list[FindingLine]:
     """Findings that are there on a day from `first` to `last`, by default on `last` alone.
 
     Those that need somebody come first, and of these the newest. A finding of neighbouring stored
-    days is one line.
+    days is one line; it is followed back for so many of them.
     """
     lake = Lake(root, "reader")
     days = [day for day in lake.days(FINDINGS) if day <= last]
     asked = [day for day in days if day >= (first or last)]
-    followed = days[-SESSIONS_FOLLOWED - len(asked) :]
+    followed = days[-followed_for - len(asked) :]
     if not asked:
         return []
     paths = [literal_path(path) for path in lake.paths(FINDINGS, followed)]
