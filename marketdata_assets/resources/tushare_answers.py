@@ -165,7 +165,7 @@ def _typed_column(table: Table, name: str, values: Sequence[object], params: Par
 
 
 def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | None:
-    """The column with NULL for the few values that can't be read; None where they are many."""
+    """The column with NULL for the few values that can't be read; None where many or all are."""
     wanted, good, bad = table[name].type, list(values), []
     for row, value in enumerate(values):
         try:
@@ -173,7 +173,9 @@ def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | N
         except UNREADABLE:
             good[row] = None
             bad.append(value)
-    if len(bad) > max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values)):
+    if len(bad) > max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values)) or len(bad) == len(
+        values
+    ):
         return None
     logger.warning(
         "%s: %s can't be read on %d of %d rows and counts as NULL: %s",

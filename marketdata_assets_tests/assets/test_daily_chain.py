@@ -152,8 +152,9 @@ def a_row_twice(fields, items):
     items.append(list(items[0]))
 
 
-def a_text_for_a_number(fields, items):
-    items[0][fields.index("close")] = "--"
+def texts_for_numbers(fields, items):
+    for row in items:
+        row[fields.index("close")] = "--"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def a_text_for_a_number(fields, items):
         (a_column_less, "the answer lacks pre_close"),
         (an_empty_column, "vol is NULL on all 3 rows"),
         (a_row_twice, "1 keys occur more than once"),
-        (a_text_for_a_number, "close holds a value that is not double"),
+        (texts_for_numbers, "close holds a value that is not double"),
     ],
 )
 def test_a_spoilt_answer_is_told_with_call_and_cure_and_nothing_of_it_is_stored(

@@ -138,12 +138,10 @@ def test_a_missing_column_is_named(
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("close", ["10.5"]),
-        ("close", [True]),
-        ("close", [[10.5]]),
-        ("close", [{"value": 10.5}]),
-        ("close", [2**60 + 1]),
-        ("close", [2**70]),
+        *(
+            ("close", [value] * len(CODES))
+            for value in ("10.5", True, [10.5], {"value": 10.5}, 2**60 + 1, 2**70)
+        ),
         ("ts_code", [None]),
         ("ts_code", [600000]),
         ("ts_code", ["\ud800"]),
@@ -164,15 +162,17 @@ def test_a_value_of_another_kind_is_refused(
     assert len(server.requests) == 1
 
 
-def test_a_number_too_large_for_a_float_is_refused(
-    server: TushareServer, tushare: WakefulTushare
+@pytest.mark.parametrize("text", [b"1e999", b'"--"', b"true"])
+def test_a_value_of_one_row_that_can_not_be_read_counts_as_null_and_is_said(
+    server: TushareServer, tushare: WakefulTushare, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def overflow(handler: Any, answer: bytes) -> None:
-        handler.reply(200, answer.replace(b"10.5", b"1e999", 1))
+    def spoilt(handler: Any, answer: bytes) -> None:
+        handler.reply(200, answer.replace(b"10.5", text, 1))
 
-    spoil(server, "daily", overflow)
-    with pytest.raises(BadValue):
-        tushare.day(DAILY_KLINE, DAY)
+    spoil(server, "daily", spoilt)
+    day = tushare.day(DAILY_KLINE, DAY)
+    assert sum(day[name].null_count for name in day.column_names) == 1
+    assert "can't be read on 1 of 3 rows and counts as NULL" in caplog.text
 
 
 def test_a_date_that_does_not_exist_is_refused(

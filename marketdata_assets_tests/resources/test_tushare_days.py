@@ -79,10 +79,10 @@ def test_a_day_that_is_not_there_is_told_in_its_place_and_the_others_come(state:
     ("fault", "error"),
     [
         (column_set("ts_code", CODES[0], CODES[0]), DuplicateRows),
-        (column_set("close", "10.5"), BadValue),
+        (column_set("close", *["10.5"] * len(CODES)), BadValue),
         (column_set("trade_date", "20250102"), BadValue),
     ],
-    ids=["repeated", "text for a number", "a row of another day"],
+    ids=["repeated", "texts for numbers", "a row of another day"],
 )
 def test_a_wrong_day_is_told_in_its_place(
     server: TushareServer, tushare: WakefulTushare, fault: Fault, error: type[WrongAnswer]
