@@ -176,8 +176,21 @@ class Door:
         return dg.Failure(self._in_words(ended_by), allow_retries=may_help or bool(self._late))
 
     def _in_words(self, ended_by: Exception | None) -> str:
-        name, first = self._table.name, min(self._refused)
+        name = self._table.name
         said = [finding.in_words() for finding in self._findings if finding.refuses]
+        # What was no answer at all can't be accepted.
+        acceptable = [
+            finding.day
+            for finding in self._findings
+            if finding.refuses and finding.check is not ANSWER
+        ]
+        cure = []
+        if acceptable:
+            accept = f"accept {name} {min(acceptable)} --reason '…'"
+            cure = [
+                "If the rows are right as they are:",
+                f".venv/bin/python -m marketdata_assets {accept}",
+            ]
         more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
         return "\n".join(
             [
@@ -186,8 +199,8 @@ class Door:
                 *said[:FINDINGS_SHOWN],
                 *more,
                 "Nothing of a refused day was stored; what was stored before is as it was. It is "
-                "asked for again by itself. If the rows are right as they are:",
-                f"python -m marketdata_assets accept {name} {first} --reason '…'",
+                "asked for again by itself.",
+                *cure,
             ]
         )
 
