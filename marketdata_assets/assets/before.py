@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from marketdata_assets.checks import sessions
 from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, Before, sessions_back
@@ -57,6 +56,4 @@ def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:
 
 
 def _columns(lake: Lake, table: Table, day: dt.date, names: Sequence[str]) -> pa.Table | None:
-    if lake.describe(table, day) is None:
-        return None
-    return pq.read_table(lake.path(table, day), columns=list(names), partitioning=None)
+    return lake.load(table, day).rows.select(names) if lake.has(table, day) else None

@@ -27,9 +27,13 @@ def complete_days(
     lacking = {
         day: names
         for day in days
-        if (names := [table.name for table in tables if lake.describe(table, day) is None])
+        if (
+            names := [
+                _lacking(table, day, lake) for table in tables if not lake.describe(table, day)
+            ]
+        )
     }
-    told = [f"{made.name} {day}: {', '.join(names)} not stored" for day, names in lacking.items()]
+    told = [f"{made.name} {day}: {', '.join(names)}" for day, names in lacking.items()]
     if len(lacking) == len(days):
         shown = "\n".join(told[:10])
         raise dg.Failure(
@@ -39,6 +43,10 @@ def complete_days(
     for line in told:
         context.log.warning(f"{line}; the day is left out.")
     return [day for day in days if day not in lacking]
+
+
+def _lacking(table: Table, day: dt.date, lake: Lake) -> str:
+    return f"{table.name} {'is damaged' if lake.has(table, day) else 'not stored'}"
 
 
 def tables_of(

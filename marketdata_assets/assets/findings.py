@@ -119,7 +119,7 @@ def listed_days(
 
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
-    return [day for day in days if all(lake.describe(table, day) for table in tables)]
+    return [day for day in days if all(lake.has(table, day) for table in tables)]
 
 
 def _read(

@@ -35,12 +35,10 @@ def published_rows(table: Table, path: Path | None) -> RowsBetween:
 
 
 def stored_rows(lake: Lake, table: Table) -> ReadDay:
-    """The rows of a day as the lake has them."""
+    """The rows of a day as the lake has them. They raise what `Lake.load` raises."""
 
     def read(day: dt.date) -> pa.Table:
-        data = lake.read(table, day)
-        assert data is not None, f"{table.name} {day} vanished while it was being published"
-        return data.replace_schema_metadata(None)
+        return lake.load(table, day).rows.replace_schema_metadata(None)
 
     return read
 

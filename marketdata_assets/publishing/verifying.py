@@ -15,7 +15,7 @@ from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, sp
 from marketdata_assets.publishing.missing import NOT_PUBLISHED
 from marketdata_assets.publishing.shards import published_rows
 from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
-from marketdata_assets.storage.lake import Lake, Stored
+from marketdata_assets.storage.lake import Lake, Stored, UnfitPartitions
 from marketdata_assets.tables import DAILY_PRICES
 
 ONE = dt.timedelta(1)
@@ -84,8 +84,12 @@ def _shard_differences(
         yield f"{path} has {rows} rows, the manifest says {facts.rows}"
     read = published_rows(DAILY_PRICES, copy)
     for day in sorted(day for day in stored if facts.first and day.year == facts.first.year):
-        ours, theirs = lake.read(DAILY_PRICES, day), read(day, day + ONE)
-        if theirs.num_rows and ours is not None and not theirs.equals(ours):
+        try:
+            ours, theirs = lake.load(DAILY_PRICES, day).rows, read(day, day + ONE)
+        except UnfitPartitions as fault:
+            yield str(fault)
+            continue
+        if theirs.num_rows and not theirs.equals(ours):
             yield f"{day}: {theirs.num_rows} rows published, {ours.num_rows} others in the lake"
 
 

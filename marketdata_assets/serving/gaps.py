@@ -11,11 +11,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.lake import Lake, day_of
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
 from marketdata_assets.trading_calendar import (
@@ -143,8 +141,8 @@ class ExplainedAbsences:
             return {}
         known = self._years.get(year)
         if known is None or known[0] != changed:
-            names = [file.stem for file in folder.glob(f"{year}-[0-9][0-9]-[0-9][0-9].parquet")]
-            known = changed, dict.fromkeys(map(dt.date.fromisoformat, names))
+            days = filter(None, map(day_of, folder.glob("*.parquet")))
+            known = changed, dict.fromkeys(days)
             self._years[year] = known
         return known[1]
 
@@ -155,10 +153,8 @@ class ExplainedAbsences:
         return codes
 
     def _read(self, day: dt.date) -> frozenset[str]:
-        columns = ["ts_code", "daily_kline", "missing"]
-        try:
-            rows = pq.read_table(self._lake.path(COVERAGE, day), columns=columns, partitioning=None)
-        except (pa.ArrowInvalid, OSError):
+        rows = self._lake.read(COVERAGE, day)
+        if rows is None:
             # A ledger that can't be read explains nothing.
             return frozenset()
         is_explained = pc.and_(pc.invert(rows["daily_kline"]), pc.equal(rows["missing"], ""))

@@ -5,17 +5,13 @@ Here belongs the bounded memory and what it takes from disk. Which code is serve
 """
 
 import datetime as dt
-import os
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from marketdata_assets.storage.fitting import as_declared, fits
-from marketdata_assets.storage.lake import CODE_FILES, Lake, UnfitPartitions
+from marketdata_assets.storage.lake import CODE_FILES, Lake, MissingPartitions
 from marketdata_assets.storage.series import FileIdentity
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 
@@ -83,9 +79,13 @@ class Histories:
                 return kept
             self._misses += 1
         # Without the lock: a large file must not hold up the others.
-        history = _read(path)
-        if history:
-            self._keep(code, history)
+        try:
+            stored, rows, read = self._lake.load(INSTRUMENT_HISTORY, code)
+        except MissingPartitions:
+            return None
+        rows = rows.replace_schema_metadata().combine_chunks()
+        history = History(rows, stored.stored_at, FileIdentity.of(read))
+        self._keep(code, history)
         return history
 
     def forget(self, code: str | None = None) -> None:
@@ -115,19 +115,3 @@ class Histories:
             while len(self._kept) > self._most_codes or self._bytes > self._most_bytes:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= oldest.rows.nbytes
-
-
-def _read(path: Path) -> History | None:
-    try:
-        with path.open("rb") as file:
-            identity = FileIdentity.of(os.fstat(file.fileno()))
-            rows = pq.ParquetFile(file).read()
-        stored_at = dt.datetime.fromisoformat((rows.schema.metadata or {})[b"stored_at"].decode())
-    except FileNotFoundError:
-        return None
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
-        raise UnfitPartitions(INSTRUMENT_HISTORY, [path]) from error
-    if not fits(INSTRUMENT_HISTORY, rows.schema):
-        raise UnfitPartitions(INSTRUMENT_HISTORY, [path])
-    rows = as_declared(INSTRUMENT_HISTORY, rows.replace_schema_metadata())
-    return History(rows.combine_chunks(), stored_at, identity)

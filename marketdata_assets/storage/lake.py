@@ -4,12 +4,14 @@
     <root>/lake/<table>/<code>.parquet                           a table by code
     <root>/lake/<table>/<table>.parquet                          a table without partitions
     <root>/superseded/<table>/<year>/<date>/<time>.parquet       what was true until <time> (UTC)
+    <root>/superseded/<table>/<year>/<date>/<time>.damaged       what had been damaged by then
 
-Here belongs the life of files. Nothing here knows Dagster or DuckDB; how assets read and write
-through it is `io_manager`. Writers of one table take turns; who reads what is true now waits for
-nobody.
+Here belongs the life of files; how a file tells that it is damaged is `sealed_parquet`. Nothing
+here knows Dagster or DuckDB; how assets read and write through it is `io_manager`. Writers of one
+table take turns; who reads what is true now waits for nobody.
 """
 
+import contextlib
 import datetime as dt
 import logging
 import os
@@ -18,7 +20,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +33,7 @@ from marketdata_assets.storage.durable_files import (
     sync_folder,
 )
 from marketdata_assets.storage.fitting import as_declared, fits
+from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed
 from marketdata_assets.storage.turns import wait_for_writer, writing
 from marketdata_assets.tables import Table
 
@@ -41,6 +44,7 @@ DAY_FILES = "[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].par
 CODE_FILES = "*.parquet"
 CODE = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
 UNTIL = "%Y%m%dT%H%M%S.%fZ"
+DAMAGED = ".damaged"
 
 
 # A trading day, a code, or None for a table without partitions.
@@ -64,6 +68,21 @@ class Stored(NamedTuple):
     stored_at: dt.datetime
 
 
+class Loaded(NamedTuple):
+    """A whole partition, and the file that it was read from."""
+
+    stored: Stored
+    rows: pa.Table
+    file: os.stat_result
+
+
+class Superseded(NamedTuple):
+    """An earlier file of a partition, and until when it was the one."""
+
+    until: dt.datetime
+    path: Path
+
+
 class MissingPartitions(LookupError):
     """Partitions that were asked for are not in the lake."""
 
@@ -79,12 +98,21 @@ class MissingPartitions(LookupError):
 class UnfitPartitions(ValueError):
     """Stored files can't be read as what the table is declared to be now."""
 
-    def __init__(self, table: Table, paths: Sequence[Path]) -> None:
-        shown = ", ".join(path.stem for path in paths[:5]) + (" …" if len(paths) > 5 else "")
+    what = "has other columns than declared"
+
+    def __init__(self, table: Table, files: Sequence[Path]) -> None:
+        self.files = files
+        shown = ", ".join(map(str, files[:5])) + (" …" if len(files) > 5 else "")
         super().__init__(
-            f"{table.name} is damaged or has other columns than declared in {len(paths)} file(s): "
-            f"{shown}. Materialize {table.name} again for them; the old files are kept aside."
+            f"{table.name} {self.what} in {len(files)} file(s): {shown}. Materialize {table.name} "
+            "again for them; the old files are kept aside."
         )
+
+
+class DamagedPartitions(UnfitPartitions):
+    """Stored files are not what was written."""
+
+    what = "is damaged"
 
 
 class Lake:
@@ -114,69 +142,87 @@ class Lake:
         below = self.path(table, part).relative_to(self.root / "lake").with_suffix("")
         return self.root / "superseded" / below
 
+    def superseded(self, table: Table, part: Part) -> list[Superseded]:
+        """The partition's earlier files, oldest first, damaged ones included."""
+        return _superseded_in(self.superseded_folder(table, part))
+
     def days(self, table: Table) -> list[dt.date]:
         """The stored days of a table, in order."""
         files = self._folder(table).glob(DAY_FILES)
-        return sorted(dt.date.fromisoformat(file.stem) for file in files)
+        return sorted(day for file in files if (day := day_of(file)))
+
+    def has(self, table: Table, part: Part) -> bool:
+        """Whether there is a file of the partition, whatever it is worth."""
+        return self.path(table, part).exists()
 
     def paths(self, table: Table, parts: Iterable[Part]) -> list[Path]:
-        """The files of partitions, proved readable as declared.
+        """The files of partitions, proved to be what was written and readable as declared.
 
-        Raises `MissingPartitions` or `UnfitPartitions`, naming the partitions.
+        Raises `MissingPartitions`, `DamagedPartitions` or `UnfitPartitions`, naming them.
         """
-        wanted = {part: self.path(table, part) for part in parts}
-        if missing := [part for part, path in wanted.items() if not path.exists()]:
+        wanted = list(parts)
+        if missing := [part for part in wanted if not self.has(table, part)]:
             raise MissingPartitions(table, missing)
-        if unfit := [path for part, path in wanted.items() if self.describe(table, part) is None]:
-            raise UnfitPartitions(table, unfit)
-        return list(wanted.values())
+        unfit: dict[type[UnfitPartitions], list[Path]] = {}
+        for part in wanted:
+            try:
+                self._open(table, part)
+            except UnfitPartitions as fault:
+                unfit.setdefault(type(fault), []).extend(fault.files)
+        for kind, files in unfit.items():
+            raise kind(table, files)
+        return [self.path(table, part) for part in wanted]
+
+    def load(self, table: Table, part: Part) -> Loaded:
+        """The stored partition.
+
+        Raises `MissingPartitions`, `DamagedPartitions` or `UnfitPartitions`.
+        """
+        file, stored, stat = self._open(table, part)
+        try:
+            rows = file.read()
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedPartitions(
+                table, [self.path(table, part).relative_to(self.root)]
+            ) from error
+        return Loaded(stored, as_declared(table, rows), stat)
 
     def read(self, table: Table, part: Part) -> pa.Table | None:
-        """The stored partition, or None where there is none that fits the declaration."""
-        if self.describe(table, part) is None:
+        """The stored partition, or None where there is none that can be read: it is to be made."""
+        try:
+            return self.load(table, part).rows
+        except MissingPartitions:
             return None
-        return as_declared(table, pq.read_table(self.path(table, part), partitioning=None))
+        except UnfitPartitions as fault:
+            logger.warning("%s", fault)
+            return None
 
     def describe(self, table: Table, part: Part) -> Stored | None:
-        """What is known of a stored partition, or None where there is none that fits."""
-        path = self.path(table, part)
+        """What is known of a stored partition, or None where `read` has none."""
         try:
-            file = pq.read_metadata(path)
-        except (FileNotFoundError, pa.ArrowInvalid):
+            return self._open(table, part)[1]
+        except MissingPartitions:
             return None
-        schema = file.schema.to_arrow_schema()
-        labels = schema.metadata or {}
-        if not fits(table, schema) or b"stored_at" not in labels:
+        except UnfitPartitions as fault:
+            logger.warning("%s", fault)
             return None
-        return Stored(
-            rows=file.num_rows,
-            bytes=path.stat().st_size,
-            outcome=Outcome.KEPT,
-            origin=labels[b"origin"].decode(),
-            stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
-        )
 
     def write(self, table: Table, part: Part, data: pa.Table) -> Stored:
         """Publish `data` as the partition, sorted by the table's key.
 
         Identical content changes nothing on disk; different content moves the old file to
-        `superseded`. Raises `ValueError` for other columns, NULL or numbers that are none where
-        none may be, a key that occurs twice, or rows of another partition; `OSError` naming table
-        and partition when the disk refuses, with the partition as it was.
+        `superseded`, where a damaged one goes in any case. Raises `ValueError` for other columns,
+        NULL or numbers that are none where none may be, a key that occurs twice, or rows of another
+        partition; `OSError` naming table and partition when the disk refuses, with the partition as
+        it was.
         """
         _refuse_misfit(table, part, data)
         data = data.sort_by([(name, "ascending") for name in table.key])
         path = self.path(table, part)
         make_folder(path.parent)
         with writing(self._folder(table)):
-            before = self.read(table, part)
-            if before is not None and before.equals(data):
-                outcome = Outcome.UNCHANGED
-            else:
-                outcome = Outcome.REPLACED if path.exists() else Outcome.NEW
-                self._publish(table, part, data)
-        stored = self.describe(table, part)
-        assert stored is not None
+            outcome = self._write(table, part, data)
+        stored = self._open(table, part)[1]
         return _reported(table, part, stored._replace(outcome=outcome))
 
     def keep(self, table: Table, day: dt.date) -> Stored:
@@ -196,7 +242,41 @@ class Lake:
     def _folder(self, table: Table) -> Path:
         return self.root / "lake" / table.name
 
-    def _publish(self, table: Table, part: Part, data: pa.Table) -> None:
+    def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, os.stat_result]:
+        below = [self.path(table, part).relative_to(self.root)]
+        try:
+            file, stat = open_sealed(self.path(table, part))
+        except FileNotFoundError:
+            raise MissingPartitions(table, [part]) from None
+        except DamagedFile as fault:
+            raise DamagedPartitions(table, below) from fault
+        labels = file.schema_arrow.metadata or {}
+        if not fits(table, file.schema_arrow) or b"stored_at" not in labels:
+            raise UnfitPartitions(table, below)
+        stored = Stored(
+            rows=file.metadata.num_rows,
+            bytes=stat.st_size,
+            outcome=Outcome.KEPT,
+            origin=labels[b"origin"].decode(),
+            stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
+        )
+        return file, stored, stat
+
+    def _write(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+        is_damaged = False
+        try:
+            if self.load(table, part).rows.equals(data):
+                return Outcome.UNCHANGED
+        except MissingPartitions:
+            pass
+        except UnfitPartitions as fault:
+            is_damaged = isinstance(fault, DamagedPartitions)
+            logger.warning("%s", fault)
+        is_new = not self.has(table, part)
+        self._publish(table, part, data, is_damaged)
+        return Outcome.NEW if is_new else Outcome.REPLACED
+
+    def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
         path = self.path(table, part)
         remove_abandoned(path)
         now = dt.datetime.now(dt.UTC)
@@ -204,11 +284,11 @@ class Lake:
         unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.unfinished")
         try:
             with unfinished.open("wb") as file:
-                _write(data.replace_schema_metadata(labels), file)
+                file.write(sealed(data.replace_schema_metadata(labels)))
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                _keep_aside(path, self.superseded_folder(table, part), now)
+                _keep_aside(path, self.superseded_folder(table, part), now, is_damaged)
             unfinished.replace(path)
             sync_folder(path.parent)
         except OSError as error:
@@ -220,26 +300,42 @@ class Lake:
             ) from error
 
 
-def _keep_aside(path: Path, folder: Path, now: dt.datetime) -> None:
+def day_of(file: Path) -> dt.date | None:
+    """The day whose partition `file` is by its place; None for a file of another program."""
+    try:
+        day = dt.date.fromisoformat(file.stem)
+    except ValueError:
+        return None
+    return day if file.parent.name == f"{day:%Y}" else None
+
+
+def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) -> None:
     """Name the file a second time, by the moment until which it was true."""
     make_folder(folder)
-    earlier = sorted(folder.glob("*.parquet"))
+    earlier = _superseded_in(folder)
     if earlier:
-        last = dt.datetime.strptime(earlier[-1].stem, UNTIL).replace(tzinfo=dt.UTC)
-        now = max(now, last + dt.timedelta(microseconds=1))
-    aside = folder / f"{now.strftime(UNTIL)}.parquet"
-    if earlier and earlier[-1].samefile(path):
+        now = max(now, earlier[-1].until + dt.timedelta(microseconds=1))
+    aside = folder / f"{now.strftime(UNTIL)}{DAMAGED if is_damaged else '.parquet'}"
+    if earlier and earlier[-1].path.samefile(path):
         # A writer was killed between this step and the next; the file stayed true until now.
-        earlier[-1].replace(aside)
+        earlier[-1].path.replace(aside)
+    elif is_damaged:
+        # A block that can't be read can't be copied either.
+        path.replace(aside)
     else:
         link_or_copy(path, aside)
     sync_folder(folder)
 
 
-def _write(data: pa.Table, file: IO[bytes]) -> None:
-    # Prices hardly repeat within a day: dictionaries of numbers cost time and space.
-    texts = [field.name for field in data.schema if pa.types.is_string(field.type)]
-    pq.write_table(data, file, compression="zstd", use_dictionary=texts)
+def _superseded_in(folder: Path) -> list[Superseded]:
+    """What lies in a folder of earlier files, but for what other programs left there."""
+    found = []
+    for path in folder.glob("*"):
+        with contextlib.suppress(ValueError):
+            if path.suffix in (".parquet", DAMAGED):
+                until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
+                found.append(Superseded(until, path))
+    return sorted(found)
 
 
 def _reported(table: Table, part: Part, stored: Stored) -> Stored:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from marketdata_assets.storage.durable_files import link_or_copy
-from marketdata_assets.storage.lake import UNTIL, Lake, Part
+from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
 from marketdata_assets.tables import Table
 
 ABANDONED_AFTER_SECONDS = 24 * 3_600
@@ -76,8 +76,7 @@ class Versions:
 
     def _superseded(self, table: Table, day: Part) -> Iterator[Version]:
         since = ALWAYS
-        for path in sorted(self._lake.superseded_folder(table, day).glob("*.parquet")):
-            until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
+        for until, path in self._lake.superseded(table, day):
             # A link that a killed writer left is renamed by the next one; then it is still current.
             with contextlib.suppress(FileNotFoundError):
                 yield _version(path, until, since)
@@ -102,11 +101,9 @@ def held_still(lake: Lake) -> Iterator[Versions]:
 
 def _version(path: Path, until: dt.datetime | None, since: dt.datetime) -> Version:
     try:
-        schema = pq.read_schema(path)
+        schema = open_sealed(path)[0].schema_arrow
         stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (OSError, ValueError, KeyError):
+    except (DamagedFile, ValueError, KeyError):
         return Version(path, since, until, None)
     return Version(path, stored_at, until, schema)
 

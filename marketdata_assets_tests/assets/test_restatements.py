@@ -23,10 +23,12 @@ from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.as_of import as_of
+from marketdata_assets.storage.sealed_parquet import LABEL
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS, RESTATEMENTS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform, metadata_of
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_assets_tests.storage.tables_for_tests import flip
 
 DAYS = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 14))
 DAY = DAYS[2]
@@ -187,6 +189,17 @@ def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
     assert f"daily_kline 2024-10-10: {second} is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("bit", range(40, 12_000, 1_500))
+def test_a_flipped_bit_restates_nothing_and_the_next_fetch_mends_it(
+    platform: Platform, bit: int
+) -> None:
+    assert platform.run(DAY).success
+    flip(platform.lake.path(DAILY_KLINE, DAY), bit)
+    assert platform.run(DAY).success
+    assert remembered(platform) == []
+    assert platform.lake.read(DAILY_KLINE, DAY) is not None
+
+
 def test_a_table_that_cannot_be_compared_is_named_and_counted_and_stops_no_day(
     platform: Platform, server: TushareServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -194,8 +207,11 @@ def test_a_table_that_cannot_be_compared_is_named_and_counted_and_stops_no_day(
     for close in (11.0, 11.5):
         restate(server, DAY, close)
         assert platform.run(DAY).success
-    # The footer can be read; what it points to is gone.
+    # The footer can be read; what it points to is gone. Before there were checksums it could be.
     first, _ = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
+    rows = pq.read_table(first, partitioning=None)
+    labels = {name: text for name, text in rows.schema.metadata.items() if name != LABEL}
+    pq.write_table(rows.replace_schema_metadata(labels), first)
     content = first.read_bytes()
     footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     first.write_bytes(b"PAR1" + b"\xff" * (footer - 4) + content[footer:])

@@ -17,7 +17,7 @@ from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
-from marketdata_assets.storage.lake import Lake, MissingPartitions
+from marketdata_assets.storage.lake import DamagedPartitions, Lake, MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.publishing.prices import (
@@ -28,6 +28,7 @@ from marketdata_assets_tests.publishing.prices import (
     prices_of,
     store,
 )
+from marketdata_assets_tests.storage.tables_for_tests import flip
 
 DAYS = sessions_between(dt.date(2023, 12, 25), dt.date(2024, 2, 5))
 SMALL = [".last_update_date", "README.md", "manifest.json"]
@@ -184,6 +185,14 @@ def test_a_local_copy_that_is_damaged_or_lost_is_fetched_again(desk: Desk) -> No
     desk.publish(DAYS[-1:])
     desk.is_right(DAYS)
     assert sorted(desk.published.fetched) == [layout.CSV, "data/prices-2024.parquet"]
+
+
+def test_a_damaged_day_is_not_published(desk: Desk) -> None:
+    desk.publish(DAYS[:-2])
+    flip(desk.lake.path(DAILY_PRICES, DAYS[-1]), 2_000)
+    with pytest.raises(DamagedPartitions, match=rf"daily_prices/2024/{DAYS[-1]}\.parquet"):
+        desk.publish(DAYS[-2:])
+    desk.is_right(DAYS[:-2])
 
 
 def test_a_published_file_that_somebody_changed_is_not_built_upon(desk: Desk) -> None:

@@ -1,6 +1,7 @@
-"""Small partitions of a declared table, and a hypothesis strategy for their content."""
+"""Small partitions of a declared table, strategies for their content, and a bit that flips."""
 
 import datetime as dt
+from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -22,6 +23,15 @@ def limits(day: dt.date, **up_by_code: float) -> pa.Table:
         ],
         schema=PRICE_LIMITS.schema,
     )
+
+
+def flip(path: Path, bit: int) -> None:
+    """Flip one bit of a file, counted from its start and round again."""
+    raw = bytearray(path.read_bytes())
+    raw[bit // 8 % len(raw)] ^= 1 << bit % 8
+    # A new file, as a disk would have it: what shares the old one by a second name stays whole.
+    path.unlink()
+    path.write_bytes(raw)
 
 
 prices = st.floats(0.01, 1e6, allow_nan=False)

@@ -18,7 +18,7 @@ from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf, as_of
 from marketdata_assets.storage.lake import UNTIL, Lake
 from marketdata_assets.storage.versions import ABANDONED_AFTER_SECONDS, held_still
 from marketdata_assets.tables import PRICE_LIMITS, TRADE_CALENDAR, Table
-from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, limits
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 DAYS = (DAY, NEXT_DAY, dt.date(2024, 10, 9))
 TABLES = (PRICE_LIMITS, replace(PRICE_LIMITS, name="other_limits"))
@@ -184,6 +184,21 @@ def test_a_damaged_version_is_an_error_for_its_own_time_alone(lake: Lake) -> Non
     assert (value_at(lake, first), value_at(lake, third)) == (1.0, 3.0)
     with pytest.raises(NotReadableAsOf, match=r"2024-09-30 .* is damaged \(.*superseded"):
         value_at(lake, second)
+
+
+def test_a_current_file_that_was_damaged_and_made_again_leaves_a_gap_that_is_told(
+    lake: Lake,
+) -> None:
+    first, second = written(lake, 1.0, 2.0)
+    flip(lake.path(PRICE_LIMITS, DAY), 800)
+    damaged = now()
+    with pytest.raises(NotReadableAsOf, match=r"is damaged \(the current file, materialize it"):
+        value_at(lake, damaged)
+    [third] = written(lake, 2.0)
+    assert (value_at(lake, first), value_at(lake, third)) == (1.0, 2.0)
+    for moment in (second, damaged):
+        with pytest.raises(NotReadableAsOf, match=r"is damaged \(.*Z\.damaged\)"):
+            value_at(lake, moment)
 
 
 def version(path: Path, value: float, stored_at: dt.datetime) -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
 from marketdata_assets.storage.lake import (
+    DamagedPartitions,
     Lake,
     MissingPartitions,
     Outcome,
-    UnfitPartitions,
 )
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
-from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, limits
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 
 def superseded(lake: Lake) -> list[str]:
@@ -200,18 +200,72 @@ def test_a_damaged_file_is_named_when_read_and_replaced_when_written(
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     lake.path(PRICE_LIMITS, DAY).write_bytes(content)
     assert lake.read(PRICE_LIMITS, DAY) is None
-    with pytest.raises(UnfitPartitions, match=r"price_limits is damaged .* 2024-09-30.*again"):
+    named = r"price_limits is damaged in 1 file\(s\): lake/price_limits/2024/2024-09-30.parquet\. "
+    with pytest.raises(DamagedPartitions, match=named + "Materialize price_limits again"):
         lake.paths(PRICE_LIMITS, [DAY])
+    with pytest.raises(DamagedPartitions, match=named):
+        lake.load(PRICE_LIMITS, DAY)
     assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [2.0]
+    [(_, aside)] = lake.superseded(PRICE_LIMITS, DAY)
+    assert (aside.suffix, aside.read_bytes()) == (".damaged", content)
+
+
+def test_whatever_lies_in_the_place_of_a_partition_is_kept_aside(lake: Lake) -> None:
+    path = lake.path(PRICE_LIMITS, DAY)
+    (path / "below").mkdir(parents=True)
+    assert lake.read(PRICE_LIMITS, DAY) is None
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
+    assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [2.0]
+    [(_, aside)] = lake.superseded(PRICE_LIMITS, DAY)
+    assert (aside / "below").is_dir()
+
+
+def test_the_same_rows_replace_a_file_that_is_damaged(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    flip(lake.path(PRICE_LIMITS, DAY), 800)
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.REPLACED
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.UNCHANGED
+
+
+@settings(max_examples=100)
+@given(places=st.lists(st.integers(0), min_size=1, max_size=3, unique=True))
+def test_a_flipped_bit_is_never_read_and_always_mended(
+    tmp_path_factory: pytest.TempPathFactory, places: list[int]
+) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"), "test")
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0, b=2.0))
+    for place in places:
+        flip(lake.path(PRICE_LIMITS, DAY), place)
+        assert lake.read(PRICE_LIMITS, DAY) is None
+        assert lake.describe(PRICE_LIMITS, DAY) is None
+        with pytest.raises(DamagedPartitions):
+            lake.paths(PRICE_LIMITS, [DAY])
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0, b=2.0))
+        assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0, 2.0]
+    assert [path.suffix for _, path in lake.superseded(PRICE_LIMITS, DAY)] == [".damaged"] * len(
+        places
+    )
 
 
 def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     folder = lake.path(PRICE_LIMITS, DAY).parent
-    for name in ("2024-09-30-copy.parquet", "._2024-09-30.parquet", "notes.txt"):
+    names = ("2024-09-30-copy.parquet", "._2024-09-30.parquet", "notes.txt", "2024-02-30.parquet")
+    for name in (*names, "2023-10-09.parquet"):
         (folder / name).write_bytes(b"?")
     assert lake.days(PRICE_LIMITS) == [DAY]
+
+
+def test_other_programs_files_are_no_versions(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    folder = lake.superseded_folder(PRICE_LIMITS, DAY)
+    folder.mkdir(parents=True)
+    for name in (".DS_Store", "20241008T000000.000000Z (1).parquet", "copy.damaged"):
+        (folder / name).write_bytes(b"?")
+    assert lake.superseded(PRICE_LIMITS, DAY) == []
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    assert len(lake.superseded(PRICE_LIMITS, DAY)) == 1
 
 
 def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake: Lake) -> None:

@@ -5,16 +5,13 @@ that a day that is written again meanwhile is recorded as what was read.
 """
 
 import datetime as dt
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from marketdata_assets.storage.fitting import as_declared, fits
-from marketdata_assets.storage.lake import Lake, MissingPartitions, UnfitPartitions
+from marketdata_assets.storage.lake import Lake, UnfitPartitions
 from marketdata_assets.storage.series.generation import (
     DayVersion,
     FileIdentity,
@@ -64,24 +61,11 @@ def make_segment(lake: Lake, table: Table, days: Sequence[dt.date]) -> SegmentEn
 
 
 def _read(lake: Lake, table: Table, day: dt.date) -> tuple[DayVersion, str, pa.Table]:
-    path = lake.path(table, day)
-    try:
-        with path.open("rb") as file:
-            identity = FileIdentity.of(os.fstat(file.fileno()))
-            parquet = pq.ParquetFile(file)
-            labels = parquet.schema_arrow.metadata or {}
-            data = parquet.read().replace_schema_metadata()
-        version = DayVersion(
-            dt.datetime.fromisoformat(labels[b"stored_at"].decode()), data.num_rows, identity
-        )
-        origin = labels[b"origin"].decode()
-    except FileNotFoundError:
-        raise MissingPartitions(table, [day]) from None
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
-        raise UnfitPartitions(table, [path]) from error
-    if not fits(table, data.schema) or not _is_of(day, data[table.date_column]):
-        raise UnfitPartitions(table, [path])
-    return version, origin, as_declared(table, data)
+    stored, rows, file = lake.load(table, day)
+    if not _is_of(day, rows[table.date_column]):
+        raise UnfitPartitions(table, [lake.path(table, day).relative_to(lake.root)])
+    version = DayVersion(stored.stored_at, stored.rows, FileIdentity.of(file))
+    return version, stored.origin, rows.replace_schema_metadata()
 
 
 def _is_of(day: dt.date, dates: pa.ChunkedArray) -> bool:
