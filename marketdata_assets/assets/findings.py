@@ -22,10 +22,10 @@ from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.judging import LISTED, judge, listed
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.partitions import days_of
-from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import (
     DAILY_PRICES,
     ETF_KLINE,
@@ -125,8 +125,7 @@ def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> lis
 def _read(
     connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, days: Sequence[dt.date]
 ) -> duckdb.DuckDBPyRelation:
-    paths = [literal_path(path) for path in lake.paths(table, days)]
-    return connection.read_parquet(paths, hive_partitioning=False)
+    return rows_of(connection, table, lake.paths(table, days))
 
 
 def _rows_of(lake: Lake, table: Table, day: dt.date) -> int:

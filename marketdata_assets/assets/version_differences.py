@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.io_manager import conform
+from marketdata_assets.storage.reading import literal_path
 from marketdata_assets.storage.versions import Version
 from marketdata_assets.tables import RESTATEMENTS, Table
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.publishing.csv_file import quoted
 from marketdata_assets.publishing.shards import RowsBetween
-from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform
+from marketdata_assets.storage.reading import literal_path, quoted
 from marketdata_assets.tables import DAILY_PRICES
 
 MEMORY_LIMIT = "400MB"
@@ -30,22 +30,27 @@ class NotAdoptable(ValueError):
 
 @dataclass(frozen=True)
 class Adopted:
-    """What was taken over: rows in the CSV, and how many of them were left out and why."""
+    """What was taken over: rows in the CSV, and how many of them were left out and why.
+
+    The `absent` columns are NULL.
+    """
 
     rows_read: int
     repeated: int
     incomplete: int
     years: tuple[int, ...]
     days: frozenset[dt.date]
+    absent: tuple[str, ...]
 
     @property
     def rows_kept(self) -> int:
         return self.rows_read - self.repeated - self.incomplete
 
     def in_words(self) -> str:
+        absent = f"; NULL, as it lacks them: {', '.join(self.absent)}" if self.absent else ""
         return (
             f"adopted the CSV: {self.rows_read:,} rows read, {self.repeated:,} repeated and "
-            f"{self.incomplete:,} incomplete ones left out, {self.rows_kept:,} kept, sorted"
+            f"{self.incomplete:,} incomplete ones left out, {self.rows_kept:,} kept, sorted{absent}"
         )
 
 
@@ -55,12 +60,14 @@ class Adoption:
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
         self._folder = folder
+        self._absent: list[str] = []
 
     def read(self, csv: Path) -> Adopted:
         """Read the CSV into the folder. Raises `NotAdoptable`."""
         with csv.open("rb") as file:
             header = file.readline().decode("utf-8-sig").strip().split(",")
-        if missing := set(DAILY_PRICES.column_names) - set(header):
+        self._absent = [name for name in DAILY_PRICES.column_names if name not in header]
+        if missing := set(self._absent) & set(REQUIRED):
             raise NotAdoptable(
                 f"the published CSV lacks {', '.join(sorted(missing))}: it can't be adopted. "
                 "Publish to an empty dataset, or add the columns."
@@ -93,12 +100,13 @@ class Adoption:
         days = frozenset(day for day, _ in per_day)
         kept = sum(count for _, count in per_day)
         years = tuple(sorted({day.year for day in days}))
-        return Adopted(read, whole - kept, read - whole, years, days)
+        return Adopted(read, whole - kept, read - whole, years, days, tuple(self._absent))
 
     def rows(self, year: int) -> RowsBetween:
         """The rows of a year, each once."""
         complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
-        names = ", ".join(f'"{name}"' for name in DAILY_PRICES.column_names)
+        there = [name for name in DAILY_PRICES.column_names if name not in self._absent]
+        names = ", ".join(f'"{name}"' for name in there)
         files = quoted(f"{literal_path(self._folder)}/year={year}/*.parquet")
 
         def rows(start: dt.date, end: dt.date) -> pa.Table:
@@ -110,7 +118,7 @@ class Adoption:
                 """,
                 params={"start": start, "end": end},
             ).to_arrow_table()
-            return conform(DAILY_PRICES, found)
+            return conform(DAILY_PRICES, with_all_columns(DAILY_PRICES, found))
 
         return rows
 

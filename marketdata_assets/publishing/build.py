@@ -16,7 +16,12 @@ from marketdata_assets.publishing.adoption import Adopted, adopting
 from marketdata_assets.publishing.calendar_files import calendar_csv, calendar_parquet
 from marketdata_assets.publishing.card import dataset_card
 from marketdata_assets.publishing.content_checks import counted_checks
-from marketdata_assets.publishing.csv_file import first_and_last, merge_days, write_csv
+from marketdata_assets.publishing.csv_file import (
+    first_and_last,
+    has_all_columns,
+    merge_days,
+    write_csv,
+)
 from marketdata_assets.publishing.findings import update_findings
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.making import Making
@@ -148,7 +153,7 @@ class _Builder:
         self.making.write_year(DAILY_PRICES, path, year, rows, self.days, self.read, counted_checks)
 
     def _whole_csv(self) -> None:
-        """The CSV from all shards: once, and when another universe is chosen."""
+        """The CSV from all shards: once, and when universe or columns are others."""
         if not self.choices.csv:
             return
         shards = sorted(path for path in self.making.facts if path.startswith("data/"))
@@ -158,6 +163,9 @@ class _Builder:
 
     def _merged_csv(self, known: Facts) -> None:
         copy = self.workspace.copy_of(self.published, layout.CSV, known)
+        if not has_all_columns(copy):
+            self._whole_csv()
+            return
         patch = self.workspace.new("days.csv")
         # From the shards, not from the lake: a day that is restated meanwhile is in both or none.
         shards = self.making.local(layout.shard(year) for year in sorted(_years(self.days)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
@@ -38,7 +38,7 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
     sessions = sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31))
     with duckdb.connect(config={"memory_limit": "400MB"}) as connection:
         connection.execute("SET enable_progress_bar = false")
-        rows = connection.read_parquet(literal_path(shard), hive_partitioning=False)
+        rows = rows_of(connection, DAILY_PRICES, [shard])
         [numbers] = rows.aggregate(counts).fetchall()
         [[repeated]] = (
             rows.aggregate("date, code, count(*) AS n").aggregate("sum(n - 1)").fetchall()

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import duckdb
 
-from marketdata_assets.storage.catalog import literal_path
+from marketdata_assets.storage.reading import quoted, rows_of
 from marketdata_assets.tables import DAILY_PRICES
 
 HEADER = (",".join(DAILY_PRICES.column_names) + "\n").encode()
@@ -58,8 +58,7 @@ def write_csv(
     }
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET enable_progress_bar = false")
-        files = [literal_path(path) for path in sources]
-        rows = connection.read_parquet(files, hive_partitioning=False)
+        rows = rows_of(connection, DAILY_PRICES, sources)
         if universe:
             rows = rows.filter(f"market = {quoted(universe)}")
         if days:
@@ -118,6 +117,12 @@ def merge_days(csv: Path, patch: Path, days: Collection[dt.date], spliced: Path)
             _copy(old, position, end, file)
             _to_disk(file)
     return Merged(spliced, added - removed, False)
+
+
+def has_all_columns(csv: Path) -> bool:
+    """Whether its columns are those that are declared now."""
+    with csv.open("rb") as file:
+        return file.readline() == HEADER
 
 
 def first_and_last(csv: Path) -> tuple[dt.date | None, dt.date | None]:
@@ -201,9 +206,3 @@ def _size(file: BinaryIO) -> int:
 def _to_disk(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def quoted(text: str) -> str:
-    """The text as a literal of SQL."""
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"

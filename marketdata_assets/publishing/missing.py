@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 
 import duckdb
 
-from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 
 MEMORY_LIMIT = "400MB"
@@ -35,7 +35,7 @@ def refusals(lake: Lake, days: Collection[dt.date]) -> dict[dt.date, str]:
     too.
     """
     files = [
-        literal_path(lake.path(FINDINGS, day))
+        lake.path(FINDINGS, day)
         for day in sorted(set(days) & set(lake.days(FINDINGS)))
         if (stored := lake.describe(FINDINGS, day)) and stored.rows
     ]
@@ -44,9 +44,9 @@ def refusals(lake: Lake, days: Collection[dt.date]) -> dict[dt.date, str]:
     # As one query: there may be thousands of days, as when 2005 follows the last weeks.
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute("SET enable_progress_bar = false")
-        found = connection.read_parquet(files, hive_partitioning=False)
         rows = (
-            found.filter("outcome = 'refused'")
+            rows_of(connection, FINDINGS, files)
+            .filter("outcome = 'refused'")
             .select("trade_date, table_name || '.' || check_name AS name")
             .distinct()
             .order("trade_date, name")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -29,7 +30,8 @@ def published_rows(table: Table, path: Path | None) -> RowsBetween:
         if path is None:
             return table.schema.empty_table()
         span = [(table.date_column, ">=", start), (table.date_column, "<", end)]
-        return conform(table, pq.read_table(path, filters=span, partitioning=None))
+        found = pq.read_table(path, filters=span, partitioning=None)
+        return conform(table, with_all_columns(table, found))
 
     return rows
 

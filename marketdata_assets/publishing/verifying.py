@@ -109,7 +109,7 @@ def restore(
     for path, facts in sorted(manifest.shards.items()):
         file = pq.ParquetFile(workspace.copy_of(published, path, facts))
         for group in range(file.num_row_groups):
-            month = file.read_row_group(group).cast(DAILY_PRICES.schema)
-            for day in sorted(set(month["date"].to_pylist())):
+            dates = file.read_row_group(group, columns=["date"])["date"]
+            for day in sorted(set(dates.to_pylist())):
                 rows = published_rows(DAILY_PRICES, workspace.base(path))(day, day + ONE)
                 yield day, lake.write(DAILY_PRICES, day, rows)

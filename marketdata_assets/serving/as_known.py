@@ -5,9 +5,8 @@ answers is `storage.as_of`, what adjusted means `storage.adjusting`.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -21,8 +20,8 @@ from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.adjusting import backward, forward
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
-from marketdata_assets.storage.catalog import literal_path
-from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
@@ -90,7 +89,8 @@ def _daily(
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
     with _connection() as connection, files_as_of(lake, view.table, days, moment) as files:
-        rows = _between(_rows_of(connection, files, view.code, codes), view.date, start, end)
+        rows = _of_codes(rows_of(connection, view.table, files.values()), view.code, codes)
+        rows = _between(rows, view.date, start, end)
         over = min(end, last_closed_session(moment))
         absent = tuple(day for day in days if day <= over and day not in files)
         if asked.adjust is Adjust.NONE:
@@ -99,7 +99,8 @@ def _daily(
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
         factor_days = sessions_between(min(start, until), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
-            factors = _rows_of(connection, factor_files, "ts_code", codes)
+            factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
+            factors = _of_codes(factors, "ts_code", codes)
             if asked.adjust is Adjust.HFQ:
                 return _ordered(backward(rows, factors), view), absent
             return _ordered(forward(rows, factors, until), view), absent
@@ -110,7 +111,8 @@ def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:
         _connection() as connection,
         files_as_of(lake, INSTRUMENT_HISTORY, [code], moment) as files,
     ):
-        return _rows_of(connection, files, "code", [code]).order("date").to_arrow_table()
+        rows = rows_of(connection, INSTRUMENT_HISTORY, files.values())
+        return rows.order("date").to_arrow_table()
 
 
 @contextmanager
@@ -120,16 +122,9 @@ def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _rows_of(
-    connection: duckdb.DuckDBPyConnection,
-    files: Mapping[Part, Path],
-    code_column: str,
-    codes: Iterable[str],
-) -> Relation:
-    paths = [literal_path(path) for path in files.values()]
-    relation = connection.read_parquet(paths, hive_partitioning=False)
+def _of_codes(rows: Relation, code_column: str, codes: Iterable[str]) -> Relation:
     wanted = [duckdb.ConstantExpression(code) for code in codes]
-    return relation.filter(duckdb.ColumnExpression(code_column).isin(*wanted))
+    return rows.filter(duckdb.ColumnExpression(code_column).isin(*wanted))
 
 
 def _between(rows: Relation, date: str, start: dt.date, end: dt.date) -> Relation:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from marketdata_assets.storage.catalog import literal_path
-from marketdata_assets.storage.fitting import fits
+from marketdata_assets.storage.fitting import misfits
 from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import Table
 
@@ -50,8 +50,7 @@ def as_of(
     what `files_as_of` raises.
     """
     with files_as_of(lake, table, days, moment) as files:
-        paths = [literal_path(path) for path in files.values()]
-        yield connection.read_parquet(paths, hive_partitioning=False)
+        yield rows_of(connection, table, files.values())
 
 
 @contextlib.contextmanager
@@ -111,14 +110,10 @@ def _refuse_unreadable(table: Table, day: Part, version: Version, moment: dt.dat
             f"{where} is damaged ({_lasting_name(version)}). Restore the file from a backup, or "
             "ask for another moment."
         )
-    if not fits(table, version.schema):
-        stored, declared = set(version.schema.names), set(table.column_names)
-        changes = [f"{name} is not stored" for name in sorted(declared - stored)]
-        changes += [f"{name} is not declared any more" for name in sorted(stored - declared)]
+    if changes := misfits(table, version.schema):
         raise NotReadableAsOf(
-            f"{where} has other columns than declared now: "
-            f"{', '.join(changes) or 'other types or another order'}. Its file can be read as it "
-            f"is: {_lasting_name(version)}."
+            f"{where} has other columns than declared now: {', '.join(changes)}. Its file can be "
+            f"read as it is: {_lasting_name(version)}."
         )
 
 

@@ -6,20 +6,15 @@ Here belongs how the views are made and published. They hold no data: they read 
 files, so they are right however many processes write, and nobody keeps the database open.
 """
 
-import re
 import secrets
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 from filelock import FileLock
 
 from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
-from marketdata_assets.tables import STORED_TABLES, Column, Table
-
-_SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
-_SQL_TYPES |= {pa.int8(): "TINYINT", pa.bool_(): "BOOLEAN"}
-_SQL_TYPES |= {pa.timestamp("us", "UTC"): "TIMESTAMPTZ"}
+from marketdata_assets.storage.reading import literal_path, quoted, select, select_nothing
+from marketdata_assets.tables import STORED_TABLES, Table
 
 
 def publish_catalog(root: Path) -> Path:
@@ -44,10 +39,10 @@ def publish_catalog(root: Path) -> Path:
 def _statements(root: Path, table: Table) -> str:
     lines = [
         f"CREATE VIEW {table.name} AS {_select(root, table)};",
-        f"COMMENT ON VIEW {table.name} IS {_quoted(table.description)};",
+        f"COMMENT ON VIEW {table.name} IS {quoted(table.description)};",
     ]
     for column in table.columns:
-        comment = _quoted(column.description)
+        comment = quoted(column.description)
         lines.append(f'COMMENT ON COLUMN {table.name}."{column.name}" IS {comment};')
     return "\n".join(lines)
 
@@ -59,27 +54,12 @@ def _select(root: Path, table: Table) -> str:
     else:
         pattern = DAY_FILES if table.date_column else f"{table.name}.parquet"
     if not any(folder.glob(pattern)):
-        columns = ", ".join(f"{_typed_null(column)}" for column in table.columns)
-        return f"SELECT {columns} WHERE false"
-    files = _quoted(f"{literal_path(folder)}/{pattern}")
+        return select_nothing(table)
+    files = quoted(f"{literal_path(folder)}/{pattern}")
+    # A pattern can't tell what some program left there; a file holds what its name says.
+    name, condition = "parse_filename(filename, true)", "true"
     if table.code_column:
-        # A code can't be told by a pattern, so a copy some program left there is told by its name.
-        return (
-            f"SELECT * EXCLUDE (filename) FROM read_parquet({files}, hive_partitioning = false, "
-            f"filename = true) WHERE parse_filename(filename, true) = {table.code_column}"
-        )
-    return f"SELECT * FROM read_parquet({files}, hive_partitioning = false)"
-
-
-def literal_path(path: Path) -> str:
-    """A path for DuckDB, which would read `*`, `?` and `[` in it as patterns."""
-    return re.sub(r"[*?\[]", lambda sign: f"[{sign.group()}]", str(path))
-
-
-def _typed_null(column: Column) -> str:
-    return f'CAST(NULL AS {_SQL_TYPES[column.type]}) AS "{column.name}"'
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"
+        condition = f"{name} = {table.code_column}"
+    elif table.date_column:
+        condition = f"try_cast({name} AS DATE) = {table.date_column}"
+    return select(table, files, condition)

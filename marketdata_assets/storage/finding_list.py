@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import duckdb
 
-from marketdata_assets.storage.catalog import literal_path
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
 
 # How far back a finding is followed to its first day.
@@ -56,7 +56,7 @@ def finding_list(
     followed = days[-followed_for - len(asked) :]
     if not asked:
         return []
-    paths = [literal_path(path) for path in lake.paths(FINDINGS, followed)]
+    files = ", ".join(quoted(literal_path(path)) for path in lake.paths(FINDINGS, followed))
     conditions = ["true"]
     if code:
         conditions.append("ts_code = $code")
@@ -76,7 +76,7 @@ def finding_list(
                 SELECT *, number - row_number() OVER (
                     PARTITION BY table_name, check_name, ts_code, outcome ORDER BY trade_date
                 ) AS stretch
-                FROM read_parquet($paths, hive_partitioning = false) JOIN stored USING (trade_date)
+                FROM ({select(FINDINGS, f"[{files}]")}) JOIN stored USING (trade_date)
             )
             SELECT table_name, check_name, ts_code, outcome,
                 min(trade_date), max(trade_date), count(*),
@@ -89,7 +89,6 @@ def finding_list(
             {limit}
             """,
             {
-                "paths": paths,
                 "first": asked[0],
                 **({"code": code} if code else {}),
                 **({"outcomes": list(outcomes)} if outcomes else {}),

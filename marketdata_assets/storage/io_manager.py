@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import PrivateAttr
 
-from marketdata_assets.storage.catalog import literal_path, publish_catalog
+from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake, Part, Stored
+from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
 MEMORY_LIMIT = "400MB"
@@ -89,8 +90,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         table = STORED_TABLES[context.asset_key.path[-1]]
         parts = _parts(table, context)
         stored = [part for part in parts if self._lake.path(table, part).exists()]
-        paths = [literal_path(path) for path in self._lake.paths(table, stored or parts)]
-        relation = self._connection.read_parquet(paths, hive_partitioning=False)
+        paths = self._lake.paths(table, stored or parts)
+        relation = rows_of(self._connection, table, paths)
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
             return conform(table, relation.to_arrow_table())

@@ -32,7 +32,7 @@ from marketdata_assets.storage.durable_files import (
     remove_abandoned,
     sync_folder,
 )
-from marketdata_assets.storage.fitting import as_declared, fits
+from marketdata_assets.storage.fitting import VERSION, as_declared, misfits
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed
 from marketdata_assets.storage.turns import wait_for_writer, writing
 from marketdata_assets.tables import Table
@@ -100,12 +100,12 @@ class UnfitPartitions(ValueError):
 
     what = "has other columns than declared"
 
-    def __init__(self, table: Table, files: Sequence[Path]) -> None:
-        self.files = files
+    def __init__(self, table: Table, files: Sequence[Path], why: str) -> None:
+        self.files, self.why = files, why
         shown = ", ".join(map(str, files[:5])) + (" …" if len(files) > 5 else "")
         super().__init__(
-            f"{table.name} {self.what} in {len(files)} file(s): {shown}. Materialize {table.name} "
-            "again for them; the old files are kept aside."
+            f"{table.name} {self.what} in {len(files)} file(s): {shown} ({why}). Materialize "
+            f"{table.name} again for them; the old files are kept aside."
         )
 
 
@@ -163,14 +163,14 @@ class Lake:
         wanted = list(parts)
         if missing := [part for part in wanted if not self.has(table, part)]:
             raise MissingPartitions(table, missing)
-        unfit: dict[type[UnfitPartitions], list[Path]] = {}
+        unfit: dict[type[UnfitPartitions], list[UnfitPartitions]] = {}
         for part in wanted:
             try:
                 self._open(table, part)
             except UnfitPartitions as fault:
-                unfit.setdefault(type(fault), []).extend(fault.files)
-        for kind, files in unfit.items():
-            raise kind(table, files)
+                unfit.setdefault(type(fault), []).append(fault)
+        for kind, faults in unfit.items():
+            raise kind(table, [file for fault in faults for file in fault.files], faults[0].why)
         return [self.path(table, part) for part in wanted]
 
     def load(self, table: Table, part: Part) -> Loaded:
@@ -182,9 +182,7 @@ class Lake:
         try:
             rows = file.read()
         except (pa.ArrowException, OSError) as error:
-            raise DamagedPartitions(
-                table, [self.path(table, part).relative_to(self.root)]
-            ) from error
+            raise DamagedPartitions(table, self._below(table, part), str(error)) from error
         return Loaded(stored, as_declared(table, rows), stat)
 
     def read(self, table: Table, part: Part) -> pa.Table | None:
@@ -242,17 +240,23 @@ class Lake:
     def _folder(self, table: Table) -> Path:
         return self.root / "lake" / table.name
 
+    def _below(self, table: Table, part: Part) -> list[Path]:
+        """The file as it is told: without the folder that the lake lies in."""
+        return [self.path(table, part).relative_to(self.root)]
+
     def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, os.stat_result]:
-        below = [self.path(table, part).relative_to(self.root)]
         try:
             file, stat = open_sealed(self.path(table, part))
         except FileNotFoundError:
             raise MissingPartitions(table, [part]) from None
         except DamagedFile as fault:
-            raise DamagedPartitions(table, below) from fault
+            raise DamagedPartitions(table, self._below(table, part), str(fault)) from fault
         labels = file.schema_arrow.metadata or {}
-        if not fits(table, file.schema_arrow) or b"stored_at" not in labels:
-            raise UnfitPartitions(table, below)
+        if changes := misfits(table, file.schema_arrow):
+            raise UnfitPartitions(table, self._below(table, part), ", ".join(changes))
+        if b"stored_at" not in labels:
+            why = "it does not say when it was stored"
+            raise UnfitPartitions(table, self._below(table, part), why)
         stored = Stored(
             rows=file.metadata.num_rows,
             bytes=stat.st_size,
@@ -280,7 +284,11 @@ class Lake:
         path = self.path(table, part)
         remove_abandoned(path)
         now = dt.datetime.now(dt.UTC)
-        labels = {"origin": self.origin, "stored_at": now.isoformat()}
+        labels = {
+            "origin": self.origin,
+            "stored_at": now.isoformat(),
+            VERSION: str(table.version),
+        }
         unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.unfinished")
         try:
             with unfinished.open("wb") as file:

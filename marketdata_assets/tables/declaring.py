@@ -54,7 +54,8 @@ class Table:
 
     A column of its key that is nullable has a NULL that means something.
     With `may_be_empty` a day without any row is a fact; of the other tables it is a day that is
-    not there yet.
+    not there yet. A column that may be NULL can be added at any time; the `version` grows when one
+    goes, or changes its name, type, unit or meaning: what was stored before has to be made again.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Table:
     first_date: dt.date = FIRST_SESSION
     source: Source | None = None
     may_be_empty: bool = False
+    version: int = 1
 
     @cached_property
     def schema(self) -> pa.Schema:

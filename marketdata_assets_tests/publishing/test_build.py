@@ -362,5 +362,5 @@ def test_rows_without_a_price_are_left_out_and_counted(desk: Desk) -> None:
 
 def test_a_csv_without_the_columns_is_not_adopted(desk: Desk) -> None:
     (desk.published.folder / layout.CSV).write_text("code,date\n600000.SH,2024-01-02\n")
-    with pytest.raises(NotAdoptable, match=r"lacks area, circ_mv"):
+    with pytest.raises(NotAdoptable, match=r"lacks close: it"):
         desk.publish(DAYS)

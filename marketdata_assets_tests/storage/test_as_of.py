@@ -152,14 +152,16 @@ def test_a_version_with_other_columns_than_declared_is_an_error_that_names_them(
     lake: Lake,
 ) -> None:
     [moment] = written(lake, 1.0)
-    grown = replace(
-        PRICE_LIMITS, columns=(*PRICE_LIMITS.columns, replace(PRICE_LIMITS.columns[-1], name="x"))
-    )
+    [named] = [column for column in PRICE_LIMITS.columns if column.name == "up_limit"]
+    other = replace(PRICE_LIMITS, columns=(*PRICE_LIMITS.columns, named.renamed("x")))
     data = limits(DAY, a=1.0)
-    lake.write(grown, DAY, data.append_column(grown.schema.field("x"), data["up_limit"]))
-    with pytest.raises(NotReadableAsOf, match=r"price_limits 2024-09-30 .*x is not stored.*Its f"):
-        read(lake, moment, grown, DAY)
-    assert read(lake, now(), grown, DAY)[DAY].column_names[-1] == "x"
+    lake.write(other, DAY, data.append_column(other.schema.field("x"), data["up_limit"]))
+    told = r"price_limits 2024-09-30 .*x is not declared any more\. Its file can be read"
+    with pytest.raises(NotReadableAsOf, match=told):
+        read(lake, now(), PRICE_LIMITS, DAY)
+    assert read(lake, now(), other, DAY)[DAY].column_names[-1] == "x"
+    # Before, there was no such column, and that is known.
+    assert read(lake, moment, PRICE_LIMITS, DAY)[DAY].equals(data)
 
 
 def test_a_partition_removed_by_hand_is_told_and_its_earlier_versions_stay_known(

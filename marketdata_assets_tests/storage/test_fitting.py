@@ -1,30 +1,44 @@
-"""Files that were stored when fewer columns might be NULL are as good as new ones, everywhere."""
+"""Files of former declarations, with fewer columns or fewer that might be NULL, are as good as new.
+
+Everywhere: what a column that was not declared then holds is NULL.
+"""
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from marketdata_assets.assets.version_differences import differences
-from marketdata_assets.publishing.shards import changed_days, published_rows, write_shard
+from marketdata_assets.publishing.shards import (
+    changed_days,
+    published_rows,
+    stored_rows,
+    write_shard,
+)
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.serving.slices import Shelf
-from marketdata_assets.storage.as_of import as_of
-from marketdata_assets.storage.catalog import literal_path, publish_catalog
-from marketdata_assets.storage.fitting import as_declared, fits
+from marketdata_assets.storage.as_of import NotReadableAsOf, as_of, files_as_of
+from marketdata_assets.storage.catalog import publish_catalog
+from marketdata_assets.storage.fitting import as_declared, misfits
 from marketdata_assets.storage.io_manager import conform
-from marketdata_assets.storage.lake import Lake, Outcome
+from marketdata_assets.storage.lake import Lake, Outcome, UnfitPartitions
+from marketdata_assets.storage.reading import rows_of
+from marketdata_assets.storage.sealed_parquet import sealed
 from marketdata_assets.storage.series import Series, refresh
 from marketdata_assets.storage.series.generation import MANIFEST, series_folder
 from marketdata_assets.storage.versions import held_still
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, INSTRUMENT_HISTORY, Table
 from marketdata_assets_tests.publishing.prices import store
 
+ADDED = ["industry", "turnover_rate", "high_limit"]
 DAYS = [dt.date(2024, 9, 27), dt.date(2024, 9, 30)]
 STRICT, LENIENT = DAYS
 AS_OF_STORING = dt.datetime(2024, 10, 1, tzinfo=dt.UTC)
@@ -42,34 +56,123 @@ def strict(data: pa.Table) -> pa.Table:
     return under(data, lambda name: data[name].null_count > 0)
 
 
-def rewrite(lake: Lake, table: Table, part: dt.date | str) -> pa.Table:
+def former(data: pa.Table, added: Sequence[str] = ()) -> pa.Table:
+    """The same values as they were stored before the `added` columns were."""
+    return strict(data.drop_columns(list(added)))
+
+
+def rewrite(lake: Lake, table: Table, part: dt.date | str, added: Sequence[str] = ()) -> pa.Table:
     """Give a stored file the schema of former days; what it holds, under that of now."""
     path = lake.path(table, part)
     data = pq.read_table(path, partitioning=None)
     labels = {**data.schema.metadata, b"stored_at": AS_OF_STORING.isoformat().encode()}
-    former = strict(data.replace_schema_metadata(labels))
-    assert not former.schema.equals(table.schema)
-    pq.write_table(former, path, compression="zstd")
-    return conform(table, data)
+    stored = former(data.replace_schema_metadata(labels), added)
+    assert not stored.schema.equals(table.schema)
+    path.write_bytes(sealed(stored))
+    return conform(table, without(data, added))
+
+
+def without(data: pa.Table, added: Sequence[str]) -> pa.Table:
+    """The same rows with NULL in the `added` columns."""
+    for name in added:
+        at = data.column_names.index(name)
+        data = data.set_column(at, name, pa.nulls(len(data), data[name].type))
+    return data
+
+
+@pytest.fixture(params=[[], ADDED], ids=["nothing NULL", "columns added"])
+def added(request: pytest.FixtureRequest) -> list[str]:
+    """The columns that were not declared when STRICT was stored."""
+    return request.param
 
 
 @pytest.fixture
-def rows(lake: Lake) -> pa.Table:
+def rows(lake: Lake, added: list[str]) -> pa.Table:
     """What is stored of STRICT, under the schema of former days; LENIENT is stored as of now."""
     store(lake, DAYS)
-    return rewrite(lake, DAILY_PRICES, STRICT)
+    return rewrite(lake, DAILY_PRICES, STRICT, added)
 
 
-def test_names_order_and_types_have_to_agree_and_nullability_has_not() -> None:
+def test_columns_that_may_be_null_may_be_absent_and_all_else_has_to_agree() -> None:
     schema = DAILY_PRICES.schema
-    assert fits(DAILY_PRICES, schema)
-    assert fits(DAILY_PRICES, pa.schema([f.with_nullable(not f.nullable) for f in schema]))
-    assert not fits(DAILY_PRICES, pa.schema(list(schema)[::-1]))
-    assert not fits(DAILY_PRICES, pa.schema(list(schema)[:-1]))
-    assert not fits(DAILY_PRICES, schema.set(2, pa.field("open", pa.float32())))
+    code, date, price = (schema.get_field_index(name) for name in ("code", "date", "open"))
+    assert misfits(DAILY_PRICES, schema) == []
+    assert misfits(DAILY_PRICES, pa.schema([f.with_nullable(not f.nullable) for f in schema])) == []
+    assert misfits(DAILY_PRICES, pa.schema(list(schema)[::-1])) == []
+    assert misfits(DAILY_PRICES, pa.schema([f for f in schema if not f.nullable])) == []
+    assert misfits(DAILY_PRICES, schema.remove(code)) == ["code is not stored"]
+    assert misfits(DAILY_PRICES, schema.append(pa.field("x", pa.int8()))) == [
+        "x is not declared any more"
+    ]
+    assert misfits(DAILY_PRICES, schema.set(price, pa.field("open", pa.float32()))) == [
+        "open is float, declared is double"
+    ]
+    newer = replace(DAILY_PRICES, version=2)
+    assert misfits(newer, schema) == ["its columns are version 1, declared is version 2"]
+    assert misfits(newer, schema.with_metadata({"schema_version": "2"})) == []
+    assert misfits(DAILY_PRICES, schema.set(date, pa.field("date", pa.string()))) == [
+        "date is string, declared is date32[day]"
+    ]
+
+
+def test_columns_have_the_declared_order_and_labels_stay() -> None:
+    schema = DAILY_PRICES.schema
     loose = under(schema.empty_table().replace_schema_metadata({"origin": "x"}), lambda _: True)
     assert as_declared(DAILY_PRICES, loose).schema.equals(schema)
     assert as_declared(DAILY_PRICES, loose).schema.metadata == {b"origin": b"x"}
+    turned = loose.select(loose.column_names[::-1])
+    assert as_declared(DAILY_PRICES, turned).schema.equals(schema)
+
+
+def test_another_version_of_a_table_is_refused_with_what_to_do(lake: Lake) -> None:
+    store(lake, DAYS)
+    newer = replace(DAILY_PRICES, version=2)
+    said = (
+        r"daily_prices has other columns than declared in 2 file\(s\): .*2024-09-27\.parquet, .* "
+        r"\(its columns are version 1, declared is version 2\)\. Materialize daily_prices again"
+    )
+    with pytest.raises(UnfitPartitions, match=said):
+        lake.paths(newer, DAYS)
+    rows = lake.load(DAILY_PRICES, STRICT).rows.replace_schema_metadata()
+    assert lake.write(newer, STRICT, rows).outcome is Outcome.REPLACED
+    assert lake.load(newer, STRICT).rows.equals(rows)
+    now = dt.datetime.now(dt.UTC)
+    told = pytest.raises(NotReadableAsOf, match=r"version 1, declared is version 2\. Its f")
+    with told, files_as_of(lake, newer, [LENIENT], now):
+        pass
+
+
+NULLABLE = [column.name for column in DAILY_PRICES.columns if column.nullable]
+
+
+@settings(max_examples=25, deadline=None)
+@given(added=st.lists(st.sampled_from(NULLABLE), unique=True, max_size=len(NULLABLE)))
+def test_whatever_columns_were_added_an_old_lake_is_read_published_and_restored(
+    tmp_path_factory: pytest.TempPathFactory, added: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("lake")
+    lake, published = Lake(folder, "test"), folder / "shard.parquet"
+    store(lake, DAYS)
+    read = stored_rows(lake, DAILY_PRICES)
+    write_shard(DAILY_PRICES, published, 2024, published_rows(DAILY_PRICES, None), DAYS, read)
+    pq.write_table(former(pq.read_table(published), added), published)
+    expected = [rewrite(lake, DAILY_PRICES, day, added) for day in DAYS]
+    bytes_of = [lake.path(DAILY_PRICES, day).read_bytes() for day in DAYS]
+    assert [lake.read(DAILY_PRICES, day) for day in DAYS] == expected
+    with duckdb.connect() as connection:
+        relation = rows_of(connection, DAILY_PRICES, lake.paths(DAILY_PRICES, DAYS))
+        found = conform(DAILY_PRICES, relation.order("date, code").to_arrow_table())
+    assert found.equals(pa.concat_tables(expected))
+    with duckdb.connect(str(publish_catalog(lake.root)), read_only=True) as connection:
+        view = connection.sql("FROM daily_prices ORDER BY date, code").to_arrow_table()
+    assert conform(DAILY_PRICES, view).equals(pa.concat_tables(expected))
+    rows = published_rows(DAILY_PRICES, published)
+    assert changed_days(DAILY_PRICES, rows, DAYS, read) == []
+    for day, known in zip(DAYS, expected, strict=True):
+        restored = rows(day, day + dt.timedelta(1))
+        assert restored.equals(known)
+        assert lake.write(DAILY_PRICES, day, restored).outcome is Outcome.UNCHANGED
+    assert [lake.path(DAILY_PRICES, day).read_bytes() for day in DAYS] == bytes_of
 
 
 def test_the_lake_describes_reads_and_keeps_it(lake: Lake, rows: pa.Table) -> None:
@@ -132,10 +235,10 @@ def test_duckdb_reads_it_beside_files_of_now(lake: Lake, rows: pa.Table) -> None
     lenient = lake.read(DAILY_PRICES, LENIENT)
     assert lenient is not None
     lake.write(DAILY_PRICES, LENIENT, without_open(lenient))
-    paths = [literal_path(path) for path in lake.paths(DAILY_PRICES, DAYS)]
+    paths = lake.paths(DAILY_PRICES, DAYS)
     for order in (paths, paths[::-1]):
         with duckdb.connect() as connection:
-            relation = connection.read_parquet(order, hive_partitioning=False)
+            relation = rows_of(connection, DAILY_PRICES, order)
             assert relation.filter("open IS NULL").count("*").fetchall() == [(1,)]
     with duckdb.connect(str(publish_catalog(lake.root))) as connection:
         [(count,)] = connection.execute("SELECT count(open) FROM daily_prices").fetchall()

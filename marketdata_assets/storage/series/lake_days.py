@@ -63,7 +63,8 @@ def make_segment(lake: Lake, table: Table, days: Sequence[dt.date]) -> SegmentEn
 def _read(lake: Lake, table: Table, day: dt.date) -> tuple[DayVersion, str, pa.Table]:
     stored, rows, file = lake.load(table, day)
     if not _is_of(day, rows[table.date_column]):
-        raise UnfitPartitions(table, [lake.path(table, day).relative_to(lake.root)])
+        below = lake.path(table, day).relative_to(lake.root)
+        raise UnfitPartitions(table, [below], "it holds rows of other days")
     version = DayVersion(stored.stored_at, stored.rows, FileIdentity.of(file))
     return version, stored.origin, rows.replace_schema_metadata()
 
