@@ -19,8 +19,8 @@ import pyarrow as pa
 from benchmarks.measuring import console, show
 from benchmarks.simulated import tables_of
 from marketdata_assets.checks.days import judge_days
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables import DAILY_KLINE

@@ -26,7 +26,7 @@ from marketdata_assets.checks.excuses import (
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.worlds import world_root
 
 COLOURS = {"refused": "bold red", "held": "red", "flagged": "yellow", "excused": "dim"}

@@ -21,7 +21,7 @@ from marketdata_assets.api.encoding import Format
 from marketdata_assets.api.settings import Limits
 from marketdata_assets.instruments import Kind
 from marketdata_assets.serving.queries import Adjust, CalendarDay
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DEFAULT_DAYS = 90

@@ -13,13 +13,13 @@ import dagster as dg
 import pyarrow as pa
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.checks.declaring import Check, Finding, Mass
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.judging import LISTED
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 # Dagster calls checks of a partition a preview, and says so at every one of them.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")

@@ -16,9 +16,9 @@ from marketdata_assets.assets import refusals
 from marketdata_assets.assets.before import rows_before
 from marketdata_assets.assets.door import ANSWER, Checked, Door, Judged
 from marketdata_assets.checks.days import judge_fetched
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.judging import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource

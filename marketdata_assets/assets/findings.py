@@ -35,7 +35,7 @@ from marketdata_assets.tables import (
     FINDINGS,
     Table,
 )
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 ROWS_SHOWN = 30

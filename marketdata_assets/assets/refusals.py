@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from marketdata_assets.checks.declaring import Finding
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.judging import LISTED
 from marketdata_assets.storage.lake import Lake, Stored
 from marketdata_assets.tables import FINDINGS, Table
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 KEY = ("table_name", "ts_code", "check_name")

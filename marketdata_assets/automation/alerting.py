@@ -16,7 +16,7 @@ from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import ETF_PREMIUM, FINDINGS
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 
 LINES_TOLD = 20
 TOLD = (Outcome.HELD, Outcome.FLAGGED)

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.checks import ledger
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.evidence import evidence
 from marketdata_assets.checks.excuses import Excuses
 from marketdata_assets.checks.fetched import FETCHED_CHECKS, rows_lost
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.judging import judge, listed
 from marketdata_assets.checks.prices import PRICE_CHECKS
 from marketdata_assets.checks.sessions import Before, calendar_around, ledger_days

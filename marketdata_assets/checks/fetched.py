@@ -12,8 +12,7 @@ import datetime as dt
 
 import pyarrow as pa
 
-from marketdata_assets.checks.bars import MANY_BARS, PRICES, units, values_present
-from marketdata_assets.checks.declaring import Check, Finding, Mass
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.funds import FUND_CHECKS
 from marketdata_assets.tables import (
     ADJ_FACTOR,
@@ -25,7 +24,8 @@ from marketdata_assets.tables import (
     STOCK_LIST,
     Table,
 )
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.bar_checks import MANY_BARS, PRICES, units, values_present
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 # Volumes have two decimals of a 手. Values have three of 千元, in some copies two, and up to 2010
 # whole hundreds of yuan: what that can move the mean price.

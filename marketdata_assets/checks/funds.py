@@ -10,10 +10,9 @@ closed-end funds and REITs, graded ones included, which reach several hundred pe
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.checks.bars import MANY_BARS, PRICES, units, values_present
-from marketdata_assets.checks.declaring import Check, Mass
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.bar_checks import MANY_BARS, PRICES, units, values_present
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 Relation = duckdb.DuckDBPyRelation
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.checks.declaring import Check, Finding
 from marketdata_assets.checks.excuses import EVERY_CODE, Excuses, explained, quoted
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.checks.finding import Finding
+from marketdata_assets.tables.checking import Check, Outcome
 
 SAMPLE_ROWS = 5
 

@@ -13,11 +13,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.checks.declaring import Check, Mass
 from marketdata_assets.checks.excuses import Excuses, changed_codes, explained, quoted
 from marketdata_assets.checks.fetched import FETCHED_CHECKS
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, Table
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 Relation = duckdb.DuckDBPyRelation
 

@@ -7,8 +7,7 @@ Sources: the trading rules of SSE, SZSE and BSE; the vendor's documentation; lim
 of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to 2022.
 """
 
-from marketdata_assets.checks.declaring import Check, Mass
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
 # shares that are halted.

@@ -3,25 +3,8 @@
 Here belong declarations only; how findings come about is `checks`.
 """
 
-from enum import StrEnum
-
 from marketdata_assets.tables.declaring import Table, moment, text
 from marketdata_assets.tables.stocks import TRADE_DATE
-
-
-class Outcome(StrEnum):
-    """What is done with what was found.
-
-    An answer that is refused is not stored. A row that is held is stored, but left out of the
-    merged prices. A row that is flagged is stored, merged and listed. Excused is what somebody has
-    accepted: it is listed and has no consequence.
-    """
-
-    REFUSED = "refused"
-    HELD = "held"
-    FLAGGED = "flagged"
-    EXCUSED = "excused"
-
 
 FINDINGS = Table(
     name="findings",

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from marketdata_assets.assets.stock_list import listed_on
 from marketdata_assets.checks.days import JUDGED, judge_days
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import before
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table

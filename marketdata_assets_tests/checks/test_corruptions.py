@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.fetched import fetched_checks
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.resources.tushare_errors import TushareError
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import previous_session
 from marketdata_assets_tests.checks.corruptions import CORRUPTIONS, Corruption
 from marketdata_assets_tests.checks.market_day import Answers, answers_of, findings, typed

@@ -12,9 +12,9 @@ import pytest
 from marketdata_assets.assets.etf_list import listed_on
 from marketdata_assets.assets.etf_premium import premiums
 from marketdata_assets.checks.days import judge_fetched
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import fetched_checks
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.funds import PREMIUM_CHECKS, evidence
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.checks.sessions import calendar_around
@@ -31,7 +31,7 @@ from marketdata_assets.tables import (
     FUND_NAV,
     Table,
 )
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import previous_session
 
 DAY = dt.date(2024, 9, 26)

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.checks.days import judge_days
-from marketdata_assets.checks.declaring import Finding
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import COUNTED, rows_lost
+from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import before, ledger_days
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables import DAILY_BASIC, STORED_TABLES

@@ -1,6 +1,6 @@
 """Values of bars: units, decimals, and numbers that contradict each other."""
 
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets_tests.checks.corruptions.declaring import (
     corruption,
     ordinary,

@@ -1,6 +1,6 @@
 """Names, indicators and factors."""
 
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets_tests.checks.corruptions.declaring import (
     corruption,
     marked,

@@ -3,7 +3,7 @@
 import decimal
 from collections.abc import Callable
 
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Outcome
 from marketdata_assets_tests.checks.corruptions.declaring import (
     corruption,
     ordinary,

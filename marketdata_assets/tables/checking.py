@@ -1,16 +1,28 @@
-"""What a check is, what a check found, and what follows from it.
+"""What a check is, and what follows when it fails.
 
-Here belong the words that the other modules of this folder declare checks with; no check itself.
+Here belong the words that checks are declared with; no check itself.
 """
 
-import datetime as dt
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
-
-from marketdata_assets.tables.findings import Outcome
 
 # An answer of which every row is wrong is refused however few they are, but not for a row or two.
 FEWEST_OF_ALL = 3
+
+
+class Outcome(StrEnum):
+    """What is done with what was found.
+
+    An answer that is refused is not stored. A row that is held is stored, but left out of the
+    merged prices. A row that is flagged is stored, merged and listed. Excused is what somebody has
+    accepted: it is listed and has no consequence.
+    """
+
+    REFUSED = "refused"
+    HELD = "held"
+    FLAGGED = "flagged"
+    EXCUSED = "excused"
 
 
 class Mass(NamedTuple):
@@ -56,40 +68,3 @@ class Check:
             many = f"more than {share:.1%} of the rows, {rows} or more" if share else f"{rows} rows"
             follows.append(f"The day is {self.of_mass} from {many}.")
         return f"{self.doc} {' '.join(follows)} · {self.doc_zh}"
-
-
-class Finding(NamedTuple):
-    """Rows of one day that break one check; `sample` holds a few of them as text.
-
-    `wrong` counts what nobody has excused, `excused` the others.
-    """
-
-    check: Check
-    table: str
-    day: dt.date
-    wrong: int
-    rows: int
-    sample: tuple[str, ...]
-    excused: int = 0
-
-    @property
-    def is_mass(self) -> bool:
-        """Whether it speaks against the day of the table as a whole."""
-        return self.check.mass is not None and self.check.mass.is_reached(self.wrong, self.rows)
-
-    @property
-    def refuses(self) -> bool:
-        return self.is_mass and self.check.of_mass is Outcome.REFUSED
-
-    @property
-    def fails(self) -> bool:
-        return self.is_mass or (self.wrong > 0 and self.check.outcome is not Outcome.REFUSED)
-
-    def in_words(self) -> str:
-        return f"{self.table} {self.day}, {self.check.name}: {self.counted()}. {self.check.doc}"
-
-    def counted(self) -> str:
-        """How many rows, and some of them."""
-        more = " …" if self.wrong > len(self.sample) else ""
-        shown = f" ({'; '.join(self.sample)}{more})" if self.sample else ""
-        return f"{self.wrong:,} of {self.rows:,} rows{shown}"

@@ -4,8 +4,7 @@ Here belong checks that shares and funds share. What holds of one of them alone 
 `funds`.
 """
 
-from marketdata_assets.checks.declaring import Check, Mass
-from marketdata_assets.tables.findings import Outcome
+from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 PRICES = ("open", "high", "low", "close", "pre_close")
 # On real sessions hardly a row is wrong: an answer that has lost a unit or a column has thousands.
