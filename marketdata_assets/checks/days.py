@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.evidence import evidence
 from marketdata_assets.checks.excuses import Excuses
-from marketdata_assets.checks.fetched import FETCHED_CHECKS, rows_lost
+from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.judging import judge, listed
 from marketdata_assets.checks.prices import PRICE_CHECKS
@@ -56,8 +56,7 @@ def judge_fetched(
 
     `rows_before` is the number of its rows on the session before, None where that is not known.
     """
-    checks = FETCHED_CHECKS.get(table.name, ())
-    found = judge(table.name, connection.from_arrow(data), checks, excuses)
+    found = judge(table.name, connection.from_arrow(data), table.checks, excuses)
     lost = rows_lost(table, day, data.num_rows, rows_before)
     return found + [one for one in lost if not excuses.covers(table.name, one.check.name, day, "")]
 
@@ -109,8 +108,8 @@ def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
 
 def list_fetched(table: Table, rows: Relation, excuses: Excuses) -> pa.Table:
     """All that is wrong with stored days of a fetched table by themselves, row by row (LISTED)."""
-    checks = FETCHED_CHECKS.get(table.name, ())
-    return listed(table.name, rows, checks, judge(table.name, rows, checks, excuses), excuses)
+    findings = judge(table.name, rows, table.checks, excuses)
+    return listed(table.name, rows, table.checks, findings, excuses)
 
 
 def judge_days(

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.checks.excuses import Excuses, changed_codes, explained, quoted
-from marketdata_assets.checks.fetched import FETCHED_CHECKS
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.tables.checking import Check, Mass, Outcome
 
@@ -200,7 +199,7 @@ def held_rows(excuses: Excuses, kline: Table = DAILY_KLINE) -> str:
     held = [
         f"(coalesce({check.wrong}, false) AND NOT ({excuses.condition(table, check.name)}) "
         f"AND NOT ({explained().condition(table, check.name)}))"
-        for check in FETCHED_CHECKS[table]
+        for check in kline.checks
         if check.outcome is Outcome.HELD
     ]
     return f"(close IS NULL OR {' OR '.join(held)})"

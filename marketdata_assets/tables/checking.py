@@ -68,3 +68,21 @@ class Check:
             many = f"more than {share:.1%} of the rows, {rows} or more" if share else f"{rows} rows"
             follows.append(f"The day is {self.of_mass} from {many}.")
         return f"{self.doc} {' '.join(follows)} · {self.doc_zh}"
+
+
+# Of what is not a bar: a few odd rows speak for themselves, fifty in a table of thousands do not.
+MANY_ROWS = Mass(0.02, 50)
+
+
+def row_count(lost: Mass, why: str = "", why_zh: str = "") -> Check:
+    """The check of how many rows a day may have less than the session before."""
+    return Check(
+        "row_count",
+        f"The day has as many rows as the session before, but for a few{why}.",
+        f"当日行数不少于上一交易日（允许少量减少{why_zh}）。",
+        # Counted by `rows_lost`, not row by row.
+        wrong="false",
+        shown=(),
+        outcome=Outcome.REFUSED,
+        mass=lost,
+    )

@@ -8,11 +8,13 @@ yuan, 万股 ten thousand shares, 万元 ten thousand yuan.
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.tables.checking import Check
 from marketdata_assets.trading_calendar import FIRST_SESSION
 
 
@@ -39,12 +41,23 @@ class Column:
 class Source:
     """A Tushare call: its name, the rows after which an answer is cut, and a safe page size.
 
-    `page_size` is given only where paging is exact; the other calls are split by code.
+    `page_size` is given only where paging is exact; the other calls are split by code. A day's rows
+    are out at `published_at`, in Shanghai. What is told `of_calendar_days` is asked for by every
+    day since the last session.
     """
 
     call: str
     row_cap: int
     page_size: int | None = None
+    published_at: dt.time = dt.time(18, 0)
+    of_calendar_days: bool = False
+
+
+class Chain(StrEnum):
+    """What is made together every trading evening; the values are the jobs' names."""
+
+    STOCKS = "daily_chain"
+    FUNDS = "etf_chain"
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,9 @@ class Table:
 
     A column of its key that is nullable has a NULL that means something.
     With `may_be_empty` a day without any row is a fact; of the other tables it is a day that is
-    not there yet. A column that may be NULL can be added at any time; the `version` grows when one
+    not there yet. `checks` are asked of every day by itself before it is stored, and `row_count` of
+    its number of rows. What names its `chain` is fetched every evening as it is, by an asset of its
+    own. A column that may be NULL can be added at any time; the `version` grows when one
     goes, or changes its name, type, unit or meaning: what was stored before has to be made again.
     """
 
@@ -69,6 +84,9 @@ class Table:
     source: Source | None = None
     may_be_empty: bool = False
     version: int = 1
+    checks: tuple[Check, ...] = ()
+    row_count: Check | None = None
+    chain: Chain | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:

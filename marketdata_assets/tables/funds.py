@@ -4,14 +4,18 @@ Here belong declarations only. The first day is that of the first Chinese ETF, 5
 """
 
 import datetime as dt
+from dataclasses import replace
 
 import pyarrow as pa
 
+from marketdata_assets.tables.bar_checks import MANY_BARS, PRICES, units, values_present
+from marketdata_assets.tables.checking import Check, Mass, Outcome, row_count
 from marketdata_assets.tables.declaring import (
     LOTS,
     PERCENT,
     THOUSAND_YUAN,
     YUAN,
+    Chain,
     Column,
     Source,
     Table,
@@ -23,6 +27,13 @@ from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
 FIRST_FUND_DATE = dt.date(2005, 2, 23)
 YUAN_A_SHARE = "yuan a fund share"
+FUND_ROW_COUNT = row_count(
+    Mass(0.25, 20),
+    ": funds end in numbers, and not every one trades every day",
+    "，基金可能成批终止，也未必每日成交",
+)
+# Half a yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
+_ROUNDING_OF_MEAN_PRICE = "(0.05 + 0.5 * high) / vol + 1e-6 * high"
 
 FUND_BASIC = Table(
     name="fund_basic",
@@ -67,6 +78,19 @@ ETF_LIST = Table(
     date_column="trade_date",
     first_date=FIRST_FUND_DATE,
     source=FUND_BASIC.source,
+    checks=(
+        Check(
+            "listing_facts",
+            "Every fund has a name and the code of an exchange. A number that was used twice has "
+            "seven digits.",
+            "每只基金都有名称与交易所代码;重复使用的代码为七位数字。",
+            "coalesce(trim(name), '') = '' "
+            r"OR NOT regexp_matches(ts_code, '^\d{6,7}\.(SH|SZ|BJ)$')",
+            ("name",),
+            mass=Mass(0.05, 20),
+        ),
+    ),
+    row_count=FUND_ROW_COUNT,
 )
 
 _BARS = (
@@ -97,7 +121,52 @@ ETF_KLINE = Table(
     ),
     date_column="trade_date",
     first_date=FIRST_FUND_DATE,
-    source=Source("fund_daily", row_cap=2_000),
+    source=Source("fund_daily", row_cap=2_000, published_at=dt.time(16, 0)),
+    checks=(
+        # Funds that did not trade have a close alone.
+        *values_present(("pre_close", "change", "pct_chg", "vol", "amount")),
+        Check(
+            "positive_prices",
+            "Prices are above zero; volume and value are not negative, and go together.",
+            "价格大于零；成交量与成交额非负，且同有同无。",
+            " OR ".join(f"{name} <= 0" for name in PRICES)
+            + " OR vol < 0 OR amount < 0 OR (vol = 0 AND amount > 0) OR (vol >= 1 AND amount = 0)",
+            ("open", "high", "low", "close", "pre_close", "vol", "amount"),
+            outcome=Outcome.HELD,
+            mass=MANY_BARS,
+        ),
+        Check(
+            "ohlc_order",
+            "The low is the lowest and the high the highest of the four prices; what was traded "
+            "has all four.",
+            "最低价不高于、最高价不低于开盘与收盘价；有成交者四价齐全。",
+            "low > least(open, close) OR high < greatest(open, close) OR low > high "
+            "OR (vol > 0 AND (open IS NULL OR high IS NULL OR low IS NULL))",
+            ("open", "high", "low", "close", "vol"),
+            outcome=Outcome.HELD,
+            mass=MANY_BARS,
+        ),
+        units(_ROUNDING_OF_MEAN_PRICE),
+        Check(
+            "change_recomputed",
+            "change is close minus pre_close, within half of the last digit of a price.",
+            "涨跌额等于收盘价减昨收价（误差不超过最小价位的一半）。",
+            "abs(change - (close - pre_close)) > 0.0005 + 1e-9",
+            ("close", "pre_close", "change"),
+            mass=MANY_BARS,
+        ),
+        Check(
+            "pct_chg_recomputed",
+            "pct_chg is change over pre_close in percent, with two decimals at least.",
+            "涨跌幅等于涨跌额除以昨收价，至少两位小数。",
+            "pre_close > 0 AND abs(pct_chg - (close - pre_close) / pre_close * 100) "
+            "> 0.00505 + 1e-9",
+            ("close", "pre_close", "pct_chg"),
+            mass=MANY_BARS,
+        ),
+    ),
+    row_count=FUND_ROW_COUNT,
+    chain=Chain.FUNDS,
 )
 
 _UNIT_NAV = number(
@@ -149,7 +218,20 @@ ETF_NAV = Table(
     columns=(TRADE_DATE, *FUND_NAV.columns),
     date_column="trade_date",
     first_date=FIRST_FUND_DATE,
-    source=FUND_NAV.source,
+    source=replace(FUND_NAV.tushare, of_calendar_days=True),
+    checks=(
+        Check(
+            "positive_nav",
+            "Net asset values are there and above zero. There is none either where the vendor's "
+            "rows contradict each other.",
+            "单位净值存在且大于零;供应商多行相互矛盾时视为缺失。",
+            "unit_nav IS NULL OR unit_nav <= 0",
+            ("nav_date", "unit_nav"),
+            outcome=Outcome.HELD,
+            mass=Mass(0.05, 20),
+        ),
+    ),
+    chain=Chain.FUNDS,
 )
 
 ETF_PREMIUM = Table(

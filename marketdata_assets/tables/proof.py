@@ -3,8 +3,11 @@
 Here belong declarations only.
 """
 
-from marketdata_assets.tables.declaring import Source, Table, number, text
-from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
+import datetime as dt
+
+from marketdata_assets.tables.checking import MANY_ROWS, Check
+from marketdata_assets.tables.declaring import Chain, Source, Table, number, text
+from marketdata_assets.tables.stocks import ROW_COUNT, TRADE_DATE, TS_CODE
 
 ADJ_FACTOR = Table(
     name="adj_factor",
@@ -22,7 +25,19 @@ ADJ_FACTOR = Table(
         ),
     ),
     date_column="trade_date",
-    source=Source("adj_factor", row_cap=6_000),
+    source=Source("adj_factor", row_cap=6_000, published_at=dt.time(9, 15)),
+    checks=(
+        Check(
+            "positive_factor",
+            "Adjustment factors are above zero.",
+            "复权因子大于零。",
+            "adj_factor IS NULL OR adj_factor <= 0",
+            ("adj_factor",),
+            mass=MANY_ROWS,
+        ),
+    ),
+    row_count=ROW_COUNT,
+    chain=Chain.STOCKS,
 )
 
 SUSPENSIONS = Table(
@@ -38,6 +53,7 @@ SUSPENSIONS = Table(
         text("suspend_type", "S suspended, R resumed", "停复牌类型", False),
     ),
     date_column="trade_date",
-    source=Source("suspend_d", row_cap=5_000),
+    source=Source("suspend_d", row_cap=5_000, published_at=dt.time(9, 15)),
     may_be_empty=True,
+    chain=Chain.STOCKS,
 )
