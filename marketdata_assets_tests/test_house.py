@@ -27,7 +27,7 @@ MAY_KNOW = {
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
-    "sandbox": {"trading_calendar", "instruments", "publishing", "resources"},
+    "sandbox": DAYS_AND_TABLES | {"instruments", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
     "env_file": {"settings"},

@@ -33,11 +33,17 @@ from marketdata_assets.tables import (
     ETF_NAV,
     ETF_PREMIUM,
     FINDINGS,
+    STOCK_LIST,
+    STORED_TABLES,
     Table,
 )
 from marketdata_assets.tables.checking import Outcome
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
+# What is fetched is judged by itself, too.
+BY_THEMSELVES = tuple(
+    table for table in STORED_TABLES.values() if table.chain or table in (STOCK_LIST, ETF_LIST)
+)
 ROWS_SHOWN = 30
 # Every day of a run looks back on its own.
 DAYS_FOLLOWED = 20
@@ -48,7 +54,7 @@ DAYS_FOLLOWED = 20
         FINDINGS,
         "proof",
         kinds={"duckdb", "parquet"},
-        deps=[dg.AssetKey(table.name) for table in (*JUDGED, DAILY_PRICES, *FUNDS, ETF_PREMIUM)],
+        deps=[dg.AssetKey(table.name) for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)],
     )
 )
 def findings(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedDays:
@@ -96,7 +102,7 @@ def listed_days(
     with duckdb.connect(config=settings) as connection:  # type: ignore[arg-type]
         connection.execute("SET enable_progress_bar = false")
         parts = [LISTED.empty_table()]
-        for table in (*JUDGED, *FUNDS):
+        for table in BY_THEMSELVES:
             if stored := _stored(lake, (table,), days):
                 parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
         if stored := _stored(lake, JUDGED, days):

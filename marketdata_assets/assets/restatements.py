@@ -20,26 +20,19 @@ from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, Lake
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import (
-    ADJ_FACTOR,
-    DAILY_BASIC,
-    DAILY_KLINE,
     DAILY_PRICES,
-    PRICE_LIMITS,
     RESTATEMENTS,
     STOCK_LIST,
-    SUSPENSIONS,
+    STORED_TABLES,
     Table,
 )
+from marketdata_assets.tables.declaring import Chain
 
 # Values of funds are not among them: they arrive over days, which restates nothing.
-REMEMBERED = (
-    STOCK_LIST,
-    DAILY_KLINE,
-    PRICE_LIMITS,
-    DAILY_BASIC,
-    ADJ_FACTOR,
-    SUSPENSIONS,
-    DAILY_PRICES,
+REMEMBERED = tuple(
+    table
+    for table in STORED_TABLES.values()
+    if table.chain is Chain.STOCKS or table in (STOCK_LIST, DAILY_PRICES)
 )
 
 # What odd files can make of a comparison. It tells of the past, so it never stops a day.

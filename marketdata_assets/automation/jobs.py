@@ -6,37 +6,28 @@ belongs to `schedules` and `sensors`.
 
 import dagster as dg
 
-from marketdata_assets.assets.adj_factor import adj_factor
 from marketdata_assets.assets.coverage import coverage
-from marketdata_assets.assets.daily_basic import daily_basic
-from marketdata_assets.assets.daily_kline import daily_kline
 from marketdata_assets.assets.daily_prices import daily_prices
-from marketdata_assets.assets.etf_kline import etf_kline
 from marketdata_assets.assets.etf_list import etf_list
-from marketdata_assets.assets.etf_nav import etf_nav
 from marketdata_assets.assets.etf_premium import etf_premium
+from marketdata_assets.assets.fetched import fetched
 from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
-from marketdata_assets.assets.price_limits import price_limits
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
-from marketdata_assets.assets.suspensions import suspensions
 from marketdata_assets.assets.trade_calendar import trade_calendar
+from marketdata_assets.tables.declaring import Chain
 
 CHAIN = (
     stock_list,
-    daily_kline,
-    price_limits,
-    daily_basic,
-    adj_factor,
-    suspensions,
+    *fetched(Chain.STOCKS),
     coverage,
     daily_prices,
     findings,
     restatements,
 )
-ETF_CHAIN = (etf_list, etf_kline, etf_nav, etf_premium)
+ETF_CHAIN = (etf_list, *fetched(Chain.FUNDS), etf_premium)
 MAX_RUN_HOURS = 6
 
 # For days the vendor publishes late: again after 10, 20 and 40 minutes; what is missing even then
@@ -44,7 +35,7 @@ MAX_RUN_HOURS = 6
 RETRY_LATE = dg.RetryPolicy(max_retries=3, delay=600, backoff=dg.Backoff.EXPONENTIAL)
 
 daily_chain = dg.define_asset_job(
-    "daily_chain",
+    Chain.STOCKS.value,
     selection=dg.AssetSelection.assets(*CHAIN, hf_dataset),
     description="A trading day from Tushare to the published dataset; also to backfill with.",
     op_retry_policy=RETRY_LATE,
@@ -52,7 +43,7 @@ daily_chain = dg.define_asset_job(
 )
 
 etf_chain = dg.define_asset_job(
-    "etf_chain",
+    Chain.FUNDS.value,
     selection=dg.AssetSelection.assets(*ETF_CHAIN, findings),
     description="Bars, net asset values and premiums of all listed funds; also to backfill with.",
     op_retry_policy=RETRY_LATE,

@@ -38,14 +38,13 @@ from marketdata_assets.resources.tushare_errors import (
 )
 from marketdata_assets.resources.tushare_navs import as_of_session, nav_dates, one_row_each
 from marketdata_assets.tables import (
-    ETF_KLINE,
-    ETF_NAV,
     FUND_BASIC,
     FUND_NAV,
     STOCK_BASIC,
     TRADE_CALENDAR,
     Table,
 )
+from marketdata_assets.tables.declaring import Chain
 from marketdata_assets.trading_calendar import is_session
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises `NotPublishedYet` when the vendor has no row of that day, else the `TushareError`
         that fits; only a table that may be empty is ever returned so.
         """
-        if table is ETF_NAV:
+        if table.tushare.of_calendar_days:
             return as_of_session(day, [self.fund_nav(date) for date in nav_dates(day)])
         params = {"trade_date": f"{day:%Y%m%d}"}
         if table.tushare.page_size:
@@ -233,7 +232,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return _none_lost(table, whole, pa.concat_tables(parts), params)
 
     def _every_code(self, table: Table) -> list[str]:
-        everything = self.fund_basic if table is ETF_KLINE else self.stock_basic
+        everything = self.fund_basic if table.chain is Chain.FUNDS else self.stock_basic
         with self._codes_lock:
             if everything.__name__ not in self._codes:
                 self._codes[everything.__name__] = everything()["ts_code"].to_pylist()

@@ -13,9 +13,11 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from marketdata_assets.sandbox.fund_answers import funds_asked_for, values_asked_for
+from marketdata_assets.sandbox.plain_answers import plain_answer
+from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
@@ -25,7 +27,6 @@ from marketdata_assets.trading_calendar import (
 )
 
 Columns = dict[str, list[object]]
-PRICE_LIMITS_BEGIN = dt.date(2007, 1, 4)
 DAYS_HELD = 6
 
 
@@ -49,18 +50,11 @@ class FundMarket(Protocol):
     def fund_nav(self, nav_date: dt.date) -> Columns: ...
 
 
-class DayCall(NamedTuple):
-    row_cap: int
-    published_at: dt.time
-
-
+# The calls that tell a day: of all tables that are fetched so.
 DAY_CALLS = {
-    "daily": DayCall(6_000, dt.time(16, 0)),
-    "stk_limit": DayCall(5_800, dt.time(8, 40)),
-    "daily_basic": DayCall(6_000, dt.time(17, 0)),
-    "adj_factor": DayCall(6_000, dt.time(9, 15)),
-    "suspend_d": DayCall(5_000, dt.time(9, 15)),
-    "fund_daily": DayCall(2_000, dt.time(16, 0)),
+    table.tushare.call: table
+    for table in STORED_TABLES.values()
+    if table.chain and not table.tushare.of_calendar_days
 }
 FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav")
 OTHER_CAPS = {"stock_basic": 6_000, "trade_cal": 20_000, "fund_basic": 15_000, "fund_nav": 10_500}
@@ -177,13 +171,14 @@ class TushareProtocol:
         return self._now().astimezone(SHANGHAI).date()
 
     def _is_published(self, call: str, day: dt.date) -> bool:
-        if call == "stk_limit" and day < PRICE_LIMITS_BEGIN:
-            return False
-        at = dt.datetime.combine(day, DAY_CALLS[call].published_at, SHANGHAI)
-        return day >= FIRST_SESSION and self._now() >= at and is_session(day)
+        table = DAY_CALLS[call]
+        at = dt.datetime.combine(day, table.tushare.published_at, SHANGHAI)
+        return day >= table.first_date and self._now() >= at and is_session(day)
 
     def _simulate_day(self, call: str, day: dt.date) -> Columns:
-        return getattr(self._market, call)(day)  # type: ignore[no-any-return]
+        if told := getattr(self._market, call, None):
+            return told(day)  # type: ignore[no-any-return]
+        return plain_answer(DAY_CALLS[call], self._day("daily", day)["ts_code"], day)
 
 
 def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -> dict[str, object]:
@@ -193,7 +188,7 @@ def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -
         hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
         names = [name for name in columns if name not in hidden]
     rows = list(zip(*(columns[name] for name in names), strict=True))
-    cap = DAY_CALLS[call].row_cap if call in DAY_CALLS else OTHER_CAPS[call]
+    cap = DAY_CALLS[call].tushare.row_cap if call in DAY_CALLS else OTHER_CAPS[call]
     size = min(int(str(params.get("limit") or cap)), cap)
     start = int(str(params.get("offset") or 0))
     items = rows[start : start + size]

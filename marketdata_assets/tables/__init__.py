@@ -25,6 +25,7 @@ from marketdata_assets.tables.instruments import (
     SHARE_BARS,
 )
 from marketdata_assets.tables.memory import RESTATEMENTS
+from marketdata_assets.tables.moneyflow import MONEYFLOW
 from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
@@ -79,6 +80,7 @@ STORED_TABLES: dict[str, Table] = {
         DAILY_BASIC,
         ADJ_FACTOR,
         SUSPENSIONS,
+        MONEYFLOW,
         COVERAGE,
         DAILY_PRICES,
         FINDINGS,

@@ -1,0 +1,29 @@
+"""The assets of the tables that are fetched day by day as they are: one of each, out of its
+declaration.
+
+Here belongs that they exist. How their days are fetched, judged and stored is `fetching`.
+"""
+
+import dagster as dg
+
+from marketdata_assets.assets.declaring import fetched_daily
+from marketdata_assets.assets.door import Checked
+from marketdata_assets.assets.fetching import fetched_days
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.tables import STORED_TABLES, Table
+from marketdata_assets.tables.declaring import Chain
+
+
+def fetched(chain: Chain) -> list[dg.AssetsDefinition]:
+    """The assets of a chain's tables, in the order of their declaration."""
+    return [_asset(table) for table in STORED_TABLES.values() if table.chain is chain]
+
+
+def _asset(table: Table) -> dg.AssetsDefinition:
+    def days(
+        context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
+    ) -> Checked:
+        yield from fetched_days(context, table, tushare, lake.open())
+
+    return dg.asset(**fetched_daily(table))(days)

@@ -1,0 +1,59 @@
+"""What is true of the checks of every table, whoever declared it."""
+
+import datetime as dt
+import functools
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.judging import judge
+from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.sandbox.transport import sandbox_tushare
+from marketdata_assets.tables import STORED_TABLES, Table
+from marketdata_assets.tables.checking import Check
+
+DAY = dt.date(2024, 9, 26)
+FETCHED = [table for table in STORED_TABLES.values() if table.chain]
+CHECKS = [(table, check) for table in FETCHED for check in table.checks]
+OTHER_VALUES = (None, -1.0, 0.0, 1e12)
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory):
+    """A simulated day of every table that is fetched, as it comes through the real client."""
+    tushare: TushareResource = sandbox_tushare(tmp_path_factory.mktemp("state"))
+    with tushare.yield_for_execution(None) as ready:
+        yield functools.cache(lambda name: ready.day(STORED_TABLES[name], DAY))
+
+
+@pytest.mark.parametrize("table", FETCHED, ids=lambda table: table.name)
+def test_nothing_is_found_in_a_simulated_day(days, table: Table) -> None:
+    rows = days(table.name)
+    assert rows.num_rows > 0
+    assert rows.schema.equals(table.schema)
+    assert [one.in_words() for one in found(table, rows, table.checks) if one.fails] == []
+
+
+@pytest.mark.parametrize(("table", "check"), CHECKS, ids=lambda one: one.name)
+def test_one_cell_of_what_a_check_shows_can_break_it(days, table: Table, check: Check) -> None:
+    rows = days(table.name).slice(0, 1)
+    broken = [
+        (name, value)
+        for name in check.shown
+        for value in OTHER_VALUES
+        if pa.types.is_floating(table[name].type)
+        and any(one.wrong for one in found(table, with_cell(rows, name, value), [check]))
+    ]
+    assert broken
+
+
+def found(table: Table, rows: pa.Table, checks):
+    with duckdb.connect() as connection:
+        return judge(table.name, connection.from_arrow(rows), checks, NONE)
+
+
+def with_cell(rows: pa.Table, name: str, value: float | None) -> pa.Table:
+    at = rows.column_names.index(name)
+    return rows.set_column(at, name, pa.array([value], pa.float64()))
