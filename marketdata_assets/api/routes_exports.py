@@ -4,6 +4,7 @@ Here belongs looking at the queue. The file of an export is found by the request
 that a caller writes becomes a path.
 """
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path
@@ -13,6 +14,7 @@ from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.door import Door, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.waiting import from_queue
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.queries import Format as FileFormat
 from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
@@ -34,9 +36,10 @@ def export_routes(door: Door) -> APIRouter:
         response_model=ExportAnswer,
         responses=may_answer(400, 429),
     )
-    def export(query: Annotated[ExportQuery, Body()]) -> Response:
+    async def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
-        told = _export(door, door.requests.request_export(query))
+        asked = await from_queue(partial(door.requests.request_export, query))
+        told = _export(door, asked)
         headers = {"Location": str(told["status_url"]), "Retry-After": "5"}
         return json_response(told, 202, headers)
 
@@ -45,9 +48,9 @@ def export_routes(door: Door) -> APIRouter:
         response_model=ExportAnswer,
         responses=may_answer(400, 404),
     )
-    def export_status(request_id: RequestId) -> Response:
+    async def export_status(request_id: RequestId) -> Response:
         """How far an export is."""
-        return json_response(_export(door, _found(door, request_id)))
+        return json_response(_export(door, await _found(door, request_id)))
 
     @router.get(
         "/api/v1/exports/{request_id}/file",
@@ -57,9 +60,9 @@ def export_routes(door: Door) -> APIRouter:
             200: {"content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()}},
         },
     )
-    def export_file(request_id: RequestId) -> Response:
+    async def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
-        request = _found(door, request_id)
+        request = await _found(door, request_id)
         told = _export(door, request)
         if request.state is State.FAILED:
             raise ApiError(502, str(told["error"] or "The export failed without a reason."), **told)
@@ -78,15 +81,15 @@ def export_routes(door: Door) -> APIRouter:
         response_model=RequestAnswer,
         responses=may_answer(400, 404),
     )
-    def request_status(request_id: RequestId) -> Response:
+    async def request_status(request_id: RequestId) -> Response:
         """How far a request is, for the history of a code or for an export."""
-        return json_response(_told(door, door.requests.get(request_id)))
+        return json_response(_told(door, await from_queue(partial(door.requests.get, request_id))))
 
     return router
 
 
-def _found(door: Door, request_id: str) -> Request:
-    request = door.requests.get(request_id)
+async def _found(door: Door, request_id: str) -> Request:
+    request = await from_queue(partial(door.requests.get, request_id))
     if request.kind is not RequestKind.EXPORT:
         raise UnknownRequest(request_id)
     return request
