@@ -5,7 +5,7 @@ that a caller writes becomes a path.
 """
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path
 from fastapi.responses import FileResponse, Response
@@ -14,7 +14,9 @@ from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.door import Door, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.price_answers import HEADERS, in_a_header
 from marketdata_assets.api.waiting import from_queue
+from marketdata_assets.serving.exports import read_export
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.queries import Format as FileFormat
 from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
@@ -25,6 +27,7 @@ MEDIA_TYPES = {
     FileFormat.CSV: "text/csv; charset=utf-8",
     FileFormat.ARROW: "application/vnd.apache.arrow.file",
 }
+MISSING, TEXT = "X-Missing-Sessions", {"type": "string"}
 
 
 def export_routes(door: Door) -> APIRouter:
@@ -57,7 +60,10 @@ def export_routes(door: Door) -> APIRouter:
         response_class=FileResponse,
         responses={
             **may_answer(400, 404, 409, 502),
-            200: {"content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()}},
+            200: {
+                "content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()},
+                "headers": {MISSING: {"description": HEADERS[MISSING], "schema": TEXT}},
+            },
         },
     )
     async def export_file(request_id: RequestId) -> Response:
@@ -71,9 +77,12 @@ def export_routes(door: Door) -> APIRouter:
         path = door.requests.result(request)
         if path is None:
             raise ApiError(404, "The file is there no more. Ask for a new export.", **told)
-        form = request.export_query.format
+        form, absent = request.export_query.format, told["missing_sessions"]
         return FileResponse(
-            path, media_type=MEDIA_TYPES[form], filename=f"marketdata-{request.id}.{form}"
+            path,
+            headers={} if absent is None else {MISSING: in_a_header(absent)},
+            media_type=MEDIA_TYPES[form],
+            filename=f"marketdata-{request.id}.{form}",
         )
 
     @router.get(
@@ -107,13 +116,15 @@ def _told(door: Door, request: Request) -> dict[str, object]:
     }
 
 
-def _export(door: Door, request: Request) -> dict[str, object]:
+def _export(door: Door, request: Request) -> dict[str, Any]:
     is_done = request.state is State.DONE
+    written = read_export(door.requests.exports, request.id) if is_done else None
     return {
         "id": request.id,
         "status": request.state,
         "error": request.error and door.without_root(request.error),
         "rows": request.rows,
+        "missing_sessions": written.missing_sessions if written else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,

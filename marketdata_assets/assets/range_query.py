@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from marketdata_assets.assets.declaring import Pool
 from marketdata_assets.serving.exports import Export, exports_folder, write_export
+from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.io_manager import LakeResource
@@ -31,6 +32,9 @@ ASKED = {
         str, is_required=False, description="A moment in ISO 8601 with its time zone."
     ),
     "format": dg.Field(str, default_value="parquet", description="parquet, csv or arrow."),
+    "strict": dg.Field(
+        bool, default_value=False, description="No file where sessions were never stored."
+    ),
 }
 
 
@@ -57,7 +61,10 @@ def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
         raise dg.Failure(f"range_query: {said}", allow_retries=False) from None
     root = lake.open().root
     name = _name(context.run)
-    export = write_export(Shelf(root), query, exports_folder(root), name)
+    try:
+        export = write_export(Shelf(root), query, exports_folder(root), name)
+    except MissingSessions as missing:
+        raise dg.Failure(f"range_query: {missing}", allow_retries=False) from None
     context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")
     path = exports_folder(root) / export.file
     return dg.MaterializeResult(
@@ -78,6 +85,7 @@ def metadata_of(export: Export) -> dict[str, dg.MetadataValue]:
         "bytes": dg.MetadataValue.int(export.bytes),
         "codes": dg.MetadataValue.int(len(export.codes)),
         "codes missing": dg.MetadataValue.int(len(export.missing)),
+        "sessions missing": dg.MetadataValue.int(len(export.missing_sessions or [])),
         "missing and why": dg.MetadataValue.md(
             "\n".join([*reasons[:REASONS_SHOWN], *more]) or "none"
         ),
