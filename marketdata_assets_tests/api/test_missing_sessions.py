@@ -188,9 +188,7 @@ def exported(holed: Client, **more: object) -> Request:
     asked = holed.post("/api/v1/exports", body).json()
     [request] = holed.queue.claim(1)
     assert asked["missing_sessions"] is None
-    export = write_export(
-        holed.door.shelf, request.export_query, holed.queue.exports, request.id
-    )
+    export = write_export(holed.door.shelf, request.export_query, holed.queue.exports, request.id)
     holed.queue.finish(request.id, export.file, export.rows)
     return request
 
@@ -198,7 +196,9 @@ def exported(holed: Client, **more: object) -> Request:
 @pytest.mark.parametrize("form", ["parquet", "csv", "arrow"])
 def test_an_export_says_what_slices_say(holed: Client, form: str) -> None:
     path = f"/api/v1/exports/{exported(holed, format=form).id}"
-    alone = holed.get("/api/v1/ohlcv", code=SHARE, start=DAYS[0], end=DAYS[-1]).json()["missing_sessions"]
+    alone = holed.get("/api/v1/ohlcv", code=SHARE, start=DAYS[0], end=DAYS[-1]).json()[
+        "missing_sessions"
+    ]
     assert alone
     assert holed.get(path).json()["missing_sessions"] == alone
     told = holed.get(f"{path}/file").headers["X-Missing-Sessions"]
