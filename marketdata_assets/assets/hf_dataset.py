@@ -109,6 +109,8 @@ def hf_dataset(
     else:
         context.log.info(in_words(done))
         metadata = metadata_of(done, len(published))
+        if hugging_face.served_by:
+            metadata["link opens while"] = dg.MetadataValue.text(f"{hugging_face.served_by} runs")
         reasons = why_missing(stored, left_out, refusals(stored, left_out))
         for name, told in {
             "left out": days_in_words(reasons),

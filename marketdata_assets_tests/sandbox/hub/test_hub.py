@@ -1,11 +1,13 @@
 """The local hub, spoken to by the real client: what is committed, listed, downloaded, refused."""
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
@@ -171,3 +173,30 @@ def test_two_servers_over_one_folder_are_one_hub(api: HfApi, tmp_path: Path) -> 
             local_dir=tmp_path / "there",
         )
     assert Path(file).read_bytes() == SMALL
+
+
+def test_the_link_to_a_commit_opens_and_leads_to_its_files(server: HubServer, api: HfApi) -> None:
+    sha = commit(api, marker=SMALL, large=LARGE)
+    for path in (f"/datasets/{REPO}/commit/{sha}", f"/datasets/{REPO}"):
+        page = asked(server, path)
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        found = {
+            link: asked(server, link).content for link in re.findall('href="(.+?)"', page.text)
+        }
+        assert {SMALL, LARGE} <= set(found.values())
+        assert all(f"/resolve/{sha}/" in link for link in found)
+    assert asked(server, f"/datasets/{REPO}/commit/{'0' * 40}").status_code == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8766", ""])
+def test_a_page_of_another_site_is_refused(server: HubServer, api: HfApi, host: str) -> None:
+    refused = asked(server, f"/datasets/{REPO}", Host=host)
+    assert refused.status_code == 403
+    assert "127.0.0.1 and localhost only" in refused.json()["error"]
+    for own in ("localhost", "127.0.0.1:1", "[::1]:8766"):
+        assert asked(server, f"/datasets/{REPO}", Host=own).status_code == 200
+
+
+def asked(server: HubServer, path: str, **headers: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {TOKEN}", **headers}
+    return requests.get(server.url + path, headers=headers, timeout=20)
