@@ -16,6 +16,7 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.worlds import world_root
 
 PROJECT = Path(__file__).parents[1]
+NOT_FOR_OTHERS = 0o027
 
 
 def main() -> int:
@@ -61,6 +62,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
     if arguments.command == "serve":
         from marketdata_assets.serve import serve_api
 
+        print(*told, sep="\n", end="\n" if told else "", file=sys.stderr)
         return serve_api()
     if arguments.command == "dev":
         from marketdata_assets.dev import run_dev
@@ -123,6 +125,8 @@ def prepare() -> list[str]:
     From here on the environment is the one place where settings are, for children too. Returns
     what a user may wonder about, a line each.
     """
+    # The user's group may read the data folder, others nothing: so it is for children too.
+    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
     told = settle(os.environ, PROJECT / ".env")
     root = world_root()
     home = root / "dagster"

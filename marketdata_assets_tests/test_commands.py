@@ -1,6 +1,7 @@
 """The commands a user types, as processes of their own."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.__main__ import NOT_FOR_OTHERS, PROJECT
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
@@ -44,6 +45,10 @@ def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) ->
     assert premium == pytest.approx((close / nav - 1) * 100, abs=0.0051)
     assert demo.stderr == ""
     root = tmp_path / "sandbox"
+    modes = {path: path.stat().st_mode for path in (root, *root.rglob("*"))}
+    # The group reads everything, others nothing.
+    assert [path for path, mode in modes.items() if mode & NOT_FOR_OTHERS] == []
+    assert [path for path, mode in modes.items() if not mode & stat.S_IRGRP] == []
     with duckdb.connect(str(root / "catalog.duckdb"), read_only=True) as connection:
         [[days, rows]] = connection.execute(
             "SELECT count(DISTINCT date), count(*) FROM daily_prices"
