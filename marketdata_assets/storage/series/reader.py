@@ -15,7 +15,6 @@ from marketdata_assets.storage.series.generation import (
     DamagedSeries,
     FileIdentity,
     Generation,
-    SegmentEntry,
     load_generation,
     series_folder,
 )
@@ -31,7 +30,8 @@ class Series:
     """One generation of a table's series; `open` the newest, `newest` to follow.
 
     Answers have the declared columns, types and NULLs, ordered by code as asked and date. Numbers
-    are not copied: an answer keeps the mapped files it points into, until it is dropped.
+    are not copied: an answer keeps the mapped files it points into, until it is dropped. Whatever
+    touches a damaged part of a file raises `DamagedSeries`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Series:
             generation, manifest = load_generation(root, table)
             try:
                 segments = [
-                    known.get(entry.file) or _opened(root, table, entry)
+                    known.get(entry.file) or Segment(root, table, entry)
                     for entry in generation.segments
                 ]
             except DamagedSeries:
@@ -74,6 +74,15 @@ class Series:
                     raise
             else:
                 return cls(root, table, generation, manifest, segments)
+
+    def compare_all(self) -> None:
+        """Compare all that has not been asked for yet with its checksums, gigabytes perhaps.
+
+        Answers need not wait for it: what they are made of is compared first. Raises
+        `DamagedSeries`.
+        """
+        for segment in self._segments:
+            segment.compare_all()
 
     def is_newest(self) -> bool:
         """Whether nothing newer is published: a look at one file, cheap to repeat."""
@@ -160,15 +169,3 @@ class Series:
                 f"It has: {', '.join(self.table.column_names)}."
             )
         return pa.schema([self.table.schema.field(name) for name in dict.fromkeys(columns)])
-
-
-def _opened(root: Path, table: Table, entry: SegmentEntry) -> Segment:
-    path = series_folder(root, table) / entry.file
-    try:
-        segment = Segment(path, table)
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        raise DamagedSeries(table, f"{path} can't be read ({error})") from error
-    if size != entry.bytes:
-        raise DamagedSeries(table, f"{path} has {size} bytes, published were {entry.bytes}")
-    return segment
