@@ -130,7 +130,8 @@ class Shelf:
             newest = known.newest() if known else Series.open(self._lake.root, table)
             if newest is not known:
                 self._series[table.name] = newest
-                threading.Thread(target=_check, args=(newest,), daemon=True).start()
+                checking = f"checking the series of {table.name}"
+                threading.Thread(target=_check, args=(newest,), name=checking, daemon=True).start()
             return newest
         except NoSeries:
             self._series.pop(table.name, None)

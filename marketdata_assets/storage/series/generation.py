@@ -38,10 +38,13 @@ class NoSeries(LookupError):
 class DamagedSeries(ValueError):
     """Files of a published series are missing, can't be read or are not as they were written."""
 
-    def __init__(self, table: Table, what: str) -> None:
+    def __init__(self, table: Table, file: str, error: Exception) -> None:
+        # Without the folder that an `OSError` names.
+        why = getattr(error, "strerror", None) or error
         super().__init__(
-            f"The series of {table.name} is damaged: {what}. Materialize {made_by(table)}, unless "
-            "its sensor is at it already: what is damaged is made again from the lake."
+            f"The series of {table.name} is damaged: series/{table.name}/{file} can't be read "
+            f"({why}). Materialize {made_by(table)}, unless its sensor is at it already: what is "
+            "damaged is made again from the lake."
         )
 
 
@@ -140,7 +143,7 @@ def load_generation(root: Path, table: Table) -> tuple[Generation, FileIdentity]
     except FileNotFoundError:
         raise NoSeries(table, f"{table.name} has no series yet") from None
     except (OSError, ValueError) as error:
-        raise DamagedSeries(table, f"{folder / MANIFEST} can't be read ({error})") from error
+        raise DamagedSeries(table, MANIFEST, error) from error
     if not generation.fits(table):
         raise NoSeries(table, f"The series of {table.name} was made for other columns")
     return generation, file

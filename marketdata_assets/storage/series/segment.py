@@ -203,7 +203,7 @@ class Segment:
             if not isinstance(error, FileNotFoundError):
                 with contextlib.suppress(OSError):
                     note_of(self._path).touch()
-            raise DamagedSeries(self.table, f"{self._path} can't be read ({error})") from error
+            raise DamagedSeries(self.table, self._path.name, error) from error
 
 
 def note_of(segment: Path) -> Path:
