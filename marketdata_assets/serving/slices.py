@@ -6,7 +6,6 @@ upstream is asked, and no writer is waited for.
 """
 
 import datetime as dt
-import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -27,10 +26,8 @@ from marketdata_assets.serving.histories import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series
+from marketdata_assets.storage.series import NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
-
-logger = logging.getLogger(__name__)
 
 
 class Shelf:
@@ -117,8 +114,8 @@ class Shelf:
     def series(self, table: Table) -> Series | None:
         """The newest generation of a table's series; None where it was never made.
 
-        While one thread opens a new generation the others go on with the one before; all of its
-        bytes are checked in the background. Raises `DamagedSeries`.
+        While one thread opens a new generation the others go on with the one before. Raises
+        `DamagedSeries`.
         """
         known = self._series.get(table.name)
         if known is not None and known.is_newest():
@@ -128,10 +125,7 @@ class Shelf:
         try:
             known = self._series.get(table.name)
             newest = known.newest() if known else Series.open(self._lake.root, table)
-            if newest is not known:
-                self._series[table.name] = newest
-                checking = f"checking the series of {table.name}"
-                threading.Thread(target=_check, args=(newest,), name=checking, daemon=True).start()
+            self._series[table.name] = newest
             return newest
         except NoSeries:
             self._series.pop(table.name, None)
@@ -218,11 +212,3 @@ class Shelf:
         except (LookupError, ValueError) as reason:
             return reason
         return known
-
-
-def _check(series: Series) -> None:
-    """Have damage noted before somebody asks for what is damaged."""
-    try:
-        series.compare_all()
-    except DamagedSeries as damage:
-        logger.warning("%s", damage)

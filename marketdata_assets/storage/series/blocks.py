@@ -4,12 +4,13 @@ Here belongs that no byte is believed before its block is, and that each is comp
 bytes mean what is `segment`.
 """
 
+import os
+import weakref
 import zlib
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 
@@ -27,33 +28,31 @@ def checksums_of(path: Path) -> Checksums:
 
 
 class Blocks:
-    """A file that stays open until all of it has been compared; threads may share one."""
+    """A file that stays open; threads may share one. `are_whole` once all has been compared."""
 
     def __init__(self, path: Path, checksums: Checksums) -> None:
         # Read, not mapped: of a block that it can't read, a disk then says so and kills nobody.
-        self._file: pa.OSFile | None = pa.OSFile(str(path))
-        self._checksums = np.frombuffer(checksums, CHECKSUM)
+        self._file = os.open(path, os.O_RDONLY)
+        # Not at the end of the process, when others may still read.
+        weakref.finalize(self, os.close, self._file).atexit = False
+        self._checksums = np.frombuffer(checksums, CHECKSUM).tolist()
         self._are_compared = bytearray(len(self._checksums))
-
-    @property
-    def are_whole(self) -> bool:
-        """Whether every block has been compared."""
-        return self._file is None
+        self.are_whole = False
 
     def compare(self, first: int, end: int) -> None:
         """Compare what is not compared yet of the bytes from `first` to before `end`.
 
         Raises `DamagedFile`, and `OSError` as reading does.
         """
-        file, last = self._file, -(-end // BLOCK)
+        last = -(-end // BLOCK)
         number = self._are_compared.find(0, first // BLOCK, last)
-        while file is not None and number >= 0:
-            if zlib.crc32(file.read_at(BLOCK, number * BLOCK)) != self._checksums[number]:
-                at = number * BLOCK
+        while number >= 0:
+            at = number * BLOCK
+            if zlib.crc32(os.pread(self._file, BLOCK, at)) != self._checksums[number]:
                 raise DamagedFile(f"other bytes than were written, from {at} to {at + BLOCK}")
             self._are_compared[number] = 1
             number = self._are_compared.find(0, number + 1, last)
 
     def compare_all(self) -> None:
         self.compare(0, len(self._are_compared) * BLOCK)
-        self._file = None
+        self.are_whole = True

@@ -5,6 +5,8 @@ from the beginning, nothing changes afterwards, so any number of threads may sha
 """
 
 import datetime as dt
+import logging
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from marketdata_assets.storage.series.generation import (
 from marketdata_assets.storage.series.segment import Segment
 from marketdata_assets.tables import Table
 
+# The name of the threads that compare what nobody has asked for yet.
+CHECK = "series check"
+logger = logging.getLogger(__name__)
+
 
 class DayNotInSeries(LookupError):
     """A day that was asked for is in no segment of the generation."""
@@ -30,8 +36,9 @@ class Series:
     """One generation of a table's series; `open` the newest, `newest` to follow.
 
     Answers have the declared columns, types and NULLs, ordered by code as asked and date. Numbers
-    are not copied: an answer keeps the mapped files it points into, until it is dropped. Whatever
-    touches a damaged part of a file raises `DamagedSeries`.
+    are not copied: an answer keeps the mapped files it points into, until it is dropped. What it
+    is made of has been compared with its checksum, by then or by a thread that begins at opening;
+    whatever touches a damaged part of a file raises `DamagedSeries`.
     """
 
     def __init__(
@@ -73,16 +80,8 @@ class Series:
                 if newer.number == generation.number:
                     raise
             else:
+                threading.Thread(target=_check, args=(segments,), name=CHECK, daemon=True).start()
                 return cls(root, table, generation, manifest, segments)
-
-    def compare_all(self) -> None:
-        """Compare all that has not been asked for yet with its checksums, gigabytes perhaps.
-
-        Answers need not wait for it: what they are made of is compared first. Raises
-        `DamagedSeries`.
-        """
-        for segment in self._segments:
-            segment.compare_all()
 
     def is_newest(self) -> bool:
         """Whether nothing newer is published: a look at one file, cheap to repeat."""
@@ -169,3 +168,12 @@ class Series:
                 f"It has: {', '.join(self.table.column_names)}."
             )
         return pa.schema([self.table.schema.field(name) for name in dict.fromkeys(columns)])
+
+
+def _check(segments: Sequence[Segment]) -> None:
+    """Compare what nobody has asked for yet, gigabytes perhaps; damage is noted and logged."""
+    for segment in segments:
+        try:
+            segment.compare_all()
+        except DamagedSeries as damage:
+            logger.warning("%s", damage)

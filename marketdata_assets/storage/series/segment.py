@@ -122,7 +122,8 @@ class Segment:
         self._compare(end, entry.bytes)
         batch = pa.ipc.open_file(self._mapped).get_batch(0)
         self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        codes = self._columns[code_column(table)]
+        self._code_column = code_column(table)
+        codes = self._columns[self._code_column]
         for part in _parts(self._mapped, codes):
             self._compare(*part)
         self._ends = codes.run_ends.to_numpy()
@@ -143,7 +144,7 @@ class Segment:
             return 0, 0
         first = int(self._ends[number - 1]) if number else 0
         last = int(self._ends[number])
-        self._compare_rows(self._columns[self.table.date_column], first, last)
+        self._compare_rows([self.table.date_column], first, last)
         dates = self._dates[first:last]
         if end is not None:
             last = first + int(np.searchsorted(dates, _ordinal(end), "right"))
@@ -153,42 +154,42 @@ class Segment:
 
     def slice(self, code: str, first: int, last: int, columns: Sequence[str]) -> list[pa.Array]:
         """The rows of one code from `first` to before `last`, without a copy of the numbers."""
+        self._compare_rows(columns, first, last)
         arrays = []
         for name in columns:
-            if name == code_column(self.table):
+            if name == self._code_column:
                 arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
             else:
-                self._compare_rows(self._columns[name], first, last)
                 arrays.append(_plain(self._columns[name].slice(first, last - first)))
         return arrays
 
     def day(self, day: dt.date, columns: Sequence[str]) -> list[pa.Array]:
         """All rows of one day, by code."""
-        self._compare_rows(self._columns[self.table.date_column], 0, len(self._dates))
+        self._compare_rows([self.table.date_column, *columns], 0, len(self._dates))
         rows = np.flatnonzero(self._dates == _ordinal(day))
         arrays = []
         for name in columns:
-            if name == code_column(self.table):
+            if name == self._code_column:
                 number_of_row = np.searchsorted(self._ends, rows, "right")
                 arrays.append(self._names.take(pa.array(number_of_row)))
             else:
-                self._compare_rows(self._columns[name], 0, len(self._dates))
                 arrays.append(_plain(pc.take(self._columns[name], pa.array(rows))))
         return arrays
 
     def date_at(self, row: int) -> dt.date:
-        self._compare_rows(self._columns[self.table.date_column], row, row + 1)
+        self._compare_rows([self.table.date_column], row, row + 1)
         return EPOCH + dt.timedelta(int(self._dates[row]))
 
-    def _compare_rows(self, array: pa.Array, first: int, last: int) -> None:
-        """Compare where the rows from `first` to before `last` of a column of numbers lie."""
+    def _compare_rows(self, columns: Sequence[str | None], first: int, last: int) -> None:
+        """Compare where the rows from `first` to before `last` of some columns lie."""
         if self._blocks.are_whole:
             return
-        kind = array.type.index_type if pa.types.is_dictionary(array.type) else array.type
-        for buffer, bits in zip(array.buffers(), (1, kind.bit_width), strict=True):
-            if buffer:
-                at = buffer.address - self._mapped.address
-                self._compare(at + first * bits // 8, at + (last * bits + 7) // 8)
+        for array in [self._columns[name] for name in columns if name != self._code_column]:
+            kind = array.type.index_type if pa.types.is_dictionary(array.type) else array.type
+            for buffer, bits in zip(array.buffers(), (1, kind.bit_width), strict=True):
+                if buffer:
+                    at = buffer.address - self._mapped.address
+                    self._compare(at + first * bits // 8, at + (last * bits + 7) // 8)
 
     def _compare(self, first: int, end: int) -> None:
         with self._noting_damage():
