@@ -7,6 +7,7 @@ import datetime as dt
 import multiprocessing
 import os
 import random
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -39,14 +40,20 @@ def apart() -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake, chance = Lake(tmp_path_factory.mktemp("filled"), "test"), random.Random(3)
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake, chance = Lake(tmp_path_factory.mktemp("stored"), "test"), random.Random(3)
     for day in DAYS:
         rows = {
             code: (chance.choice([None, chance.random()]), chance.choice("xyz"), day)
             for code in CODES
         }
         lake.write(QUOTES, day, quotes(day, rows))
+    return lake.root
+
+
+@pytest.fixture
+def filled(tmp_path: Path, stored: Path) -> Lake:
+    lake = Lake(shutil.copytree(stored, tmp_path / "filled"), "test")
     refresh(lake, QUOTES)
     return lake
 
