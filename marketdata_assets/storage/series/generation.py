@@ -116,8 +116,7 @@ class Generation(BaseModel):
         return {day: version.file for day, version in self.days().items()}
 
     def fits(self, table: Table) -> bool:
-        columns = [column.removesuffix(" not null") for column in self.columns]
-        return self.table == table.name and columns == declared(table)
+        return self.table == table.name and self.columns == declared(table)
 
 
 def declared(table: Table) -> list[str]:
