@@ -159,9 +159,9 @@ def test_only_the_years_that_differ_are_made_again(lake: Lake) -> None:
     before = segments_by_year(lake)
     store(lake, [DAYS[20]], 2.0)
     lake.path(QUOTES, DAYS[21]).unlink()
-    assert difference(lake, QUOTES) == ([], [DAYS[20]], [DAYS[21]])
+    assert difference(lake, QUOTES) == ([], [DAYS[20]], [DAYS[21]], [])
     done = refresh(lake, QUOTES)
-    assert done.difference == ([], [DAYS[20]], [DAYS[21]])
+    assert done.difference == ([], [DAYS[20]], [DAYS[21]], [])
     after = segments_by_year(lake)
     assert [year for year in after if after[year] != before[year]] == ["2023"]
 
@@ -211,7 +211,7 @@ def test_a_generation_records_which_versions_it_holds(lake: Lake) -> None:
 
 
 def test_what_is_not_there_is_said_with_what_to_do(lake: Lake) -> None:
-    with pytest.raises(NoSeries, match=r"quotes has no series yet\. Materialize price_series"):
+    with pytest.raises(NoSeries, match=r"quotes has no series yet\. Materialize quotes_series"):
         Series.open(lake.root, QUOTES)
     with pytest.raises(MissingPartitions, match="quotes is not stored"):
         refresh(lake, QUOTES)
@@ -240,7 +240,7 @@ def test_a_spoiled_segment_is_named_and_made_again_by_the_next_refresh(lake: Lak
     before = refresh(lake, QUOTES)
     name = segments_by_year(lake)["2023"][0]
     spoil(lake.root / "series" / "quotes" / name)
-    with pytest.raises(DamagedSeries, match=rf"quotes is damaged.*{name}.*Materialize price_ser"):
+    with pytest.raises(DamagedSeries, match=rf"quotes is damaged.*{name}.*Materialize quotes_ser"):
         Series.open(lake.root, QUOTES)
     after = refresh(lake, QUOTES)
     assert after.generation == before.generation + 1
