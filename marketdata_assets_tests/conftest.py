@@ -92,7 +92,7 @@ class Platform:
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets for the days from `first` to `last`, or without partitions.
 
-        As by hand in the UI: not through the jobs, whose retry policy waits for a late vendor.
+        As by hand in the UI: not through the jobs, whose retry policy waits for the vendor.
         """
         tags: dict[str, str] = {}
         if first is not None:

@@ -13,7 +13,7 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_LATE
+from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import STORED_TABLES
@@ -157,10 +157,12 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
-    for name in ("daily_chain", "etf_chain", "calendar_check"):
+    for name in ("daily_chain", "etf_chain"):
         job = defs.resolve_job_def(name)
         steps = [NodeHandle(node.name, None) for node in job.nodes]
-        assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_LATE}
+        assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_OUTAGE}
+    waits = [RETRY_OUTAGE.calculate_delay(attempt) / 60 for attempt in (1, 2, 3)]
+    assert waits == [10, 20, 30]
 
 
 def test_importing_the_definitions_imports_no_heavy_client() -> None:

@@ -36,7 +36,9 @@ MAY_KNOW = {
     "listening": {"settings"},
     "beside": set(),
     "ui": {"api", "listening", "settings"},
-    "dev": {"api", "listening", "settings", "ui", "worlds"},
+    "run_launcher": set(),
+    "supervising": set(),
+    "dev": {"api", "listening", "settings", "supervising", "ui", "worlds"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }
