@@ -12,6 +12,7 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.refusals import refused_before
 from marketdata_assets.automation.instruments import instrument_histories
 from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
+from marketdata_assets.automation.pruning import history_pruning
 from marketdata_assets.automation.requests_sensor import range_queries
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import missing_in
@@ -35,7 +36,9 @@ DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMEN
 # The evening run starts at 21:00 and retries for a good hour.
 EVENING_IS_OVER = dt.time(22, 30)
 # Jobs that make no day.
-BESIDE = frozenset({series_refresh.name, instrument_histories.name, range_queries.name})
+BESIDE = frozenset(
+    job.name for job in (series_refresh, instrument_histories, range_queries, history_pruning)
+)
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
