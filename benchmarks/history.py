@@ -1,4 +1,4 @@
-"""What the history of runs takes on disk: evenings, and a range of a backfill, beside Dagster's own.
+"""What run history takes on disk: evenings, and a range of a backfill, beside Dagster's own.
 
 A year and twenty years are reckoned from what an evening and a range add, as told and once pruned;
 ticks of schedules and sensors come on top. BENCH_HISTORY_DAYS says how many days the range has.
@@ -36,7 +36,7 @@ class Sizes(NamedTuple):
     """Bytes of the databases: of all runs, of what they made, and of each run's own events."""
 
     runs: float
-    index: float
+    of_all: float
     own: float
 
     def added_since(self, other: "Sizes", shares: int) -> "Sizes":
@@ -62,8 +62,8 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
     }
     with dg.DagsterInstance.local_temp(str(home), overrides=ours if is_ours else {}) as instance:
 
-        def run(job: dg.JobDefinition | object, first: dt.date, last: dt.date, **tags: str) -> None:
-            definitions.resolve_job_def(job.name).execute_in_process(  # type: ignore[attr-defined]
+        def run(job: str, first: dt.date, last: dt.date, **tags: str) -> None:
+            definitions.resolve_job_def(job).execute_in_process(
                 run_config=QUIET,
                 instance=instance,
                 tags={RANGE_START: str(first), RANGE_END: str(last), **tags},
@@ -77,17 +77,20 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
             return sizes(home)
 
         for number, day in enumerate(DAYS[: 1 + EVENINGS]):
-            run(daily_chain, day, day)
-            run(etf_chain, day, day)
-            run(daily_chain, DAYS[max(0, number + 1 - RECENT_SESSIONS)], day, **{FETCH_ALL: "true"})
+            run(daily_chain.name, day, day)
+            run(etf_chain.name, day, day)
+            run(
+                daily_chain.name,
+                DAYS[max(0, number + 1 - RECENT_SESSIONS)],
+                day,
+                **{FETCH_ALL: "true"},
+            )
             if number == 0:
                 first = measured()
         evenings = measured()
         for job in (daily_chain, etf_chain):
-            run(job, DAYS[-RANGE], DAYS[-1])
-        return Grown(
-            evenings.added_since(first, EVENINGS), measured().added_since(evenings, RANGE)
-        )
+            run(job.name, DAYS[-RANGE], DAYS[-1])
+        return Grown(evenings.added_since(first, EVENINGS), measured().added_since(evenings, RANGE))
 
 
 def sizes(home: Path) -> Sizes:

@@ -34,11 +34,13 @@ def prune_history(context: dg.OpExecutionContext, run_history_days: dg.ResourceP
             context.log.warning(f"{database} stays as large as it is: {error}. Tomorrow again.")
 
 
-def prune_runs(instance: dg.DagsterInstance, log: EventLog, before: dt.datetime) -> int:
+def prune_runs(
+    instance: dg.DagsterInstance, log: EventLog, before: dt.datetime, at_most: int = LOGS_AT_MOST
+) -> int:
     """Delete the logs of all runs that ended and were created before a moment; how many there are.
 
-    Such a run is deleted itself when it has made no partition, and no outcome of a check, that is
-    not superseded. A backfill makes years of logs in a day: beyond LOGS_AT_MOST newer ones go too.
+    Such a run is deleted itself when all that it has made or checked was made or checked since. A
+    backfill makes years of logs in a day: beyond `at_most` bytes the logs of newer runs go too.
     """
     of_use, kept = prune(log.index, before), 0
     old = set(instance.get_run_ids(RunsFilter(statuses=ENDED, created_before=before)))
@@ -46,7 +48,7 @@ def prune_runs(instance: dg.DagsterInstance, log: EventLog, before: dt.datetime)
     for run_id in instance.get_run_ids(RunsFilter(statuses=ENDED)):
         own = log.own(run_id)
         kept += own.stat().st_size if own.exists() else 0
-        if run_id not in old and kept <= LOGS_AT_MOST:
+        if run_id not in old and kept <= at_most:
             continue
         if run_id in old - of_use:
             instance.delete_run(run_id)

@@ -32,7 +32,9 @@ class Runs(SqliteRunStorage):
         return HOME
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "Runs":
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "Runs":
         return cls.from_local(str(Path(config_value["home"], "history")), inst_data)
 
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
@@ -86,7 +88,11 @@ def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
     """
     told = event.dagster_event
     planned = told.event_specific_data if told else None
-    if not isinstance(planned, AssetCheckEvaluationPlanned) or planned.partitions_subset is None:
+    if (
+        told is None
+        or not isinstance(planned, AssetCheckEvaluationPlanned)
+        or planned.partitions_subset is None
+    ):
         return event
     keys = set(planned.partitions_subset.get_partition_keys())
     day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None

@@ -55,9 +55,7 @@ def prune(index: Path, before: dt.datetime) -> set[str]:
         return {run_id for (run_id,) in connection.execute(RUNS_OF_USE)}
 
 
-def _delete(
-    connection: sqlite3.Connection, table: str, column: str, ids: list[tuple[int]]
-) -> None:
+def _delete(connection: sqlite3.Connection, table: str, column: str, ids: list[tuple[int]]) -> None:
     for start in range(0, len(ids), ROWS_AT_ONCE):
         with connection:
             some = ids[start : start + ROWS_AT_ONCE]
