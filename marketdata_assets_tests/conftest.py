@@ -80,6 +80,7 @@ class Platform:
                 "hugging_face": hub or embedded_hub(root),
                 "alerts": AlertsResource(),
                 "instrument_sources": sources or SandboxSources(tushare=tushare),
+                "run_history_days": 30,
             }
         )
 

@@ -103,6 +103,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "series_refresh",
         "instrument_histories",
         "range_queries",
+        "history_pruning",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
@@ -111,6 +112,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "recent_days_again_schedule",
         "past_month_again_schedule",
         "instrument_histories_schedule",
+        "history_pruning_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "missing_partitions_sensor",

@@ -27,6 +27,7 @@ FIELDS = {
     "alerts": ("urls",),
     "instrument_sources": ("tunnel", "tushare", "yahoo_url", "state_folder"),
     "io_manager": ("base_dir",),
+    "run_history_days": (),
 }
 
 

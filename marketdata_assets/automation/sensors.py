@@ -13,6 +13,7 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.refusals import refused_before
 from marketdata_assets.automation.instruments import instrument_histories
 from marketdata_assets.automation.jobs import CHAIN, daily_chain, etf_chain, series_refresh
+from marketdata_assets.automation.pruning import history_pruning
 from marketdata_assets.automation.requests_sensor import range_queries
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import missing_in
@@ -47,7 +48,9 @@ UNDER_WAY = "a run is under way; looking again afterwards"
 # How often the day of the evening is asked for afterwards.
 MINUTES_BETWEEN = 30
 # Jobs that make no day.
-BESIDE = frozenset({series_refresh.name, instrument_histories.name, range_queries.name})
+BESIDE = frozenset(
+    job.name for job in (series_refresh, instrument_histories, range_queries, history_pruning)
+)
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
