@@ -5,6 +5,7 @@ Here belongs what a file system needs to be told. Which files there are is `lake
 
 import contextlib
 import os
+import secrets
 import shutil
 import time
 from pathlib import Path
@@ -27,9 +28,27 @@ def link_or_copy(path: Path, aside: Path) -> None:
     except OSError:
         unfinished = aside.with_suffix(".unfinished")
         shutil.copy2(path, unfinished)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(unfinished)
         unfinished.replace(aside)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Make `content` the file at `path`: a full disk, or a crash, leaves the one that was there."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        sync_file(unfinished)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file survive a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
