@@ -34,7 +34,7 @@ MAY_KNOW = {
     "listening": {"settings"},
     "beside": set(),
     "ui": {"api", "listening", "settings"},
-    "dev": {"api", "listening", "settings", "ui", "worlds"},
+    "dev": {"api", "listening", "settings", "storage", "ui", "worlds"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }

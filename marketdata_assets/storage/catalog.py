@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from marketdata_assets.storage.durable_files import make_folder, sync_file, write_file
+from marketdata_assets.storage.durable_files import becoming, make_folder
 from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
 from marketdata_assets.storage.reading import literal_path, quoted, select, select_nothing
 from marketdata_assets.tables import STORED_TABLES, Table
@@ -36,7 +36,8 @@ def publish_catalog(root: Path) -> Path:
             statements = "\n\n".join(_statements(root, table) for table in STORED_TABLES.values())
             if not _is_right(database, script, statements):
                 _replace(database, statements)
-                write_file(script, _script(database, statements))
+                with becoming(script) as unfinished:
+                    unfinished.write_bytes(_script(database, statements))
     except (OSError, duckdb.Error) as error:
         raise OSError(
             f"{database} could not be written ({error}); the tables are as they are stored. Make "
@@ -60,11 +61,18 @@ def _script(database: Path, statements: str) -> bytes:
 
 
 def _replace(database: Path, statements: str) -> None:
-    unfinished = database.with_name(f".{database.name}.unfinished")
-    for leftover in (unfinished, *_logs(unfinished)):
-        leftover.unlink(missing_ok=True)
+    with becoming(database) as unfinished:
+        try:
+            _make(unfinished, statements)
+        finally:
+            _remove_logs(unfinished)
+        # Another program's log is of the database that goes.
+        _remove_logs(database)
+
+
+def _make(database: Path, statements: str) -> None:
     with duckdb.connect() as connection:
-        place = quoted(str(unfinished))
+        place = quoted(str(database))
         connection.execute(
             f"ATTACH {place} AS made (STORAGE_VERSION '{STORAGE_VERSION}'); USE made"
         )
@@ -72,11 +80,11 @@ def _replace(database: Path, statements: str) -> None:
         connection.execute(f"BEGIN; {statements}; COMMIT")
         # Closing does it too, and says nothing where the disk is full.
         connection.execute("CHECKPOINT made")
-    sync_file(unfinished)
-    # A log that another program left is of the database that goes.
+
+
+def _remove_logs(database: Path) -> None:
     for log in _logs(database):
         log.unlink(missing_ok=True)
-    unfinished.replace(database)
 
 
 def _logs(database: Path) -> list[Path]:

@@ -1,6 +1,7 @@
-"""Files and names that survive a power cut, and what a killed writer leaves behind.
+"""Files and names that survive a power cut, what a killed writer leaves, and disks that refuse.
 
-Here belongs what a file system needs to be told. Which files there are is `lake`.
+Here belongs what a file system needs to be told, and how its refusal is told. Which files there are
+is `lake`.
 """
 
 import contextlib
@@ -8,9 +9,28 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+UNFINISHED = ".unfinished"
 ABANDONED_AFTER_SECONDS = 3_600
+
+
+class DiskRefuses(OSError):
+    """Something can't be written: there is no room, or no permission."""
+
+
+@contextlib.contextmanager
+def refusals_told(what: str) -> Iterator[None]:
+    """What the disk refuses within the block is a `DiskRefuses` that says `what` is not done."""
+    try:
+        yield
+    except OSError as error:
+        # Requests that failed have no number of the system's, or are of a connection.
+        if isinstance(error, (DiskRefuses, ConnectionError)) or error.errno is None:
+            raise
+        how = "Make room or give write permission, then run again."
+        raise DiskRefuses(error.errno, f"{what} ({error.strerror}). {how}") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -26,22 +46,23 @@ def link_or_copy(path: Path, aside: Path) -> None:
     try:
         os.link(path, aside)
     except OSError:
-        unfinished = aside.with_suffix(".unfinished")
-        shutil.copy2(path, unfinished)
-        sync_file(unfinished)
-        unfinished.replace(aside)
+        with becoming(aside) as unfinished:
+            shutil.copy2(path, unfinished)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Make `content` the file at `path`: a full disk, or a crash, leaves the one that was there."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+@contextlib.contextmanager
+def becoming(path: Path) -> Iterator[Path]:
+    """A name for what becomes the file at `path` after the block, at once and to stay.
+
+    Where the block fails, or the disk does, the file that was there stays.
+    """
+    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
-        unfinished.write_bytes(content)
+        yield unfinished
         sync_file(unfinished)
         unfinished.replace(path)
-    except OSError:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 
@@ -60,9 +81,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_abandoned(path: Path) -> None:
-    """Drop what a killed writer of the same partition left behind."""
-    for leftover in path.parent.glob(f".{path.stem}.*.unfinished"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER_SECONDS:
-                leftover.unlink()
+def remove_abandoned(folder: Path) -> None:
+    """Drop what killed writers left in and below `folder`; young files may be living ones'."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and UNFINISHED in name:
+                _remove_if_old(Path(place, name))
+
+
+def _remove_if_old(leftover: Path) -> None:
+    with contextlib.suppress(OSError):
+        if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+            leftover.unlink()

@@ -114,9 +114,7 @@ def assert_is_right(catalog: Path) -> None:
     assert left == {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
 
 
-@settings(
-    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bit=st.integers(0, 8 << 20), name=st.sampled_from(["catalog.duckdb", "catalog.sql"]))
 def test_a_bit_that_flips_anywhere_is_noticed_and_mended(
     published: Path, bit: int, name: str

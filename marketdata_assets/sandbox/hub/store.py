@@ -169,15 +169,17 @@ class HubStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{secrets.token_hex(8)}.unfinished")
         digest, left = hashlib.sha256(), size
-        with unfinished.open("wb") as file:
-            while left and (chunk := stream.read(min(CHUNK, left))):
-                digest.update(chunk)
-                file.write(chunk)
-                left -= len(chunk)
-        if left or digest.hexdigest() != sha256:
-            unfinished.unlink()
-            return False
-        unfinished.replace(target)
+        try:
+            with unfinished.open("wb") as file:
+                while left and (chunk := stream.read(min(CHUNK, left))):
+                    digest.update(chunk)
+                    file.write(chunk)
+                    left -= len(chunk)
+            if left or digest.hexdigest() != sha256:
+                return False
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
         return True
 
     def _write(
@@ -195,11 +197,14 @@ class HubStore:
     def _publish(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _locked(self, repo: str) -> FileLock:
         folder = self._folder(repo)
