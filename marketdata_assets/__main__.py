@@ -51,10 +51,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         told = prepare()
-        with refusals_told(f"{arguments.command} could not be done"):
+        with refusals_told(f"{arguments.command} did not finish"):
             return _run(arguments, told)
     except DiskRefuses as refusal:
-        print(refusal.strerror, file=sys.stderr)
+        print(refusal, file=sys.stderr)
         return 1
     except SettingError as error:
         print(error, file=sys.stderr)

@@ -8,12 +8,19 @@ import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
 ABANDONED_AFTER_SECONDS = 3_600
+SQLITE_REFUSALS = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 class DiskRefuses(OSError):
@@ -22,15 +29,28 @@ class DiskRefuses(OSError):
 
 @contextlib.contextmanager
 def refusals_told(what: str) -> Iterator[None]:
-    """What the disk refuses within the block is a `DiskRefuses` that says `what` is not done."""
+    """What the disk refuses within the block is a `DiskRefuses` that says `what` happened of it."""
     try:
         yield
-    except OSError as error:
-        # Requests that failed have no number of the system's, or are of a connection.
-        if isinstance(error, (DiskRefuses, ConnectionError)) or error.errno is None:
+    except DiskRefuses:
+        raise
+    except Exception as error:
+        if (said := _said_by_the_disk(error)) is None:
             raise
         how = "Make room or give write permission, then run again."
-        raise DiskRefuses(error.errno, f"{what} ({error.strerror}). {how}") from error
+        raise DiskRefuses(f"{what} ({said}). {how}") from error
+
+
+def _said_by_the_disk(error: BaseException) -> str | None:
+    """In a few words why it refused; None where it has not, or nothing is known of it."""
+    if isinstance(error, OSError):
+        # What fails in a network is an `OSError` too, of a connection or without a number.
+        return None if isinstance(error, ConnectionError) else error.strerror
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.OperationalError):
+        # The lowest byte is the kind, the others say more of it.
+        return str(cause) if cause.sqlite_errorcode & 0xFF in SQLITE_REFUSALS else None
+    return None
 
 
 def make_folder(folder: Path) -> None:
