@@ -7,12 +7,12 @@ placing `dagster.yaml` in it. What a command does is its own module.
 import argparse
 import datetime as dt
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
 from marketdata_assets.worlds import world_root
 
 PROJECT = Path(__file__).parents[1]
@@ -51,7 +51,12 @@ def main() -> int:
     accept.add_argument("--reason", required=True, help="why it is right as it is")
     arguments = parser.parse_args()
     try:
-        return _run(arguments, prepare())
+        told = prepare()
+        with refusals_told(f"{arguments.command} did not finish"):
+            return _run(arguments, told)
+    except DiskRefuses as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
@@ -130,11 +135,10 @@ def prepare() -> list[str]:
     told = settle(os.environ, PROJECT / ".env")
     root = world_root()
     home = root / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    _make_home(home)
     if (home / ".env").exists():
         # Dagster would read it over everything that was decided here.
         raise UnreadableFile(home / ".env", f"move its settings to {PROJECT / '.env'}")
-    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
         told.append(f"DAGSTER_HOME is not taken: the run history of this world is in {home}.")
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
@@ -143,6 +147,21 @@ def prepare() -> list[str]:
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
     return told
+
+
+def _make_home(home: Path) -> None:
+    """A folder to write in, with this version's `dagster.yaml`. Raises `SettingError`."""
+    settings, place = (PROJECT / "dagster.yaml").read_bytes(), home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        is_there = place.exists() and place.read_bytes() == settings
+        # What is there already needs no room; others may read it at this moment.
+        if not (is_there and os.access(home, os.W_OK)):
+            with becoming(place) as unfinished:
+                unfinished.write_bytes(settings)
+    except OSError as error:
+        how = f"{home} can't be written ({error.strerror}), make room or give write permission"
+        raise SettingError("MARKETDATA_HOME", str(home.parent.parent), how) from None
 
 
 if __name__ == "__main__":

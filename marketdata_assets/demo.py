@@ -157,7 +157,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     console.print(f"\n[bold]files[/]    {root / 'lake'}", soft_wrap=True)
     # In double quotes, so that the shell's single ones need no escaping.
     place, query = json.dumps(str(catalog), ensure_ascii=False), json.dumps(sql)
-    code = f"import duckdb; duckdb.connect({place}).sql({query}).show()"
+    code = f"import duckdb; duckdb.connect({place}, read_only=True).sql({query}).show()"
     command = shlex.join([".venv/bin/python", "-c", code])
     console.print(f"[bold]try[/]      {command}", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from marketdata_assets.api.settings import api_settings
 from marketdata_assets.listening import address, listen
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.durable_files import remove_abandoned
 from marketdata_assets.supervising import run_all
 from marketdata_assets.ui.settings import ui_settings
 from marketdata_assets.worlds import World, world, world_root
@@ -36,6 +37,7 @@ def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
         for line in told:
             print(line)
         print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
+        mend(root)
         make_run_history()
         workspace = str(project / "workspace.yaml")
         listens = ("--host", ui.host, "--port", str(ui.port))
@@ -55,6 +57,17 @@ def child_environment(project: Path) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
     paths = (str(project), env.get("PYTHONPATH"))
     return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def mend(root: Path) -> None:
+    """Set right what killed programs, a full disk or a move of the folder have left."""
+    from marketdata_assets.storage.catalog import publish_catalog
+
+    remove_abandoned(root)
+    try:
+        publish_catalog(root)
+    except OSError as error:
+        print(error, file=sys.stderr)
 
 
 def make_run_history() -> None:

@@ -38,7 +38,7 @@ MAY_KNOW = {
     "ui": {"api", "listening", "settings"},
     "run_launcher": set(),
     "supervising": set(),
-    "dev": {"api", "listening", "settings", "supervising", "ui", "worlds"},
+    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "worlds"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }

@@ -204,7 +204,7 @@ class Requests:
     def _remove_files_before(self, moment: float) -> None:
         for path in self.exports.iterdir():
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < moment:
+                if path.is_file() and path.stat().st_mtime < moment:
                     path.unlink()
 
     def _add(

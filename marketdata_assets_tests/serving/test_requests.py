@@ -2,6 +2,7 @@
 
 import datetime as dt
 import multiprocessing
+import os
 import random
 import sqlite3
 from collections import Counter
@@ -128,6 +129,17 @@ def test_open_requests_have_a_limit(tmp_path: Path) -> None:
     }
     requests.finish(first.id, "x.csv", 1)
     requests.request_export(QUERY)
+
+
+def test_folders_of_other_programs_do_not_keep_results_from_expiring(requests: Requests) -> None:
+    folder = requests.exports / "@eaDir"
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    left = requests.exports / ".0.csv.unfinished"
+    left.touch()
+    os.utime(left, (0, 0))
+    assert requests.expire(NOW + DAY) == []
+    assert list(requests.exports.iterdir()) == [folder]
 
 
 def test_finished_exports_have_a_limit_until_they_expire(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from marketdata_assets.storage.series import (
 )
 from marketdata_assets.storage.series.refresh import DAYS_BESIDE
 from marketdata_assets.tables import DAILY_PRICES, TRADE_CALENDAR
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.publishing import prices
 from marketdata_assets_tests.storage.quotes_for_tests import (
     CODES,
@@ -301,13 +301,9 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing(lake: Lake) -> None:
     refresh(lake, QUOTES)
     before = files(lake)
     store(lake, DAYS, 1.0)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"quotes could not be written.*as it was before"):
-            refresh(lake, QUOTES)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    refused = pytest.raises(OSError, match=r"quotes could not be written.*as it was before")
+    with refused, full_disk(1_000):
+        refresh(lake, QUOTES)
     assert files(lake) == before
     refresh(lake, QUOTES)
     assert_answers(Series.open(lake.root, QUOTES), whole(lake), DAYS)

@@ -66,6 +66,10 @@ class HubProtocol(Served):
                     return refused(404, "Repository not found", "RepoNotFound")
                 except NoSuchRevision:
                     return refused(404, "Invalid rev id", "RevisionNotFound")
+                except ConnectionError:
+                    raise
+                except OSError as refusal:
+                    return refused(507, f"The disk of the hub refuses: {refusal.strerror}")
         return refused(404, f"Nothing is served at {request.path}")
 
     def _may_ask(self, request: Request) -> bool:
