@@ -29,7 +29,7 @@ class DiskRefuses(OSError):
 
 @contextlib.contextmanager
 def refusals_told(what: str) -> Iterator[None]:
-    """What the disk refuses within the block is a `DiskRefuses` that says `what` happened of it."""
+    """What the disk refuses within the block is a `DiskRefuses` that says `what` came of it."""
     try:
         yield
     except DiskRefuses:
@@ -45,7 +45,9 @@ def _said_by_the_disk(error: BaseException) -> str | None:
     """In a few words why it refused; None where it has not, or nothing is known of it."""
     if isinstance(error, OSError):
         # What fails in a network is an `OSError` too, of a connection or without a number.
-        return None if isinstance(error, ConnectionError) else error.strerror
+        if isinstance(error, ConnectionError | FileNotFoundError) or error.strerror is None:
+            return None
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     cause = error.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         # The lowest byte is the kind, the others say more of it.
