@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 
@@ -19,6 +18,7 @@ from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
 from marketdata_assets.worlds import world_root
+from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, limits
 
@@ -63,10 +63,9 @@ def test_a_path_that_not_every_program_opens_is_refused_with_its_character(
 def test_any_other_path_holds_run_history_settings_and_views(tmp_path: Path, name: str) -> None:
     root = world_root({"MARKETDATA_HOME": str(tmp_path / name)})
     assert root == tmp_path / name / "sandbox"
+    root.mkdir(parents=True)
     home = root / "dagster"
-    home.mkdir(parents=True)
-    shutil.copy(PROJECT / "dagster.yaml", home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with shipped_instance(home) as instance:
         assert instance.run_monitoring_enabled
         instance.add_dynamic_partitions("codes", ["HSI"])
         assert instance.get_runs_count() == 0
