@@ -6,14 +6,13 @@ hold. How a generation comes about is `refresh`.
 
 import datetime as dt
 import os
-import secrets
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from marketdata_assets.storage.durable_files import sync_folder
+from marketdata_assets.storage.durable_files import becoming, sync_folder
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.blocks import Checksums
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -159,15 +158,10 @@ def read_manifest(folder: Path) -> tuple[Generation, FileIdentity]:
 
 def publish_generation(folder: Path, generation: Generation) -> None:
     """Make `generation` the newest; a crash leaves the one before or this one."""
-    unfinished = folder / f".{MANIFEST}.{secrets.token_hex(4)}.unfinished"
-    with unfinished.open("wb") as file:
-        file.write(_sealed(generation.model_dump_json().encode()))
-        file.flush()
-        os.fsync(file.fileno())
     # The segments' names first: a manifest must not survive a power cut without them.
     sync_folder(folder)
-    unfinished.replace(folder / MANIFEST)
-    sync_folder(folder)
+    with becoming(folder / MANIFEST) as unfinished:
+        unfinished.write_bytes(_sealed(generation.model_dump_json().encode()))
 
 
 def _sealed(manifest: bytes) -> bytes:

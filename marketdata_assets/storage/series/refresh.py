@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from marketdata_assets.storage.durable_files import make_folder
+from marketdata_assets.storage.durable_files import UNFINISHED, make_folder
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.storage.series.generation import (
-    MANIFEST,
     DamagedSeries,
     FileIdentity,
     Generation,
@@ -206,6 +205,5 @@ def _remove_unreferenced(folder: Path, newest: Generation | None) -> None:
     """
     referenced = {Path(segment.file).stem for segment in newest.segments} if newest else set()
     for path in folder.iterdir():
-        is_ours = path.suffix in (".arrow", ".damaged") or path.match(f".{MANIFEST}.*.unfinished")
-        if is_ours and path.stem not in referenced:
+        if path.suffix in (".arrow", ".damaged", UNFINISHED) and path.stem not in referenced:
             path.unlink(missing_ok=True)
