@@ -57,8 +57,15 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
     home = Path(root, f"history {is_ours} {is_pruned}")
     home.mkdir()
     ours = {
-        name: {"module": kind.__module__, "class": kind.__name__, "config": {"home": str(home)}}
-        for name, kind in (("run_storage", Runs), ("event_log_storage", EventLog))
+        name: {
+            "module": kind.__module__,
+            "class": kind.__name__,
+            "config": {"base_dir": str(home / "history" / folder)},
+        }
+        for name, kind, folder in (
+            ("run_storage", Runs, ""),
+            ("event_log_storage", EventLog, "runs"),
+        )
     }
     with dg.DagsterInstance.local_temp(str(home), overrides=ours if is_ours else {}) as instance:
 

@@ -6,6 +6,7 @@ placing `dagster.yaml` in it. What a command does is its own module.
 
 import argparse
 import datetime as dt
+import json
 import os
 import sys
 from pathlib import Path
@@ -149,9 +150,21 @@ def prepare() -> list[str]:
     return told
 
 
+def instance_settings(home: Path) -> bytes:
+    """This version's `dagster.yaml`, and the databases of run history, which want a full path."""
+    databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
+    lines = []
+    for name, (kind, folder) in databases.items():
+        place = {"base_dir": str(home / "history" / folder)}
+        storage = {"module": "marketdata_assets.storage.dagster_sqlite", "class": kind}
+        # JSON is YAML, whatever signs the path has.
+        lines.append(f"{name}: {json.dumps(storage | {'config': place}, ensure_ascii=False)}\n")
+    return (PROJECT / "dagster.yaml").read_bytes() + "".join(["\n", *lines]).encode()
+
+
 def _make_home(home: Path) -> None:
     """A folder to write in, with this version's `dagster.yaml`. Raises `SettingError`."""
-    settings, place = (PROJECT / "dagster.yaml").read_bytes(), home / "dagster.yaml"
+    settings, place = instance_settings(home), home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         is_there = place.exists() and place.read_bytes() == settings

@@ -1,6 +1,5 @@
 """A DAGSTER_HOME as the commands make one, with the instance settings that are shipped."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.__main__ import instance_settings
 from marketdata_assets_tests.conftest import Platform
 
 
@@ -17,7 +16,7 @@ from marketdata_assets_tests.conftest import Platform
 def shipped_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of `home` with the settings that are shipped."""
     home.mkdir(exist_ok=True)
-    shutil.copy(PROJECT / "dagster.yaml", home)
+    (home / "dagster.yaml").write_bytes(instance_settings(home))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         with dg.DagsterInstance.get() as instance:

@@ -1,7 +1,6 @@
 """The folder that a world lives in: its name, who may write there, and what is found there."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.__main__ import PROJECT, instance_settings
 from marketdata_assets.dev import mend
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
@@ -87,7 +86,7 @@ def test_a_folder_that_may_not_be_written_is_told_in_a_sentence(
     history = tmp_path / "sandbox" / "dagster"
     if is_there:
         history.mkdir(parents=True)
-        shutil.copy(PROJECT / "dagster.yaml", history)
+        (history / "dagster.yaml").write_bytes(instance_settings(history))
         history.chmod(0o555)
     tmp_path.chmod(0o555)
     done = run(tmp_path, command, "-c", PERMITTED_ALONE)
@@ -111,7 +110,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_costs_no_settings(
         program._make_home(home)
     assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
     program._make_home(home)
-    assert (home / "dagster.yaml").read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
+    assert (home / "dagster.yaml").read_bytes() == instance_settings(home)
     with full_disk():
         program._make_home(home)
     assert [path.name for path in home.iterdir()] == ["dagster.yaml"]

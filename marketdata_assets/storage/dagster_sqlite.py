@@ -1,4 +1,4 @@
-"""Dagster's databases in SQLite as this platform keeps them; `dagster.yaml` names the classes.
+"""Dagster's databases in SQLite as this platform keeps them; a world's `dagster.yaml` names them.
 
 Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
 partitions. Either reads what the other has stored. A class in `dagster.yaml` is the one public way
@@ -21,21 +21,15 @@ from dagster._core.storage.runs import SqliteRunStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.record import replace
 
-HOME = {"home": dg.StringSource}
-
 
 class Runs(SqliteRunStorage):
-    """The runs under `home`, where Dagster would put them. Their tags tell their days."""
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return HOME
+    """The runs. Their tags tell their days."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "Runs":
-        return cls.from_local(str(Path(config_value["home"], "history")), inst_data)
+        return cls.from_local(inst_data=inst_data, **config_value)
 
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
         super().add_run(dagster_run._replace(partitions_subset=None))
@@ -43,17 +37,13 @@ class Runs(SqliteRunStorage):
 
 
 class EventLog(SqliteEventLogStorage):
-    """The event log under `home`, where Dagster would put it; the part of a run may be deleted."""
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        return HOME
+    """The event log; the part of a run may be deleted."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "EventLog":
-        return cls(str(Path(config_value["home"], "history", "runs")), inst_data)
+        return cls(inst_data=inst_data, **config_value)
 
     @property
     def index(self) -> Path:
