@@ -13,8 +13,9 @@ import pandas as pd
 
 from benchmarks.measuring import in_own_process, show
 from benchmarks.year import QUIET
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
+from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import sessions_between
 

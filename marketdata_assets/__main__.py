@@ -6,16 +6,18 @@ placing `dagster.yaml` in it. What a command does is its own module.
 
 import argparse
 import datetime as dt
+import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
 from marketdata_assets.worlds import world_root
 
 PROJECT = Path(__file__).parents[1]
+NOT_FOR_OTHERS = 0o027
 
 
 def main() -> int:
@@ -50,7 +52,12 @@ def main() -> int:
     accept.add_argument("--reason", required=True, help="why it is right as it is")
     arguments = parser.parse_args()
     try:
-        return _run(arguments, prepare())
+        told = prepare()
+        with refusals_told(f"{arguments.command} did not finish"):
+            return _run(arguments, told)
+    except DiskRefuses as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,6 +68,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
     if arguments.command == "serve":
         from marketdata_assets.serve import serve_api
 
+        print(*told, sep="\n", end="\n" if told else "", file=sys.stderr)
         return serve_api()
     if arguments.command == "dev":
         from marketdata_assets.dev import run_dev
@@ -123,14 +131,15 @@ def prepare() -> list[str]:
     From here on the environment is the one place where settings are, for children too. Returns
     what a user may wonder about, a line each.
     """
+    # The user's group may read the data folder, others nothing: so it is for children too.
+    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
     told = settle(os.environ, PROJECT / ".env")
     root = world_root()
     home = root / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    _make_home(home)
     if (home / ".env").exists():
         # Dagster would read it over everything that was decided here.
         raise UnreadableFile(home / ".env", f"move its settings to {PROJECT / '.env'}")
-    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
         told.append(f"DAGSTER_HOME is not taken: the run history of this world is in {home}.")
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
@@ -139,6 +148,33 @@ def prepare() -> list[str]:
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
     return told
+
+
+def instance_settings(home: Path) -> bytes:
+    """This version's `dagster.yaml`, and the databases of run history, which want a full path."""
+    databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
+    lines = []
+    for name, (kind, folder) in databases.items():
+        place = {"base_dir": str(home / "history" / folder)}
+        storage = {"module": "marketdata_assets.storage.dagster_sqlite", "class": kind}
+        # JSON is YAML, whatever signs the path has.
+        lines.append(f"{name}: {json.dumps(storage | {'config': place}, ensure_ascii=False)}\n")
+    return (PROJECT / "dagster.yaml").read_bytes() + "".join(["\n", *lines]).encode()
+
+
+def _make_home(home: Path) -> None:
+    """A folder to write in, with this version's `dagster.yaml`. Raises `SettingError`."""
+    settings, place = instance_settings(home), home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        is_there = place.exists() and place.read_bytes() == settings
+        # What is there already needs no room; others may read it at this moment.
+        if not (is_there and os.access(home, os.W_OK)):
+            with becoming(place) as unfinished:
+                unfinished.write_bytes(settings)
+    except OSError as error:
+        how = f"{home} can't be written ({error.strerror}), make room or give write permission"
+        raise SettingError("MARKETDATA_HOME", str(home.parent.parent), how) from None
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from marketdata_assets.automation.jobs import (
     etf_chain,
     series_refresh,
 )
+from marketdata_assets.automation.pruning import history_pruning, history_pruning_schedule
 from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
@@ -62,7 +63,7 @@ def out_of_reach(resource: object) -> object:
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`,
-    `alerts`, `instrument_sources`.
+    `alerts`, `instrument_sources`, `run_history_days`.
 
     No run may set them: its config comes from whoever can launch one, and would say where the
     token is sent to, and which folders are written.
@@ -87,6 +88,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             series_refresh,
             instrument_histories,
             range_queries,
+            history_pruning,
         ],
         schedules=[
             daily_chain_schedule,
@@ -95,6 +97,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             past_month_again_schedule,
             calendar_check_schedule,
             instrument_histories_schedule,
+            history_pruning_schedule,
         ],
         sensors=[
             missing_partitions_sensor,

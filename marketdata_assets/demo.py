@@ -26,7 +26,7 @@ from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
 from marketdata_assets.finding_commands import findings_grid
 from marketdata_assets.partitions import start_date
-from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT, EmbeddedHub
+from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
@@ -157,7 +157,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     console.print(f"\n[bold]files[/]    {root / 'lake'}", soft_wrap=True)
     # In double quotes, so that the shell's single ones need no escaping.
     place, query = json.dumps(str(catalog), ensure_ascii=False), json.dumps(sql)
-    code = f"import duckdb; duckdb.connect({place}).sql({query}).show()"
+    code = f"import duckdb; duckdb.connect({place}, read_only=True).sql({query}).show()"
     command = shlex.join([".venv/bin/python", "-c", code])
     console.print(f"[bold]try[/]      {command}", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
@@ -213,10 +213,12 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
     told = {name: one.value for name, one in event.asset_materialization.metadata.items()}
     hub = hugging_face()
     yield f"[bold]dataset[/]  {hub.repository}: {told['outcome']}, {told['coverage']}"
-    yield f"         {told['link']}"
-    if isinstance(hub, EmbeddedHub):
+    if not hub.served_by:
+        yield f"         {told['link']}"
+    else:
+        yield f"         {told['link']} opens while the hub runs: {hub.served_by}"
         yield (
-            "[bold]load[/]     .venv/bin/python -m marketdata_assets hub, and beside it: "
+            "[bold]load[/]     while it runs: "
             f"HF_ENDPOINT={LOCAL_ENDPOINT} HF_HUB_DISABLE_XET=1 .venv/bin/python -c "
             "\"import pandas; print(pandas.read_parquet('hf://datasets/"
             f"{hub.repository}/data/prices-{str(told['coverage'])[-10:-6]}.parquet'))\""

@@ -1,4 +1,4 @@
-"""The command `dev`: Dagster's UI and daemon and the HTTP API, until one ends or the user does.
+"""The command `dev`: Dagster's UI and daemon and the HTTP API, until the user ends them.
 
 Here belongs which programs run, and that all of them have the same settings: the environment of
 this process, and nothing else. Dagster's programs read the `.env` of their working folder over it,
@@ -6,10 +6,7 @@ so they work in a folder that has none.
 """
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +15,8 @@ from filelock import FileLock, Timeout
 from marketdata_assets.api.settings import api_settings
 from marketdata_assets.listening import address, listen
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.durable_files import remove_abandoned
+from marketdata_assets.supervising import run_all
 from marketdata_assets.ui.settings import ui_settings
 from marketdata_assets.worlds import World, world, world_root
 
@@ -38,15 +37,16 @@ def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
         for line in told:
             print(line)
         print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
+        mend(root)
         make_run_history()
         workspace = str(project / "workspace.yaml")
         listens = ("--host", ui.host, "--port", str(ui.port))
-        return _run_all(
-            (
-                (*BESIDE, "marketdata_assets.ui", *listens, workspace),
-                (*BESIDE, "dagster._daemon", "run", "-w", workspace),
-                (*BESIDE, "marketdata_assets.serve"),
-            ),
+        return run_all(
+            {
+                "The UI": (*BESIDE, "marketdata_assets.ui", *listens, workspace),
+                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", workspace),
+                "The API": (*BESIDE, "marketdata_assets.serve"),
+            },
             child_environment(project),
             root / "dagster",
         )
@@ -57,6 +57,17 @@ def child_environment(project: Path) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
     paths = (str(project), env.get("PYTHONPATH"))
     return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def mend(root: Path) -> None:
+    """Set right what killed programs, a full disk or a move of the folder have left."""
+    from marketdata_assets.storage.catalog import publish_catalog
+
+    remove_abandoned(root)
+    try:
+        publish_catalog(root)
+    except OSError as error:
+        print(error, file=sys.stderr)
 
 
 def make_run_history() -> None:
@@ -77,39 +88,3 @@ def _alone(root: Path) -> FileLock:
         how = "another dev runs on this folder, end it or name another folder"
         raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
     return lock
-
-
-def _run_all(commands: Sequence[Sequence[str]], env: dict[str, str], folder: Path) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    processes: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in commands:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=env,
-                # The pipe closes with this process, however that ends.
-                stdin=subprocess.PIPE,
-                # Ctrl-C is for this process, which ends the others one after the other.
-                start_new_session=True,
-            )
-            processes.append(process)
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.5)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _end(processes)
-
-
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End the programs when each has finished what it is at, or at once with a second Ctrl-C."""
-    for process in processes:
-        process.terminate()
-    try:
-        for process in processes:
-            process.wait()
-    except KeyboardInterrupt:
-        for process in processes:
-            process.kill()

@@ -5,6 +5,7 @@ Here belongs the file and who wins. What the settings in it mean is `worlds` and
 
 import io
 import re
+import stat
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
@@ -30,14 +31,18 @@ class UnreadableFile(SettingError):
 def settle(env: MutableMapping[str, str], path: Path) -> list[str]:
     """Put the settings of the file at `path` into `env`, but for those that are there already.
 
-    The shell wins, also with an empty value. Returns a line for each setting that both name.
-    Raises `UnreadableFile`, and then `env` is as it was.
+    The shell wins, also with an empty value. Returns a line for each setting that both name, and
+    one for a file with settings that everybody can read. Raises `UnreadableFile`, and then `env` is
+    as it was.
     """
     written = read(path)
     both = [name for name in written if name in env]
     for name, value in written.items():
         env.setdefault(name, value)
-    return [f"{name} is set in the shell and in {path}: the shell's counts." for name in both]
+    told = [f"{name} is set in the shell and in {path}: the shell's counts." for name in both]
+    if written and path.stat().st_mode & stat.S_IROTH:
+        told.append(f"Everybody on this machine can read {path}. Run chmod 600 on it.")
+    return told
 
 
 def read(path: Path) -> Mapping[str, str]:

@@ -38,6 +38,7 @@ from marketdata_assets.worlds import (
 )
 
 DEFAULT_CALLS_PER_MINUTE = 200
+DEFAULT_HISTORY_DAYS = 14
 # One of each kind, so that the sandbox has something to show.
 SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
 
@@ -67,6 +68,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "hugging_face": hugging_face(env),
         "alerts": alerts(env),
         "instrument_sources": instrument_sources(env, tushare),
+        "run_history_days": whole_number(env, "RUN_HISTORY_DAYS", DEFAULT_HISTORY_DAYS),
     }
 
 

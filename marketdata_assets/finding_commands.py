@@ -23,6 +23,7 @@ from marketdata_assets.checks.excuses import (
     as_csv,
     excuse_list,
 )
+from marketdata_assets.storage.durable_files import becoming
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES
@@ -120,9 +121,8 @@ def _write(console: Console, root: Path, added: Sequence[Excuse], what_next: str
         with FileLock(root / f".{FILE}.lock"):
             known = excuse_list(root)
             new = [one for one in added if one not in known]
-            unfinished = root / f".{FILE}.unfinished"
-            unfinished.write_text(as_csv([*known, *new]), "utf-8")
-            unfinished.replace(root / FILE)
+            with becoming(root / FILE) as unfinished:
+                unfinished.write_text(as_csv([*known, *new]), "utf-8")
     except ExcusesUnreadable as error:
         console.print(str(error))
         return 1

@@ -25,6 +25,7 @@ from marketdata_assets.publishing.verifying import (
 from marketdata_assets.publishing.workspace import Workspace, WorkspaceBusy
 from marketdata_assets.resources.hub_errors import HubError, NoRepository
 from marketdata_assets.resources.hub_repository import StateAt
+from marketdata_assets.sandbox.hub.embedded import LOCAL_PORT
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.sandbox.hub.store import HubStore
@@ -33,7 +34,6 @@ from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.worlds import world_root
 
-PORT = 8766
 # What a user can mend: it is said, without a traceback.
 SAID = (*FINAL, HubError, NothingPublished, SettingError, UnfitPartitions, WorkspaceBusy)
 
@@ -49,7 +49,7 @@ def in_a_sentence(command: Callable[[], int]) -> int:
 
 def serve_hub() -> int:
     """Serve this world's local hub until Ctrl-C."""
-    with HubServer(HubProtocol(HubStore(world_root() / "hub")), PORT) as server:
+    with HubServer(HubProtocol(HubStore(world_root() / "hub")), LOCAL_PORT) as server:
         print(f"A hub on {server.url}; any token will do. Ctrl-C ends it.", flush=True)
         try:
             server.serve_forever()

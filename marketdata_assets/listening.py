@@ -1,9 +1,11 @@
 """A socket that listens, or a sentence naming the setting that stands in the way.
 
-Here belongs the opening of a port. Who is answered there, and what, is each server's.
+Here belongs the opening of a port, and which names are this machine's: a page that had its own name
+pointed here asks by that one. Who is answered, and what, is each server's.
 """
 
 import errno
+import ipaddress
 import socket
 
 from marketdata_assets.settings import SettingError
@@ -33,3 +35,20 @@ def listen(host: str, port: int, host_setting: str, port_setting: str) -> socket
 def address(host: str, port: int) -> str:
     """The address a user types."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host by that name or address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def asks_this_machine(host: str) -> bool:
+    """Whether a Host header names this machine, with or without a port."""
+    if host.startswith("["):
+        return is_loopback(host.partition("]")[0])
+    return is_loopback(host.rpartition(":")[0] or host)

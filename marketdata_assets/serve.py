@@ -3,6 +3,7 @@
 Here belongs the server around the application. It knows no Dagster; what the API answers is `api`.
 """
 
+import datetime as dt
 import os
 import sys
 
@@ -26,7 +27,9 @@ def serve_api() -> int:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
     settings, root = api_settings(os.environ), world_root()
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
-    door = Door(root, Shelf(root), Requests(root), settings)
+    # Threads wait for nobody who holds the queue: callers do.
+    queue = Requests(root, patience=dt.timedelta(0))
+    door = Door(root, Shelf(root), queue, settings)
     config = server_config(
         create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )

@@ -6,6 +6,7 @@ world consists of is `environment`.
 
 import datetime as dt
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,9 @@ from marketdata_assets.settings import SettingError, day, web_address
 
 TUSHARE_URL = "https://api.tushare.pro/dataapi"
 HISTORY_BEGINS = dt.date(2015, 1, 1)
+# Dagster finds no settings where a path reads as a pattern, SQLite no file where it reads as an
+# address, and DuckDB none whose name is not in UTF-8.
+NOT_IN_A_PATH = re.compile(r"[\[*?]|%[0-9A-Fa-f]{2}|[\ud800-\udfff]")
 OLDEST_DAY = dt.date(1990, 12, 19)
 
 
@@ -33,11 +37,15 @@ def world(env: Mapping[str, str] = os.environ) -> World:
 def world_root(env: Mapping[str, str] = os.environ) -> Path:
     """The folder that holds everything of this world, run history included.
 
-    Another server than Tushare's own has a folder of its own, `live-<host>`.
+    Another server than Tushare's own has a folder of its own, `live-<host>`. Raises `SettingError`
+    for a path that is none for a folder.
     """
     home = Path(env.get("MARKETDATA_HOME") or "data").expanduser().resolve()
     if home.exists() and not home.is_dir():
         raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
+    if found := NOT_IN_A_PATH.search(str(home)):
+        how = f"not every program opens a path with {found.group()!r}, name another folder"
+        raise SettingError("MARKETDATA_HOME", str(home), how)
     host = _host(upstream(env))
     is_usual = world(env) is World.SANDBOX or host == _host(TUSHARE_URL)
     return home / (world(env) if is_usual else f"{World.LIVE}-{host}")

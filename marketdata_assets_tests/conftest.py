@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from hypothesis import settings
 
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.resources.alerts import AlertsResource
@@ -20,6 +21,10 @@ from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Read once, when the hub's client is imported: before any test imports it.
 settle("http://127.0.0.1")
@@ -80,6 +85,7 @@ class Platform:
                 "hugging_face": hub or embedded_hub(root),
                 "alerts": AlertsResource(),
                 "instrument_sources": sources or SandboxSources(tushare=tushare),
+                "run_history_days": 30,
             }
         )
 
@@ -92,7 +98,7 @@ class Platform:
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets for the days from `first` to `last`, or without partitions.
 
-        As by hand in the UI: not through the jobs, whose retry policy waits for a late vendor.
+        As by hand in the UI: not through the jobs, whose retry policy waits for the vendor.
         """
         tags: dict[str, str] = {}
         if first is not None:

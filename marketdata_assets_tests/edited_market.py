@@ -13,7 +13,8 @@ from typing import Any
 import dagster as dg
 
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
+from marketdata_assets.sandbox.columns import Columns
+from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets_tests.conftest import Platform
 from marketdata_assets_tests.small_funds import SmallFunds

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from marketdata_assets.sandbox.protocol import Columns
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.trading_calendar import is_session
 from marketdata_assets_tests.small_market import SmallMarket
 

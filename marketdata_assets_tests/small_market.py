@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from marketdata_assets.sandbox.protocol import Columns
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.tables import (
     DAILY_BASIC,
     DAILY_KLINE,

@@ -1,21 +1,21 @@
 """The commands a user types, as processes of their own."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
-import yaml
 from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.__main__ import NOT_FOR_OTHERS, PROJECT
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets_tests.dagster_home import shipped_instance
 
 TOKEN = "secret-token-91c4"
 
@@ -44,6 +44,10 @@ def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) ->
     assert premium == pytest.approx((close / nav - 1) * 100, abs=0.0051)
     assert demo.stderr == ""
     root = tmp_path / "sandbox"
+    modes = {path: path.stat().st_mode for path in (root, *root.rglob("*"))}
+    # The group reads everything, others nothing.
+    assert [path for path, mode in modes.items() if mode & NOT_FOR_OTHERS] == []
+    assert [path for path, mode in modes.items() if not mode & stat.S_IRGRP] == []
     with duckdb.connect(str(root / "catalog.duckdb"), read_only=True) as connection:
         [[days, rows]] = connection.execute(
             "SELECT count(DISTINCT date), count(*) FROM daily_prices"
@@ -107,9 +111,7 @@ def test_a_number_of_days_that_is_none_is_refused(tmp_path: Path, days: str) -> 
 
 
 def test_the_instance_settings_are_what_dagster_understands(tmp_path: Path) -> None:
-    settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings), "utf-8")
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with shipped_instance(tmp_path) as instance:
         assert instance.run_monitoring_enabled
         assert instance.run_retries_enabled
         assert not instance.telemetry_enabled

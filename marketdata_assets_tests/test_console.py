@@ -5,7 +5,6 @@ The commands are processes of their own; what single failures look like is tried
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from marketdata_assets.console import leave_out_expected_traces
 from marketdata_assets.resources.tushare_errors import BadToken, NotPublishedYet
 from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
+from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.small_market import SmallMarket
 
 TRACE = "Stack Trace"
@@ -150,8 +150,6 @@ def test_an_error_of_another_kind_keeps_its_trace_in_this_process_too(
 def test_a_warning_about_the_vendor_s_rows_is_in_the_log_of_its_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
-
     @dg.op
     def fetching() -> None:
         logging.getLogger("marketdata_assets.resources.tushare_answers").warning("told twice")
@@ -160,7 +158,7 @@ def test_a_warning_about_the_vendor_s_rows_is_in_the_log_of_its_run(
     def watched() -> None:
         fetching()
 
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with shipped_instance(tmp_path) as instance:
         run = watched.execute_in_process(instance=instance)
         told = [entry.user_message for entry in instance.all_logs(run.run_id)]
     assert told.count("told twice") == 1

@@ -13,66 +13,44 @@ from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_LATE
+from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables.declaring import Chain
 
+STOCKS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.STOCKS]
+FUNDS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.FUNDS]
+EXPLAINED = [
+    "adj_factor",
+    "daily_basic",
+    "daily_kline",
+    "price_limits",
+    "stock_list",
+    "suspensions",
+]
 GRAPH = {
     "trade_calendar": [],
     "stock_list": [],
-    "daily_kline": [],
-    "price_limits": [],
-    "daily_basic": [],
-    "adj_factor": [],
-    "suspensions": [],
-    "coverage": [
-        "adj_factor",
-        "daily_basic",
-        "daily_kline",
-        "price_limits",
-        "stock_list",
-        "suspensions",
-    ],
-    "daily_prices": [
-        "adj_factor",
-        "coverage",
-        "daily_basic",
-        "daily_kline",
-        "price_limits",
-        "stock_list",
-        "suspensions",
-    ],
+    **{name: [] for name in STOCKS_FETCHED},
+    "coverage": EXPLAINED,
+    "daily_prices": ["coverage", *EXPLAINED],
     "findings": [
-        "adj_factor",
-        "daily_basic",
-        "daily_kline",
         "daily_prices",
-        "etf_kline",
+        "stock_list",
+        *STOCKS_FETCHED,
         "etf_list",
-        "etf_nav",
         "etf_premium",
-        "price_limits",
-        "stock_list",
-        "suspensions",
+        *FUNDS_FETCHED,
     ],
-    "restatements": [
-        "adj_factor",
-        "daily_basic",
-        "daily_kline",
-        "daily_prices",
-        "price_limits",
-        "stock_list",
-        "suspensions",
-    ],
+    "restatements": ["daily_prices", "stock_list", *STOCKS_FETCHED],
     "hf_dataset": ["daily_prices", "findings"],
     "price_series": ["daily_prices"],
     "adj_factor_series": ["adj_factor"],
     "etf_price_series": ["etf_premium"],
     "instrument_history": [],
     "etf_list": [],
-    "etf_kline": [],
-    "etf_nav": [],
+    **{name: [] for name in FUNDS_FETCHED},
     "etf_premium": ["etf_kline", "etf_list", "etf_nav"],
     "range_query": [
         "adj_factor_series",
@@ -91,7 +69,7 @@ def test_the_asset_graph() -> None:
     found = {
         name: sorted(dep.asset_key.path[-1] for dep in spec.deps) for name, spec in nodes().items()
     }
-    assert found == GRAPH
+    assert found == {name: sorted(upstream) for name, upstream in GRAPH.items()}
 
 
 def test_jobs_schedules_and_sensors_are_there() -> None:
@@ -103,6 +81,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "series_refresh",
         "instrument_histories",
         "range_queries",
+        "history_pruning",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "daily_chain_schedule",
@@ -111,6 +90,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "recent_days_again_schedule",
         "past_month_again_schedule",
         "instrument_histories_schedule",
+        "history_pruning_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "missing_partitions_sensor",
@@ -157,10 +137,12 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
-    for name in ("daily_chain", "etf_chain", "calendar_check"):
+    for name in ("daily_chain", "etf_chain"):
         job = defs.resolve_job_def(name)
         steps = [NodeHandle(node.name, None) for node in job.nodes]
-        assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_LATE}
+        assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_OUTAGE}
+    waits = [RETRY_OUTAGE.calculate_delay(attempt) / 60 for attempt in (1, 2, 3)]
+    assert waits == [10, 20, 30]
 
 
 def test_importing_the_definitions_imports_no_heavy_client() -> None:

@@ -272,6 +272,35 @@ def test_a_door_for_others_needs_a_token(project: Path, tmp_path: Path) -> None:
         assert "short" not in refused.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_a_program_or_code_server_that_is_killed_is_started_again_with_a_line(dev: Dev) -> None:
+    def named(what: str) -> list[int]:
+        """The UI, or its code server."""
+        lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in descendants(dev.process.pid)}
+        told = {pid: line.read_bytes().decode() for pid, line in lines.items() if line.exists()}
+        uis = [pid for pid, line in told.items() if "marketdata_assets.ui" in line]
+        if what == "UI":
+            return uis
+        return [pid for ui in uis for pid in descendants(ui) if "grpc" in told.get(pid, "")]
+
+    def is_there_again() -> bool:
+        asked = "{ repositoriesOrError { __typename } }"
+        return (
+            is_up(dev)
+            and dev.graphql(asked)["repositoriesOrError"]["__typename"] == "RepositoryConnection"
+        )
+
+    for what, said in (
+        ("code server", "The UI's code server has ended and is started again."),
+        ("UI", "The UI has ended with signal SIGKILL, and is started again in 1 s."),
+    ):
+        [killed] = named(what)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda said=said: said in dev.out.read_text("utf-8"), said)
+        until(is_there_again, f"the {what} is there again")
+        until(lambda what=what, killed=killed: named(what) not in ([], [killed]), what)
+
+
 def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_folder(
     dev: Dev, project: Path
 ) -> None:

@@ -12,7 +12,18 @@ SECRET = "hidden-91c4"
 def written(tmp_path: Path, content: str | bytes) -> Path:
     path = tmp_path / ".env"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(0o600)
     return path
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o644, True), (0o604, True), (0o640, False)])
+def test_a_file_that_everybody_can_read_is_told_of(
+    tmp_path: Path, mode: int, is_told: bool
+) -> None:
+    path = written(tmp_path, f"TUSHARE_TOKEN={SECRET}\n")
+    path.chmod(mode)
+    told = [f"Everybody on this machine can read {path}. Run chmod 600 on it."]
+    assert settle({}, path) == (told if is_told else [])
 
 
 def test_the_shell_wins_also_with_nothing_and_that_is_told_without_a_value(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_an_unreadable_allowance_is_named(tmp_path: Path) -> None:
         resources({**env, "TUSHARE_CALLS_PER_MINUTE": "many"})
 
 
+def test_run_history_is_kept_for_two_weeks_or_as_long_as_is_set(tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path)}
+    assert resources(env)["run_history_days"] == 14
+    assert resources({**env, "RUN_HISTORY_DAYS": "90"})["run_history_days"] == 90
+    with pytest.raises(SettingError, match="RUN_HISTORY_DAYS is '0': write a whole number, like"):
+        resources({**env, "RUN_HISTORY_DAYS": "0"})
+
+
 LIVE = {"TUSHARE_TOKEN": "x", "HF_TOKEN": "hf_hidden1234", "HF_DATASET_REPO": "someone/prices"}
 
 

@@ -44,7 +44,7 @@ def platform(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Platform:
-    monkeypatch.setattr(sensors, "sessions_due", lambda _: DAYS)
+    monkeypatch.setattr(sensors, "sessions_due", lambda *_: DAYS)
     tushare = TushareResource(
         token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
     )

@@ -1,6 +1,7 @@
 """Who may know whom: imports between the rooms of the package go one way."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -27,14 +28,17 @@ MAY_KNOW = {
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
-    "sandbox": DAYS_AND_TABLES | {"instruments", "publishing", "resources"},
+    "sandbox": DAYS_AND_TABLES | {"instruments", "listening", "publishing", "resources"},
     "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
-    "api": DAYS_AND_TABLES | {"instruments", "serving", "settings", "storage", "worlds"},
+    "api": DAYS_AND_TABLES
+    | {"instruments", "listening", "serving", "settings", "storage", "worlds"},
     "env_file": {"settings"},
     "listening": {"settings"},
     "beside": set(),
     "ui": {"api", "listening", "settings"},
-    "dev": {"api", "listening", "settings", "ui", "worlds"},
+    "run_launcher": set(),
+    "supervising": set(),
+    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "worlds"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }
@@ -71,6 +75,19 @@ def test_what_serves_needs_no_dagster(room: str) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_no_two_modules_need_each_other() -> None:
+    known = {
+        ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__"): {
+            node.module
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module
+        }
+        for path in HOUSE.rglob("*.py")
+    }
+    # It raises where there is a circle, of imports within functions too.
+    graphlib.TopologicalSorter(known).prepare()
 
 
 def test_every_module_says_what_belongs_there() -> None:

@@ -1,6 +1,7 @@
 """The commands about the published dataset, over the hub of a world's folder."""
 
 import datetime as dt
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.sandbox.hub import faults
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import find, store
 
@@ -76,6 +79,42 @@ def test_every_stored_day_is_published_a_commit_a_year_oldest_first(
     ]
     assert marker(lake) == f"{NEW[-1]:%Y%m%d}"
     assert layout.findings(2023) in hub(lake).at(LOCAL_REPOSITORY, "main").files
+    assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
+
+
+@pytest.mark.parametrize("room", [0, 100, 10_000])
+def test_a_full_disk_is_told_at_once_and_publishing_goes_on_with_room(
+    lake: Lake, capsys: Capture, room: int
+) -> None:
+    store(lake, OLD)
+    folder = lake.root / "publishing"
+    with full_disk(room), pytest.raises((DiskRefuses, SystemExit)) as refused:
+        sys.exit(in_a_sentence(hub_commands.publish))
+    said = str(refused.value) + capsys.readouterr().err
+    assert "Make room or give write permission" in said
+    assert str(folder) in said or "The disk of the hub refuses" in said
+    succeeds(hub_commands.publish, capsys)
+    assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
+
+
+def test_what_other_programs_left_is_not_published_and_no_obstacle(
+    lake: Lake, capsys: Capture
+) -> None:
+    store(lake, OLD)
+    succeeds(hub_commands.publish, capsys)
+    base = lake.root / "publishing" / LOCAL_REPOSITORY.replace("/", "--") / "base"
+    for name in ("._prices-2005.parquet", "prices-2005 (conflicted copy).parquet", "Thumbs.db"):
+        (base / "data" / name).write_bytes(b"?")
+        (lake.root / "findings").mkdir(exist_ok=True)
+        (lake.root / "findings" / name).write_bytes(b"?")
+        (lake.root / name).write_bytes(b"?")
+    store(lake, OLD[:1], version=1)
+    succeeds(hub_commands.publish, capsys)
+    assert not [
+        path
+        for path in hub(lake).at(LOCAL_REPOSITORY, "main").files
+        if path.rpartition("/")[2].startswith(("._", "Thumbs", "prices-2005 "))
+    ]
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 

@@ -27,6 +27,7 @@ FIELDS = {
     "alerts": ("urls",),
     "instrument_sources": ("tunnel", "tushare", "yahoo_url", "state_folder"),
     "io_manager": ("base_dir",),
+    "run_history_days": (),
 }
 
 
@@ -48,6 +49,32 @@ def test_a_run_sets_no_field_of_any_resource(
                 config = {"resources": {resource: {"config": {field: "http://127.0.0.1:9"}}}}
                 with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
                     dg.validate_run_config(job, config)
+
+
+def test_no_value_of_a_run_is_read_from_the_environment(tmp_path: Path) -> None:
+    definitions = build_definitions(environment.resources({"MARKETDATA_HOME": str(tmp_path)}))
+    for name in definitions.get_repository_def().job_names:
+        types = definitions.resolve_job_def(name).run_config_schema.config_type_dict_by_key
+        assert not [key for key in types if "Source" in key]
+
+
+@pytest.mark.parametrize(
+    ("job", "op", "config"),
+    [
+        ("daily_chain", "hf_dataset", {"repository": {"env": "HF_TOKEN"}}),
+        ("daily_chain", "hf_dataset", {"csv": {"env": "HF_TOKEN"}}),
+        ("range_queries", "range_query", {"codes": [{"env": "HF_TOKEN"}]}),
+        ("range_queries", "range_query", {"as_of": {"env": "HF_TOKEN"}}),
+    ],
+)
+def test_a_run_can_not_ask_for_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, op: str, config: dict[str, object]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    made = build_definitions(environment.resources({"MARKETDATA_HOME": str(tmp_path)}))
+    with pytest.raises(dg.DagsterInvalidConfigError) as refused:
+        dg.validate_run_config(made.resolve_job_def(job), {"ops": {op: {"config": config}}})
+    assert TOKEN not in str(refused.value)
 
 
 def test_assets_are_given_what_is_set_when_the_run_begins(

@@ -252,12 +252,17 @@ class RequestAnswer(BaseModel):
 
 
 class ExportAnswer(BaseModel):
-    """`status` is queued, running, done, failed or expired; a file lasts until `expires_at`."""
+    """`status` is queued, running, done, failed or expired; a file lasts until `expires_at`.
+
+    `missing_sessions` are those that were never stored and one of the codes at least should have;
+    null before the file is done, and where everything is stored by code.
+    """
 
     id: str
     status: str
     error: str | None
     rows: int | None
+    missing_sessions: list[dt.date] | None
     created_at: dt.datetime
     finished_at: dt.datetime | None
     expires_at: dt.datetime | None

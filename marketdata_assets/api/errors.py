@@ -21,7 +21,12 @@ from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.canonical import NoSuchColumn
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.request_records import ExportsFull, TooManyOpen, UnknownRequest
+from marketdata_assets.serving.request_records import (
+    ExportsFull,
+    QueueNotReady,
+    TooManyOpen,
+    UnknownRequest,
+)
 from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
 from marketdata_assets.storage.lake import UnfitPartitions
@@ -64,6 +69,7 @@ REFUSALS: dict[type[Exception], int] = {
     NotReadableAsOf: 409,
     TooManyOpen: 429,
     ExportsFull: 429,
+    QueueNotReady: 503,
     NoSeries: 503,
     DamagedSeries: 503,
     UnfitPartitions: 503,

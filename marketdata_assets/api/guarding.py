@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.prefix import path_within
-from marketdata_assets.api.settings import ApiSettings, is_loopback
+from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.listening import asks_this_machine
 
 OPEN_TO_ALL = ("/health",)
 LONGEST_LENGTH = 20
@@ -43,7 +44,7 @@ class Guard:
         if self._token:
             if path not in OPEN_TO_ALL and not self._is_known(headers.get("authorization", "")):
                 return 401, "Send the token of this server: Authorization: Bearer <API_TOKEN>"
-        elif not is_loopback(_name_of(headers.get("host", ""))):
+        elif not asks_this_machine(headers.get("host", "")):
             return 403, (
                 "Without API_TOKEN this server answers to 127.0.0.1 and localhost only. Set "
                 "API_TOKEN to use it by another name."
@@ -103,10 +104,3 @@ class Labelled:
             await send(message)
 
         await self._app(scope, receive, labelled)
-
-
-def _name_of(host: str) -> str:
-    """The name or address of a Host header, without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0][1:]
-    return host.rpartition(":")[0] or host

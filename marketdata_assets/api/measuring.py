@@ -5,7 +5,10 @@ declared, so codes and ids make no series of their own.
 """
 
 import datetime as dt
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM
+
+logger = logging.getLogger(__name__)
 
 SERIES_TABLES = (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM)
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -50,6 +55,12 @@ class Metrics:
             ["kind", "state"],
             registry=self.registry,
         )
+        self.readable = Gauge(
+            "marketdata_readable",
+            "Whether the queue of requests, or a series, can be read: 1, or 0 where it is damaged",
+            ["what"],
+            registry=self.registry,
+        )
         self.newest_day = Gauge(
             "marketdata_series_newest_day_seconds",
             "Midnight (UTC) of the last day of a series, since 1970",
@@ -64,14 +75,27 @@ class Metrics:
         )
 
     def note(self, shelf: Shelf, requests: Requests) -> None:
-        """Look at what is served and what is open; a moment's work."""
-        for (kind, state), count in requests.open_counts().items():
-            self.open_requests.labels(kind, state).set(count)
+        """Look at what is served and what is open; a moment's work, whatever is damaged."""
+        with self._noting_whether_readable("requests"):
+            for (kind, state), count in requests.open_counts().items():
+                self.open_requests.labels(kind, state).set(count)
         for table in SERIES_TABLES:
-            if series := shelf.series(table):
-                self.generation.labels(table.name).set(series.generation)
-                midnight = dt.datetime.combine(series.days[-1], dt.time(), dt.UTC)
-                self.newest_day.labels(table.name).set(midnight.timestamp())
+            with self._noting_whether_readable(table.name):
+                if series := shelf.series(table):
+                    self.generation.labels(table.name).set(series.generation)
+                    midnight = dt.datetime.combine(series.days[-1], dt.time(), dt.UTC)
+                    self.newest_day.labels(table.name).set(midnight.timestamp())
+
+    @contextmanager
+    def _noting_whether_readable(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            # Who looks after the service reads why in the log; what can be read is told anyway.
+            logger.exception("%s can't be read", what)
+            self.readable.labels(what).set(0)
+        else:
+            self.readable.labels(what).set(1)
 
 
 class Measured:

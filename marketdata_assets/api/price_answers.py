@@ -4,6 +4,7 @@ Here belongs what an answer says beside its rows. Its shape for the OpenAPI docu
 how values are written `encoding`.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -71,7 +72,7 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
         "X-Cached": str(was_stored).lower(),
     }
     if (days := missing_in(found, question)) is not None:
-        headers["X-Missing-Sessions"] = _in_a_header(days)
+        headers["X-Missing-Sessions"] = in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
     return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
@@ -110,7 +111,8 @@ def refuse_missing(found: Slice, question: Range) -> None:
         raise MissingSessions(found.code, found.source.name, days)
 
 
-def _in_a_header(days: Days) -> str:
+def in_a_header(days: Sequence[dt.date]) -> str:
+    """Missing sessions as `X-Missing-Sessions` says them."""
     named = ",".join(map(str, days[:MOST_IN_A_HEADER]))
     more = ",..." if len(days) > MOST_IN_A_HEADER else ""
     return f"{len(days)}: {named}{more}" if days else "0"

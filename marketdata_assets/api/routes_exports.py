@@ -4,7 +4,8 @@ Here belongs looking at the queue. The file of an export is found by the request
 that a caller writes becomes a path.
 """
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path
 from fastapi.responses import FileResponse, Response
@@ -13,6 +14,9 @@ from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.door import Door, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.price_answers import HEADERS, in_a_header
+from marketdata_assets.api.waiting import from_queue
+from marketdata_assets.serving.exports import read_export
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.queries import Format as FileFormat
 from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
@@ -23,6 +27,7 @@ MEDIA_TYPES = {
     FileFormat.CSV: "text/csv; charset=utf-8",
     FileFormat.ARROW: "application/vnd.apache.arrow.file",
 }
+MISSING, TEXT = "X-Missing-Sessions", {"type": "string"}
 
 
 def export_routes(door: Door) -> APIRouter:
@@ -34,9 +39,10 @@ def export_routes(door: Door) -> APIRouter:
         response_model=ExportAnswer,
         responses=may_answer(400, 429),
     )
-    def export(query: Annotated[ExportQuery, Body()]) -> Response:
+    async def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
-        told = _export(door, door.requests.request_export(query))
+        asked = await from_queue(partial(door.requests.request_export, query))
+        told = _export(door, asked)
         headers = {"Location": str(told["status_url"]), "Retry-After": "5"}
         return json_response(told, 202, headers)
 
@@ -45,21 +51,24 @@ def export_routes(door: Door) -> APIRouter:
         response_model=ExportAnswer,
         responses=may_answer(400, 404),
     )
-    def export_status(request_id: RequestId) -> Response:
+    async def export_status(request_id: RequestId) -> Response:
         """How far an export is."""
-        return json_response(_export(door, _found(door, request_id)))
+        return json_response(_export(door, await _found(door, request_id)))
 
     @router.get(
         "/api/v1/exports/{request_id}/file",
         response_class=FileResponse,
         responses={
             **may_answer(400, 404, 409, 502),
-            200: {"content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()}},
+            200: {
+                "content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()},
+                "headers": {MISSING: {"description": HEADERS[MISSING], "schema": TEXT}},
+            },
         },
     )
-    def export_file(request_id: RequestId) -> Response:
+    async def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
-        request = _found(door, request_id)
+        request = await _found(door, request_id)
         told = _export(door, request)
         if request.state is State.FAILED:
             raise ApiError(502, str(told["error"] or "The export failed without a reason."), **told)
@@ -68,9 +77,12 @@ def export_routes(door: Door) -> APIRouter:
         path = door.requests.result(request)
         if path is None:
             raise ApiError(404, "The file is there no more. Ask for a new export.", **told)
-        form = request.export_query.format
+        form, absent = request.export_query.format, told["missing_sessions"]
         return FileResponse(
-            path, media_type=MEDIA_TYPES[form], filename=f"marketdata-{request.id}.{form}"
+            path,
+            headers={} if absent is None else {MISSING: in_a_header(absent)},
+            media_type=MEDIA_TYPES[form],
+            filename=f"marketdata-{request.id}.{form}",
         )
 
     @router.get(
@@ -78,15 +90,15 @@ def export_routes(door: Door) -> APIRouter:
         response_model=RequestAnswer,
         responses=may_answer(400, 404),
     )
-    def request_status(request_id: RequestId) -> Response:
+    async def request_status(request_id: RequestId) -> Response:
         """How far a request is, for the history of a code or for an export."""
-        return json_response(_told(door, door.requests.get(request_id)))
+        return json_response(_told(door, await from_queue(partial(door.requests.get, request_id))))
 
     return router
 
 
-def _found(door: Door, request_id: str) -> Request:
-    request = door.requests.get(request_id)
+async def _found(door: Door, request_id: str) -> Request:
+    request = await from_queue(partial(door.requests.get, request_id))
     if request.kind is not RequestKind.EXPORT:
         raise UnknownRequest(request_id)
     return request
@@ -104,13 +116,15 @@ def _told(door: Door, request: Request) -> dict[str, object]:
     }
 
 
-def _export(door: Door, request: Request) -> dict[str, object]:
+def _export(door: Door, request: Request) -> dict[str, Any]:
     is_done = request.state is State.DONE
+    written = read_export(door.requests.exports, request.id) if is_done else None
     return {
         "id": request.id,
         "status": request.state,
         "error": request.error and door.without_root(request.error),
         "rows": request.rows,
+        "missing_sessions": written.missing_sessions if written else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,

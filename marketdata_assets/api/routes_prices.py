@@ -35,7 +35,7 @@ from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.answers import NotStored
 from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
-from marketdata_assets.serving.gaps import SERIES_ASSETS
+from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
 

@@ -4,12 +4,12 @@ Here belong the API_… settings and the limits; how they are kept is `guarding`
 """
 
 import datetime as dt
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from marketdata_assets.api.prefix import root_path
+from marketdata_assets.listening import is_loopback
 from marketdata_assets.settings import SettingError, port, switch, web_address
 from marketdata_assets.worlds import HISTORY_BEGINS, history_start, origin
 
@@ -76,16 +76,6 @@ def api_settings(env: Mapping[str, str]) -> ApiSettings:
         ssh_enabled=switch(env, "SSH_ENABLED"),
         history_start=history_start(env),
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host by that name or address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:

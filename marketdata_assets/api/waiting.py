@@ -1,12 +1,16 @@
 """What is not stored: requested, and awaited without a thread.
 
-Here belongs the waiting. The queue is `serving.requests`; who materializes what is requested is
-not known here, only that the request ends one day.
+Here belongs the waiting, for the queue too where another process holds it: slices need the threads.
+The queue is `serving.requests`; who materializes what is requested is not known here, only that the
+request ends one day.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -16,11 +20,29 @@ from marketdata_assets.api.door import Door
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.instruments import Instrument
+from marketdata_assets.serving.request_records import QueueNotReady, State, TooManyOpen
 from marketdata_assets.serving.request_records import Request as Requested
-from marketdata_assets.serving.request_records import State, TooManyOpen
 
 # The first look is soon, as a request may be done already; later ones bother the queue less.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+SECONDS_FOR_THE_QUEUE = 2.0
+
+T = TypeVar("T")
+
+
+async def from_queue(ask: Callable[[], T]) -> T:
+    """What the queue answers, however often it has to be asked.
+
+    Raises `QueueNotReady` after `SECONDS_FOR_THE_QUEUE`, and what `ask` raises.
+    """
+    until = time.monotonic() + SECONDS_FOR_THE_QUEUE
+    while True:
+        try:
+            return await run_in_threadpool(ask)
+        except QueueNotReady:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(FIRST_PAUSE)
 
 
 class Waiting:
@@ -53,6 +75,9 @@ class Waiting:
                 asked[instrument.code] = await self._ask(instrument, renew=False)
             except TooManyOpen as full:
                 refused[instrument.code] = ApiError(429, str(full))
+            except QueueNotReady as why:
+                refused |= {one.code: ApiError(503, str(why)) for one in instruments}
+                break
         ended = await self._ended(list(asked.values()), seconds, caller)
         for instrument, requested in zip(
             [one for one in instruments if one.code in asked], ended, strict=True
@@ -66,8 +91,8 @@ class Waiting:
         return refused
 
     async def _ask(self, instrument: Instrument, renew: bool) -> Requested:
-        return await run_in_threadpool(
-            self._door.requests.request_history, instrument.code, refresh=renew
+        return await from_queue(
+            partial(self._door.requests.request_history, instrument.code, refresh=renew)
         )
 
     async def _ended(
@@ -85,7 +110,9 @@ class Waiting:
                     break
                 await asyncio.sleep(min(pause, left))
                 pause = min(pause * 1.5, LONGEST_PAUSE)
-                latest = await run_in_threadpool(self._look, latest)
+                # The caller knows how to look for it; until then nothing has ended.
+                with suppress(QueueNotReady):
+                    latest = await run_in_threadpool(self._look, latest)
         return latest
 
     def _look(self, requests: Sequence[Requested]) -> list[Requested]:

@@ -26,4 +26,5 @@ def _asset(table: Table) -> dg.AssetsDefinition:
     ) -> Checked:
         yield from fetched_days(context, table, tushare, lake.open())
 
-    return dg.asset(**fetched_daily(table))(days)
+    asset: dg.AssetsDefinition = dg.asset(**fetched_daily(table))(days)
+    return asset

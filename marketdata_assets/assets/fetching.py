@@ -33,6 +33,8 @@ KEPT_FOR = dt.timedelta(hours=24)
 PUBLISHED_BY = dt.time(18, 0)
 # The tag of a run that looks for restatements: it takes nothing over from an interrupted one.
 FETCH_ALL = "marketdata/fetch_all"
+# Marks a failure that time mends by itself.
+LATE = "late"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -64,8 +66,18 @@ def through_the_door(
 ) -> Checked:
     """The days of a run as the output of an asset, each judged before it is stored."""
     door = Door(context, table, (*fetched_checks(table), ANSWER), lake, kept)
-    yield dg.Output(FetchedDays(kept, door.let_in(_judged(table, days, lake))))
+    yield dg.Output(FetchedDays(kept, _ended_when_late(door.let_in(_judged(table, days, lake)))))
     yield from door.outcomes()
+
+
+def _ended_when_late(
+    days: Iterator[tuple[dt.date, pa.Table | None]],
+) -> Iterator[tuple[dt.date, pa.Table | None]]:
+    """The days; where none is published yet, a failure that is not waited for within the run."""
+    try:
+        yield from days
+    except NotPublishedYet as late:
+        raise dg.Failure(str(late), metadata={LATE: True}, allow_retries=False) from None
 
 
 def _judged(

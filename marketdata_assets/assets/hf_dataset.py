@@ -49,15 +49,19 @@ FINAL = (
 )
 
 
-class HfDatasetConfig(dg.Config):
-    """The dataset to publish to, by default HF_DATASET_REPO's; and what its CSV holds.
-
-    `csv_universe` is a board, or empty for the whole market.
-    """
-
-    repository: str = ""
-    csv_universe: str = MAIN_BOARD
-    csv: bool = True
+# Plain types: those of `dg.Config` take any variable of the environment, a token for one, where a
+# name belongs.
+CONFIG = {
+    "repository": dg.Field(
+        str, default_value="", description="Where to publish, by default HF_DATASET_REPO."
+    ),
+    "csv_universe": dg.Field(
+        str,
+        default_value=MAIN_BOARD,
+        description="What the CSV holds: a board, or empty for the whole market.",
+    ),
+    "csv": dg.Field(bool, default_value=True),
+}
 
 
 @dg.asset(
@@ -75,17 +79,19 @@ class HfDatasetConfig(dg.Config):
     partitions_def=TRADING_DAYS,
     backfill_policy=BACKFILL_POLICY,
     pool=Pool.DAILY.value,
+    config_schema=CONFIG,
     kinds={"huggingface", "parquet"},
     owners=["team:market-data"],
 )
 def hf_dataset(
     context: dg.AssetExecutionContext,
-    config: HfDatasetConfig,
     lake: LakeResource,
     hugging_face: HuggingFaceResource,
 ) -> Iterator[dg.Output[RecordedDays] | dg.AssetCheckResult]:
     days = days_of(context.partition_keys)
     refuse_open_days(days, dt.datetime.now(dt.UTC))
+    config = context.op_execution_context.op_config
+    choices, repository = Choices(config["csv_universe"], config["csv"]), config["repository"]
     stored = lake.open()
     try:
         published = stored_days(stored, days)
@@ -94,8 +100,8 @@ def hf_dataset(
             hugging_face,
             stored,
             published,
-            Choices(config.csv_universe, config.csv),
-            config.repository,
+            choices,
+            repository,
             left_out,
         )
     except FINAL as refusal:
@@ -103,10 +109,12 @@ def hf_dataset(
     else:
         context.log.info(in_words(done))
         metadata = metadata_of(done, len(published))
+        if hugging_face.served_by:
+            metadata["link opens while"] = dg.MetadataValue.text(f"{hugging_face.served_by} runs")
         reasons = why_missing(stored, left_out, refusals(stored, left_out))
         for name, told in {
             "left out": days_in_words(reasons),
-            "not published": unpublished_in_words(done, stored, config.repository),
+            "not published": unpublished_in_words(done, stored, repository),
         }.items():
             if told:
                 context.log.warning(f"{name}: {told}")

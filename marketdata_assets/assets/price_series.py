@@ -7,13 +7,13 @@ import dagster as dg
 
 from marketdata_assets.assets.declaring import Pool, column_schema
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.series import Refreshed, refresh
+from marketdata_assets.storage.series import SERIES_ASSETS, Refreshed, refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 
 
-def _series(name: str, table: Table, what: str, what_zh: str) -> dg.AssetsDefinition:
+def _series(table: Table, what: str, what_zh: str) -> dg.AssetsDefinition:
     @dg.asset(
-        name=name,
+        name=SERIES_ASSETS[table.name],
         group_name="serving",
         description=(
             f"{what} by code instead of by day, brought to what the lake holds: what slices are "
@@ -36,11 +36,9 @@ def _series(name: str, table: Table, what: str, what_zh: str) -> dg.AssetsDefini
     return series
 
 
-price_series = _series("price_series", DAILY_PRICES, "The merged prices", "合并行情")
-adj_factor_series = _series("adj_factor_series", ADJ_FACTOR, "The adjustment factors", "复权因子")
-etf_price_series = _series(
-    "etf_price_series", ETF_PREMIUM, "The prices and premiums of funds", "场内基金行情与折溢价"
-)
+price_series = _series(DAILY_PRICES, "The merged prices", "合并行情")
+adj_factor_series = _series(ADJ_FACTOR, "The adjustment factors", "复权因子")
+etf_price_series = _series(ETF_PREMIUM, "The prices and premiums of funds", "场内基金行情与折溢价")
 
 # Factors first: a price that is served can then be adjusted.
 SERIES: dict[Table, dg.AssetsDefinition] = {
@@ -58,6 +56,7 @@ def metadata_of(done: Refreshed) -> dict[str, dg.MetadataValue]:
         "days new": dg.MetadataValue.int(len(difference.new)),
         "days rewritten": dg.MetadataValue.int(len(difference.rewritten)),
         "days removed": dg.MetadataValue.int(len(difference.removed)),
+        "files damaged": dg.MetadataValue.int(len(difference.damaged)),
         "dagster/row_count": dg.MetadataValue.int(done.rows),
         "bytes": dg.MetadataValue.int(done.bytes),
         "bytes written": dg.MetadataValue.int(done.written),
@@ -66,9 +65,9 @@ def metadata_of(done: Refreshed) -> dict[str, dg.MetadataValue]:
 
 
 def in_words(done: Refreshed) -> str:
-    new, rewritten, removed = map(len, done.difference)
+    new, rewritten, removed, damaged = (len(part) for part in done.difference)
     return (
         f"generation {done.generation}: {new} day(s) new, {rewritten} rewritten, {removed} "
-        f"removed; {done.days} days, {done.rows:,} rows, {done.written / 1e6:,.1f} MB written in "
-        f"{done.seconds:.1f} s"
+        f"removed, {damaged} file(s) damaged; {done.days} days, {done.rows:,} rows, "
+        f"{done.written / 1e6:,.1f} MB written in {done.seconds:.1f} s"
     )

@@ -1,14 +1,16 @@
 """A range of codes as one file: what an export request is answered with."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from marketdata_assets.assets.declaring import Pool
 from marketdata_assets.serving.exports import Export, exports_folder, write_export
-from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.io_manager import LakeResource
 
@@ -17,20 +19,23 @@ REQUEST_TAG = "marketdata/request"
 REASONS_SHOWN = 50
 
 
-class RangeQueryConfig(dg.Config):
-    """An `ExportQuery`: days as YYYY-MM-DD, a moment in ISO 8601 with its time zone.
-
-    `adjust` is none, qfq or hfq; `format` is parquet, csv or arrow. Without `columns` it is OHLCV.
-    """
-
-    codes: list[str] = Field(default=[])
-    start: str | None = None
-    end: str | None = None
-    columns: list[str] = Field(default=[])
-    adjust: str = "none"
-    anchor: str | None = None
-    as_of: str | None = None
-    format: str = Format.PARQUET.value
+# An `ExportQuery`. Plain types: those of `dg.Config` take any variable of the environment, a token
+# for one, where a value belongs, and the question is told to whoever can see the run.
+ASKED = {
+    "codes": dg.Field([str], default_value=[]),
+    "start": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
+    "end": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
+    "columns": dg.Field([str], default_value=[], description="By default OHLCV."),
+    "adjust": dg.Field(str, default_value="none", description="none, qfq or hfq."),
+    "anchor": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD, for qfq."),
+    "as_of": dg.Field(
+        str, is_required=False, description="A moment in ISO 8601 with its time zone."
+    ),
+    "format": dg.Field(str, default_value="parquet", description="parquet, csv or arrow."),
+    "strict": dg.Field(
+        bool, default_value=False, description="No file where sessions were never stored."
+    ),
+}
 
 
 @dg.asset(
@@ -44,12 +49,11 @@ class RangeQueryConfig(dg.Config):
     kinds={"parquet", "csv", "arrow"},
     owners=["team:market-data"],
     pool=Pool.EXPORTS.value,
+    config_schema=ASKED,
 )
-def range_query(
-    context: dg.AssetExecutionContext, config: RangeQueryConfig, lake: LakeResource
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     try:
-        query = ExportQuery.model_validate(asked(config))
+        query = ExportQuery.model_validate(asked(context.op_execution_context.op_config))
     except ValidationError as error:
         said = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'query'}: {one['msg']}" for one in error.errors()
@@ -57,7 +61,10 @@ def range_query(
         raise dg.Failure(f"range_query: {said}", allow_retries=False) from None
     root = lake.open().root
     name = _name(context.run)
-    export = write_export(Shelf(root), query, exports_folder(root), name)
+    try:
+        export = write_export(Shelf(root), query, exports_folder(root), name)
+    except MissingSessions as missing:
+        raise dg.Failure(f"range_query: {missing}", allow_retries=False) from None
     context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")
     path = exports_folder(root) / export.file
     return dg.MaterializeResult(
@@ -65,9 +72,9 @@ def range_query(
     )
 
 
-def asked(config: RangeQueryConfig) -> dict[str, Any]:
+def asked(config: Mapping[str, Any]) -> dict[str, Any]:
     """The question as it was written, what was left out left to the defaults."""
-    return {name: value for name, value in config.model_dump().items() if value not in (None, [])}
+    return {name: value for name, value in config.items() if value != []}
 
 
 def metadata_of(export: Export) -> dict[str, dg.MetadataValue]:
@@ -78,6 +85,7 @@ def metadata_of(export: Export) -> dict[str, dg.MetadataValue]:
         "bytes": dg.MetadataValue.int(export.bytes),
         "codes": dg.MetadataValue.int(len(export.codes)),
         "codes missing": dg.MetadataValue.int(len(export.missing)),
+        "sessions missing": dg.MetadataValue.int(len(export.missing_sessions or [])),
         "missing and why": dg.MetadataValue.md(
             "\n".join([*reasons[:REASONS_SHOWN], *more]) or "none"
         ),

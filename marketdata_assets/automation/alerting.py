@@ -4,10 +4,11 @@ Here belongs what is worth an alert and what it says. How it reaches people is `
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_assets.assets.fetching import LATE
 from marketdata_assets.assets.range_query import REQUEST_TAG
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.failures import first_lines, root_cause
@@ -17,6 +18,7 @@ from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import ETF_PREMIUM, FINDINGS
 from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.trading_calendar import SHANGHAI
 
 LINES_TOLD = 20
 TOLD = (Outcome.HELD, Outcome.FLAGGED)
@@ -27,17 +29,16 @@ TOLD = (Outcome.HELD, Outcome.FLAGGED)
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Tells of every failed run: its days, the failed steps and what they said. Who asked for "
-        "something is told by the request."
+        "something is told by the request, and of a day that is late on its own evening "
+        "incomplete_day_alert tells, at the end of that."
     ),
 )
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
     run = context.dagster_run
-    if REQUEST_TAG in run.tags:
+    failed = context.get_step_failure_events()
+    if REQUEST_TAG in run.tags or _is_late_this_evening(run, failed):
         return
-    lines = [
-        f"{event.step_key}: {first_lines(root_cause(event))}"
-        for event in context.get_step_failure_events()
-    ]
+    lines = [f"{event.step_key}: {first_lines(root_cause(event))}" for event in failed]
     lines = lines or [first_lines(context.failure_event.message or "")]
     lines += _failed_checks(context.instance, run.run_id)
     alerts.send(f"{run.job_name} failed{_days_of(run)}", _body(lines, run), context.log)
@@ -57,7 +58,7 @@ def failed_checks_alert(
     record = context.instance.get_run_record_by_id(run.run_id)
     began = record.create_timestamp if record else dt.datetime.now(dt.UTC)
     refused = list(_failed_checks(context.instance, run.run_id))
-    found = new_findings(lake.open(), _first_and_last(run), began)
+    found = new_findings(lake.open(), sensors.days_of_run(run), began)
     if refused or found:
         told = [f"{len(refused)} check(s) failed"] if refused else []
         told += [f"{len(found)} new finding(s)"] if found else []
@@ -89,7 +90,7 @@ def incomplete_day_alert(
         lines.append(f"not published: {sensors.PUBLISHED}")
     if not lines:
         return dg.SkipReason(f"{day} is complete")
-    cure = "The sensors for missing partitions ask for it every 30 minutes; see their last runs."
+    cure = "The sensors for missing partitions ask for it every half hour; see their last runs."
     is_told = alerts.send(f"{day} is not complete", "\n".join([*lines, cure]), context.log)
     return dg.SensorResult(
         skip_reason=f"{day} is not complete: {'; '.join(lines)}",
@@ -98,7 +99,7 @@ def incomplete_day_alert(
     )
 
 
-def new_findings(lake: Lake, span: tuple[dt.date, dt.date] | None, since: dt.datetime) -> list[str]:
+def new_findings(lake: Lake, span: sensors.Span | None, since: dt.datetime) -> list[str]:
     """A line for everything held or flagged on the days of `span` and not seen before `since`."""
     if span is None:
         return []
@@ -106,10 +107,19 @@ def new_findings(lake: Lake, span: tuple[dt.date, dt.date] | None, since: dt.dat
         f"{row['trade_date']} {row['ts_code'] or 'the answer'}, "
         f"{row['table_name']}.{row['check_name']} ({row['outcome']}): {row['seen']}"
         for day in lake.days(FINDINGS)
-        if span[0] <= day <= span[1]
+        if span.first <= day <= span.last
         for row in (lake.read(FINDINGS, day) or FINDINGS.schema.empty_table()).to_pylist()
         if row["outcome"] in TOLD and row["first_seen"] >= since
     ]
+
+
+def _is_late_this_evening(run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent]) -> bool:
+    """Whether all that failed is that the vendor has not published today's day yet."""
+    span = sensors.days_of_run(run)
+    if span is None or span.last != dt.datetime.now(SHANGHAI).date():
+        return False
+    told = [event.step_failure_data.user_failure_data for event in failed]
+    return bool(told) and all(one is not None and LATE in one.metadata for one in told)
 
 
 def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
@@ -126,23 +136,12 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
 
 def _days_of(run: dg.DagsterRun) -> str:
     """The partitions of a run, as the end of a title."""
-    span = _first_and_last(run)
+    span = sensors.days_of_run(run)
     if span is None:
         key = run.tags.get("dagster/partition")
         return f" for {key}" if key else ""
     first, last = span
     return f" for {first}" if first == last else f" for {first} … {last}"
-
-
-def _first_and_last(run: dg.DagsterRun) -> tuple[dt.date, dt.date] | None:
-    """The first and last day of a run, None for one without days."""
-    day = run.tags.get("dagster/partition", "")
-    first = run.tags.get("dagster/asset_partition_range_start", day)
-    last = run.tags.get("dagster/asset_partition_range_end", day)
-    try:
-        return dt.date.fromisoformat(first), dt.date.fromisoformat(last)
-    except ValueError:
-        return None
 
 
 def _body(lines: list[str], run: dg.DagsterRun) -> str:

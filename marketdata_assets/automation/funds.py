@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from marketdata_assets.automation import sensors
-from marketdata_assets.automation.jobs import ETF_CHAIN, etf_chain
+from marketdata_assets.automation.jobs import ETF_CHAIN, daily_chain, etf_chain
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
@@ -30,23 +30,24 @@ LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
 
 @dg.sensor(
     job=etf_chain,
-    minimum_interval_seconds=30 * 60,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the fund tables that are missing among the last 60 trading days: today's "
-    "at every look, those of earlier days once a day.",
+    description="Requests the fund tables that are missing among the last 60 trading days, at "
+    "once: today's every half hour from 22:30 in Shanghai, those of earlier days once a day.",
 )
 def missing_etf_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    if sensors.are_days_made(context.instance):
-        return dg.SkipReason("a run is under way; looking again afterwards")
-    now = dt.datetime.now(dt.UTC)
-    watched = [day for day in sensors.sessions_due(now) if day >= ETF_PREMIUM.first_date]
-    missing = missing_fund_tables(lake.open(), watched)
+    if sensors.are_days_made(context.instance, daily_chain.name):
+        return dg.SkipReason(sensors.UNDER_WAY)
+    now = dt.datetime.now(SHANGHAI)
+    stored = lake.open()
+    due = sensors.sessions_due(now, sensors.sensors_from(stored, ETF_PREMIUM, now))
+    watched = [day for day in due if day >= ETF_PREMIUM.first_date]
+    missing = missing_fund_tables(stored, watched)
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
-    today = now.astimezone(SHANGHAI).date()
-    return dg.SensorResult(run_requests=list(sensors.requests_for(watched, missing, today)))
+    return dg.SensorResult(run_requests=list(sensors.requests_for(watched, missing, now)))
 
 
 @dg.sensor(

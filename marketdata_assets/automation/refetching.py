@@ -34,15 +34,17 @@ WEEK = dt.timedelta(days=7)
     description="Every trading day at 23:00 in Shanghai: the last 5 sessions once more.",
 )
 def recent_days_again_schedule(
-    context: dg.ScheduleEvaluationContext,
+    context: dg.ScheduleEvaluationContext, lake: LakeResource
 ) -> dg.RunRequest | dg.SkipReason:
     now = context.scheduled_execution_time.astimezone(SHANGHAI)
     if not is_session(now.date()):
         return dg.SkipReason(f"{now.date()} is not a trading day")
+    # What is missing is made by whoever looks for that, in order.
+    stored = set(lake.open().days(DAILY_PRICES))
     sessions = last_closed_sessions(RECENT_SESSIONS, now)
-    if days := [day for day in sessions if day >= start_date()]:
+    if days := [day for day in sessions if day in stored and day >= start_date()]:
         return once_more(days, f"recent {now.date()}")
-    return dg.SkipReason(f"no session has closed since {start_date()}")
+    return dg.SkipReason(f"none of the last {RECENT_SESSIONS} sessions is stored")
 
 
 @dg.schedule(

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from marketdata_assets.assets.range_query import REQUEST_TAG, RangeQueryConfig, range_query
+from marketdata_assets.assets.range_query import REQUEST_TAG, range_query
 from marketdata_assets.automation.instruments import instrument_histories, track
 from marketdata_assets.automation.reporting import (
     report_ended_runs,
@@ -92,6 +92,6 @@ def _run_for(request: Request) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=request.id,
         job_name=range_queries.name,
-        run_config=dg.RunConfig(ops={range_query.key.path[-1]: RangeQueryConfig(**query)}),
+        run_config={"ops": {range_query.key.path[-1]: {"config": query}}},
         tags=tags,
     )

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
@@ -11,7 +12,8 @@ from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.refusals import refused_before
 from marketdata_assets.automation.instruments import instrument_histories
-from marketdata_assets.automation.jobs import CHAIN, daily_chain, series_refresh
+from marketdata_assets.automation.jobs import CHAIN, daily_chain, etf_chain, series_refresh
+from marketdata_assets.automation.pruning import history_pruning
 from marketdata_assets.automation.requests_sensor import range_queries
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import missing_in
@@ -24,18 +26,31 @@ from marketdata_assets.tables import (
     FINDINGS,
     RESTATEMENTS,
     STORED_TABLES,
+    Table,
 )
-from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
+from marketdata_assets.trading_calendar import (
+    SHANGHAI,
+    last_closed_session,
+    last_closed_sessions,
+    previous_session,
+)
 
 SESSIONS_WATCHED = 60
+# Of runs that wait, those of the evening and of missed days go before a backfill's.
+FIRST = "10"
 # What is missing in a day for longer, the vendor does not have.
 SESSIONS_MENDED = 5
 PUBLISHED = hf_dataset.key.path[-1]
 DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMENTS.name, PUBLISHED})
-# The evening run starts at 21:00 and retries for a good hour.
-EVENING_IS_OVER = dt.time(22, 30)
+# Meanwhile a schedule makes the day, and asks once more for what is late.
+EVENING_BEGINS, EVENING_IS_OVER = dt.time(21, 0), dt.time(22, 30)
+UNDER_WAY = "a run is under way; looking again afterwards"
+# How often the day of the evening is asked for afterwards.
+MINUTES_BETWEEN = 30
 # Jobs that make no day.
-BESIDE = frozenset({series_refresh.name, instrument_histories.name, range_queries.name})
+BESIDE = frozenset(
+    job.name for job in (series_refresh, instrument_histories, range_queries, history_pruning)
+)
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -47,40 +62,84 @@ UNFINISHED = [
 
 @dg.sensor(
     job=daily_chain,
-    minimum_interval_seconds=30 * 60,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests exactly what is missing or unpublished among the last 60 trading days: "
-    "today's at every look, that of earlier days once a day.",
+    description="Requests exactly what is missing or unpublished among the last 60 trading days, "
+    "at once: today's every half hour from 22:30 in Shanghai, that of earlier days once a day.",
 )
 def missing_partitions_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    if are_days_made(context.instance):
-        return dg.SkipReason("a run is under way; looking again afterwards")
-    watched, stored = sessions_due(dt.datetime.now(dt.UTC)), lake.open()
+    return missing_days(context.instance, lake.open(), dt.datetime.now(SHANGHAI))
+
+
+def missing_days(
+    instance: dg.DagsterInstance, stored: Lake, now: dt.datetime
+) -> dg.SensorResult | dg.SkipReason:
+    """What to ask for at `now`, in Shanghai: days in order, neighbouring ones in one run."""
+    if are_days_made(instance, etf_chain.name):
+        return dg.SkipReason(UNDER_WAY)
+    watched = sessions_due(now, sensors_from(stored, DAILY_PRICES, now))
     missing = missing_tables(stored, watched, names_of(CHAIN))
     incomplete = incomplete_tables(stored, watched)
     for day, names in incomplete.items():
         missing[day] = missing.get(day, frozenset()) | names | DERIVED
-    for day in unpublished(context.instance, watched):
+    for day in unpublished(instance, watched):
         missing[day] = missing.get(day, frozenset()) | {PUBLISHED}
     if not missing:
         return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
-    today = dt.datetime.now(SHANGHAI).date()
-    requests = requests_for(watched, missing, today, frozenset(incomplete))
+    requests = requests_for(watched, missing, now, frozenset(incomplete))
     return dg.SensorResult(run_requests=list(requests))
 
 
-def are_days_made(instance: dg.DagsterInstance) -> bool:
-    """Whether a run that makes days is under way, or waits to be: by a job, by hand, a backfill."""
+def are_days_made(instance: dg.DagsterInstance, other_job: str) -> bool:
+    """Whether a run that makes days is under way, or waits to be: by a job, by hand, a backfill.
+
+    Those of `other_job` make other tables of them.
+    """
     runs = instance.get_runs(RunsFilter(statuses=UNFINISHED))
-    return any(run.job_name not in BESIDE for run in runs)
+    return any(run.job_name not in BESIDE | {other_job} for run in runs)
 
 
-def sessions_due(now: dt.datetime) -> list[dt.date]:
-    """The last sessions whose evening is over at `now`, oldest first."""
+def is_under_way(instance: dg.DagsterInstance, job_name: str, day: dt.date) -> bool:
+    """Whether a run of the job is at `day`, or waits to be."""
+    runs = instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED))
+    return any((span := days_of_run(run)) and span.first <= day <= span.last for run in runs)
+
+
+class Span(NamedTuple):
+    """The first and the last day of a run."""
+
+    first: dt.date
+    last: dt.date
+
+
+def days_of_run(run: dg.DagsterRun) -> Span | None:
+    """The first and last day of a run, None for one without days."""
+    day = run.tags.get("dagster/partition", "")
+    first = run.tags.get("dagster/asset_partition_range_start", day)
+    last = run.tags.get("dagster/asset_partition_range_end", day)
+    try:
+        return Span(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+    except ValueError:
+        return None
+
+
+def sensors_from(lake: Lake, table: Table, now: dt.datetime) -> dt.time:
+    """From when on the day of the evening is the sensors' to ask for and no longer a schedule's.
+
+    That is at its end; or at once when `table` lacks the session before, as when nothing ran for
+    some evenings: one who asks for all of them has them made in order, each once.
+    """
+    before = previous_session(last_closed_session(now))
+    is_missed = before >= max(start_date(), table.first_date) and before not in lake.days(table)
+    return EVENING_BEGINS if is_missed else EVENING_IS_OVER
+
+
+def sessions_due(now: dt.datetime, since: dt.time = EVENING_IS_OVER) -> list[dt.date]:
+    """The last sessions up to `now`, the day itself `since` an hour, oldest first."""
     sessions = last_closed_sessions(SESSIONS_WATCHED + 1, now)
-    if now < dt.datetime.combine(sessions[-1], EVENING_IS_OVER, SHANGHAI):
+    if now < dt.datetime.combine(sessions[-1], since, SHANGHAI):
         sessions.pop()
     return [day for day in sessions[-SESSIONS_WATCHED:] if day >= start_date()]
 
@@ -127,15 +186,16 @@ def unpublished(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> list[d
 def requests_for(
     days: Sequence[dt.date],
     missing: Mapping[dt.date, frozenset[str]],
-    today: dt.date,
+    now: dt.datetime,
     fetch_all: Collection[dt.date] = (),
 ) -> Iterator[dg.RunRequest]:
     """One run for every stretch of neighbouring days that lack the same tables.
 
-    On the evening of the last day (`today`, in Shanghai) it is asked for at every look; later, and
+    On its own evening the last day is asked for every half hour of `now` (in Shanghai); later, and
     older days always, once a day: their gap may be the vendor's for good. Of the days of
     `fetch_all` nothing is kept that is stored.
     """
+    half_hour = now.replace(minute=now.minute // MINUTES_BETWEEN * MINUTES_BETWEEN)
 
     def wanted(day: dt.date) -> tuple[frozenset[str] | None, bool]:
         return missing.get(day), day in fetch_all
@@ -144,21 +204,23 @@ def requests_for(
         if names is None:
             continue
         block = list(stretch)
-        is_of_tonight = block[-1] == days[-1] == today
-        run_key = None if is_of_tonight else f"{block[0]} {block[-1]} {sorted(names)} on {today}"
-        yield request(block, names, run_key, {FETCH_ALL: "true"} if is_again else {})
+        is_of_tonight = block[-1] == days[-1] == now.date()
+        at = f"{half_hour:%Y-%m-%d %H:%M}" if is_of_tonight else f"{now:%Y-%m-%d}"
+        run_key = f"{block[0]} {block[-1]} {sorted(names)} on {at}"
+        again = {FETCH_ALL: "true"} if is_again else {}
+        yield request(block, names, run_key, {"dagster/priority": FIRST, **again})
 
 
 def request(
     block: Sequence[dt.date],
-    names: frozenset[str],
-    run_key: str | None,
+    names: frozenset[str] | None,
+    run_key: str,
     more_tags: Mapping[str, str] = {},
 ) -> dg.RunRequest:
-    """One run of the named tables over neighbouring days."""
+    """One run of the named tables, None for all of the job's, over neighbouring days."""
     return dg.RunRequest(
         run_key=run_key,
-        asset_selection=[dg.AssetKey(name) for name in sorted(names)],
+        asset_selection=None if names is None else [dg.AssetKey(name) for name in sorted(names)],
         tags={
             "dagster/asset_partition_range_start": block[0].isoformat(),
             "dagster/asset_partition_range_end": block[-1].isoformat(),

@@ -1,16 +1,17 @@
 """What keeps the serving copies fresh: a refresh of each when the stored days differ from it.
 
 What is stored is compared, not what was announced: any number of partitions become one refresh,
-and a notice that was lost, or a file that came without one, makes no difference.
+and a notice that was lost, or a file that came without one, makes no difference. A refresh that
+did not help is tried again by itself, ever later: its own runs are all that is remembered.
 """
 
 import datetime as dt
 import hashlib
-import json
-from collections.abc import Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 
 import dagster as dg
-from dagster import RunsFilter
+from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.jobs import series_refresh
@@ -18,71 +19,91 @@ from marketdata_assets.automation.sensors import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Difference, FileIdentity, difference, stored_files
-from marketdata_assets.tables import Table
 
 # After the evening's run, before the waiting runs of a backfill; the first of them first.
 PRIORITY = 5
+FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+# What a run was requested for.
+WANTED_TAG = "marketdata/series_wanted"
+# After 1, 2, 4 … minutes: an overload passes. What does not pass makes a run an hour, or one every
+# five minutes where something is stored anew all the time: a backfill, or somebody who mends it.
+FIRST_WAIT = dt.timedelta(minutes=1)
+LONGEST_WAIT, LONGEST_WAIT_FOR_SOMETHING_NEW = dt.timedelta(hours=1), dt.timedelta(minutes=5)
+RUNS_LOOKED_AT = 30
 
 
 @dg.sensor(
     job=series_refresh,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Refreshes a series when days of its table are new, rewritten or removed.",
+    description="Refreshes a series when days of its table are new, rewritten or removed, or files "
+    "of it damaged; what fails is tried again.",
 )
 def price_series_sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-    # The cursor is what was requested last, by table: a refresh that fails is not started again
-    # every minute, only when the lake has changed.
-    requested: dict[str, str] = json.loads(context.cursor or "{}")
-    under_way = _under_way(context.instance)
+    return refreshes_due(context.instance, lake.open(), dt.datetime.now(dt.UTC))
+
+
+def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) -> dg.SensorResult:
+    """A run for every series that differs from the lake and is neither refreshed nor to wait."""
+    under_way = _under_way(instance)
+    ended = instance.get_run_records(
+        RunsFilter(job_name=series_refresh.name, statuses=FINISHED), limit=RUNS_LOOKED_AT
+    )
     requests, reasons = [], []
     for number, (table, asset) in enumerate(SERIES.items()):
+        name = asset.key.path[-1]
+        files, differing = stored_files(lake, table), difference(lake, table)
+        wanted = fingerprint(differing, files)
+        again = _again_at([run for run in ended if asset.key in _made_in(run.dagster_run)], wanted)
         if asset.key in under_way:
-            reasons.append(f"{asset.key.path[-1]} is being refreshed; looking again afterwards")
-            continue
-        wanted, reason = _wanted(lake.open(), table, requested.get(table.name))
-        if reason:
-            reasons.append(reason)
-            if wanted is None:
-                requested.pop(table.name, None)
-            continue
-        assert wanted is not None
-        requested[table.name] = wanted
-        tags = {"dagster/priority": str(PRIORITY + len(SERIES) - number)}
-        requests.append(dg.RunRequest(asset_selection=[asset.key], tags=tags))
+            reasons.append(f"{name} is being refreshed; looking again afterwards")
+        elif not files:
+            reasons.append(f"{table.name} has no stored day")
+        elif not differing:
+            reasons.append(f"the series of {table.name} holds what the lake holds")
+        elif again and now < again:
+            reasons.append(
+                f"the refresh of {name} did not succeed: its last run says why. It is tried again "
+                f"at {again:%H:%M} UTC; materialize {name} when it is mended sooner"
+            )
+        else:
+            tags = {
+                "dagster/priority": str(PRIORITY + len(SERIES) - number),
+                WANTED_TAG: wanted,
+            }
+            requests.append(dg.RunRequest(asset_selection=[asset.key], tags=tags))
     return dg.SensorResult(
-        run_requests=requests or None,
-        skip_reason=None if requests else "; ".join(reasons),
-        cursor=json.dumps(requested),
+        run_requests=requests or None, skip_reason=None if requests else "; ".join(reasons)
     )
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
     """The series that a run of the job is at, or waits to be at."""
-    every = frozenset(asset.key for asset in SERIES.values())
     runs = instance.get_runs(RunsFilter(job_name=series_refresh.name, statuses=UNFINISHED))
-    return {key for run in runs for key in run.asset_selection or every}
+    return {key for run in runs for key in _made_in(run)}
 
 
-def _wanted(lake: Lake, table: Table, requested: str | None) -> tuple[str | None, str]:
-    """What differs, as a fingerprint, and why there is nothing to request, if there is not."""
-    files = stored_files(lake, table)
-    if not files:
-        return None, f"{table.name} has no stored day"
-    differing = difference(lake, table)
-    if not differing:
-        return None, f"the series of {table.name} holds what the lake holds"
-    wanted = fingerprint(differing, files)
-    if wanted == requested:
-        asset = SERIES[table].key.path[-1]
-        return wanted, (
-            f"the refresh of {asset} for what differs has been requested and did not succeed: its "
-            f"run says why. Materialize {asset} when that is mended"
-        )
-    return wanted, ""
+def _made_in(run: dg.DagsterRun) -> Collection[dg.AssetKey]:
+    return run.asset_selection or [asset.key for asset in SERIES.values()]
+
+
+def _again_at(ended: Sequence[RunRecord], wanted: str) -> dt.datetime | None:
+    """When to try again what the newest of the runs that have ended did not bring about."""
+    tries = list(itertools.takewhile(lambda run: not _has_helped(run.dagster_run, wanted), ended))
+    if not tries:
+        return None
+    is_the_same = tries[0].dagster_run.tags.get(WANTED_TAG) == wanted
+    longest = LONGEST_WAIT if is_the_same else LONGEST_WAIT_FOR_SOMETHING_NEW
+    last = tries[0].end_time or tries[0].create_timestamp.timestamp()
+    wait = min(FIRST_WAIT * (1 << len(tries) - 1), longest)
+    return dt.datetime.fromtimestamp(last, dt.UTC) + wait
+
+
+def _has_helped(run: dg.DagsterRun, wanted: str) -> bool:
+    return run.is_success and run.tags.get(WANTED_TAG) != wanted
 
 
 def fingerprint(differing: Difference, files: Mapping[dt.date, FileIdentity]) -> str:
     """What differs and in which version, as a short text."""
-    versions = [files.get(day) for days in differing for day in days]
+    versions = [files.get(day) for day in (*differing.new, *differing.rewritten)]
     return hashlib.sha256(repr((differing, versions)).encode()).hexdigest()

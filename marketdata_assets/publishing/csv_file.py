@@ -5,6 +5,7 @@ it that bisection finds: a new day is appended to the local copy, a restated one
 """
 
 import datetime as dt
+import errno
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -43,7 +44,7 @@ def write_csv(
     """Write the rows of parquet files that are in the universe, of some days or of all; how many.
 
     All rows are streamed as they stand, since sorting twenty years takes minutes and gigabytes.
-    Raises `NotInOrder` unless that is by date and code, each key once.
+    Raises `NotInOrder` unless that is by date and code, each key once; `OSError` as writing does.
     """
     columns = ", ".join(
         _as_pandas_quotes(c.name) if str(c.type) == "string" else f'"{c.name}"'
@@ -73,9 +74,13 @@ def write_csv(
                 "they were published so, restore an older revision of the dataset."
             )
         rows.select(columns).create_view("csv_rows")
-        [[count]] = connection.execute(
-            f"COPY csv_rows TO {quoted(str(target))} (FORMAT csv, HEADER, QUOTE '', ESCAPE '')"
-        ).fetchall()
+        form = "FORMAT csv, HEADER, QUOTE '', ESCAPE ''"
+        try:
+            [[count]] = connection.execute(
+                f"COPY csv_rows TO {quoted(str(target))} ({form})"
+            ).fetchall()
+        except duckdb.IOException as refusal:
+            raise OSError(errno.EIO, str(refusal)) from refusal
     return int(count)
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from marketdata_assets.publishing.manifest import Facts, hash_of
+from marketdata_assets.storage.durable_files import refusals_told
 
 
 class Published(Protocol):
@@ -41,7 +42,13 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self, seconds: float) -> Iterator["Workspace"]:
-        """This folder alone, with nothing half-made in it. Raises `WorkspaceBusy`."""
+        """This folder alone, nothing half-made in it. Raises `WorkspaceBusy`, `DiskRefuses`."""
+        what = f"files to publish could not be written in {self.folder}"
+        with refusals_told(what), self._alone(seconds):
+            yield self
+
+    @contextlib.contextmanager
+    def _alone(self, seconds: float) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
         try:
@@ -53,7 +60,7 @@ class Workspace:
             ) from None
         try:
             self.clear()
-            yield self
+            yield
         finally:
             shutil.rmtree(self.folder / "new", ignore_errors=True)
             lock.release()

@@ -75,6 +75,12 @@ class TooLarge(RefusedByHub):
     cure = "The Hub takes no file or commit of this size: switch the CSV off or raise the plan."
 
 
+class NoRoom(RefusedByHub):
+    """507, which a hub on this machine says."""
+
+    cure = "Make room or give write permission where the hub's files are, then re-run."
+
+
 class NotAsSent(HubError):
     """What is at the commit is not what was sent."""
 
@@ -96,6 +102,7 @@ BY_STATUS: dict[int, type[HubError]] = {
     412: HeadMoved,
     413: TooLarge,
     429: HubBusy,
+    507: NoRoom,
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -72,8 +72,11 @@ class HuggingFaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A dataset on the Hub, or on another server of its protocol.
 
     `work_folder` keeps local copies of what is published. `bound_seconds` ends a publication,
-    `silence_seconds` every wait for the other side.
+    `silence_seconds` every wait for the other side. `served_by` is what has to run so that links to
+    the dataset open, empty where something always does.
     """
+
+    served_by: ClassVar[str] = ""
 
     repository: str
     token: str = Field(repr=False)

@@ -7,35 +7,22 @@ with the run. Who goes through it is each client's own choice, call by call, wit
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import Coroutine
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, TypeVar
+
+from marketdata_assets.resources.ssh_endpoint import Endpoint, TunnelDown
 
 if TYPE_CHECKING:
     import asyncssh
 
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
 # Longer than connecting and logging in may take together.
 BUILD_SECONDS = 60.0
 TURNS_TO_CLOSE = 5
-
-
-class TunnelDown(Exception):
-    """The tunnel can't be built; the text says why and what to do."""
-
-
-class Endpoint(NamedTuple):
-    """Where the tunnel goes. `local_port` 0 takes any free port."""
-
-    host: str
-    port: int
-    username: str
-    key_path: Path
-    known_hosts: Path
-    local_port: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.username}@{self.host}:{self.port}"
 
 
 class SshTunnel:
@@ -58,9 +45,19 @@ class SshTunnel:
         Raises `TunnelDown`.
         """
         with self._lock:
-            self._run(self._ensure_up())
+            try:
+                self._run(self._ensure_up())
+            except TunnelDown as down:
+                logger.error("%s %s: %s", down, self._endpoint, down.detail)
+                raise
             assert self._listener is not None
             return f"socks5h://127.0.0.1:{self._listener.get_port()}"
+
+    def why_not(self, host: str, port: int) -> str:
+        """Why nothing came through to a host, as far as the server says. Raises `TunnelDown`."""
+        self.proxy_url()
+        with self._lock:
+            return self._run(self._why_not(host, port))
 
     def close(self) -> None:
         """Close the connection and end the thread; the tunnel may be used again."""
@@ -85,13 +82,19 @@ class SshTunnel:
         await self._drop()
         self._connection, self._listener = await connect(self._endpoint)
 
+    async def _why_not(self, host: str, port: int) -> str:
+        from marketdata_assets.resources.ssh_connection import why_not
+
+        assert self._connection is not None
+        return await why_not(self._connection, host, port)
+
     async def _drop(self) -> None:
         if self._connection is not None:
             self._connection.abort()
             await self._connection.wait_closed()
         self._connection = self._listener = None
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[object, None, T]) -> T:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(
@@ -100,10 +103,9 @@ class SshTunnel:
             self._thread.start()
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            running.result(BUILD_SECONDS)
+            return running.result(BUILD_SECONDS)
         except concurrent.futures.TimeoutError:
             running.cancel()
             raise TunnelDown(
-                f"The SSH tunnel to {self._endpoint} can't be built: nothing within "
-                f"{BUILD_SECONDS:.0f} s. Check that the server is up."
+                f"nothing within {BUILD_SECONDS:.0f} s. Check that the server is up."
             ) from None

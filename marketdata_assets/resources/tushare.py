@@ -183,6 +183,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if is_session(date):
             if navs.num_rows == 0:
                 raise NotPublishedYet("fund_nav", params, f"no value of {date}.")
+            # Premiums rest on this one; the others may come later, and nothing rests on them.
             refuse_empty_columns(FUND_NAV, navs, ["unit_nav"], date, params)
         return navs
 

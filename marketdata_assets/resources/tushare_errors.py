@@ -47,7 +47,7 @@ class RateLimited(TushareError):
 class NotPublishedYet(TushareError):
     """No row, or another day's rows, for a day that traded."""
 
-    cure = "The vendor has not published it yet; the run retries, later the sensor asks again."
+    cure = "The vendor has not published it yet; it is asked for again by itself."
 
 
 class RefusedError(TushareError):

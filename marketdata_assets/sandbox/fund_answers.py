@@ -6,9 +6,8 @@ Here belong the parameters of `fund_basic` and `fund_nav`. The rest of the proto
 import datetime as dt
 from collections.abc import Callable
 
+from marketdata_assets.sandbox.columns import Columns, joined
 from marketdata_assets.trading_calendar import SHANGHAI
-
-Columns = dict[str, list[object]]
 
 EVENING, NEXT_MORNING = dt.time(20), dt.time(8)
 
@@ -37,15 +36,9 @@ def values_asked_for(
     else:
         start, end = _date(params["start_date"]), _date(params["end_date"])
         days = [end - dt.timedelta(n) for n in range((end - start).days + 1)]
-    parts = [values_of(day) for day in days]
-    values: Columns = {name: [v for part in parts for v in part[name]] for name in parts[0]}
+    values = joined(map(values_of, days), codes)
     on_exchange = params.get("market") in (None, "", "E")
-    return _only(
-        values,
-        lambda row: (
-            on_exchange and (codes is None or row["ts_code"] in codes) and _is_out(row, now)
-        ),
-    )
+    return _only(values, lambda row: on_exchange and _is_out(row, now))
 
 
 def _is_out(row: dict[str, object], now: dt.datetime) -> bool:

@@ -10,9 +10,8 @@ import zlib
 import numpy as np
 import pyarrow as pa
 
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.tables import Table
-
-Columns = dict[str, list[object]]
 
 
 def plain_answer(table: Table, codes: list[object], day: dt.date) -> Columns:

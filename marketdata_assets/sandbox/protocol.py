@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from marketdata_assets.sandbox.columns import Columns, joined, where
 from marketdata_assets.sandbox.fund_answers import funds_asked_for, values_asked_for
 from marketdata_assets.sandbox.plain_answers import plain_answer
 from marketdata_assets.tables import STORED_TABLES
@@ -26,7 +27,6 @@ from marketdata_assets.trading_calendar import (
     sessions_between,
 )
 
-Columns = dict[str, list[object]]
 DAYS_HELD = 6
 
 
@@ -138,9 +138,9 @@ class TushareProtocol:
     def _stock_basic(self, params: dict[str, str]) -> Columns:
         stocks = self._market.stock_basic(self._today())
         statuses = set((params.get("list_status") or "L").split(","))
-        stocks = _where(stocks, "list_status", statuses)
+        stocks = where(stocks, "list_status", statuses)
         if params.get("exchange"):
-            stocks = _where(stocks, "exchange", set(params["exchange"].split(",")))
+            stocks = where(stocks, "exchange", set(params["exchange"].split(",")))
         return stocks
 
     def _fund_nav(self, market: FundMarket, params: dict[str, str]) -> Columns:
@@ -158,14 +158,13 @@ class TushareProtocol:
             days = sessions_between(start, end)[::-1]
         else:
             raise Refusal(50101, "必填参数, ts_code")
-        parts = [self._day(call, day) for day in days if self._is_published(call, day)]
-        if codes is not None:
-            parts = [_where(part, "ts_code", codes) for part in parts]
-        if call == "suspend_d" and params.get("suspend_type"):
-            parts = [_where(part, "suspend_type", {params["suspend_type"]}) for part in parts]
-        if not parts:
+        published = (self._day(call, day) for day in days if self._is_published(call, day))
+        found = joined(published, codes)
+        if not found:
             return {name: [] for name in self._day(call, FIRST_SESSION)}
-        return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+        if call == "suspend_d" and params.get("suspend_type"):
+            return where(found, "suspend_type", {params["suspend_type"]})
+        return found
 
     def _today(self) -> dt.date:
         return self._now().astimezone(SHANGHAI).date()
@@ -211,11 +210,6 @@ def _trade_cal(params: dict[str, str]) -> Columns:
         if day in sessions:
             previous = f"{day:%Y%m%d}"
     return columns
-
-
-def _where(columns: Columns, name: str, wanted: set[str]) -> Columns:
-    kept = [index for index, value in enumerate(columns[name]) if value in wanted]
-    return {name: [values[index] for index in kept] for name, values in columns.items()}
 
 
 def _date(text: str) -> dt.date:

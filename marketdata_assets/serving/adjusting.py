@@ -14,12 +14,12 @@ from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.serving.canonical import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
-from marketdata_assets.storage.series import Series
+from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets.trading_calendar import previous_session
 
 ONE_DAY = dt.timedelta(1)
-FACTOR_SERIES = "adj_factor_series"
+FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
 
 

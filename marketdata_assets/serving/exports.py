@@ -9,7 +9,7 @@ written after the file and read by whoever reports the outcome.
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -17,10 +17,11 @@ from typing import IO, Protocol
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.canonical import column_type
+from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import ExportQuery, Format
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.durable_files import make_folder, sync_folder
@@ -29,7 +30,10 @@ ROWS_IN_A_GROUP = 100_000
 
 
 class Exported(BaseModel):
-    """What the file has of one code; `first` and `last` are None where it has no row."""
+    """What the file has of one code; `first` and `last` are None where it has no row.
+
+    `missing_sessions` says how many sessions were never stored, None where nobody can tell.
+    """
 
     rows: int
     first: dt.date | None
@@ -37,10 +41,15 @@ class Exported(BaseModel):
     source: str
     generation: int | None
     stored_at: dt.datetime
+    missing_sessions: int | None = None
 
 
 class Export(BaseModel):
-    """What a file holds: the question, the rows, each code's, and why other codes have none."""
+    """What a file holds: the question, the rows, each code's, and why other codes have none.
+
+    `missing_sessions` are those that one of the codes at least should have and nobody stored; None
+    where nobody can tell.
+    """
 
     file: str
     query: ExportQuery
@@ -49,6 +58,7 @@ class Export(BaseModel):
     columns: list[str]
     codes: dict[str, Exported]
     missing: dict[str, str]
+    missing_sessions: list[dt.date] | None = None
     made_at: dt.datetime
 
     @property
@@ -72,18 +82,20 @@ def exports_folder(root: Path) -> Path:
 def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> Export:
     """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
 
-    Raises `OSError` naming the file when the disk refuses; then there is none.
+    Raises `OSError` naming the file when the disk refuses, and `MissingSessions` for a strict query
+    that some were never stored of; then there is none.
     """
     make_folder(folder)
     path = folder / f"{name}.{query.format}"
     unfinished = folder / f".{path.name}.unfinished"
     codes: dict[str, Exported] = {}
     missing: dict[str, str] = {}
+    absent: set[dt.date] = set()
     columns = ["code", *(column for column in query.columns if column != "code")]
     try:
         with unfinished.open("wb") as file:
             with _writer(file, _schema(columns), query.format) as writer:
-                for block in _blocks(_rows_of(shelf, query, columns, codes, missing)):
+                for block in _blocks(_rows_of(shelf, query, columns, codes, missing, absent)):
                     writer.write_table(block)
             file.flush()
             os.fsync(file.fileno())
@@ -95,6 +107,7 @@ def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> E
             columns=columns,
             codes=codes,
             missing=missing,
+            missing_sessions=sorted(absent) if _is_told(codes) else None,
             made_at=dt.datetime.now(dt.UTC),
         )
         unfinished.replace(path)
@@ -112,11 +125,15 @@ def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> E
 
 
 def read_export(folder: Path, name: str) -> Export | None:
-    """What a finished export holds; None where there is none."""
+    """What a finished export holds; None where there is none, or its note can't be read."""
     try:
-        return Export.model_validate_json((folder / f"{name}.json").read_text("utf-8"))
-    except FileNotFoundError:
+        return Export.model_validate_json((folder / f"{name}.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
         return None
+
+
+def _is_told(codes: Mapping[str, Exported]) -> bool:
+    return any(one.missing_sessions is not None for one in codes.values())
 
 
 def _note(path: Path) -> Path:
@@ -129,14 +146,18 @@ def _rows_of(
     columns: Sequence[str],
     codes: dict[str, Exported],
     missing: dict[str, str],
+    absent: set[dt.date],
 ) -> Iterator[pa.Table]:
-    """The rows code by code; what is found, and what is not, is noted in the two mappings."""
+    """The rows code by code; what is found, and what is not, is noted in `codes` and the others."""
     # The date, asked for or not, tells which days there are.
     wanted = query.model_copy(update={"columns": list(dict.fromkeys([*query.columns, "date"]))})
     for code, found in shelf.each(wanted):
         if not isinstance(found, Slice):
             missing[code] = str(found)
             continue
+        if query.strict and found.missing:
+            raise MissingSessions(found.code, found.source.name, found.missing)
+        absent.update(found.missing or ())
         days = found.rows["date"]
         codes[code] = Exported(
             rows=len(days),
@@ -145,6 +166,7 @@ def _rows_of(
             source=found.source.name,
             generation=found.generation,
             stored_at=found.stored_at,
+            missing_sessions=None if found.missing is None else len(found.missing),
         )
         rows = found.rows
         if "code" not in rows.column_names:

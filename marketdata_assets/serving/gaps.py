@@ -14,7 +14,7 @@ from typing import TypeAlias
 import pyarrow.compute as pc
 
 from marketdata_assets.storage.lake import Lake, day_of
-from marketdata_assets.storage.series import Series
+from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
 from marketdata_assets.trading_calendar import (
     CalendarExhausted,
@@ -24,9 +24,8 @@ from marketdata_assets.trading_calendar import (
 )
 
 Days: TypeAlias = tuple[dt.date, ...]
-# Which table says who is listed, and which asset makes the series, by what is stored by day.
+# Which table says who is listed, by what is stored by day.
 LISTS = {DAILY_PRICES.name: STOCK_LIST, ETF_PREMIUM.name: ETF_LIST}
-SERIES_ASSETS = {DAILY_PRICES.name: "price_series", ETF_PREMIUM.name: "etf_price_series"}
 MOST_NAMED = 5
 
 

@@ -1,21 +1,20 @@
 """Which instruments there are, by code or name.
 
-Here belongs the list and the search in it: the shares and funds of the newest day that is stored,
-those that the series hold from before, and the histories by code.
+Here belongs the list and the search in it: the shares and funds of the newest day that is stored
+and can be read, those that the series hold from before, and the histories by code.
 """
 
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
-
-import pyarrow.parquet as pq
 
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.canonical import View
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Series
-from marketdata_assets.tables import ETF_LIST, INSTRUMENT_HISTORY, STOCK_LIST
+from marketdata_assets.tables import ETF_LIST, INSTRUMENT_HISTORY, STOCK_LIST, Table
 
 
 class Listed(NamedTuple):
@@ -68,10 +67,7 @@ class InstrumentList:
             names |= _names_in(one)
             stored_in |= dict.fromkeys(one.codes(), one.table.name)
         for table in (STOCK_LIST, ETF_LIST):
-            if days := self._lake.days(table):
-                path = self._lake.path(table, days[-1])
-                rows = pq.read_table(path, columns=["ts_code", "name"], partitioning=None)
-                names |= dict(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+            names |= self._newest_names(table)
         for code in names.keys() | stored_in.keys():
             try:
                 kind = identify(code).kind
@@ -79,6 +75,15 @@ class InstrumentList:
                 # Of the funds that are listed some, REITs for one, are nothing that is served.
                 continue
             yield Listed(code, names.get(code), kind, stored_in.get(code))
+
+    def _newest_names(self, table: Table) -> dict[str, str | None]:
+        """The names in the newest list that can be read; a damaged one leaves the one before."""
+        for day in reversed(self._lake.days(table)):
+            with suppress(ValueError, OSError):
+                if rows := self._lake.read(table, day):
+                    names = rows.select(["ts_code", "name"])
+                    return dict(zip(*(one.to_pylist() for one in names.columns), strict=True))
+        return {}
 
 
 def _names_in(series: Series) -> Mapping[str, str | None]:

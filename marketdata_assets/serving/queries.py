@@ -134,6 +134,7 @@ class RangeQuery(BaseModel):
 
 
 class ExportQuery(RangeQuery):
-    """A range as a file to download."""
+    """A range as a file to download; with `strict` there is none that lacks sessions."""
 
     format: Format = Format.PARQUET
+    strict: bool = False

@@ -1,41 +1,17 @@
-"""What a request is, and how it lies in the database.
+"""What a request is, and what may be refused.
 
-Here belong forms and refusals; the life of a request is `requests`.
+Here belong forms and refusals. The life of a request is `requests`, the file that holds it
+`request_database`.
 """
 
 import datetime as dt
-import sqlite3
 from enum import StrEnum
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from marketdata_assets.serving.queries import ExportQuery
 
 RESULT_LASTS = dt.timedelta(hours=24)
-SCHEMA_VERSION = 1
-_SCHEMA = f"""
-CREATE TABLE requests (
-    id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('history', 'export')),
-    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'expired')),
-    created REAL NOT NULL,
-    code TEXT,
-    refresh INTEGER NOT NULL DEFAULT 0,
-    query TEXT,
-    claimed REAL,
-    run_id TEXT,
-    finished REAL,
-    error TEXT,
-    file TEXT,
-    rows INTEGER,
-    CHECK ((kind = 'history') = (code IS NOT NULL) AND (kind = 'export') = (query IS NOT NULL))
-) STRICT;
-CREATE UNIQUE INDEX open_histories ON requests (code)
-    WHERE kind = 'history' AND state IN ('queued', 'running');
-CREATE INDEX by_state ON requests (state, created);
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 
 
 class RequestKind(StrEnum):
@@ -94,9 +70,6 @@ class Request(BaseModel):
         return None
 
 
-COLUMNS = ", ".join(Request.model_fields)
-
-
 class UnknownRequest(LookupError):
     """No request has that id, or it is long over."""
 
@@ -122,23 +95,5 @@ class ExportsFull(Exception):
         )
 
 
-class OtherSchema(RuntimeError):
-    """The database was made by another version of this code."""
-
-    def __init__(self, path: Path, found: int) -> None:
-        super().__init__(
-            f"{path} has schema {found}, and this version reads {SCHEMA_VERSION}. Stop everything "
-            "that uses it and move it away: a new one is made, and what was open is asked again."
-        )
-
-
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the table in an empty database; one caller at a time. Raises `OtherSchema`."""
-    [version] = connection.execute("PRAGMA user_version").fetchone()
-    if version == SCHEMA_VERSION:
-        return
-    [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version or tables:
-        raise OtherSchema(path, version)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+class QueueNotReady(Exception):
+    """The database of the requests can't be used now; nothing is lost."""

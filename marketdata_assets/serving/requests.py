@@ -1,6 +1,5 @@
 """Requests: what somebody waits for, in a small SQLite database that all processes share.
 
-    <root>/state/requests.sqlite3     the queue
     <root>/exports/<id>.<format>      the result of an export, until it expires
 
 Here belongs the life of a request. A history is of one code; who asks for a code that is on its
@@ -13,16 +12,13 @@ way joins that request. Who answers them is `automation.requests_sensor`:
 import datetime as dt
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-from filelock import FileLock
 
 from marketdata_assets.serving.exports import exports_folder
 from marketdata_assets.serving.queries import ExportQuery
+from marketdata_assets.serving.request_database import COLUMNS, RequestDatabase, requests_in
 from marketdata_assets.serving.request_records import (
-    COLUMNS,
     RESULT_LASTS,
     ExportsFull,
     Request,
@@ -30,10 +26,9 @@ from marketdata_assets.serving.request_records import (
     State,
     TooManyOpen,
     UnknownRequest,
-    prepare,
 )
 
-BUSY_SECONDS = 30.0
+PATIENCE = dt.timedelta(seconds=30)
 MOST_OPEN_EXPORTS = 20
 MOST_OPEN_HISTORIES = 2_000
 # What lasts for a day must leave room for the lake, which has the same disk.
@@ -52,7 +47,8 @@ OPEN = "state IN ('queued', 'running')"
 class Requests:
     """The queue under `root`, for any number of threads and processes.
 
-    Raises `OtherSchema`. Every call is a transaction of its own; moments are given for tests.
+    Every call is a transaction of its own, and raises `QueueNotReady` where others hold the
+    database for longer than `patience`; moments are given for tests.
     """
 
     def __init__(
@@ -61,18 +57,16 @@ class Requests:
         most_open_exports: int = MOST_OPEN_EXPORTS,
         most_open_histories: int = MOST_OPEN_HISTORIES,
         most_export_bytes: int = MOST_EXPORT_BYTES,
+        patience: dt.timedelta = PATIENCE,
     ) -> None:
         self.exports = exports_folder(root)
         self._most_export_bytes = most_export_bytes
-        self._path = root / "state" / "requests.sqlite3"
+        self._database = RequestDatabase(root / "state" / "requests.sqlite3", patience)
         self._limits = {
             RequestKind.EXPORT: most_open_exports,
             RequestKind.HISTORY: most_open_histories,
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self.exports.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._path.with_suffix(".lock")), self._connection() as connection:
-            prepare(connection, self._path)
 
     def request_history(self, code: str, refresh: bool = False) -> Request:
         """Ask for the history of a canonical code, or join whoever does already.
@@ -81,7 +75,7 @@ class Requests:
         the sources asked in a loop. Raises `TooManyOpen`.
         """
         recent = _seconds() - FAILURE_LASTS.total_seconds()
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             [found] = connection.execute(
                 f"SELECT max(id) FROM requests WHERE code = ? AND {OPEN}", (code,)
             ).fetchone()
@@ -103,13 +97,13 @@ class Requests:
         """Ask for a file. Raises `TooManyOpen`, `ExportsFull`."""
         if self._bytes_of_exports() > self._most_export_bytes:
             raise ExportsFull(self._most_export_bytes)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             found = self._add(connection, RequestKind.EXPORT, query=query.model_dump_json())
             return _get(connection, found)
 
     def get(self, request_id: str) -> Request:
         """Raises `UnknownRequest`."""
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             return _get(connection, request_id)
 
     def result(self, request: Request) -> Path | None:
@@ -121,7 +115,7 @@ class Requests:
 
     def open_counts(self) -> dict[tuple[RequestKind, State], int]:
         """How many requests are queued and running."""
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             counted = connection.execute(
                 f"SELECT kind, state, count(*) FROM requests WHERE {OPEN} GROUP BY kind, state"
             ).fetchall()
@@ -134,7 +128,7 @@ class Requests:
         A claim that led to no run is over after `CLAIM_LASTS`; the request is then waiting again.
         """
         at = _seconds(now)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             claimed = connection.execute(
                 "SELECT id FROM requests WHERE state = 'queued' OR "
                 "(state = 'running' AND run_id IS NULL AND claimed < ?) "
@@ -153,7 +147,7 @@ class Requests:
 
     def started(self, request_id: str, run_id: str) -> bool:
         """Note which run answers a request; False where another one does or did."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             noted = connection.execute(
                 f"UPDATE requests SET state = 'running', run_id = ? WHERE id = ? AND {OPEN} "
                 "AND (run_id IS NULL OR run_id = ?)",
@@ -188,7 +182,7 @@ class Requests:
             for leftover in self.exports.glob(f"{request.id}.*"):
                 leftover.unlink(missing_ok=True)
         self._remove_files_before(at - (RESULT_LASTS + A_RUN).total_seconds())
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE requests SET state = 'expired', file = NULL WHERE id = ?",
                 [(request.id,) for request in over],
@@ -210,7 +204,7 @@ class Requests:
     def _remove_files_before(self, moment: float) -> None:
         for path in self.exports.iterdir():
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < moment:
+                if path.is_file() and path.stat().st_mtime < moment:
                     path.unlink()
 
     def _add(
@@ -243,7 +237,7 @@ class Requests:
         rows: int | None = None,
         condition: str = "true",
     ) -> bool:
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             noted = connection.execute(
                 "UPDATE requests SET state = ?, finished = ?, error = ?, file = ?, rows = ? "
                 f"WHERE id = ? AND {OPEN} AND {condition}",
@@ -252,39 +246,19 @@ class Requests:
             return noted.rowcount == 1
 
     def _select(self, condition: str, *values: float) -> list[Request]:
-        with self._connection() as connection:
+        with self._database.connection() as connection:
             rows = connection.execute(
                 f"SELECT {COLUMNS} FROM requests WHERE {condition} ORDER BY created, id", values
             ).fetchall()
-        return [Request.model_validate(dict(row)) for row in rows]
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        # A connection a call: it costs a fraction of a millisecond and survives threads and forks.
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        with closing(connection):
-            yield connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+            return requests_in(rows)
 
 
 def _get(connection: sqlite3.Connection, request_id: str) -> Request:
-    row = connection.execute(
-        f"SELECT {COLUMNS} FROM requests WHERE id = ?", (request_id,)
-    ).fetchone()
-    if row is None:
+    rows = connection.execute(f"SELECT {COLUMNS} FROM requests WHERE id = ?", (request_id,))
+    found = requests_in(rows)
+    if not found:
         raise UnknownRequest(request_id)
-    return Request.model_validate(dict(row))
+    return found[0]
 
 
 def _seconds(now: dt.datetime | None = None) -> float:

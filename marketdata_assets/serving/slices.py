@@ -8,6 +8,7 @@ upstream is asked, and no writer is waited for.
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +27,7 @@ from marketdata_assets.serving.histories import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.series import NoSeries, Series
+from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 
 
@@ -99,8 +100,14 @@ class Shelf:
         return CrossSection(day, rows, view.table, series.generation, series.stored_at)
 
     def instruments(self, search: str = "", limit: int = 100) -> list[Listed]:
-        """Instruments whose code or name holds `search`, the closest first."""
-        stored = [self.series(DAILY_PRICES), self.series(ETF_PREMIUM)]
+        """Instruments whose code or name holds `search`, the closest first.
+
+        A series that is damaged has none.
+        """
+        stored = []
+        for table in (DAILY_PRICES, ETF_PREMIUM):
+            with suppress(DamagedSeries):
+                stored.append(self.series(table))
         return self._instruments.search(
             search, limit, [one for one in stored if one], self.histories.codes()
         )

@@ -1,39 +1,95 @@
 """The catalog: a small DuckDB database beside the lake with one commented view a table.
 
-    duckdb <root>/catalog.duckdb -c "SELECT * FROM daily_prices WHERE code = '600000.SH'"
+    duckdb -readonly <root>/catalog.duckdb -c "SELECT * FROM daily_prices WHERE code = '600000.SH'"
 
 Here belongs how the views are made and published. They hold no data: they read the partition
 files, so they are right however many processes write, and nobody keeps the database open.
 """
 
-import secrets
+import hashlib
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock
 
+from marketdata_assets.storage.durable_files import becoming, make_folder
 from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
 from marketdata_assets.storage.reading import literal_path, quoted, select, select_nothing
 from marketdata_assets.tables import STORED_TABLES, Table
 
+# What every DuckDB from 1.0 on can read.
+STORAGE_VERSION = "v1.0.0"
+
 
 def publish_catalog(root: Path) -> Path:
-    """Write `catalog.duckdb` and its source `catalog.sql` under `root`, if they would change.
+    """Write `catalog.duckdb` and its source `catalog.sql` under `root`, unless they are right.
 
-    They change when a table gets its first file, when a declaration changes or when the folder
-    has moved. Readers that have the old database open keep it.
+    They are not when a table got its first file, when a declaration changed, when the folder has
+    moved, or when the database is not what was written here: damaged, written by somebody else, or
+    with the log of a program that was killed while it wrote, which nobody could open any more.
+    Readers that have the old database open keep it. Raises `OSError` when the disk refuses.
     """
     database, script = root / "catalog.duckdb", root / "catalog.sql"
-    with FileLock(root / ".catalog.lock"):
-        statements = "\n\n".join(_statements(root, table) for table in STORED_TABLES.values())
-        if database.exists() and script.exists() and script.read_text("utf-8") == statements:
-            return database
-        unfinished = root / f".catalog.{secrets.token_hex(4)}.unfinished"
-        with duckdb.connect(str(unfinished)) as connection:
-            connection.execute(statements)
-        unfinished.replace(database)
-        script.write_text(statements, "utf-8")
+    try:
+        make_folder(root)
+        with FileLock(root / ".catalog.lock"):
+            statements = "\n\n".join(_statements(root, table) for table in STORED_TABLES.values())
+            if not _is_right(database, script, statements):
+                _replace(database, statements)
+                with becoming(script) as unfinished:
+                    unfinished.write_bytes(_script(database, statements))
+    except (OSError, duckdb.Error) as error:
+        raise OSError(
+            f"{database} could not be written ({error}); the tables are as they are stored. Make "
+            "room or give write permission: it is made with the next run, or the next start."
+        ) from error
     return database
+
+
+def _is_right(database: Path, script: Path, statements: str) -> bool:
+    try:
+        return script.read_bytes() == _script(database, statements) and not _logs(database)
+    except OSError:
+        return False
+
+
+def _script(database: Path, statements: str) -> bytes:
+    """The statements, headed by the hash of the database that they made."""
+    with database.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"-- {database.name} is sha256:{digest}\n\n{statements}".encode()
+
+
+def _replace(database: Path, statements: str) -> None:
+    with becoming(database) as unfinished:
+        try:
+            _make(unfinished, statements)
+        finally:
+            _remove_logs(unfinished)
+        # Another program's log is of the database that goes.
+        _remove_logs(database)
+
+
+def _make(database: Path, statements: str) -> None:
+    with duckdb.connect() as connection:
+        place = quoted(str(database))
+        connection.execute(
+            f"ATTACH {place} AS made (STORAGE_VERSION '{STORAGE_VERSION}'); USE made"
+        )
+        # A transaction, since each one that is written waits for the disk.
+        connection.execute(f"BEGIN; {statements}; COMMIT")
+        # Closing does it too, and says nothing where the disk is full.
+        connection.execute("CHECKPOINT made")
+
+
+def _remove_logs(database: Path) -> None:
+    for log in _logs(database):
+        log.unlink(missing_ok=True)
+
+
+def _logs(database: Path) -> list[Path]:
+    """What DuckDB has beside a database while it is written, or since its writer was killed."""
+    return list(database.parent.glob(f"{database.name}.wal*"))
 
 
 def _statements(root: Path, table: Table) -> str:

@@ -16,7 +16,6 @@ import datetime as dt
 import logging
 import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -27,8 +26,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marketdata_assets.storage.durable_files import (
+    becoming,
     link_or_copy,
     make_folder,
+    refusals_told,
     remove_abandoned,
     sync_folder,
 )
@@ -211,15 +212,15 @@ class Lake:
         Identical content changes nothing on disk; different content moves the old file to
         `superseded`, where a damaged one goes in any case. Raises `ValueError` for other columns,
         NULL or numbers that are none where none may be, a key that occurs twice, or rows of another
-        partition; `OSError` naming table and partition when the disk refuses, with the partition as
-        it was.
+        partition; `DiskRefuses` naming table and partition, which is then as it was.
         """
         _refuse_misfit(table, part, data)
         data = data.sort_by([(name, "ascending") for name in table.key])
-        path = self.path(table, part)
-        make_folder(path.parent)
-        with writing(self._folder(table)):
-            outcome = self._write(table, part, data)
+        what = f"{table.name} {part or ''}".strip()
+        with refusals_told(f"{what} could not be stored; it is as it was before"):
+            make_folder(self.path(table, part).parent)
+            with writing(self._folder(table)):
+                outcome = self._write(table, part, data)
         stored = self._open(table, part)[1]
         return _reported(table, part, stored._replace(outcome=outcome))
 
@@ -282,30 +283,17 @@ class Lake:
 
     def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
         path = self.path(table, part)
-        remove_abandoned(path)
+        remove_abandoned(path.parent)
         now = dt.datetime.now(dt.UTC)
         labels = {
             "origin": self.origin,
             "stored_at": now.isoformat(),
             VERSION: str(table.version),
         }
-        unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.unfinished")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(sealed(data.replace_schema_metadata(labels)))
-                file.flush()
-                os.fsync(file.fileno())
+        with becoming(path) as unfinished:
+            unfinished.write_bytes(sealed(data.replace_schema_metadata(labels)))
             if path.exists():
                 _keep_aside(path, self.superseded_folder(table, part), now, is_damaged)
-            unfinished.replace(path)
-            sync_folder(path.parent)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise OSError(
-                error.errno,
-                f"{table.name} {path.stem} could not be stored ({error.strerror}); it is as it was "
-                "before. Make room or give write permission, then run again.",
-            ) from error
 
 
 def day_of(file: Path) -> dt.date | None:

@@ -8,9 +8,13 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
 
 import dagster as dg
 import uvicorn
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
@@ -23,6 +27,7 @@ from marketdata_assets.ui.guard import Guard
 from marketdata_assets.ui.settings import UiSettings, ui_settings
 
 SECONDS_TO_FINISH = 5
+SECONDS_BETWEEN_PINGS = 5
 # As Dagster's own command has it.
 MILLISECONDS_BETWEEN_LOOKS = 2000
 
@@ -58,6 +63,7 @@ def serve_ui(settings: UiSettings, workspace: str) -> int:
             proxy_headers=False,
             timeout_graceful_shutdown=SECONDS_TO_FINISH,
         )
+        threading.Thread(target=_keep_code_servers, args=(context,), daemon=True).start()
         try:
             uvicorn.Server(config).run([listening])
         except KeyboardInterrupt:
@@ -67,6 +73,20 @@ def serve_ui(settings: UiSettings, workspace: str) -> int:
 
 def _workspace(instance: dg.DagsterInstance, path: str) -> WorkspaceProcessContext:
     return WorkspaceProcessContext(instance, WorkspaceFileTarget([path]), version=__version__)
+
+
+def _keep_code_servers(context: WorkspaceProcessContext) -> None:
+    """Start a code server again that has ended: the daemon does so for its own, the UI does not."""
+    while True:
+        time.sleep(SECONDS_BETWEEN_PINGS)
+        for name, entry in context.get_current_workspace().code_location_entries.items():
+            if not isinstance(entry.code_location, GrpcServerCodeLocation):
+                continue
+            try:
+                entry.code_location.client.ping("")
+            except DagsterUserCodeUnreachableError:
+                print("The UI's code server has ended and is started again.", file=sys.stderr)
+                context.reload_code_location(name)
 
 
 def _app(context: WorkspaceProcessContext) -> ASGIApp:

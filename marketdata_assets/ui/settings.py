@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from marketdata_assets.api.settings import is_loopback
+from marketdata_assets.listening import is_loopback
 from marketdata_assets.settings import SettingError
 
 

@@ -1,5 +1,6 @@
 """The API over real HTTP: uvicorn in a thread on loopback."""
 
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +20,10 @@ from marketdata_assets.serving.slices import Shelf
 
 
 class Client:
-    """Asks one server."""
+    """Asks one server; `queue` is for whoever answers what it requests."""
 
-    def __init__(self, url: str, door: Door) -> None:
-        self.url, self.door = url, door
+    def __init__(self, url: str, door: Door, queue: Requests) -> None:
+        self.url, self.door, self.queue = url, door, queue
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -46,14 +47,17 @@ def served(
 ) -> Iterator[Client]:
     """A server over the world under `root`."""
     settings = replace(settings or ApiSettings(), limits=Limits(**limits))
-    door = Door(root, shelf or Shelf(root), queue or Requests(root), settings)
+    patient = queue or Requests(root)
+    door = Door(
+        root, shelf or Shelf(root), queue or Requests(root, patience=dt.timedelta(0)), settings
+    )
     config = server_config(create_app(door), settings.limits)
     config.port = 0
     server = uvicorn.Server(config)
     listening = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", door)
+    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", door, patient)
     try:
         # The socket listens already: the first question waits until the server takes it.
         listening.listen()

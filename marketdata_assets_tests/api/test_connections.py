@@ -132,7 +132,7 @@ def test_a_large_head_is_refused_with_the_limit(tmp_path: Path) -> None:
 def test_where_everybody_is_being_answered_the_next_is_a_503(tmp_path: Path) -> None:
     settings = ApiSettings(token=TOKEN)
     with served(tmp_path, settings, connections=2, default_wait=PATIENCE) as client:
-        queue, registry = client.door.requests, client.door.metrics.registry
+        queue, registry = client.queue, client.door.metrics.registry
 
         def ask(code: str) -> int:
             headers = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}

@@ -27,7 +27,7 @@ def test_an_export_from_asking_to_its_file(tmp_path: Path) -> None:
         assert early.status_code == 409
         assert "queued" in early.json()["error"]
 
-        queue = client.door.requests
+        queue = client.queue
         [request] = queue.claim(1)
         assert request.export_query.codes == ["600000.SH", "HSI"]
         assert client.get(told["status_url"]).json()["status"] == "running"
@@ -53,7 +53,7 @@ def test_an_export_from_asking_to_its_file(tmp_path: Path) -> None:
 def test_a_failed_export_says_why(tmp_path: Path) -> None:
     with served(tmp_path) as client:
         told = asked(client)
-        client.door.requests.fail(str(told["id"]), "BTC is not stored.")
+        client.queue.fail(str(told["id"]), "BTC is not stored.")
         assert client.get(told["status_url"]).json()["error"] == "BTC is not stored."
         file = client.get(f"{told['status_url']}/file")
         assert file.status_code == 502
@@ -89,7 +89,7 @@ def test_an_export_that_does_not_fit_is_a_400(
         answer = client.post("/api/v1/exports", {**QUERY, **more})
         assert answer.status_code == 400
         assert said in answer.json()["error"]
-        assert client.door.requests.claim(1) == []
+        assert client.queue.claim(1) == []
 
 
 def test_ids_that_are_none_and_requests_of_another_kind(tmp_path: Path) -> None:

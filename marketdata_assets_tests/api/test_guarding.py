@@ -12,8 +12,11 @@ import pytest
 from marketdata_assets.api.settings import ApiSettings, api_settings
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.series import refresh
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets_tests.api.serving import Client, served
-from marketdata_assets_tests.api.stored_world import DAYS, NEWEST
+from marketdata_assets_tests.api.stored_world import DAYS, FUND, NEWEST, close_of, store_world
 
 TOKEN = "token-of-this-test-1"
 SITE = "https://notebook.example"
@@ -183,6 +186,22 @@ def test_a_damaged_series_is_a_503_that_shows_no_folder(tmp_path: Path, world: P
         assert answer.status_code == 503
         assert "Materialize price_series" in answer.json()["error"]
         assert str(tmp_path) not in answer.text
+
+
+def test_a_flipped_price_is_a_503_until_the_refresh(tmp_path: Path) -> None:
+    store_world(tmp_path)
+    for segment in (tmp_path / "series" / "daily_prices").glob("*.arrow"):
+        raw = bytearray(segment.read_bytes())
+        raw[len(raw) // 2] ^= 0x10
+        segment.write_bytes(raw)
+    with served(tmp_path) as client:
+        answer = client.get("/api/v1/ohlcv", code="600000.SH", start=DAYS[0])
+        assert answer.status_code == 503
+        assert "Materialize price_series" in answer.json()["error"]
+        assert client.get("/api/v1/ohlcv", code=FUND).status_code == 200
+        refresh(Lake(tmp_path, "test"), DAILY_PRICES)
+        answer = client.get("/api/v1/ohlcv", code="600000.SH", start=DAYS[0])
+        assert answer.json()["data"][0]["close"] == close_of("600000.SH", DAYS[0])
 
 
 def test_a_world_without_anything_answers_too(tmp_path: Path) -> None:

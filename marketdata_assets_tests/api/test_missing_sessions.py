@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from marketdata_assets.serving.exports import write_export
+from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.request_records import Request
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import (
@@ -177,3 +180,43 @@ def test_what_is_stored_later_is_missing_no_more(tmp_path: Path) -> None:
         lake.write(DAILY_PRICES, DAYS[1], prices_of(DAYS[1]))
         refresh(lake, DAILY_PRICES)
         assert missing(client, SHARE, end=DAYS[2]) == []
+
+
+def exported(holed: Client, **more: object) -> Request:
+    """An export that is asked for, and written as its run writes it."""
+    body = {"codes": [SHARE, LATE, "HSI"], "start": str(DAYS[0]), "end": str(DAYS[-1]), **more}
+    asked = holed.post("/api/v1/exports", body).json()
+    [request] = holed.queue.claim(1)
+    assert asked["missing_sessions"] is None
+    export = write_export(holed.door.shelf, request.export_query, holed.queue.exports, request.id)
+    holed.queue.finish(request.id, export.file, export.rows)
+    return request
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "arrow"])
+def test_an_export_says_what_slices_say(holed: Client, form: str) -> None:
+    path = f"/api/v1/exports/{exported(holed, format=form).id}"
+    alone = holed.get("/api/v1/ohlcv", code=SHARE, start=DAYS[0], end=DAYS[-1]).json()[
+        "missing_sessions"
+    ]
+    assert alone
+    assert holed.get(path).json()["missing_sessions"] == alone
+    told = holed.get(f"{path}/file").headers["X-Missing-Sessions"]
+    assert told == f"{len(alone)}: {','.join(alone)}"
+    assert [*HOLE[1:], *STALE] == [dt.date.fromisoformat(day) for day in alone]
+
+
+def test_of_what_is_stored_by_code_an_export_says_nothing(holed: Client) -> None:
+    path = f"/api/v1/exports/{exported(holed, codes=['HSI']).id}"
+    assert holed.get(path).json()["missing_sessions"] is None
+    assert "X-Missing-Sessions" not in holed.get(f"{path}/file").headers
+
+
+def test_a_strict_export_has_no_file_that_lacks_sessions(holed: Client) -> None:
+    with pytest.raises(MissingSessions, match=f"{SHARE} lacks"):
+        exported(holed, strict=True)
+    [asked] = holed.queue.running()
+    holed.queue.fail(asked.id, "seen")
+    assert not list(holed.queue.exports.glob(f"*{asked.id}*"))
+    whole = exported(holed, strict=True, end=str(DAYS[3]))
+    assert holed.get(f"/api/v1/exports/{whole.id}/file").headers["X-Missing-Sessions"] == "0"

@@ -66,7 +66,7 @@ def test_answers_are_whole_while_days_are_rewritten_and_refreshed(tmp_path: Path
     store(0, len(SPAN))
     with served(tmp_path) as client, ThreadPoolExecutor(CLIENTS + 1) as pool:
         # A session of its own for each: connections are not shared.
-        clients = [Client(client.url, client.door) for _ in range(CLIENTS)]
+        clients = [Client(client.url, client.door, client.queue) for _ in range(CLIENTS)]
         readers = [pool.submit(read, one, number) for number, one in enumerate(clients)]
         assert pool.submit(write).result() == REFRESHES
         for reader in readers:
@@ -92,7 +92,7 @@ def test_the_memory_of_histories_stays_bounded_and_right_under_threads(tmp_path:
                 version += 1
 
         def ask(number: int) -> None:
-            one = Client(client.url, client.door)
+            one = Client(client.url, client.door, client.queue)
             for turn in range(40):
                 code = CODES[(number + turn) % len(CODES)]
                 told = one.get("/api/v1/ohlcv", code=code, start=DAYS[0], end=DAYS[19]).json()

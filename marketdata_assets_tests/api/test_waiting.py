@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
+from marketdata_assets.api.waiting import SECONDS_FOR_THE_QUEUE
 from marketdata_assets.serving.request_records import Request
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import DAYS, FUND, history_of
+from marketdata_assets_tests.serving.test_requests import held
 
 Answering = Callable[[Request], None]
 
@@ -46,7 +49,7 @@ def empty(tmp_path: Path) -> Iterator[Client]:
 
 
 def storing(client: Client, close: float = 100.0) -> Answering:
-    lake, queue = Lake(client.door.root, "test"), client.door.requests
+    lake, queue = Lake(client.door.root, "test"), client.queue
 
     def store(request: Request) -> None:
         assert request.code
@@ -57,11 +60,11 @@ def storing(client: Client, close: float = 100.0) -> Answering:
 
 
 def failing(client: Client, error: str) -> Answering:
-    return lambda request: client.door.requests.fail(request.id, error) and None
+    return lambda request: client.queue.fail(request.id, error) and None
 
 
 def test_the_call_waits_and_answers(empty: Client) -> None:
-    with answered_by(empty.door.requests, storing(empty)) as taken:
+    with answered_by(empty.queue, storing(empty)) as taken:
         answer = empty.get("/api/v1/ohlcv", code="btc")
         assert answer.status_code == 200
         assert answer.json()["count"] == 30
@@ -85,13 +88,13 @@ def test_a_call_that_waited_in_vain_says_where_to_look(empty: Client) -> None:
     assert (status.json()["kind"], status.json()["status"]) == ("history", "queued")
     # Asked again, it is the same request.
     assert empty.get("/api/v1/ohlcv", code="BTC", wait=0).json()["request_id"] == told["request_id"]
-    with answered_by(empty.door.requests, storing(empty)):
+    with answered_by(empty.queue, storing(empty)):
         assert empty.get("/api/v1/ohlcv", code="BTC").status_code == 200
     assert empty.get(told["status_url"]).json()["status"] == "done"
 
 
 def test_a_failed_request_is_a_502_with_its_error(empty: Client) -> None:
-    with answered_by(empty.door.requests, failing(empty, "Sina: HTTP 503.")) as taken:
+    with answered_by(empty.queue, failing(empty, "Sina: HTTP 503.")) as taken:
         for code in ("BTC", "BTC", FUND):
             answer = empty.get("/api/v1/ohlcv", code=code)
             assert answer.status_code == 502
@@ -103,7 +106,7 @@ def test_a_failed_request_is_a_502_with_its_error(empty: Client) -> None:
 
 
 def test_a_request_that_is_done_without_data_is_a_404(empty: Client) -> None:
-    queue = empty.door.requests
+    queue = empty.queue
     with answered_by(queue, lambda request: queue.finish(request.id) and None) as taken:
         for path, code, kind in (("ohlcv", "BTC", "crypto"), ("etf/nav", FUND, "china_etf")):
             answer = empty.get(f"/api/v1/{path}", code=code, start="2024-01-01", end="2024-02-01")
@@ -122,10 +125,10 @@ def test_a_request_that_is_done_without_data_is_a_404(empty: Client) -> None:
 
 
 def test_nocache_renews_that_code_alone(empty: Client) -> None:
-    with answered_by(empty.door.requests, storing(empty)):
+    with answered_by(empty.queue, storing(empty)):
         for code in ("BTC", "ETH"):
             empty.get("/api/v1/ohlcv", code=code)
-    with answered_by(empty.door.requests, storing(empty, close=200.0)) as taken:
+    with answered_by(empty.queue, storing(empty, close=200.0)) as taken:
         answer = empty.get("/api/v1/ohlcv", code="BTC", nocache="true")
         assert answer.status_code == 200
         assert (answer.json()["cached"], answer.json()["data"][-1]["close"]) == (False, 229.0)
@@ -145,7 +148,7 @@ def test_waiting_calls_hold_nobody_up(empty: Client) -> None:
         began = time.monotonic()
         assert empty.get("/api/v1/ohlcv", code="ETH", wait=0).status_code == 202
         assert time.monotonic() - began < 2
-        with answered_by(empty.door.requests, storing(empty)) as taken:
+        with answered_by(empty.queue, storing(empty)) as taken:
             assert {call.result().status_code for call in waiting} == {200}
     assert [request.code for request in taken if request.code == "BTC"] == ["BTC"]
 
@@ -157,7 +160,7 @@ def test_a_batch_waits_for_all_of_its_codes_at_once(empty: Client) -> None:
         (fail if request.code == "NDX" else store)(request)
 
     body = {"codes": ["btc", "NDX", "ETH"], "start": str(DAYS[-5]), "wait": 20}
-    with answered_by(empty.door.requests, answer):
+    with answered_by(empty.queue, answer):
         told = empty.post("/api/v1/ohlcv/batch", body).json()
     assert (told["success_count"], told["failed_count"]) == (2, 1)
     assert told["results"]["btc"]["count"] == told["results"]["ETH"]["count"] == 5
@@ -201,3 +204,29 @@ def test_a_request_that_never_was_is_a_404(empty: Client) -> None:
     answer = empty.get(f"/api/v1/requests/{'0' * 32}")
     assert answer.status_code == 404
     assert "There is no request" in answer.json()["error"]
+
+
+def test_a_held_queue_keeps_nobody_waiting_for_long_and_no_slice_at_all(api: Client) -> None:
+    api.queue.request_history("ETH")
+    calls = [
+        ("POST", "/api/v1/exports", {"codes": ["HSI"]}),
+        ("GET", "/api/v1/ohlcv?code=ETH", None),
+    ]
+    with held(api.door.root), ThreadPoolExecutor(60) as callers:
+        kept = [callers.submit(asked_alone, api, *calls[n % 2]) for n in range(60)]
+        began = time.monotonic()
+        assert api.get("/api/v1/ohlcv", code="HSI").status_code == 200
+        assert time.monotonic() - began < SECONDS_FOR_THE_QUEUE
+        told = api.get("/metrics")
+        assert told.status_code == 200
+        batch = api.post("/api/v1/ohlcv/batch", {"codes": ["HSI", "ETH"]}).json()["results"]
+        assert batch["HSI"]["count"]
+        assert "another process holds it" in batch["ETH"]["error"]
+        for answer in [one.result() for one in kept]:
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"]
+            assert "another process holds it" in answer.json()["error"]
+
+
+def asked_alone(api: Client, method: str, path: str, body: object) -> requests.Response:
+    return requests.request(method, api.url + path, json=body, timeout=60)

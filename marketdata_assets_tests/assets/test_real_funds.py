@@ -18,7 +18,8 @@ from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.funds import PREMIUM_CHECKS
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
+from marketdata_assets.sandbox.columns import Columns
+from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.premium_statistics import premium_statistics

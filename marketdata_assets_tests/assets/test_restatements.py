@@ -18,9 +18,10 @@ from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.automation.refetching import once_more
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox import faults
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
-from marketdata_assets.sandbox.protocol import Columns, TushareProtocol
+from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.as_of import as_of
 from marketdata_assets.storage.sealed_parquet import LABEL

@@ -19,7 +19,7 @@ from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
-from marketdata_assets.trading_calendar import previous_session
+from marketdata_assets.trading_calendar import SHANGHAI, previous_session
 from marketdata_assets_tests.alert_server import TOKEN, AlertServer
 from marketdata_assets_tests.conftest import CHAIN, QUIET, Platform
 from marketdata_assets_tests.edited_market import EditedMarket, halted, platform_over
@@ -96,6 +96,32 @@ def test_a_run_that_was_killed_is_told_too(
     assert "ended without a word" in told["message"]
 
 
+def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
+    tmp_path: Path, server: AlertServer, alerts: AlertsResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = EditedMarket({("adj_factor", DAY): lambda _: []})
+    with platform_over(market, tmp_path) as platform:
+        # With the retry policy of the evening, which waits for a vendor that can't be reached.
+        late = platform.definitions.resolve_job_def("daily_chain").execute_in_process(
+            partition_key=str(DAY),
+            asset_selection=[dg.AssetKey("adj_factor")],
+            instance=platform.instance,
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+        assert not late.success
+        assert not late.filter_events(lambda event: event.is_step_up_for_retry)
+        today = dt.datetime.now(SHANGHAI).date()
+        for day in (today, today - dt.timedelta(days=1)):
+            span = sensors.Span(day, day)
+            monkeypatch.setattr(sensors, "days_of_run", lambda _, span=span: span)
+            tell_of(run_failure_alert, late, platform.instance, alerts)
+    [told] = server.told
+    assert told["title"].endswith(f" for {today - dt.timedelta(days=1)}")
+    assert "no row for adj_factor on 2024-10-15" in told["message"]
+    assert "it is asked for again by itself" in told["message"]
+
+
 def checked(passed: bool, severity: dg.AssetCheckSeverity) -> dg.AssetsDefinition:
     @dg.asset(name="bars", check_specs=[dg.AssetCheckSpec("units", asset="bars")])
     def bars() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
@@ -166,7 +192,7 @@ def watch(
 
 @pytest.fixture
 def due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda _: [DAY])
+    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [DAY])
 
 
 def test_a_complete_day_is_no_news(sandbox: Platform, server, alerts, due) -> None:
@@ -216,7 +242,7 @@ def test_a_day_is_told_again_until_a_channel_took_it(
 def test_before_any_session_is_due_nothing_is_told(
     sandbox: Platform, server, alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda _: [])
+    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [])
     assert watch(sandbox, alerts) == ("no trading day is due", None)
 
 

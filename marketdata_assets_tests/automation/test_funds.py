@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from marketdata_assets.automation import sensors
 from marketdata_assets.automation.funds import (
     in_words,
     late_navs,
@@ -14,7 +15,7 @@ from marketdata_assets.automation.funds import (
     sessions_waited_for,
     waited_for,
 )
-from marketdata_assets.automation.schedules import etf_chain_schedule
+from marketdata_assets.automation.schedules import FUNDS, of_evening
 from marketdata_assets.automation.sensors import requests_for
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.sandbox.protocol import TushareProtocol
@@ -191,7 +192,7 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
     missing = missing_fund_tables(platform.lake, days)
     runs = [
         (*days_of(request), {key.path[-1] for key in request.asset_selection})
-        for request in requests_for(days, missing, days[-1])
+        for request in requests_for(days, missing, shanghai(f"{days[-1]} 22:30"))
     ]
     assert runs == [
         (str(days[0]), str(days[3]), set(ETF_CHAIN)),
@@ -200,12 +201,13 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
     ]
 
 
-def test_the_funds_evening_is_half_past_nine_on_trading_days() -> None:
-    assert etf_chain_schedule.cron_schedule == "30 21 * * *"
-    assert etf_chain_schedule.execution_timezone == "Asia/Shanghai"
+def test_the_funds_evening_is_half_past_nine_on_trading_days(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "start_date", lambda: dt.date(2024, 9, 30))
     for day, runs in (("2024-09-30", True), ("2024-10-01", False)):
         moment = shanghai(f"{day} 21:30")
-        told = etf_chain_schedule(dg.build_schedule_context(scheduled_execution_time=moment))
+        told = of_evening(FUNDS, moment, platform.instance, platform.lake, moment)
         assert isinstance(told, dg.RunRequest) is runs
         if runs:
             assert told.partition_key == day

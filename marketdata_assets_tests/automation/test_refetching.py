@@ -33,22 +33,35 @@ def of_month(lake: Lake, saturday: str) -> dg.RunRequest | dg.SkipReason:
     return past_month_again_schedule(at(saturday, 10), lake=resource)
 
 
+def recent(lake: Lake, day: str) -> dg.RunRequest | dg.SkipReason:
+    resource = LakeResource(root=str(lake.root), origin="test")
+    return recent_days_again_schedule(at(day, 23), lake=resource)
+
+
 @pytest.mark.parametrize(
     ("day", "first"), [("2024-10-08", "2024-09-25"), ("2024-10-15", "2024-10-09")]
 )
 def test_on_a_trading_day_the_last_five_sessions_are_asked_for_in_one_run(
-    day: str, first: str
+    lake: Lake, day: str, first: str
 ) -> None:
-    request = recent_days_again_schedule(at(day, 23))
+    store(lake, sessions_between(dt.date(2024, 9, 9), dt.date.fromisoformat(day)))
+    request = recent(lake, day)
     assert (request.tags[START], request.tags[END]) == (first, day)
     assert request.tags[FETCH_ALL]
     assert request.partition_key is None
 
 
 @pytest.mark.parametrize("day", ["2024-10-01", "2024-10-12"])
-def test_on_a_closed_day_nothing_is_asked_for(day: str) -> None:
-    skipped = recent_days_again_schedule(at(day, 23))
-    assert skipped == dg.SkipReason(f"{day} is not a trading day")
+def test_on_a_closed_day_nothing_is_asked_for(lake: Lake, day: str) -> None:
+    assert recent(lake, day) == dg.SkipReason(f"{day} is not a trading day")
+
+
+def test_days_that_were_missed_are_left_to_who_looks_for_them(lake: Lake) -> None:
+    store(lake, sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 11)))
+    request = recent(lake, "2024-10-15")
+    assert (request.tags[START], request.tags[END]) == ("2024-10-09", "2024-10-11")
+    skipped = recent(lake, "2024-10-31")
+    assert skipped == dg.SkipReason("none of the last 5 sessions is stored")
 
 
 def test_the_schedules_run_after_the_evening_and_on_saturdays_in_shanghai() -> None:

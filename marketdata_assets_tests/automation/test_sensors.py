@@ -3,15 +3,18 @@ import datetime as dt
 import dagster as dg
 import pytest
 
+from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
 from marketdata_assets.automation import sensors
+from marketdata_assets.automation.schedules import STOCKS, of_evening
 from marketdata_assets.automation.sensors import (
+    missing_days,
     missing_partitions_sensor,
     requests_for,
     sessions_due,
 )
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import STORED_TABLES
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
 
 Requests = list[tuple[str, str, set[str]]]
@@ -43,7 +46,8 @@ def evaluate(sandbox: Platform) -> dg.SensorResult | dg.SkipReason:
 
 
 def requested(result: dg.SensorResult | dg.SkipReason) -> Requests:
-    assert isinstance(result, dg.SensorResult)
+    if isinstance(result, dg.SkipReason):
+        return []
     return [
         (
             request.tags["dagster/asset_partition_range_start"],
@@ -58,7 +62,7 @@ def requested(result: dg.SensorResult | dg.SkipReason) -> Requests:
 def days(monkeypatch: pytest.MonkeyPatch) -> list[dt.date]:
     now = shanghai("2024-10-15 23:00")
     watched = sessions_due(now)
-    monkeypatch.setattr(sensors, "sessions_due", lambda _: watched)
+    monkeypatch.setattr(sensors, "sessions_due", lambda *_: watched)
     return watched
 
 
@@ -116,34 +120,99 @@ def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
     assert "under way" in result.skip_message
 
 
-@pytest.mark.parametrize("by", ["series_refresh", "instrument_histories", "range_queries"])
-def test_runs_that_make_no_day_are_not_waited_for(sandbox: Platform, by: str) -> None:
+@pytest.mark.parametrize(
+    "by", ["series_refresh", "instrument_histories", "range_queries", "etf_chain"]
+)
+def test_runs_that_make_no_day_of_the_stocks_are_not_waited_for(sandbox: Platform, by: str) -> None:
     run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED)
     sandbox.instance.add_run(run)
     assert isinstance(evaluate(sandbox), dg.SensorResult)
 
 
-def test_only_on_its_own_evening_a_day_is_asked_for_at_every_look() -> None:
+def test_on_its_own_evening_a_day_is_asked_for_every_half_hour_later_once_a_day() -> None:
     thursday, friday = dt.date(2024, 10, 17), dt.date(2024, 10, 18)
 
-    def run_keys(today: dt.date, *missing: dt.date) -> list[str | None]:
+    def run_keys(now: str, *missing: dt.date) -> list[str]:
         lacking = {day: frozenset({day.isoformat()}) for day in missing}
-        return [one.run_key for one in requests_for([thursday, friday], lacking, today)]
+        asked = requests_for([thursday, friday], lacking, shanghai(now))
+        return [str(one.run_key) for one in asked]
 
-    thursdays, fridays = run_keys(friday, thursday, friday)
-    assert thursdays is not None
-    assert fridays is None
-    weekend = [friday + dt.timedelta(n) for n in (1, 2)]
-    for day in weekend:
-        assert run_keys(day, friday) == run_keys(day, friday) != [None]
-    assert run_keys(weekend[0], friday) != run_keys(weekend[1], friday)
+    looks = ["2024-10-18 22:30", "2024-10-18 22:59", "2024-10-18 23:00", "2024-10-19 10:00"]
+    looks += ["2024-10-19 23:00", "2024-10-20 10:00"]
+    asked = [run_keys(look, thursday, friday) for look in looks]
+    assert len({thursdays for thursdays, _ in asked}) == 3
+    assert [fridays == asked[n][1] for n, (_, fridays) in enumerate(asked[1:])] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+MONDAY = dt.date(2024, 10, 14)
+
+
+@pytest.mark.parametrize(
+    ("now", "stored_until", "due"),
+    [
+        # An evening as any: until 22:30 a schedule makes the day.
+        ("2024-10-14 21:00", "2024-10-11", []),
+        ("2024-10-14 22:29", "2024-10-11", []),
+        ("2024-10-14 22:30", "2024-10-11", ["2024-10-14"]),
+        # After two evenings off, at whatever hour: all of them, by one run.
+        ("2024-10-14 20:59", "2024-10-09", ["2024-10-10", "2024-10-11"]),
+        ("2024-10-14 21:00", "2024-10-09", ["2024-10-10", "2024-10-11", "2024-10-14"]),
+        ("2024-10-14 22:45", "2024-10-09", ["2024-10-10", "2024-10-11", "2024-10-14"]),
+        ("2024-10-13 11:00", "2024-10-09", ["2024-10-10", "2024-10-11"]),
+        ("2024-10-15 03:00", "2024-10-09", ["2024-10-10", "2024-10-11", "2024-10-14"]),
+    ],
+)
+def test_missed_days_are_asked_for_at_once_in_order_and_by_one_alone(
+    sandbox: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    now: str,
+    stored_until: str,
+    due: list[str],
+) -> None:
+    monkeypatch.setattr(sensors, "start_date", lambda: dt.date(2024, 10, 8))
+    days = sessions_between(dt.date(2024, 10, 8), dt.date.fromisoformat(stored_until))
+    for day in days:
+        pretend_stored(sandbox, day, *CHAIN)
+    pretend_published(sandbox, *days)
+    monkeypatch.setattr(sensors, "incomplete_tables", lambda *_: {})
+    asked = missing_days(sandbox.instance, sandbox.lake, shanghai(now))
+    assert requested(asked) == ([(due[0], due[-1], {*CHAIN, "hf_dataset"})] if due else [])
+    evening = shanghai("2024-10-14 21:00")
+    if shanghai(now) < evening:
+        return
+    by_schedule = of_evening(STOCKS, evening, sandbox.instance, sandbox.lake, shanghai(now))
+    assert isinstance(by_schedule, dg.RunRequest) is (not due)
+
+
+def test_missed_days_are_stored_and_published_once_in_order(
+    sandbox: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = sessions_between(dt.date(2024, 10, 8), MONDAY)
+    monkeypatch.setattr(sensors, "start_date", lambda: days[0])
+    assert sandbox.run(days[0], assets=[*CHAIN, "hf_dataset"]).success
+    now = shanghai("2024-10-14 22:40")
+    for request in missing_days(sandbox.instance, sandbox.lake, now).run_requests:
+        span = [request.tags[name] for name in (RANGE_START, RANGE_END)]
+        first, last = map(dt.date.fromisoformat, span)
+        names = {key.path[-1] for key in request.asset_selection}
+        assert sandbox.run(first, last, names).success
+    for table in ("daily_kline", "daily_prices", "hf_dataset"):
+        records = sandbox.instance.fetch_materializations(dg.AssetKey(table), limit=100).records
+        assert [one.partition_key for one in reversed(records)] == [str(day) for day in days]
+    assert isinstance(missing_days(sandbox.instance, sandbox.lake, now), dg.SkipReason)
 
 
 def test_what_the_sensor_asks_for_fills_the_gap(
     sandbox: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = sessions_due(shanghai("2024-10-15 23:00"))[-4:]
-    monkeypatch.setattr(sensors, "sessions_due", lambda _: watched)
+    monkeypatch.setattr(sensors, "sessions_due", lambda *_: watched)
     assert sandbox.run(watched[0], assets=[*CHAIN, "hf_dataset"]).success
     [(first, last, names)] = requested(evaluate(sandbox))
     assert sandbox.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), names).success

@@ -3,9 +3,9 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.series_sensor import price_series_sensor
+from marketdata_assets.automation.series_sensor import price_series_sensor, refreshes_due
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.series import Series
+from marketdata_assets.storage.series import DamagedSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.publishing.prices import SHARES, store
@@ -16,38 +16,41 @@ from marketdata_assets_tests.serving.stored import (
     store_shares,
 )
 
+SHARE = next(iter(SHARES))
 DAYS = [dt.date(2024, 1, 2), dt.date(2024, 1, 3), dt.date(2024, 1, 4)]
 
 
 class Daemon:
-    """Evaluates the sensor as the daemon does, the cursor handed on from tick to tick."""
+    """Looks as the sensor does, some minutes after the last run, and runs what it asks for."""
 
     def __init__(self, sandbox: Platform) -> None:
         self.sandbox = sandbox
-        self.cursor: str | None = None
 
-    def tick(self) -> dg.SensorResult | dg.SkipReason:
-        context = dg.build_sensor_context(
-            instance=self.sandbox.instance,
-            cursor=self.cursor,
-            definitions=self.sandbox.definitions,
-            sensor_name="sensor",
-        )
-        resource = LakeResource(root=str(self.sandbox.lake.root), origin="test")
-        result = price_series_sensor(context, lake=resource)
-        if isinstance(result, dg.SensorResult) and result.cursor is not None:
-            self.cursor = result.cursor
-        return result
+    def look(self, minutes: float = 0) -> dg.SensorResult:
+        ended = [run.end_time for run in self.sandbox.instance.get_run_records(limit=1)]
+        now = dt.datetime.fromtimestamp(ended[0] if ended and ended[0] else 0, dt.UTC)
+        then = now + dt.timedelta(minutes=minutes)
+        return refreshes_due(self.sandbox.instance, self.sandbox.lake, then)
 
-    def requests(self) -> int:
-        result = self.tick()
-        return len(result.run_requests or []) if isinstance(result, dg.SensorResult) else 0
+    def requests(self, minutes: float = 0) -> int:
+        return len(self.look(minutes).run_requests or [])
 
-    def skips_because(self) -> str:
-        result = self.tick()
-        reason = result.skip_reason if isinstance(result, dg.SensorResult) else result
+    def skips_because(self, minutes: float = 0) -> str:
+        reason = self.look(minutes).skip_reason
         assert isinstance(reason, dg.SkipReason)
         return str(reason.skip_message)
+
+    def run_what_is_due(self, minutes: float = 0) -> list[dg.ExecuteInProcessResult]:
+        job = self.sandbox.definitions.resolve_job_def("series_refresh")
+        return [
+            job.execute_in_process(
+                instance=self.sandbox.instance,
+                asset_selection=list(request.asset_selection or []),
+                tags=dict(request.tags),
+                raise_on_error=False,
+            )
+            for request in self.look(minutes).run_requests or []
+        ]
 
 
 @pytest.fixture
@@ -58,7 +61,15 @@ def daemon(sandbox: Platform) -> Daemon:
 def test_many_days_become_one_refresh_and_then_there_is_nothing_to_do(daemon: Daemon) -> None:
     assert "daily_prices has no stored day" in daemon.skips_because()
     store(daemon.sandbox.lake, DAYS)
-    assert daemon.requests() == 1
+    context = dg.build_sensor_context(
+        instance=daemon.sandbox.instance,
+        definitions=daemon.sandbox.definitions,
+        sensor_name="price_series_sensor",
+    )
+    lake = LakeResource(root=str(daemon.sandbox.lake.root), origin="test")
+    found = price_series_sensor(context, lake=lake)
+    assert isinstance(found, dg.SensorResult)
+    assert len(found.run_requests or []) == 1
     result = daemon.sandbox.run(assets=["price_series"])
     metadata = metadata_of(result, "price_series")
     assert metadata["days new"] == len(DAYS)
@@ -84,16 +95,6 @@ def test_rewritten_and_removed_days_are_seen_without_any_notice(daemon: Daemon) 
     assert daemon.requests() == 0
 
 
-def test_a_series_that_was_lost_is_requested_again(daemon: Daemon) -> None:
-    lake = daemon.sandbox.lake
-    store(lake, DAYS)
-    assert daemon.requests() == 1
-    daemon.sandbox.run(assets=["price_series"])
-    assert daemon.requests() == 0
-    (lake.root / "series" / "daily_prices" / "generation.json").unlink()
-    assert daemon.requests() == 1
-
-
 def test_no_second_refresh_while_one_is_under_way(daemon: Daemon) -> None:
     store(daemon.sandbox.lake, DAYS)
     job = daemon.sandbox.definitions.resolve_job_def("series_refresh")
@@ -103,19 +104,65 @@ def test_no_second_refresh_while_one_is_under_way(daemon: Daemon) -> None:
     assert daemon.requests() == 1
 
 
-def test_a_refresh_that_fails_is_requested_again_when_the_lake_has_changed(
-    daemon: Daemon,
-) -> None:
+def test_a_refresh_that_fails_is_tried_again_by_itself_ever_later(daemon: Daemon) -> None:
+    lake = daemon.sandbox.lake
+    store(lake, DAYS)
+    # As an overload: nothing of what is stored is wrong, and nothing of it changes.
+    folder = lake.root / "series"
+    folder.write_text("no folder", "utf-8")
+    for wait in (1, 2, 4, 8, 16, 32, 60, 60):
+        [failed] = daemon.run_what_is_due(minutes=61)
+        assert not failed.success
+        assert "price_series did not succeed" in daemon.skips_because(wait - 0.1)
+        assert daemon.requests(wait) == 1
+    folder.unlink()
+    [mended] = daemon.run_what_is_due(minutes=61)
+    assert mended.success
+    assert "holds what the lake holds" in daemon.skips_because()
+    # What failed once is forgotten then.
+    store(lake, DAYS[:1], version=1)
+    assert daemon.requests() == 1
+
+
+def test_something_new_is_tried_sooner_but_never_without_a_wait(daemon: Daemon) -> None:
     lake = daemon.sandbox.lake
     store(lake, DAYS)
     lake.path(DAILY_PRICES, DAYS[1]).write_bytes(b"no parquet")
-    assert daemon.requests() == 1
-    result = daemon.sandbox.run(assets=["price_series"])
-    assert "damaged" in failure_text(result, "price_series")
-    assert "did not succeed" in daemon.skips_because()
+    for _ in range(5):
+        [failed] = daemon.run_what_is_due(minutes=61)
+        assert "damaged" in failure_text(failed, "price_series")
+    assert daemon.requests(minutes=5) == 0
     store(lake, [DAYS[1]], version=1)
-    assert daemon.requests() == 1
-    assert daemon.sandbox.run(assets=["price_series"]).success
+    assert daemon.requests(minutes=4.9) == 0
+    [mended] = daemon.run_what_is_due(minutes=5)
+    assert mended.success
+
+
+def test_a_series_that_is_lost_is_made_again_without_a_flood(daemon: Daemon) -> None:
+    store(daemon.sandbox.lake, DAYS)
+    for wait in (0, 1, 2):
+        [done] = daemon.run_what_is_due(wait)
+        assert done.success
+        (daemon.sandbox.lake.root / "series" / "daily_prices" / "generation.json").unlink()
+        assert daemon.requests() == 0
+
+
+def test_damage_that_a_reader_meets_is_mended_by_the_next_look(daemon: Daemon) -> None:
+    lake = daemon.sandbox.lake
+    store(lake, DAYS)
+    assert daemon.run_what_is_due()[0].success
+    expected = Series.open(lake.root, DAILY_PRICES).slice(SHARE)
+    assert daemon.requests() == 0
+    [segment] = (lake.root / "series" / "daily_prices").glob("*.arrow")
+    raw = bytearray(segment.read_bytes())
+    raw[len(raw) // 2] ^= 0x10
+    segment.write_bytes(raw)
+    with pytest.raises(DamagedSeries, match=r"daily_prices is damaged.*Materialize price_series"):
+        Series.open(lake.root, DAILY_PRICES)
+    [mended] = daemon.run_what_is_due()
+    assert metadata_of(mended, "price_series")["files damaged"] == 1
+    assert Series.open(lake.root, DAILY_PRICES).slice(SHARE).equals(expected)
+    assert daemon.requests() == 0
 
 
 def test_each_series_is_refreshed_by_a_run_of_its_own_factors_first(daemon: Daemon) -> None:
@@ -124,7 +171,7 @@ def test_each_series_is_refreshed_by_a_run_of_its_own_factors_first(daemon: Daem
     assert daemon.requests() == 0
     store_shares(lake, SESSIONS[:1], version=1)
     store_factors(lake, SESSIONS[:1], version=1)
-    result = daemon.tick()
+    result = daemon.look()
     wanted = {
         one.asset_selection[0].path[-1]: int(one.tags["dagster/priority"])
         for one in result.run_requests
@@ -135,7 +182,5 @@ def test_each_series_is_refreshed_by_a_run_of_its_own_factors_first(daemon: Daem
     ]
     # One that fails does not hold up the other.
     lake.path(ADJ_FACTOR, SESSIONS[0]).write_bytes(b"no parquet")
-    assert not daemon.sandbox.run(assets=["adj_factor_series"]).success
-    assert daemon.sandbox.run(assets=["price_series"]).success
-    assert daemon.requests() == 1
-    assert "adj_factor_series for what differs has been requested" in daemon.skips_because()
+    assert [one.success for one in daemon.run_what_is_due()] == [False, True]
+    assert "adj_factor_series did not succeed" in daemon.skips_because()

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import asyncssh
 
-from marketdata_assets.resources.ssh_tunnel import Endpoint
+from marketdata_assets.resources.ssh_endpoint import Endpoint
 
 FAR_NAME = "chart.only-the-far-end.invalid"
 
 
 class FarEnd:
-    """`names` resolve here alone; `asked_for` and `bytes_back` are what went through."""
+    """`names` resolve here alone, others meet the `refusal`; `asked_for` and `bytes_back` are what
+    went through."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,10 +27,13 @@ class FarEnd:
         self.asked_for: list[str] = []
         self.bytes_back = 0
         self.connections: list[asyncssh.SSHServerConnection] = []
+        self.refusal = asyncssh.OPEN_CONNECT_FAILED, "Connection refused"
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.rsa_key = asyncssh.generate_private_key("ssh-rsa")
         self.user_key = folder / "id"
         key = asyncssh.generate_private_key("ssh-ed25519")
         key.write_private_key(self.user_key)
+        self.user_key.chmod(0o600)
         key.write_public_key(folder / "authorized")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -73,7 +77,7 @@ class FarEnd:
             lambda: _Server(self),
             "127.0.0.1",
             0,
-            server_host_keys=[self.host_key],
+            server_host_keys=[self.rsa_key, self.host_key],
             authorized_client_keys=str(self.folder / "authorized"),
         )
 
@@ -98,7 +102,7 @@ class _Server(asyncssh.SSHServer):
         self._far_end.asked_for.append(dest_host)
         port = self._far_end.names.get(dest_host)
         if port is None:
-            return False
+            raise asyncssh.ChannelOpenError(*self._far_end.refusal)
 
         async def forward(reader: asyncssh.SSHReader, writer: asyncssh.SSHWriter) -> None:
             near, out = await asyncio.open_connection("127.0.0.1", port)

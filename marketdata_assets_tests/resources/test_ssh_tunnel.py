@@ -1,6 +1,8 @@
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import asyncssh
@@ -8,7 +10,10 @@ import pytest
 import requests
 
 from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
-from marketdata_assets.resources.ssh_tunnel import SshTunnel, TunnelDown
+from marketdata_assets.resources.rate_limit import Allowance
+from marketdata_assets.resources.sources.web import JsonSite, NoJson
+from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.ssh_tunnel import SshTunnel
 from marketdata_assets_tests.resources.ssh_server import FAR_NAME, FarEnd
 from marketdata_assets_tests.resources.web_server import Reply, WebServer
 
@@ -74,29 +79,96 @@ def test_a_killed_connection_is_built_again(
     assert len(far_end.connections) == 2
 
 
-def test_a_host_key_that_is_not_known_is_refused_with_its_fingerprint_and_the_way_to_trust_it(
-    far_end: FarEnd, tunnel: SshTunnel
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What whoever has set the tunnel up reads; clients of the API read the error alone."""
+    with caplog.at_level(logging.ERROR):
+        yield caplog
+
+
+def refused(tunnel: SshTunnel) -> str:
+    with pytest.raises(TunnelDown) as refusal:
+        tunnel.proxy_url()
+    return str(refusal.value)
+
+
+def test_of_a_server_that_is_not_known_the_ed25519_key_is_shown_and_the_way_to_trust_it(
+    far_end: FarEnd, tunnel: SshTunnel, log: pytest.LogCaptureFixture
 ) -> None:
     far_end.known_hosts.write_text("", "utf-8")
-    with pytest.raises(TunnelDown) as refusal:
-        tunnel.proxy_url()
-    assert far_end.host_key.get_fingerprint() in str(refusal.value)
-    assert f"ssh-keyscan -p {far_end.port} 127.0.0.1 >> {far_end.known_hosts}" in str(refusal.value)
+    assert "is not in SSH_KNOWN_HOSTS. The run's stderr shows it" in refused(tunnel)
+    assert far_end.host_key.get_fingerprint() in log.text
+    assert "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" in log.text
+    keyscan = f"ssh-keyscan -t ed25519 -p {far_end.port} 127.0.0.1 >> {far_end.known_hosts}"
+    assert keyscan in log.text
 
 
-def test_a_host_key_that_has_changed_is_refused(far_end: FarEnd, tunnel: SshTunnel) -> None:
+def test_a_server_known_by_its_rsa_key_is_trusted_by_it(
+    far_end: FarEnd, tunnel: SshTunnel, log: pytest.LogCaptureFixture
+) -> None:
+    far_end.known_hosts.write_text(far_end.line_for(far_end.rsa_key), "utf-8")
+    assert tunnel.proxy_url()
+    tunnel.close()
+    other = asyncssh.generate_private_key("ssh-rsa")
+    far_end.known_hosts.write_text(far_end.line_for(other), "utf-8")
+    refused(tunnel)
+    assert far_end.rsa_key.get_fingerprint() in log.text
+    assert "/etc/ssh/ssh_host_rsa_key.pub" in log.text
+    assert "ssh-keyscan -t rsa" in log.text
+
+
+def test_a_host_key_that_has_changed_is_refused(
+    far_end: FarEnd, tunnel: SshTunnel, log: pytest.LogCaptureFixture
+) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519")
     far_end.known_hosts.write_text(far_end.line_for(other), "utf-8")
-    with pytest.raises(TunnelDown) as refusal:
-        tunnel.proxy_url()
-    assert far_end.host_key.get_fingerprint() in str(refusal.value)
-    assert "somebody may be between you and it" in str(refusal.value)
+    refused(tunnel)
+    assert far_end.host_key.get_fingerprint() in log.text
+    assert "somebody may be between you and it" in log.text
 
 
 def test_without_a_known_hosts_file_no_host_is_trusted(far_end: FarEnd, tunnel: SshTunnel) -> None:
     far_end.known_hosts.unlink()
-    with pytest.raises(TunnelDown, match="SHA256:"):
-        tunnel.proxy_url()
+    assert "is not in SSH_KNOWN_HOSTS" in refused(tunnel)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_private_key_that_others_can_read_is_not_used(
+    far_end: FarEnd, tunnel: SshTunnel, mode: int
+) -> None:
+    far_end.user_key.chmod(mode)
+    assert "others can read the private key of SSH_KEY_PATH" in refused(tunnel)
+    assert far_end.connections == []
+    far_end.user_key.chmod(0o400)
+    assert tunnel.proxy_url()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        # The codes and words are OpenSSH's.
+        ((asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed"), "AllowTcpForwarding to yes"),
+        (
+            (asyncssh.OPEN_CONNECT_FAILED, "Name or service not known"),
+            "does not know the name elsewhere.invalid. Check the DNS of that machine",
+        ),
+        (
+            (asyncssh.OPEN_CONNECT_FAILED, "Connection refused"),
+            "can't reach elsewhere.invalid:80. Look whether that machine can",
+        ),
+    ],
+)
+def test_it_is_told_why_the_far_end_lets_nothing_through(
+    far_end: FarEnd, tunnel: SshTunnel, refusal: tuple[int, str], said: str
+) -> None:
+    far_end.refusal = refusal
+    with closing(Allowance(1000, far_end.folder / "allowance")) as allowance:
+        site = JsonSite("http://elsewhere.invalid", allowance, tunnel)
+        with pytest.raises(NoJson) as failed:
+            site.get("/chart", {})
+        site.close()
+    assert said in str(failed.value)
+    assert "127.0.0.1" not in str(failed.value)
 
 
 def test_once_the_key_is_trusted_the_same_tunnel_works(far_end: FarEnd, tunnel: SshTunnel) -> None:
@@ -108,22 +180,28 @@ def test_once_the_key_is_trusted_the_same_tunnel_works(far_end: FarEnd, tunnel: 
     assert tunnel.proxy_url().startswith("socks5h://127.0.0.1:")
 
 
-def test_every_other_reason_names_the_setting(far_end: FarEnd, web: WebServer) -> None:
+def test_every_other_reason_names_the_setting_and_not_the_server(
+    far_end: FarEnd, web: WebServer
+) -> None:
     far = far_end.endpoint
-    stranger = far_end.folder / "stranger"
+    stranger, rubbish = far_end.folder / "stranger", far_end.folder / "rubbish"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(stranger)
-    rubbish = far_end.folder / "rubbish"
     rubbish.write_text("no key", "utf-8")
+    for path in (stranger, rubbish):
+        path.chmod(0o600)
     for endpoint, said in [
         (far._replace(key_path=stranger), "SSH_USERNAME and SSH_KEY_PATH"),
         (far._replace(key_path=rubbish), "SSH_KEY_PATH"),
         (far._replace(key_path=far_end.folder / "nowhere"), "SSH_KEY_PATH"),
-        (far._replace(port=1), "SSH_HOST and SSH_PORT"),
+        (far._replace(host="nowhere.invalid"), "the name in SSH_HOST has no address"),
+        (far._replace(port=1), "does not answer. Check SSH_HOST and SSH_PORT"),
         (far._replace(local_port=web.server_port), "SSH_LOCAL_PORT"),
     ]:
         tunnel = SshTunnel(endpoint)
-        with pytest.raises(TunnelDown, match=said):
-            tunnel.proxy_url()
+        told = refused(tunnel)
+        assert said in told
+        for secret in (endpoint.host, f"{endpoint.port} ", "me@", str(far_end.folder)):
+            assert secret not in told
         tunnel.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.resources.tushare_errors import NotPublishedYet, Truncated
+from marketdata_assets.resources.tushare_errors import BadValue, NotPublishedYet, Truncated
 from marketdata_assets.resources.tushare_navs import nav_dates, one_row_each
 from marketdata_assets.sandbox import faults
 from marketdata_assets.sandbox.server import TushareServer
@@ -100,6 +100,26 @@ def test_a_saturday_without_values_is_empty_and_a_session_without_is_not_there_y
     market.late = {DAY: set(FUNDS)}
     with pytest.raises(NotPublishedYet, match="no value of 2025-04-03"):
         tushare.day(ETF_NAV, DAY)
+
+
+@pytest.mark.parametrize("name", ["unit_nav", "accum_nav", "adj_nav", "ann_date"])
+def test_of_all_values_of_a_day_the_unit_nav_alone_has_to_be_there(
+    server: TushareServer, tushare: WakefulTushare, name: str
+) -> None:
+    def emptied(answer: dict[str, Any]) -> None:
+        at = answer["data"]["fields"].index(name)
+        answer["data"]["items"] = [
+            [None if n == at else value for n, value in enumerate(row)]
+            for row in answer["data"]["items"]
+        ]
+
+    server.faults["fund_nav"] = deque([faults.edited(emptied)])
+    if name == "unit_nav":
+        with pytest.raises(BadValue, match="unit_nav is NULL on all"):
+            tushare.fund_nav(DAY)
+    else:
+        navs = tushare.fund_nav(DAY)
+        assert navs[name].null_count == navs.num_rows == len(FUNDS)
 
 
 def test_of_rows_told_twice_the_newest_is_kept(market: SmallFunds, tushare: WakefulTushare) -> None:

@@ -1,11 +1,13 @@
 import datetime as dt
 import json
 import urllib.request
+import weakref
 
 import pytest
 
+from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.protocol import TushareProtocol
+from marketdata_assets.sandbox.protocol import DAYS_HELD, TushareProtocol
 from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
@@ -150,3 +152,28 @@ def test_the_server_speaks_the_same_over_http_and_remembers_its_requests() -> No
         with urllib.request.urlopen(request) as response:
             assert len(rows(json.load(response))) == len(CODES)
         assert [(r.call, r.params) for r in server.requests] == [("daily", body["params"])]
+
+
+class Day(dict):  # type: ignore[type-arg]
+    """A day of the whole market that can be told to be still there."""
+
+    __hash__ = object.__hash__
+
+
+def test_years_of_one_share_hold_few_days_of_the_market_at_a_time() -> None:
+    there: weakref.WeakSet[Day] = weakref.WeakSet()
+    most = 0
+
+    class Watched(SmallMarket):
+        def daily(self, day: dt.date) -> Columns:
+            nonlocal most
+            made = Day(super().daily(day))
+            there.add(made)
+            most = max(most, len(there))
+            return made
+
+    moment = dt.datetime.combine(DAY, dt.time(20), SHANGHAI)
+    protocol = TushareProtocol(Watched(), now=lambda: moment)
+    asked = {"ts_code": CODES[0], "start_date": "20240403", "end_date": "20250403"}
+    assert len(rows(ask(protocol, "daily", **asked))) == 242
+    assert most <= DAYS_HELD + 1

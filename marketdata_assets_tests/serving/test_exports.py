@@ -17,6 +17,7 @@ from marketdata_assets.serving.queries import Adjust, ExportQuery, Format, Range
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.serving.stored import (
     FUNDS,
     INDEX,
@@ -100,6 +101,19 @@ def test_a_file_that_cannot_be_written_leaves_nothing(shelf: Shelf, tmp_path: Pa
     with pytest.raises(OSError, match=r"The export a1\.parquet could not be written"):
         write_export(shelf, ExportQuery(codes=["HSI"]), tmp_path, "a1")
     assert [path.name for path in tmp_path.iterdir()] == ["a1.parquet"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "arrow"])
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_is_told_and_the_export_can_be_made_again(
+    shelf: Shelf, tmp_path: Path, form: Format, room: int
+) -> None:
+    query = ExportQuery(codes=["HSI"], format=form)
+    refused = pytest.raises(OSError, match=r"could not be written \(.*File too large.*Make room")
+    with refused, full_disk(room):
+        write_export(shelf, query, tmp_path, "a1")
+    assert list(tmp_path.iterdir()) == []
+    assert write_export(shelf, query, tmp_path, "a1").rows > 0
 
 
 def test_memory_does_not_grow_with_the_number_of_codes(lake: Lake, tmp_path: Path) -> None:

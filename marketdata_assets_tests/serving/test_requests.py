@@ -2,19 +2,25 @@
 
 import datetime as dt
 import multiprocessing
+import os
+import random
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.request_database import RequestDatabase
 from marketdata_assets.serving.request_records import (
     RESULT_LASTS,
     ExportsFull,
-    OtherSchema,
+    QueueNotReady,
+    Request,
     RequestKind,
     State,
     TooManyOpen,
@@ -125,6 +131,17 @@ def test_open_requests_have_a_limit(tmp_path: Path) -> None:
     requests.request_export(QUERY)
 
 
+def test_folders_of_other_programs_do_not_keep_results_from_expiring(requests: Requests) -> None:
+    folder = requests.exports / "@eaDir"
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    left = requests.exports / ".0.csv.unfinished"
+    left.touch()
+    os.utime(left, (0, 0))
+    assert requests.expire(NOW + DAY) == []
+    assert list(requests.exports.iterdir()) == [folder]
+
+
 def test_finished_exports_have_a_limit_until_they_expire(tmp_path: Path) -> None:
     requests = Requests(tmp_path, most_export_bytes=1_000)
     first = requests.request_export(QUERY)
@@ -148,15 +165,87 @@ def test_what_is_stored_answers_a_request_that_nobody_wants_renewed(requests: Re
     assert not requests.finish_as_stored(other.id)
 
 
-@pytest.mark.parametrize("statement", ["PRAGMA user_version = 2", "CREATE TABLE other (x)"])
-def test_a_database_of_another_version_is_refused(tmp_path: Path, statement: str) -> None:
+@pytest.mark.parametrize("statement", ["DROP INDEX by_state", "CREATE TABLE other (x)"])
+def test_a_database_of_another_version_is_kept_aside(tmp_path: Path, statement: str) -> None:
+    asked = Requests(tmp_path).request_history("HSI")
     path = tmp_path / "state" / "requests.sqlite3"
-    path.parent.mkdir()
     with sqlite3.connect(path) as connection:
         connection.execute(statement)
     connection.close()
-    with pytest.raises(OtherSchema, match="move it away"):
-        Requests(tmp_path)
+    with pytest.raises(UnknownRequest):
+        Requests(tmp_path).get(asked.id)
+    with sqlite3.connect(path.with_name("requests.damaged.sqlite3")) as connection:
+        assert connection.execute("SELECT id FROM requests").fetchall() == [(asked.id,)]
+    connection.close()
+
+
+FLIPS = 60
+
+
+def test_of_flipped_bits_none_is_answered_and_all_are_mended(tmp_path: Path) -> None:
+    requests = Requests(tmp_path)
+    asked = [requests.request_history(f"{100_000 + n}.CSI") for n in range(8)]
+    asked += [requests.request_export(QUERY) for _ in range(2)]
+    requests.fail(asked[0].id, "nobody has it")
+    asked[0] = requests.get(asked[0].id)
+    folder, path = tmp_path / "state", tmp_path / "state" / "requests.sqlite3"
+    whole, chance = path.read_bytes(), random.Random(1)
+    header = [18 * 8 + bit for bit in range(8)]
+    kept_aside = 0
+    for bit in [*header, *(chance.randrange(len(whole) * 8) for _ in range(FLIPS))]:
+        for file in folder.glob("requests.*sqlite3*"):
+            file.unlink()
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        # One that has been at work for long, like the API's, and one of a sensor's next tick.
+        found = [answered(requests, one.id) for one in asked]
+        assert [one for one in found if one and one not in asked] == []
+        found = [answered(Requests(tmp_path), one.id) for one in asked]
+        is_new = (folder / "requests.damaged.sqlite3").exists()
+        assert found == ([None] * len(asked) if is_new else asked), bit
+        again = Requests(tmp_path).request_history("HSI")
+        assert again in Requests(tmp_path).claim(100) or again.state is State.QUEUED
+        kept_aside += is_new
+    assert kept_aside > FLIPS / 10
+
+
+def answered(requests: Requests, request_id: str) -> Request | None:
+    try:
+        return requests.get(request_id)
+    except (QueueNotReady, UnknownRequest):
+        return None
+
+
+def test_a_fault_of_ours_is_no_damage(requests: Requests, tmp_path: Path) -> None:
+    asked = requests.request_history("HSI")
+    database = RequestDatabase(tmp_path / "state" / "requests.sqlite3", MINUTE)
+    with (
+        pytest.raises(sqlite3.OperationalError, match="no such column"),
+        database.connection() as connection,
+    ):
+        connection.execute("SELECT nonsense FROM requests")
+    assert Requests(tmp_path).get(asked.id) == asked
+
+
+def test_who_is_kept_waiting_by_another_process_is_told(tmp_path: Path) -> None:
+    requests = Requests(tmp_path, patience=dt.timedelta(0))
+    asked = requests.request_history("HSI")
+    with (
+        held(tmp_path),
+        pytest.raises(QueueNotReady, match="another process holds it"),
+    ):
+        requests.get(asked.id)
+    assert requests.get(asked.id) == asked
+
+
+@contextmanager
+def held(root: Path) -> Iterator[None]:
+    """Nobody else can read or write the database meanwhile."""
+    with closing(sqlite3.connect(root / "state" / "requests.sqlite3")) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def ask_and_claim(root: Path, number: int) -> tuple[list[str], list[str]]:

@@ -1,13 +1,26 @@
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS, STORED_TABLES
-from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
+from marketdata_assets_tests.disks import full_disk
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
+
+SESSION = """
+import os, signal, sys, duckdb
+session = duckdb.connect(sys.argv[1])
+session.execute("CREATE TABLE mine AS SELECT 1 AS x")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def query(catalog: Path, sql: str) -> list[tuple[object, ...]]:
@@ -79,3 +92,87 @@ def test_other_programs_files_are_not_counted(lake: Lake) -> None:
     path = lake.path(PRICE_LIMITS, DAY)
     shutil.copy(path, path.with_name("2024-09-30-copy.parquet"))
     assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
+
+
+@pytest.fixture
+def published(lake: Lake) -> Path:
+    """The catalog of a lake with one row."""
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    return publish_catalog(lake.root)
+
+
+def views(catalog: Path) -> int:
+    [[count]] = query(catalog, "SELECT count(*) FROM duckdb_views() WHERE NOT internal")
+    assert isinstance(count, int)
+    return count
+
+
+def assert_is_right(catalog: Path) -> None:
+    assert views(catalog) == len(STORED_TABLES)
+    assert query(catalog, "SELECT ts_code, up_limit FROM price_limits") == [("a", 1.0)]
+    left = {path.name for path in catalog.parent.glob("*catalog*")}
+    assert left == {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bit=st.integers(0, 8 << 20), name=st.sampled_from(["catalog.duckdb", "catalog.sql"]))
+def test_a_bit_that_flips_anywhere_is_noticed_and_mended(
+    published: Path, bit: int, name: str
+) -> None:
+    flip(published.with_name(name), bit)
+    publish_catalog(published.parent)
+    assert_is_right(published)
+
+
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "cut off": lambda catalog: catalog.write_bytes(catalog.read_bytes()[:40_000]),
+    "empty": lambda catalog: catalog.write_bytes(b""),
+    "zeros": lambda catalog: catalog.write_bytes(bytes(catalog.stat().st_size)),
+    "gone": lambda catalog: catalog.unlink(),
+    "without views": lambda catalog: (catalog.unlink(), duckdb.connect(str(catalog)).close()),
+    "without its source": lambda catalog: catalog.with_suffix(".sql").unlink(),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_catalog_in_any_state_is_made_again(published: Path, how: str) -> None:
+    SPOILED[how](published)
+    publish_catalog(published.parent)
+    assert_is_right(published)
+
+
+def test_the_log_of_a_session_that_was_killed_goes_with_what_it_wrote(published: Path) -> None:
+    subprocess.run([sys.executable, "-c", SESSION, str(published)], check=False)
+    assert published.with_name("catalog.duckdb.wal").exists()
+    publish_catalog(published.parent)
+    assert_is_right(published)
+
+
+def test_what_a_user_writes_is_gone_with_the_next_one_and_his_session_goes_on(
+    published: Path,
+) -> None:
+    with duckdb.connect(str(published)) as session:
+        session.execute("CREATE TABLE mine AS SELECT 1 AS x")
+        publish_catalog(published.parent)
+        assert session.execute("SELECT x FROM mine").fetchall() == [(1,)]
+        session.execute("INSERT INTO mine VALUES (2)")
+    publish_catalog(published.parent)
+    assert_is_right(published)
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 50_000, 200_000])
+def test_a_full_disk_is_told_and_leaves_the_catalog_as_it_was(published: Path, room: int) -> None:
+    before = published.read_bytes()
+    published.with_suffix(".sql").unlink()
+    refused = pytest.raises(OSError, match=r"could not be written.*Make room or give write perm")
+    with refused, full_disk(room):
+        publish_catalog(published.parent)
+    assert published.read_bytes() == before
+    publish_catalog(published.parent)
+    assert_is_right(published)
+
+
+def test_every_duckdb_since_1_0_can_read_it(published: Path) -> None:
+    # The head of a database: 8 bytes of checksum, "DUCK", the version of the format. 64 is 1.0's.
+    head = published.read_bytes()[8:20]
+    assert head == b"DUCK" + (64).to_bytes(8, "little")

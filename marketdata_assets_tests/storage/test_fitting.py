@@ -4,7 +4,6 @@ Everywhere: what a column that was not declared then holds is NULL.
 """
 
 import datetime as dt
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,6 @@ from marketdata_assets.storage.lake import Lake, Outcome, UnfitPartitions
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.sealed_parquet import sealed
 from marketdata_assets.storage.series import Series, refresh
-from marketdata_assets.storage.series.generation import MANIFEST, series_folder
 from marketdata_assets.storage.versions import held_still
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, INSTRUMENT_HISTORY, Table
 from marketdata_assets_tests.publishing.prices import store
@@ -253,17 +251,6 @@ def test_a_series_holds_it_and_slices_it(lake: Lake, rows: pa.Table) -> None:
     shown = series.slice(code, STRICT, STRICT)
     assert shown.equals(rows.slice(0, 1))
     assert shown.schema.equals(DAILY_PRICES.schema)
-
-
-def test_a_series_made_when_less_might_be_null_is_still_good(lake: Lake, rows: pa.Table) -> None:
-    made = refresh(lake, DAILY_PRICES)
-    path = series_folder(lake.root, DAILY_PRICES) / MANIFEST
-    manifest = json.loads(path.read_text())
-    manifest["columns"] = [f"{column} not null" for column in manifest["columns"]]
-    path.write_text(json.dumps(manifest))
-    assert Series.open(lake.root, DAILY_PRICES).cross_section(STRICT).equals(rows)
-    again = refresh(lake, DAILY_PRICES)
-    assert (again.generation, again.written) == (made.generation, 0)
 
 
 def test_a_shard_with_it_is_published_and_not_taken_for_changed(

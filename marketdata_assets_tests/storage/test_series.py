@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from marketdata_assets.storage.series import (
 )
 from marketdata_assets.storage.series.refresh import DAYS_BESIDE
 from marketdata_assets.tables import DAILY_PRICES, TRADE_CALENDAR
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.publishing import prices
 from marketdata_assets_tests.storage.quotes_for_tests import (
     CODES,
@@ -159,9 +159,9 @@ def test_only_the_years_that_differ_are_made_again(lake: Lake) -> None:
     before = segments_by_year(lake)
     store(lake, [DAYS[20]], 2.0)
     lake.path(QUOTES, DAYS[21]).unlink()
-    assert difference(lake, QUOTES) == ([], [DAYS[20]], [DAYS[21]])
+    assert difference(lake, QUOTES) == ([], [DAYS[20]], [DAYS[21]], [])
     done = refresh(lake, QUOTES)
-    assert done.difference == ([], [DAYS[20]], [DAYS[21]])
+    assert done.difference == ([], [DAYS[20]], [DAYS[21]], [])
     after = segments_by_year(lake)
     assert [year for year in after if after[year] != before[year]] == ["2023"]
 
@@ -211,7 +211,7 @@ def test_a_generation_records_which_versions_it_holds(lake: Lake) -> None:
 
 
 def test_what_is_not_there_is_said_with_what_to_do(lake: Lake) -> None:
-    with pytest.raises(NoSeries, match=r"quotes has no series yet\. Materialize price_series"):
+    with pytest.raises(NoSeries, match=r"quotes has no series yet\. Materialize quotes_series"):
         Series.open(lake.root, QUOTES)
     with pytest.raises(MissingPartitions, match="quotes is not stored"):
         refresh(lake, QUOTES)
@@ -240,7 +240,7 @@ def test_a_spoiled_segment_is_named_and_made_again_by_the_next_refresh(lake: Lak
     before = refresh(lake, QUOTES)
     name = segments_by_year(lake)["2023"][0]
     spoil(lake.root / "series" / "quotes" / name)
-    with pytest.raises(DamagedSeries, match=rf"quotes is damaged.*{name}.*Materialize price_ser"):
+    with pytest.raises(DamagedSeries, match=rf"quotes is damaged.*{name}.*Materialize quotes_ser"):
         Series.open(lake.root, QUOTES)
     after = refresh(lake, QUOTES)
     assert after.generation == before.generation + 1
@@ -301,13 +301,9 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing(lake: Lake) -> None:
     refresh(lake, QUOTES)
     before = files(lake)
     store(lake, DAYS, 1.0)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"quotes could not be written.*as it was before"):
-            refresh(lake, QUOTES)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    refused = pytest.raises(OSError, match=r"quotes could not be written.*as it was before")
+    with refused, full_disk(1_000):
+        refresh(lake, QUOTES)
     assert files(lake) == before
     refresh(lake, QUOTES)
     assert_answers(Series.open(lake.root, QUOTES), whole(lake), DAYS)

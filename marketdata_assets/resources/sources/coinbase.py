@@ -6,7 +6,6 @@ answer holds 300 candles at most.
 """
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
 
 from marketdata_assets.instruments import Instrument, Kind
@@ -18,7 +17,8 @@ from marketdata_assets.resources.sources.history import (
     read_bars,
 )
 from marketdata_assets.resources.sources.web import JsonSite, NoJson
-from marketdata_assets.resources.ssh_tunnel import TunnelDown
+from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 COINBASE = "https://api.exchange.coinbase.com"
 DAYS_PER_CALL = 300
@@ -31,10 +31,8 @@ class CoinbaseSource:
 
     name = "Coinbase"
 
-    def __init__(
-        self, allowance: Allowance, proxy: Callable[[], str | None], url: str = COINBASE
-    ) -> None:
-        self._site = JsonSite(url, allowance, proxy)
+    def __init__(self, allowance: Allowance, tunnel: SshTunnel | None, url: str = COINBASE) -> None:
+        self._site = JsonSite(url, allowance, tunnel)
 
     @property
     def host(self) -> str:

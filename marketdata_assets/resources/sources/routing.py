@@ -27,7 +27,8 @@ from marketdata_assets.resources.sources.coinbase import COINBASE, CoinbaseSourc
 from marketdata_assets.resources.sources.history import HistorySource
 from marketdata_assets.resources.sources.tushare_history import TushareHistory
 from marketdata_assets.resources.sources.yahoo import YAHOO, YahooSource
-from marketdata_assets.resources.ssh_tunnel import Endpoint, SshTunnel
+from marketdata_assets.resources.ssh_endpoint import Endpoint
+from marketdata_assets.resources.ssh_tunnel import SshTunnel
 from marketdata_assets.resources.tushare import TushareResource
 
 if TYPE_CHECKING:
@@ -94,12 +95,12 @@ class LiveSources(InstrumentSources):
         return [source for source in wanted if source.serves(instrument)]
 
     def _make(self) -> dict[str, HistorySource]:
-        proxy = self._way_out()
+        tunnel = self._open_tunnel()
         worker = AkshareWorker()
         self._open.callback(worker.close)
-        yahoo = YahooSource(self._allowance("Yahoo", self.yahoo_url), proxy, self.yahoo_url)
+        yahoo = YahooSource(self._allowance("Yahoo", self.yahoo_url), tunnel, self.yahoo_url)
         coinbase = CoinbaseSource(
-            self._allowance("Coinbase", self.coinbase_url), proxy, self.coinbase_url
+            self._allowance("Coinbase", self.coinbase_url), tunnel, self.coinbase_url
         )
         self._open.callback(yahoo.close)
         self._open.callback(coinbase.close)
@@ -116,10 +117,10 @@ class LiveSources(InstrumentSources):
         self._sources = {source.name: source for source in made}
         return self._sources
 
-    def _way_out(self) -> Callable[[], str | None]:
+    def _open_tunnel(self) -> SshTunnel | None:
         settings = self.tunnel
         if not settings.host:
-            return lambda: None
+            return None
         tunnel = SshTunnel(
             Endpoint(
                 settings.host,
@@ -131,7 +132,7 @@ class LiveSources(InstrumentSources):
             )
         )
         self._open.callback(tunnel.close)
-        return tunnel.proxy_url
+        return tunnel
 
     def _tushare_client(self) -> Callable[[], "TushareClient"]:
         made: list[TushareClient] = []

@@ -5,13 +5,14 @@ ask and what an answer means is their own.
 """
 
 import json
-from collections.abc import Callable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
 from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
 from marketdata_assets.resources.rate_limit import Allowance
+from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 SILENCE_SECONDS = 20.0
 CALL_SECONDS = 60.0
@@ -30,18 +31,18 @@ class JsonAnswer(NamedTuple):
 
 
 class JsonSite:
-    """A site at `url`; `proxy` is asked before each call which way to take, None being direct."""
+    """A site at `url`, through `tunnel` where there is one."""
 
     def __init__(
         self,
         url: str,
         allowance: Allowance,
-        proxy: Callable[[], str | None],
+        tunnel: SshTunnel | None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
         self._allowance = allowance
-        self._proxy = proxy
+        self._tunnel = tunnel
         self._call_seconds = call_seconds
         self._session = requests.Session()
         self._session.headers.update(HEADERS)
@@ -49,7 +50,7 @@ class JsonSite:
 
     def get(self, path: str, params: dict[str, str]) -> JsonAnswer:
         """The answer, whatever its status. Raises `NoJson`, or `TunnelDown`."""
-        proxy = self._proxy()
+        proxy = self._tunnel.proxy_url() if self._tunnel else None
         self._allowance.acquire()
         silence = min(SILENCE_SECONDS, self._call_seconds)
         try:
@@ -59,8 +60,7 @@ class JsonSite:
         except (CallBoundReached, requests.Timeout):
             raise NoJson(f"no complete answer within {self._call_seconds:.0f} s.") from None
         except (requests.RequestException, OSError) as error:
-            way = "through the tunnel" if proxy else "(is a tunnel needed? see SSH_ENABLED)"
-            raise NoJson(f"the connection failed, {type(error).__name__} {way}.") from None
+            raise NoJson(f"the connection failed, {type(error).__name__}{self._why()}") from None
         if status == 429:
             raise NoJson("too many requests (HTTP status 429); it is asked again tomorrow.")
         try:
@@ -71,3 +71,12 @@ class JsonSite:
 
     def close(self) -> None:
         self._session.close()
+
+    def _why(self) -> str:
+        """What is known of a connection that failed."""
+        if self._tunnel is None:
+            return " (is a tunnel needed? see SSH_ENABLED)."
+        site = urlsplit(self.url)
+        port = site.port or (443 if site.scheme == "https" else 80)
+        why = self._tunnel.why_not(site.hostname or "", port)
+        return f" through the tunnel: {why}" if why else " through the tunnel."

@@ -9,7 +9,6 @@ shares or contracts; for a coin it is the value traded, in dollars.
 """
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +23,8 @@ from marketdata_assets.resources.sources.history import (
     read_bars,
 )
 from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite, NoJson
-from marketdata_assets.resources.ssh_tunnel import TunnelDown
+from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 YAHOO = "https://query1.finance.yahoo.com"
 
@@ -56,11 +56,11 @@ class YahooSource:
     def __init__(
         self,
         allowance: Allowance,
-        proxy: Callable[[], str | None],
+        tunnel: SshTunnel | None,
         url: str = YAHOO,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        self._site = JsonSite(url, allowance, proxy, call_seconds)
+        self._site = JsonSite(url, allowance, tunnel, call_seconds)
 
     @property
     def host(self) -> str:

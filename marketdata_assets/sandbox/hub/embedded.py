@@ -7,6 +7,7 @@ may each have a server over the same folder; the repositories in it are one.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from marketdata_assets.publishing.workspace import Workspace
 from marketdata_assets.resources.hub_bound import Bound
@@ -18,12 +19,16 @@ from marketdata_assets.sandbox.hub.store import HubStore
 
 KEPT_COMMITS = 2
 LOCAL_REPOSITORY = "local/a-share-prices"
-# What `python -m marketdata_assets hub` serves: links lead there.
-LOCAL_ENDPOINT = "http://127.0.0.1:8766"
+# What serves it between the runs: links lead there.
+SERVE = ".venv/bin/python -m marketdata_assets hub"
+LOCAL_PORT = 8766
+LOCAL_ENDPOINT = f"http://127.0.0.1:{LOCAL_PORT}"
 
 
 class EmbeddedHub(HuggingFaceResource):
     """The Hub as the platform knows it, served from `hub_folder` on loopback while it is used."""
+
+    served_by: ClassVar[str] = SERVE
 
     hub_folder: str
 

@@ -1,7 +1,7 @@
 """The Hub's protocol: which request is for what, and who may ask.
 
 It is spoken as `huggingface_hub` 2.4 sends and reads it, over a `HubStore`. What is answered is
-`repositories`, `commits` and `downloads`; sockets are `server`'s.
+`repositories`, `commits`, `downloads` and `pages`; sockets are `server`'s.
 
 Source: `huggingface_hub`'s `hf_api`.
 """
@@ -9,7 +9,7 @@ Source: `huggingface_hub`'s `hf_api`.
 import re
 from collections.abc import Callable
 
-from marketdata_assets.sandbox.hub import commits, downloads, repositories
+from marketdata_assets.sandbox.hub import commits, downloads, pages, repositories
 from marketdata_assets.sandbox.hub.messages import Answer, Request, refused
 from marketdata_assets.sandbox.hub.served import Served
 from marketdata_assets.sandbox.hub.store import NoSuchRepository, NoSuchRevision
@@ -38,6 +38,8 @@ ROUTES: tuple[tuple[str, str, str, Act], ...] = (
     ("PUT", f"/lfs/{OID}", "upload", commits.upload),
     ("GET HEAD", RESOLVE, "resolve", downloads.resolve),
     ("GET HEAD", f"/cdn/{OID}", "download", downloads.download),
+    ("GET HEAD", f"/datasets/{REPO}", "page", pages.commit),
+    ("GET HEAD", f"/datasets/{REPO}/commit/{REVISION}", "page", pages.commit),
 )
 
 
@@ -64,6 +66,10 @@ class HubProtocol(Served):
                     return refused(404, "Repository not found", "RepoNotFound")
                 except NoSuchRevision:
                     return refused(404, "Invalid rev id", "RevisionNotFound")
+                except ConnectionError:
+                    raise
+                except OSError as refusal:
+                    return refused(507, f"The disk of the hub refuses: {refusal.strerror}")
         return refused(404, f"Nothing is served at {request.path}")
 
     def _may_ask(self, request: Request) -> bool:

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
-from marketdata_assets.sandbox.hub.messages import Answer, Request
+from marketdata_assets.listening import asks_this_machine
+from marketdata_assets.sandbox.hub.messages import Answer, Request, refused
 from marketdata_assets.sandbox.hub.protocol import HubProtocol
 from marketdata_assets.sandbox.loopback_server import LoopbackServer
 
@@ -58,7 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
             Logged(stage, self.command, self.path, self.asked.size, time.monotonic())
         )
         fault = self.server.fault_for(stage)
-        if fault:
+        if not asks_this_machine(headers.get("host", "")):
+            self.say(refused(403, "This hub answers to 127.0.0.1 and localhost only."))
+        elif fault:
             fault(self)
         else:
             self.say(self.apply())

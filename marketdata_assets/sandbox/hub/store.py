@@ -16,6 +16,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -143,16 +144,16 @@ class HubStore:
     def _drop_old_content(self, kept_commits: int) -> None:
         repos = [head.parent for head in (self.root / "repos").rglob("head")]
         names = [repo.relative_to(self.root / "repos").as_posix() for repo in repos]
-        wanted = {
-            entry.sha256
-            for name in names
-            for commit in itertools.islice(self._back_from(name, "main"), kept_commits)
-            for entry in commit.files.values()
-        }
+        wanted: set[str] = set()
+        for name in names:
+            # A copy that another program made of a repository may lack its commits.
+            with suppress(NoSuchRevision):
+                for commit in itertools.islice(self._back_from(name, "main"), kept_commits):
+                    wanted |= {entry.sha256 for entry in commit.files.values()}
         for blob in (self.root / "blobs").glob("*/*"):
             # What is young may be uploaded for a commit that is about to be made.
             is_young = time.time() - blob.stat().st_mtime < YOUNG_SECONDS
-            if blob.name not in wanted and not is_young:
+            if blob.is_file() and blob.name not in wanted and not is_young:
                 blob.unlink(missing_ok=True)
 
     def blob(self, sha256: str) -> Path:
@@ -169,15 +170,20 @@ class HubStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{secrets.token_hex(8)}.unfinished")
         digest, left = hashlib.sha256(), size
-        with unfinished.open("wb") as file:
+        try:
+            with unfinished.open("wb") as file:
+                while left and (chunk := stream.read(min(CHUNK, left))):
+                    left -= len(chunk)
+                    digest.update(chunk)
+                    file.write(chunk)
+            if left or digest.hexdigest() != sha256:
+                return False
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+            # Who still sends would not hear why the disk refused.
             while left and (chunk := stream.read(min(CHUNK, left))):
-                digest.update(chunk)
-                file.write(chunk)
                 left -= len(chunk)
-        if left or digest.hexdigest() != sha256:
-            unfinished.unlink()
-            return False
-        unfinished.replace(target)
         return True
 
     def _write(
@@ -195,11 +201,14 @@ class HubStore:
     def _publish(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _locked(self, repo: str) -> FileLock:
         folder = self._folder(repo)

@@ -9,17 +9,25 @@
 
 A year is one big sorted segment and, beside it, a small one with the days since. A segment is
 made from the lake's day files, never from another segment, and never changes; `refresh` makes
-those whose days differ from the lake's and publishes all of them as a generation, at once.
-Readers map the files of the generation they opened, and never wait. `segment` is the files,
-`generation` what is published, `refresh` the only writer, `reader` the slices.
+those whose days differ from the lake's, or that are damaged, and publishes all of them as a
+generation, at once. Readers map the files of the generation they opened, and never wait; no part
+of a file is answered from before it was compared with its checksum. `segment` is the files,
+`blocks` their checksums, `generation` what is published, `refresh` the only writer, `reader` the
+slices.
 """
 
-from marketdata_assets.storage.series.generation import DamagedSeries, FileIdentity, NoSeries
+from marketdata_assets.storage.series.generation import (
+    SERIES_ASSETS,
+    DamagedSeries,
+    FileIdentity,
+    NoSeries,
+)
 from marketdata_assets.storage.series.lake_days import stored_files
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 
 __all__ = [
+    "SERIES_ASSETS",
     "DamagedSeries",
     "DayNotInSeries",
     "Difference",

@@ -6,30 +6,50 @@ hold. How a generation comes about is `refresh`.
 
 import datetime as dt
 import os
-import secrets
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from marketdata_assets.storage.durable_files import sync_folder
-from marketdata_assets.tables import Table
+from marketdata_assets.storage.durable_files import becoming, sync_folder
+from marketdata_assets.storage.sealed_parquet import DamagedFile
+from marketdata_assets.storage.series.blocks import Checksums
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 
 MANIFEST = "generation.json"
+SEAL = b'{"checksum":"%08x",'
+# The assets whose materialization is the refresh, by table.
+SERIES_ASSETS = {
+    ADJ_FACTOR.name: "adj_factor_series",
+    DAILY_PRICES.name: "price_series",
+    ETF_PREMIUM.name: "etf_price_series",
+}
 
 
 class NoSeries(LookupError):
     """The series of a table has never been made, or was made for other columns."""
 
+    def __init__(self, table: Table, what: str) -> None:
+        super().__init__(f"{what}. Materialize {made_by(table)}.")
+
 
 class DamagedSeries(ValueError):
-    """Files of a published series are missing or can't be read."""
+    """Files of a published series are missing, can't be read or are not as they were written."""
 
-    def __init__(self, table: Table, what: str) -> None:
+    def __init__(self, table: Table, file: str, error: Exception) -> None:
+        # Without the folder that an `OSError` names.
+        why = getattr(error, "strerror", None) or error
         super().__init__(
-            f"The series of {table.name} is damaged: {what}. Materialize price_series: what is "
+            f"The series of {table.name} is damaged: series/{table.name}/{file} can't be read "
+            f"({why}). Materialize {made_by(table)}, unless its sensor is at it already: what is "
             "damaged is made again from the lake."
         )
+
+
+def made_by(table: Table) -> str:
+    """The asset that makes the series of a table."""
+    return SERIES_ASSETS.get(table.name, f"{table.name}_series")
 
 
 class FileIdentity(NamedTuple):
@@ -53,10 +73,17 @@ class DayVersion(NamedTuple):
 
 
 class SegmentEntry(BaseModel):
-    """A file of the series, and the days in it, oldest first."""
+    """A file of the series, and the days in it, oldest first.
+
+    `numbers` are the bytes that a slice takes its rows from: from the first to before the second.
+    """
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     file: str
     bytes: int
+    numbers: tuple[int, int]
+    checksums: Checksums
     rows: int
     origins: list[str]
     days: dict[dt.date, DayVersion]
@@ -88,8 +115,7 @@ class Generation(BaseModel):
         return {day: version.file for day, version in self.days().items()}
 
     def fits(self, table: Table) -> bool:
-        columns = [column.removesuffix(" not null") for column in self.columns]
-        return self.table == table.name and columns == declared(table)
+        return self.table == table.name and self.columns == declared(table)
 
 
 def declared(table: Table) -> list[str]:
@@ -113,31 +139,32 @@ def load_generation(root: Path, table: Table) -> tuple[Generation, FileIdentity]
     try:
         generation, file = read_manifest(folder)
     except FileNotFoundError:
-        raise NoSeries(f"{table.name} has no series yet. Materialize price_series.") from None
-    except ValidationError:
-        raise DamagedSeries(table, f"{folder / MANIFEST} can't be read") from None
+        raise NoSeries(table, f"{table.name} has no series yet") from None
+    except (OSError, ValueError) as error:
+        raise DamagedSeries(table, MANIFEST, error) from error
     if not generation.fits(table):
-        raise NoSeries(
-            f"The series of {table.name} was made for other columns. Materialize price_series."
-        )
+        raise NoSeries(table, f"The series of {table.name} was made for other columns")
     return generation, file
 
 
 def read_manifest(folder: Path) -> tuple[Generation, FileIdentity]:
-    """The manifest as it is. Raises `FileNotFoundError` or `pydantic.ValidationError`."""
+    """The manifest as it is. Raises `OSError`, or `DamagedFile` before anything is believed."""
     with (folder / MANIFEST).open("rb") as file:
-        identity = FileIdentity.of(os.fstat(file.fileno()))
-        return Generation.model_validate_json(file.read()), identity
+        identity, raw = FileIdentity.of(os.fstat(file.fileno())), file.read()
+    if raw != _sealed(b"{" + raw[len(SEAL % 0) :]):
+        raise DamagedFile("its checksum is another, or there is none yet")
+    return Generation.model_validate_json(raw), identity
 
 
 def publish_generation(folder: Path, generation: Generation) -> None:
     """Make `generation` the newest; a crash leaves the one before or this one."""
-    unfinished = folder / f".{MANIFEST}.{secrets.token_hex(4)}.unfinished"
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(generation.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
     # The segments' names first: a manifest must not survive a power cut without them.
     sync_folder(folder)
-    unfinished.replace(folder / MANIFEST)
-    sync_folder(folder)
+    with becoming(folder / MANIFEST) as unfinished:
+        unfinished.write_bytes(_sealed(generation.model_dump_json().encode()))
+
+
+def _sealed(manifest: bytes) -> bytes:
+    """The same object with a CRC-32 of what follows as its first member."""
+    rest = manifest[1:]
+    return SEAL % zlib.crc32(rest) + rest

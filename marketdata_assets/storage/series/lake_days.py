@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.storage.lake import Lake, UnfitPartitions
+from marketdata_assets.storage.series.blocks import checksums_of
 from marketdata_assets.storage.series.generation import (
     DayVersion,
     FileIdentity,
     SegmentEntry,
     series_folder,
 )
-from marketdata_assets.storage.series.segment import write_segment
+from marketdata_assets.storage.series.segment import numbers_of, write_segment
 from marketdata_assets.tables import Table
 
 
@@ -54,6 +55,8 @@ def make_segment(lake: Lake, table: Table, days: Sequence[dt.date]) -> SegmentEn
     return SegmentEntry(
         file=path.name,
         bytes=path.stat().st_size,
+        numbers=numbers_of(path),
+        checksums=checksums_of(path),
         rows=count,
         origins=sorted(origins),
         days=versions,

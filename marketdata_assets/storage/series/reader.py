@@ -5,6 +5,8 @@ from the beginning, nothing changes afterwards, so any number of threads may sha
 """
 
 import datetime as dt
+import logging
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,12 +17,15 @@ from marketdata_assets.storage.series.generation import (
     DamagedSeries,
     FileIdentity,
     Generation,
-    SegmentEntry,
     load_generation,
     series_folder,
 )
 from marketdata_assets.storage.series.segment import Segment
 from marketdata_assets.tables import Table
+
+# The name of the threads that compare what nobody has asked for yet.
+CHECK = "series check"
+logger = logging.getLogger(__name__)
 
 
 class DayNotInSeries(LookupError):
@@ -31,7 +36,9 @@ class Series:
     """One generation of a table's series; `open` the newest, `newest` to follow.
 
     Answers have the declared columns, types and NULLs, ordered by code as asked and date. Numbers
-    are not copied: an answer keeps the mapped files it points into, until it is dropped.
+    are not copied: an answer keeps the mapped files it points into, until it is dropped. What it
+    is made of has been compared with its checksum, by then or by a thread that begins at opening;
+    whatever touches a damaged part of a file raises `DamagedSeries`.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class Series:
             generation, manifest = load_generation(root, table)
             try:
                 segments = [
-                    known.get(entry.file) or _opened(root, table, entry)
+                    known.get(entry.file) or Segment(root, table, entry)
                     for entry in generation.segments
                 ]
             except DamagedSeries:
@@ -73,6 +80,7 @@ class Series:
                 if newer.number == generation.number:
                     raise
             else:
+                threading.Thread(target=_check, args=(segments,), name=CHECK, daemon=True).start()
                 return cls(root, table, generation, manifest, segments)
 
     def is_newest(self) -> bool:
@@ -162,13 +170,10 @@ class Series:
         return pa.schema([self.table.schema.field(name) for name in dict.fromkeys(columns)])
 
 
-def _opened(root: Path, table: Table, entry: SegmentEntry) -> Segment:
-    path = series_folder(root, table) / entry.file
-    try:
-        segment = Segment(path, table)
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        raise DamagedSeries(table, f"{path} can't be read ({error})") from error
-    if size != entry.bytes:
-        raise DamagedSeries(table, f"{path} has {size} bytes, published were {entry.bytes}")
-    return segment
+def _check(segments: Sequence[Segment]) -> None:
+    """Compare what nobody has asked for yet, gigabytes perhaps; damage is noted and logged."""
+    for segment in segments:
+        try:
+            segment.compare_all()
+        except DamagedSeries as damage:
+            logger.warning("%s", damage)

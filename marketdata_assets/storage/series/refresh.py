@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock
-from pydantic import ValidationError
 
-from marketdata_assets.storage.durable_files import make_folder
+from marketdata_assets.storage.durable_files import UNFINISHED, make_folder
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.storage.series.generation import (
-    MANIFEST,
+    DamagedSeries,
     FileIdentity,
     Generation,
     SegmentEntry,
@@ -28,7 +27,7 @@ from marketdata_assets.storage.series.generation import (
     series_folder,
 )
 from marketdata_assets.storage.series.lake_days import make_segment, stored_files
-from marketdata_assets.storage.series.segment import Segment, code_column
+from marketdata_assets.storage.series.segment import Segment, code_column, note_of
 from marketdata_assets.tables import Table
 
 # The days beside a year's big segment are written again with every new one: a month of them
@@ -38,11 +37,15 @@ Files = Mapping[dt.date, FileIdentity]
 
 
 class Difference(NamedTuple):
-    """The days that the lake and the newest generation don't have in common, oldest first."""
+    """The days that the lake and the newest generation don't have in common, oldest first.
+
+    `damaged` are the files of the generation that are missing or not as they were written.
+    """
 
     new: list[dt.date]
     rewritten: list[dt.date]
     removed: list[dt.date]
+    damaged: list[str]
 
     def __bool__(self) -> bool:
         return any(self)
@@ -61,10 +64,12 @@ class Refreshed(NamedTuple):
 
 
 def difference(lake: Lake, table: Table) -> Difference:
-    """What a refresh would apply now. Reads no rows."""
-    published = _published(series_folder(lake.root, table))
-    before = published if published and published.fits(table) else None
-    return _difference(before, stored_files(lake, table))
+    """What a refresh would apply now. Reads no rows; of damage it knows what others have noted."""
+    folder = series_folder(lake.root, table)
+    published = _published(folder)
+    present = published.segments if published and published.fits(table) else []
+    damaged = [segment for segment in present if _looks_damaged(folder, segment)]
+    return _difference(present, damaged, stored_files(lake, table))
 
 
 def refresh(lake: Lake, table: Table) -> Refreshed:
@@ -80,15 +85,21 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
     make_folder(folder)
     with FileLock(folder / ".refreshing.lock"):
         published = _published(folder)
-        before = published if published and published.fits(table) else None
+        present = published.segments if published and published.fits(table) else []
         _remove_unreferenced(folder, published)
         try:
-            after = _brought_up_to_date(lake, table, before)
-            if before is None or after.segments != before.segments:
+            damaged = [one for one in present if not _is_whole(lake.root, table, one)]
+            segments = _brought_up_to_date(lake, table, [s for s in present if s not in damaged])
+            number = published.number if published else 0
+            if segments != present:
                 # A series that begins anew must not count again from 1: readers know generations
                 # by their numbers. The clock is always ahead of them.
-                after.number = published.number + 1 if published else time.time_ns() // 1_000_000
-                publish_generation(folder, after)
+                number = number + 1 if published else time.time_ns() // 1_000_000
+                columns = declared(table)
+                publish_generation(
+                    folder,
+                    Generation(table=table.name, number=number, columns=columns, segments=segments),
+                )
         except OSError as error:
             raise OSError(
                 error.errno,
@@ -97,56 +108,53 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
             ) from error
         finally:
             _remove_unreferenced(folder, _published(folder))
-    old = {segment.file for segment in before.segments} if before else set()
     return Refreshed(
-        generation=after.number,
-        difference=_difference(before, after.files()),
-        days=len(after.days()),
-        rows=sum(segment.rows for segment in after.segments),
-        bytes=sum(segment.bytes for segment in after.segments),
-        written=sum(segment.bytes for segment in after.segments if segment.file not in old),
+        generation=number,
+        difference=_difference(present, damaged, _files_of(segments)),
+        days=sum(len(segment.days) for segment in segments),
+        rows=sum(segment.rows for segment in segments),
+        bytes=sum(segment.bytes for segment in segments),
+        written=sum(segment.bytes for segment in segments if segment not in present),
         seconds=time.perf_counter() - began,
     )
 
 
-def _brought_up_to_date(lake: Lake, table: Table, before: Generation | None) -> Generation:
-    """The generation that holds what the lake holds, its segments on disk, not yet published."""
+def _brought_up_to_date(
+    lake: Lake, table: Table, whole: Sequence[SegmentEntry]
+) -> list[SegmentEntry]:
+    """The segments that hold what the lake holds, all on disk; of those that are `whole` most."""
     files = stored_files(lake, table)
     if not files:
         raise MissingPartitions(table, [None])
-    years = _years(before, files)
-    return Generation(
-        table=table.name,
-        number=before.number if before else 0,
-        columns=declared(table),
-        segments=[segment for year in years for segment in _year(lake, table, *year)],
-    )
+    segments: list[SegmentEntry] = []
+    for year, days in itertools.groupby(files, key=lambda day: day.year):
+        present = [segment for segment in whole if segment.first.year == year]
+        segments += _year(lake, table, present, {day: files[day] for day in days})
+    return segments
 
 
 def _published(folder: Path) -> Generation | None:
     """The newest generation; None where there is none, or none that anybody could read."""
     try:
         return read_manifest(folder)[0]
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValueError):
         return None
 
 
-def _difference(before: Generation | None, files: Files) -> Difference:
-    held = before.files() if before else {}
+def _difference(
+    present: Sequence[SegmentEntry], damaged: Sequence[SegmentEntry], files: Files
+) -> Difference:
+    held = _files_of(present)
     return Difference(
         new=sorted(files.keys() - held.keys()),
         rewritten=sorted(day for day in files.keys() & held.keys() if files[day] != held[day]),
         removed=sorted(held.keys() - files.keys()),
+        damaged=[segment.file for segment in damaged],
     )
 
 
-def _years(
-    before: Generation | None, files: Files
-) -> Iterator[tuple[Sequence[SegmentEntry], dict[dt.date, FileIdentity]]]:
-    """For every year in the lake its present segments, and its days with their files."""
-    present = before.segments if before else []
-    for year, days in itertools.groupby(files, key=lambda day: day.year):
-        yield [s for s in present if s.first.year == year], {day: files[day] for day in days}
+def _files_of(segments: Sequence[SegmentEntry]) -> dict[dt.date, FileIdentity]:
+    return {day: file for segment in segments for day, file in segment.files().items()}
 
 
 def _year(
@@ -157,7 +165,7 @@ def _year(
     The big one stays as long as its days do, and the others are few and come after it.
     """
     main, beside = [*present, None, None][:2]
-    if main is None or not _is_whole(lake.root, table, main):
+    if main is None:
         yield make_segment(lake, table, list(files))
         return
     rest = {day: file for day, file in files.items() if day not in main.days}
@@ -166,19 +174,28 @@ def _year(
         yield make_segment(lake, table, list(files))
         return
     yield main
-    if beside and beside.files() == rest and _is_whole(lake.root, table, beside):
+    if beside and beside.files() == rest:
         yield beside
     elif rest:
         yield make_segment(lake, table, list(rest))
 
 
-def _is_whole(root: Path, table: Table, entry: SegmentEntry) -> bool:
-    path = series_folder(root, table) / entry.file
+def _is_whole(root: Path, table: Table, segment: SegmentEntry) -> bool:
+    """Whether every byte of a segment is as it was written; a note that says otherwise goes."""
     try:
-        Segment(path, table)
-    except (OSError, ValueError):
+        Segment(root, table, segment).compare_all()
+    except DamagedSeries:
         return False
-    return path.stat().st_size == entry.bytes
+    note_of(series_folder(root, table) / segment.file).unlink(missing_ok=True)
+    return True
+
+
+def _looks_damaged(folder: Path, segment: SegmentEntry) -> bool:
+    path = folder / segment.file
+    try:
+        return path.stat().st_size != segment.bytes or note_of(path).exists()
+    except FileNotFoundError:
+        return True
 
 
 def _remove_unreferenced(folder: Path, newest: Generation | None) -> None:
@@ -186,8 +203,7 @@ def _remove_unreferenced(folder: Path, newest: Generation | None) -> None:
 
     Readers that have them mapped keep them; the disk has its space back when the last one is done.
     """
-    referenced = {segment.file for segment in newest.segments} if newest else set()
+    referenced = {Path(segment.file).stem for segment in newest.segments} if newest else set()
     for path in folder.iterdir():
-        is_ours = path.suffix == ".arrow" or path.match(f".{MANIFEST}.*.unfinished")
-        if is_ours and path.name not in referenced:
+        if path.suffix in (".arrow", ".damaged", UNFINISHED) and path.stem not in referenced:
             path.unlink(missing_ok=True)

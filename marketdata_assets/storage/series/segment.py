@@ -3,8 +3,12 @@
 Here belongs the format: one uncompressed Arrow record batch, read through a memory map. The code
 column is run-end encoded, so its run ends are the index from a code to its rows; the other texts
 are dictionaries. Which days a segment holds, and which segments there are, is `generation`.
+
+A damaged segment answers nothing wrong: what says where everything lies, the dictionaries and the
+codes are compared with their checksums before Arrow reads them, numbers before they are answered.
 """
 
+import contextlib
 import datetime as dt
 import itertools
 import os
@@ -16,6 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.storage.sealed_parquet import DamagedFile
+from marketdata_assets.storage.series.blocks import Blocks
+from marketdata_assets.storage.series.generation import DamagedSeries, SegmentEntry, series_folder
 from marketdata_assets.tables import Table
 
 EPOCH = dt.date(1970, 1, 1)
@@ -65,6 +72,21 @@ def write_segment(path: Path, table: Table, days: Iterable[pa.Table]) -> int:
     return int(batch.num_rows)
 
 
+def numbers_of(path: Path) -> tuple[int, int]:
+    """Where in the file of a segment its numbers begin and end; all else is read when it opens."""
+    mapped = pa.memory_map(str(path)).read_buffer()
+    batch = pa.ipc.open_file(mapped).get_batch(0)
+    parts = [part for column in batch.columns for part in _parts(mapped, column)]
+    # Days without rows have none: all of the file is read when it opens.
+    return min((first for first, _ in parts), default=0), max((end for _, end in parts), default=0)
+
+
+def _parts(mapped: pa.Buffer, array: pa.Array) -> list[tuple[int, int]]:
+    """Where in a mapped file the buffers of an array begin and end."""
+    starts = [(buffer.address - mapped.address, buffer) for buffer in array.buffers() if buffer]
+    return [(start, start + buffer.size) for start, buffer in starts]
+
+
 def _in_blocks(days: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in larger pieces: thousands of small buffers waste half their memory."""
     days = iter(days)
@@ -83,22 +105,37 @@ def _is_text(field: pa.Field) -> bool:
 class Segment:
     """An open segment; its mapped file stays readable when its name is gone.
 
-    Raises `OSError` or `ValueError` when the file is missing or not a segment of `table`.
+    Everything raises `DamagedSeries` when the file is missing or not as `entry` says, and leaves a
+    note of it beside the file.
     """
 
-    def __init__(self, path: Path, table: Table) -> None:
-        batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-        batch.validate()
-        if batch.schema.names != table.column_names:
-            raise ValueError(f"{path.name} has other columns than {table.name}")
+    def __init__(self, root: Path, table: Table, entry: SegmentEntry) -> None:
         self.table = table
+        self._path = series_folder(root, table) / entry.file
+        with self._noting_damage():
+            if (size := self._path.stat().st_size) != entry.bytes:
+                raise DamagedFile(f"{size} bytes, written were {entry.bytes}")
+            self._blocks = Blocks(self._path, entry.checksums)
+            self._mapped = pa.memory_map(str(self._path)).read_buffer()
+        first, end = entry.numbers
+        self._compare(0, first)
+        self._compare(end, entry.bytes)
+        batch = pa.ipc.open_file(self._mapped).get_batch(0)
         self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        codes = self._columns[code_column(table)]
+        self._code_column = code_column(table)
+        codes = self._columns[self._code_column]
+        for part in _parts(self._mapped, codes):
+            self._compare(*part)
         self._ends = codes.run_ends.to_numpy()
         self._names = codes.values
         # The same few thousand texts in every segment: kept once.
         self.codes = {sys.intern(name): n for n, name in enumerate(codes.values.to_pylist())}
         self._dates = self._columns[table.date_column].view(pa.int32()).to_numpy()
+
+    def compare_all(self) -> None:
+        """Compare whatever of the file has not been asked for yet."""
+        with self._noting_damage():
+            self._blocks.compare_all()
 
     def rows_of(self, code: str, start: dt.date | None, end: dt.date | None) -> tuple[int, int]:
         """The first row of `code` from `start` on, and the one after its last up to `end`."""
@@ -107,6 +144,7 @@ class Segment:
             return 0, 0
         first = int(self._ends[number - 1]) if number else 0
         last = int(self._ends[number])
+        self._compare_rows([self.table.date_column], first, last)
         dates = self._dates[first:last]
         if end is not None:
             last = first + int(np.searchsorted(dates, _ordinal(end), "right"))
@@ -116,9 +154,10 @@ class Segment:
 
     def slice(self, code: str, first: int, last: int, columns: Sequence[str]) -> list[pa.Array]:
         """The rows of one code from `first` to before `last`, without a copy of the numbers."""
+        self._compare_rows(columns, first, last)
         arrays = []
         for name in columns:
-            if name == code_column(self.table):
+            if name == self._code_column:
                 arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
             else:
                 arrays.append(_plain(self._columns[name].slice(first, last - first)))
@@ -126,10 +165,11 @@ class Segment:
 
     def day(self, day: dt.date, columns: Sequence[str]) -> list[pa.Array]:
         """All rows of one day, by code."""
+        self._compare_rows([self.table.date_column, *columns], 0, len(self._dates))
         rows = np.flatnonzero(self._dates == _ordinal(day))
         arrays = []
         for name in columns:
-            if name == code_column(self.table):
+            if name == self._code_column:
                 number_of_row = np.searchsorted(self._ends, rows, "right")
                 arrays.append(self._names.take(pa.array(number_of_row)))
             else:
@@ -137,7 +177,39 @@ class Segment:
         return arrays
 
     def date_at(self, row: int) -> dt.date:
+        self._compare_rows([self.table.date_column], row, row + 1)
         return EPOCH + dt.timedelta(int(self._dates[row]))
+
+    def _compare_rows(self, columns: Sequence[str | None], first: int, last: int) -> None:
+        """Compare where the rows from `first` to before `last` of some columns lie."""
+        if self._blocks.are_whole:
+            return
+        for array in [self._columns[name] for name in columns if name != self._code_column]:
+            kind = array.type.index_type if pa.types.is_dictionary(array.type) else array.type
+            for buffer, bits in zip(array.buffers(), (1, kind.bit_width), strict=True):
+                if buffer:
+                    at = buffer.address - self._mapped.address
+                    self._compare(at + first * bits // 8, at + (last * bits + 7) // 8)
+
+    def _compare(self, first: int, end: int) -> None:
+        with self._noting_damage():
+            self._blocks.compare(first, end)
+
+    @contextlib.contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (DamagedFile, OSError) as error:
+            # That a file is missing everybody sees, and a refresh may just have removed it.
+            if not isinstance(error, FileNotFoundError):
+                with contextlib.suppress(OSError):
+                    note_of(self._path).touch()
+            raise DamagedSeries(self.table, self._path.name, error) from error
+
+
+def note_of(segment: Path) -> Path:
+    """What lies beside a segment that somebody found damaged, so that it is made again."""
+    return segment.with_suffix(".damaged")
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -21,7 +21,7 @@ def server() -> Iterator[WebServer]:
 
 @pytest.fixture
 def coinbase(server: WebServer, allowance: Allowance) -> Iterator[CoinbaseSource]:
-    coinbase = CoinbaseSource(allowance, lambda: None, server.url)
+    coinbase = CoinbaseSource(allowance, None, server.url)
     yield coinbase
     coinbase.close()
 

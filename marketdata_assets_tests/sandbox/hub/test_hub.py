@@ -1,11 +1,13 @@
 """The local hub, spoken to by the real client: what is committed, listed, downloaded, refused."""
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
@@ -14,9 +16,11 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from marketdata_assets.resources.hub_errors import NoRoom, read_error
 from marketdata_assets.sandbox.hub import faults
 from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.sandbox.hub.store import HubStore, git_blob_id
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hubs import REPO, TOKEN, client_of, hub_at
 
 SMALL, LARGE = b"20240105", bytes(range(256)) * 20
@@ -171,3 +175,65 @@ def test_two_servers_over_one_folder_are_one_hub(api: HfApi, tmp_path: Path) -> 
             local_dir=tmp_path / "there",
         )
     assert Path(file).read_bytes() == SMALL
+
+
+def test_the_link_to_a_commit_opens_and_leads_to_its_files(server: HubServer, api: HfApi) -> None:
+    sha = commit(api, marker=SMALL, large=LARGE)
+    for path in (f"/datasets/{REPO}/commit/{sha}", f"/datasets/{REPO}"):
+        page = asked(server, path)
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        found = {
+            link: asked(server, link).content for link in re.findall('href="(.+?)"', page.text)
+        }
+        assert {SMALL, LARGE} <= set(found.values())
+        assert all(f"/resolve/{sha}/" in link for link in found)
+    assert asked(server, f"/datasets/{REPO}/commit/{'0' * 40}").status_code == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8766", ""])
+def test_a_page_of_another_site_is_refused(server: HubServer, api: HfApi, host: str) -> None:
+    refused = asked(server, f"/datasets/{REPO}", Host=host)
+    assert refused.status_code == 403
+    assert "127.0.0.1 and localhost only" in refused.json()["error"]
+    for own in ("localhost", "127.0.0.1:1", "[::1]:8766"):
+        assert asked(server, f"/datasets/{REPO}", Host=own).status_code == 200
+
+
+def asked(server: HubServer, path: str, **headers: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {TOKEN}", **headers}
+    return requests.get(server.url + path, headers=headers, timeout=20)
+
+
+@pytest.mark.parametrize("content", [LARGE, bytes(5 << 20)], ids=["small", "large"])
+def test_a_full_disk_of_the_hub_is_told_at_once_and_nothing_is_left(
+    api: HfApi, server: HubServer, tmp_path: Path, content: bytes
+) -> None:
+    before = head(api)
+    # The client wraps what an upload raises.
+    with pytest.raises(RuntimeError) as refused, full_disk(1_000):
+        commit(api, before, large=content)
+    told = read_error(REPO, refused.value)
+    assert isinstance(told, NoRoom)
+    assert "The disk of the hub refuses: File too large. Make room" in str(told)
+    assert list((tmp_path / "hub").rglob("*.unfinished")) == []
+    sha = commit(api, head(api), large=content)
+    assert downloaded(api, "large", sha, tmp_path) == content
+
+
+def test_what_other_programs_left_in_the_hubs_folder_is_no_obstacle(tmp_path: Path) -> None:
+    store = HubStore(tmp_path, kept_commits=1)
+    store.create(REPO)
+    for name in (
+        "blobs/.DS_Store",
+        "blobs/aa/@eaDir/thumb.jpg",
+        "repos/desktop.ini",
+        "repos/someone/.stversions/prices/head",
+        f"repos/{REPO}/head (conflicted copy)",
+        f"repos/{REPO}/commits/._x.json",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"?")
+    store.put_bytes(SMALL)
+    made = store.commit(REPO, "more", None, {})
+    assert store.head(REPO) == made.sha

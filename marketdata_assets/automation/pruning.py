@@ -1,0 +1,77 @@
+"""The history of runs is kept for so many days; of older ones stays what still counts.
+
+Here belongs what of a run goes, and when. What goes from the database of all runs is
+`storage.run_history`; the ticks of schedules and sensors go as `dagster.yaml` says.
+"""
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+from dagster import RunsFilter
+
+from marketdata_assets.automation.reporting import ENDED
+from marketdata_assets.storage.dagster_sqlite import EventLog
+from marketdata_assets.storage.run_history import give_back_room, prune
+from marketdata_assets.trading_calendar import SHANGHAI
+
+LOGS_AT_MOST = 300_000_000
+
+
+@dg.op
+def prune_history(context: dg.OpExecutionContext, run_history_days: dg.ResourceParam[int]) -> None:
+    log, instance = context.instance.event_log_storage, context.instance
+    if not isinstance(log, EventLog):
+        context.log.info("Run history is not in SQLite: nothing is pruned.")
+        return
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=run_history_days)
+    context.log.info(f"{prune_runs(instance, log, before)} run(s) from before {before:%Y-%m-%d}")
+    for database in (log.index, Path(instance.root_directory, "history", "runs.db")):
+        try:
+            give_back_room(database)
+        except sqlite3.OperationalError as error:
+            context.log.warning(f"{database} stays as large as it is: {error}. Tomorrow again.")
+
+
+def prune_runs(
+    instance: dg.DagsterInstance, log: EventLog, before: dt.datetime, at_most: int = LOGS_AT_MOST
+) -> int:
+    """Delete the logs of all runs that ended and were created before a moment; how many there are.
+
+    Such a run is deleted itself when all that it has made or checked was made or checked since. A
+    backfill makes years of logs in a day: beyond `at_most` bytes the logs of newer runs go too.
+    """
+    of_use, kept = prune(log.index, before), 0
+    old = set(instance.get_run_ids(RunsFilter(statuses=ENDED, created_before=before)))
+    # The newest first.
+    for run_id in instance.get_run_ids(RunsFilter(statuses=ENDED)):
+        own = log.own(run_id)
+        kept += own.stat().st_size if own.exists() else 0
+        if run_id not in old and kept <= at_most:
+            continue
+        if run_id in old - of_use:
+            instance.delete_run(run_id)
+        log.delete_own(run_id)
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    return len(old)
+
+
+@dg.job(
+    description="Prunes the run history before the last RUN_HISTORY_DAYS: logs, plans, what is "
+    "superseded. Which partitions there are stays, and the last outcome of every check.",
+    tags={"dagster/max_runtime": "3600"},
+)
+def history_pruning() -> None:
+    prune_history()
+
+
+@dg.schedule(
+    job=history_pruning,
+    cron_schedule="0 5 * * *",
+    execution_timezone=SHANGHAI.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every day at 05:00 in Shanghai: prunes the run history.",
+)
+def history_pruning_schedule() -> dg.RunRequest:
+    return dg.RunRequest()

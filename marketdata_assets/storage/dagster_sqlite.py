@@ -1,0 +1,90 @@
+"""Dagster's databases in SQLite as this platform keeps them; a world's `dagster.yaml` names them.
+
+Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
+partitions. Either reads what the other has stored. A class in `dagster.yaml` is the one public way
+to have a say in what is stored, and what it builds on is private.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SqliteEventLogStorage,
+)
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._serdes import ConfigurableClassData
+from dagster_shared.record import replace
+
+
+class Runs(SqliteRunStorage):
+    """The runs. Their tags tell their days."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "Runs":
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        super().add_run(dagster_run._replace(partitions_subset=None))
+        return dagster_run
+
+
+class EventLog(SqliteEventLogStorage):
+    """The event log; the part of a run may be deleted."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "EventLog":
+        return cls(inst_data=inst_data, **config_value)
+
+    @property
+    def index(self) -> Path:
+        """The database of what all runs have made, planned and checked."""
+        return self.own(INDEX_SHARD_NAME)
+
+    def own(self, run_id: str) -> Path:
+        """The database of a run, which holds all of its events."""
+        return Path(self.path_for_shard(run_id))
+
+    def delete_own(self, run_id: str) -> None:
+        """Delete the database of a run; what the index has of the run stays."""
+        for file in self.own(run_id).parent.glob(f"{run_id}.db*"):
+            file.unlink()
+
+    def run_connection(self, run_id: str | None = None) -> Any:
+        # Who has seen the events of a run before they were deleted would miss the tables.
+        if run_id and not self.own(run_id).exists():
+            self._initialized_dbs.discard(run_id)
+        return super().run_connection(run_id)
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        super().store_event(in_short(event))
+
+
+def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
+    """The event as it is, but for the plan of a check: that names its day, or none where many are.
+
+    Dagster adds the definition of all partitions to every plan, with each holiday since 2005: 39
+    kB a check, and in a range once more for each of its days. A range has one outcome a check (see
+    `assets.door`), so that one plan is enough, and its days keep the outcomes they had.
+    """
+    told = event.dagster_event
+    planned = told.event_specific_data if told else None
+    if (
+        told is None
+        or not isinstance(planned, AssetCheckEvaluationPlanned)
+        or planned.partitions_subset is None
+    ):
+        return event
+    keys = set(planned.partitions_subset.get_partition_keys())
+    day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
+    short = replace(planned, partitions_subset=day)
+    return event._replace(dagster_event=told._replace(event_specific_data=short))

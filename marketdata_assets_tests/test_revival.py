@@ -1,0 +1,41 @@
+"""A power cut in the evening: `dev`, started again, ends as if it had not been.
+
+Bounded to one cut; any number at random moments is `killed_dev`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.run_launcher import PROCESS_TAG
+from marketdata_assets_tests.killed_dev import World, until
+
+STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    world.start()
+    yield world
+    world.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_after_a_power_cut_the_day_is_made_once_and_no_run_is_left(world: World) -> None:
+    def at_work() -> list[dg.DagsterRun]:
+        """A run that makes the evening's day, known by its process."""
+        runs = [run for run in world.runs(STARTED) if run.job_name == "daily_chain"]
+        return [run for run in runs if run.tags.get(PROCESS_TAG)]
+
+    until(at_work, "the evening's run is at work")
+    [lost] = at_work()
+    world.kill()
+    world.start()
+    until(world.is_made, "the evening's day is stored and published")
+    until(lambda: not world.lost_runs(), "no lost run is left")
+    assert lost.run_id in {run.run_id for run in world.runs(FAILED)}
+    [published] = world.published()
+    assert published.startswith(f"{world.first} … {world.evening}, ")
