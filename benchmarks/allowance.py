@@ -15,11 +15,11 @@ import dagster as dg
 from benchmarks.measuring import show
 from marketdata_assets.resources.rate_limit import WINDOW_MS
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 ALLOWED_PER_MINUTE = 200
 LATENCY_SECONDS = 2.0

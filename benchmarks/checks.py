@@ -16,11 +16,11 @@ from marketdata_assets.assets.before import known_before, rows_before
 from marketdata_assets.checks.days import JUDGED, judge_fetched, judge_merged, side_by_side
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.partitions import BACKFILL_POLICY
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 COUNT = int(os.environ.get("BENCH_CHECKS_DAYS", "243"))
 DAYS = sessions_between(dt.date(2023, 1, 1), dt.date(2024, 12, 31))[-COUNT - 1 :]

@@ -22,9 +22,9 @@ from marketdata_assets.checks.days import judge_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import last_published_session, sessions_between
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 SINCE = int(os.environ.get("BENCH_ALARMS_SINCE", "2005"))
 DAYS = sessions_between(dt.date(SINCE, 1, 1), last_published_session())

@@ -13,11 +13,11 @@ import pandas as pd
 
 from benchmarks.measuring import in_own_process, show
 from benchmarks.year import QUIET
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 1, 1), dt.date(2024, 3, 31))
 STOCKS = 300

@@ -15,12 +15,12 @@ import pandas as pd
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.synthetic import synthetic_lake
 from marketdata_assets.publishing.csv_file import write_csv
-from marketdata_assets.sandbox.hub.protocol import HubProtocol
-from marketdata_assets.sandbox.hub.server import HubServer
-from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
 
 YEARS = int(os.environ.get("BENCH_PUBLISHING_YEARS", "2"))
 LAST_YEAR = 2024

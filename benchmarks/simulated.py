@@ -10,8 +10,8 @@ import pyarrow as pa
 from marketdata_assets.assets.stock_list import listed_on
 from marketdata_assets.checks.days import JUDGED
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 
 def tables_of(exchange: SimulatedExchange, day: dt.date) -> dict[str, pa.Table]:

@@ -26,12 +26,12 @@ from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
 from marketdata_assets.finding_commands import findings_grid
 from marketdata_assets.partitions import start_date
-from marketdata_assets.sandbox.hub.embedded import LOCAL_ENDPOINT
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import last_closed_sessions
 from marketdata_assets.worlds import World, world, world_root
+from marketdata_sandbox.hub.embedded import LOCAL_ENDPOINT
 
 FINDINGS_SHOWN = 12
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -52,7 +52,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
     root = world_root(env)
     tushare: TushareResource
     if world(env) is World.SANDBOX:
-        from marketdata_assets.sandbox.transport import sandbox_tushare
+        from marketdata_sandbox.transport import sandbox_tushare
 
         tushare = sandbox_tushare(root / "state")
     else:
@@ -91,7 +91,7 @@ def instrument_sources(env: Mapping[str, str], tushare: TushareResource) -> Inst
     first_day = history_start(env)
     codes = tracked_codes(env, SANDBOX_CODES if is_sandbox else "")
     if is_sandbox:
-        from marketdata_assets.sandbox.instruments import SandboxSources
+        from marketdata_sandbox.instruments import SandboxSources
 
         return SandboxSources(first_day=first_day.isoformat(), tracked_codes=codes, tushare=tushare)
     return LiveSources(
@@ -142,7 +142,7 @@ def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
     endpoint = env.get("HF_ENDPOINT") or ""
     is_sandbox = world(env) is World.SANDBOX
     if not repository or (is_sandbox and not endpoint):
-        from marketdata_assets.sandbox.hub.embedded import embedded_hub
+        from marketdata_sandbox.hub.embedded import embedded_hub
 
         return embedded_hub(world_root(env))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):

@@ -25,14 +25,14 @@ from marketdata_assets.publishing.verifying import (
 from marketdata_assets.publishing.workspace import Workspace, WorkspaceBusy
 from marketdata_assets.resources.hub_errors import HubError, NoRepository
 from marketdata_assets.resources.hub_repository import StateAt
-from marketdata_assets.sandbox.hub.embedded import LOCAL_PORT
-from marketdata_assets.sandbox.hub.protocol import HubProtocol
-from marketdata_assets.sandbox.hub.server import HubServer
-from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.worlds import world_root
+from marketdata_sandbox.hub.embedded import LOCAL_PORT
+from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
 
 # What a user can mend: it is said, without a traceback.
 SAID = (*FINAL, HubError, NothingPublished, SettingError, UnfitPartitions, WorkspaceBusy)

@@ -4,7 +4,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler
 
-from marketdata_assets.sandbox.loopback_server import LoopbackServer
+from marketdata_sandbox.loopback_server import LoopbackServer
 
 TOKEN = "alert-token-9c41"
 

@@ -15,12 +15,12 @@ from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.hub.embedded import embedded_hub
-from marketdata_assets.sandbox.instruments import SandboxSources
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
+from marketdata_sandbox.hub.embedded import embedded_hub
+from marketdata_sandbox.instruments import SandboxSources
+from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.transport import sandbox_tushare
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any machine", deadline=None)

@@ -13,11 +13,11 @@ from typing import Any
 import dagster as dg
 
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets_tests.conftest import Platform
 from marketdata_assets_tests.small_funds import SmallFunds
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 Row = dict[str, Any]
 Edit = Callable[[list[Row]], list[Row]]

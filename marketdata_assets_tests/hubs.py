@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from marketdata_assets.resources.hub_bound import Bound
 from marketdata_assets.resources.hub_client import bounded, hub_api
-from marketdata_assets.sandbox.hub.protocol import HubProtocol
-from marketdata_assets.sandbox.hub.server import HubServer
-from marketdata_assets.sandbox.hub.store import HubStore
+from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

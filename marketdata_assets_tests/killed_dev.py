@@ -26,11 +26,11 @@ from dagster import RunsFilter
 from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.automation.sensors import UNFINISHED
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore, NoSuchRepository
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore, NoSuchRepository
 
 OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER", "DEFAULT_")
 SESSIONS = 4

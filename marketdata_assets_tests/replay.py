@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.sandbox.columns import Columns
+from marketdata_sandbox.columns import Columns
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "real"
 REAL_DAY = dt.date(2025, 4, 3)

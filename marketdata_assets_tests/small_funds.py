@@ -3,9 +3,9 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.trading_calendar import is_session
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.columns import Columns
 
 DOMESTIC, ABROAD, LOF, MONEY = "510300.SH", "513100.SH", "161725.SZ", "511990.SH"
 FUNDS = (LOF, DOMESTIC, MONEY, ABROAD)

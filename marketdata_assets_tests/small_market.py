@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from marketdata_assets.sandbox.columns import Columns
 from marketdata_assets.tables import (
     DAILY_BASIC,
     DAILY_KLINE,
     STOCK_BASIC,
 )
+from marketdata_sandbox.columns import Columns
 
 CODES = ("600000.SH", "000001.SZ", "920001.BJ")
 # A share that never traded and was delisted.

@@ -16,10 +16,10 @@ import pytest
 from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.console import leave_out_expected_traces
 from marketdata_assets.resources.tushare_errors import BadToken, NotPublishedYet
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 TRACE = "Stack Trace"
 SCREEN = 24

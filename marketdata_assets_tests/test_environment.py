@@ -7,11 +7,11 @@ from marketdata_assets.instruments import identify
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.hub.embedded import EmbeddedHub
-from marketdata_assets.sandbox.instruments import SandboxSources
-from marketdata_assets.sandbox.transport import SandboxTushare
 from marketdata_assets.settings import SettingError
 from marketdata_assets.worlds import TUSHARE_URL, world_root
+from marketdata_sandbox.hub.embedded import EmbeddedHub
+from marketdata_sandbox.instruments import SandboxSources
+from marketdata_sandbox.transport import SandboxTushare
 
 
 def test_the_sandbox_is_labelled_and_needs_nothing_from_outside(tmp_path: Path) -> None:

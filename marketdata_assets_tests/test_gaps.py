@@ -13,17 +13,17 @@ from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
 from marketdata_assets.publishing import layout
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 30))
 HOLE = DAYS[2]

@@ -1,4 +1,4 @@
-"""Who may know whom: imports between the rooms of the package go one way."""
+"""Who may know whom: imports between the rooms of the packages go one way."""
 
 import ast
 import graphlib
@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import marketdata_assets
+import marketdata_sandbox
 
 HOUSE = Path(marketdata_assets.__file__).parent
+SANDBOX = Path(marketdata_sandbox.__file__).parent
+FILES = sorted([*HOUSE.rglob("*.py"), *SANDBOX.rglob("*.py")])
 DAYS_AND_TABLES = {"trading_calendar", "tables"}
 MAY_KNOW = {
     "trading_calendar": set(),
@@ -44,21 +47,31 @@ MAY_KNOW = {
 }
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+def room_of(module: str) -> str | None:
+    """The room of a module of ours: its folder or file in the package; the sandbox is one."""
+    package, _, inside = module.partition(".")
+    if package == "marketdata_sandbox":
+        return "sandbox"
+    return inside.split(".")[0] if package == "marketdata_assets" else None
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_by(path: Path) -> set[str]:
+    return {
+        node.module
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
 
 
 def rooms_known_by(room: str) -> set[str]:
-    files = [path for path in HOUSE.rglob("*.py") if room_of(path) == room]
+    files = [path for path in FILES if room_of(name_of(path)) == room]
     assert files, room
-    modules = [
-        node.module
-        for path in files
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.module
-    ]
-    ours = [module.split(".")[1] for module in modules if module.startswith("marketdata_assets.")]
-    return set(ours) - {room}
+    known = {room_of(module) for path in files for module in imported_by(path)}
+    return known - {room, None, ""}
 
 
 @pytest.mark.parametrize("room", MAY_KNOW)
@@ -78,18 +91,11 @@ def test_what_serves_needs_no_dagster(room: str) -> None:
 
 
 def test_no_two_modules_need_each_other() -> None:
-    known = {
-        ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__"): {
-            node.module
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.ImportFrom) and node.module
-        }
-        for path in HOUSE.rglob("*.py")
-    }
+    known = {name_of(path): imported_by(path) for path in FILES}
     # It raises where there is a circle, of imports within functions too.
     graphlib.TopologicalSorter(known).prepare()
 
 
 def test_every_module_says_what_belongs_there() -> None:
-    for path in HOUSE.rglob("*.py"):
+    for path in FILES:
         assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path

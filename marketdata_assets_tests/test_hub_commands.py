@@ -14,9 +14,6 @@ from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.environment import hugging_face, lake_resource
 from marketdata_assets.hub_commands import in_a_sentence
 from marketdata_assets.publishing import layout
-from marketdata_assets.sandbox.hub import faults
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
@@ -24,6 +21,9 @@ from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import find, store
+from marketdata_sandbox.hub import faults
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore
 
 OLD = sessions_between(dt.date(2005, 1, 4), dt.date(2005, 1, 6))
 NEW = sessions_between(dt.date(2023, 12, 28), dt.date(2024, 1, 4))

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.lake import Lake, logger
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]

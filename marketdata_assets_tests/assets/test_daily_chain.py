@@ -10,9 +10,6 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     COVERAGE,
     DAILY_KLINE,
@@ -30,6 +27,9 @@ from marketdata_assets_tests.conftest import (
     metadata_of,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 TOKEN = "secret-token-5f2a"
 DAYS = sessions_between(dt.date(2024, 9, 26), dt.date(2024, 10, 10))

@@ -10,9 +10,6 @@ import pytest
 
 from marketdata_assets.automation.funds import waited_for
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM, FINDINGS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import (
@@ -34,6 +31,9 @@ from marketdata_assets_tests.small_funds import (
     price,
     value,
 )
+from marketdata_sandbox import faults
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 26), dt.date(2024, 10, 10))
 FIRST, SECOND, LAST = DAYS[0], DAYS[1], DAYS[-1]

@@ -11,13 +11,13 @@ from marketdata_assets.assets.telling_published import PUBLISH, days_in_words
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.publishing import layout
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
 from marketdata_assets_tests.publishing.prices import find, store
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore
+from marketdata_sandbox.transport import sandbox_tushare
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
 TOKEN = "hf_secretsecretsecret5f2a"

@@ -6,8 +6,6 @@ import duckdb
 import pytest
 
 from marketdata_assets.instruments import Kind, identify
-from marketdata_assets.sandbox.instruments import SandboxSources, SimulatedSource
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.tables import DAILY_KLINE, INSTRUMENT_HISTORY
 from marketdata_assets_tests.assets.scripted_source import (
     ScriptedSource,
@@ -16,6 +14,8 @@ from marketdata_assets_tests.assets.scripted_source import (
     days,
 )
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
+from marketdata_sandbox.instruments import SandboxSources, SimulatedSource
+from marketdata_sandbox.transport import sandbox_tushare
 
 STEP = "instrument_history"
 

@@ -9,12 +9,12 @@ import pytest
 
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.resources.sources.charts import BARS, Chart, candles
 from marketdata_assets_tests.resources.ssh_server import FAR_NAME, FarEnd
 from marketdata_assets_tests.resources.web_server import Reply, WebServer
+from marketdata_sandbox.transport import sandbox_tushare
 
 STEP = "instrument_history"
 

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 import pytest
 
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS
 from marketdata_assets_tests.conftest import Platform, metadata_of
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 pytestmark = needs_real_data
 

@@ -18,9 +18,6 @@ from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.funds import PREMIUM_CHECKS
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
@@ -28,6 +25,9 @@ from marketdata_assets.trading_calendar import is_session, sessions_between
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
 from marketdata_assets_tests.replay import REAL_DATA, needs_real_data
 from marketdata_assets_tests.small_funds import SmallFunds
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 pytestmark = needs_real_data
 

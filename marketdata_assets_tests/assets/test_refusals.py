@@ -13,9 +13,6 @@ from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.manifest import from_json
 from marketdata_assets.resources.tushare import MOST_CALLS_IN_FLIGHT
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     COVERAGE,
@@ -36,6 +33,9 @@ from marketdata_assets_tests.edited_market import (
     platform_over,
     without,
 )
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore
 
 DAY, NEXT = dt.date(2024, 9, 26), dt.date(2024, 9, 27)
 SH = "600000.SH"

@@ -17,12 +17,6 @@ from marketdata_assets.assets.restatements import restated_days
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.automation.refetching import once_more
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_assets.sandbox.hub.store import HubStore
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.as_of import as_of
 from marketdata_assets.storage.sealed_parquet import LABEL
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS, RESTATEMENTS
@@ -30,6 +24,12 @@ from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform, metadata_of
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 from marketdata_assets_tests.storage.tables_for_tests import flip
+from marketdata_sandbox import faults
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.store import HubStore
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 14))
 DAY = DAYS[2]

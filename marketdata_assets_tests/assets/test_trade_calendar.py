@@ -7,12 +7,12 @@ import pytest
 
 from marketdata_assets.assets.trade_calendar import disagreements
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import TRADE_CALENDAR
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 
 def check_calendar(edit, root: Path, instance: dg.DagsterInstance):

@@ -18,13 +18,13 @@ from marketdata_assets.automation.funds import (
 from marketdata_assets.automation.schedules import FUNDS, of_evening
 from marketdata_assets.automation.sensors import requests_for
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
 from marketdata_assets_tests.small_funds import ABROAD, LOF, SmallFunds
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 11))
 THURSDAY, FRIDAY, MONDAY = (dt.date(2024, 9, day) for day in (26, 27, 30))

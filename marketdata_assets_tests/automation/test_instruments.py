@@ -10,11 +10,11 @@ from marketdata_assets.automation.instruments import (
     tracked_codes_sensor,
 )
 from marketdata_assets.definitions import defs
-from marketdata_assets.sandbox.instruments import SandboxSources
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_sandbox.instruments import SandboxSources
+from marketdata_sandbox.transport import sandbox_tushare
 
 TRADING_DAY, HOLIDAY = dt.date(2026, 9, 30), dt.date(2026, 10, 1)
 

@@ -20,7 +20,6 @@ from marketdata_assets.automation.alerting import run_failure_alert
 from marketdata_assets.automation.requests_sensor import requests_sensor
 from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.alerts import AlertsResource
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.queries import ExportQuery, Format
 from marketdata_assets.serving.request_records import Request, RequestKind, State
@@ -31,6 +30,7 @@ from marketdata_assets_tests.alert_server import AlertServer
 from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
 from marketdata_assets_tests.conftest import Platform, metadata_of
 from marketdata_assets_tests.serving.stored import SESSIONS, SHARES, store_everything
+from marketdata_sandbox.transport import sandbox_tushare
 
 
 class Daemon:

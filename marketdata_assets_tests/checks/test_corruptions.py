@@ -12,12 +12,12 @@ from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.resources.tushare_errors import TushareError
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import previous_session
 from marketdata_assets_tests.checks.corruptions import CORRUPTIONS, Corruption
 from marketdata_assets_tests.checks.market_day import Answers, answers_of, findings, typed
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 SIMULATED_DAY = dt.date(2024, 9, 26)
 

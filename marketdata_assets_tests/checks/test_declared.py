@@ -11,9 +11,9 @@ import pytest
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.judging import judge
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.sandbox.transport import sandbox_tushare
 from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.tables.checking import Check
+from marketdata_sandbox.transport import sandbox_tushare
 
 DAY = dt.date(2024, 9, 26)
 FETCHED = [table for table in STORED_TABLES.values() if table.chain]

@@ -20,7 +20,6 @@ from marketdata_assets.checks.judging import judge
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.resources.tushare_navs import as_of_session
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import (
     ETF_KLINE,
@@ -33,6 +32,7 @@ from marketdata_assets.tables import (
 )
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import previous_session
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 DAY = dt.date(2024, 9, 26)
 CODE, MONEY = "510300.SH", "511990.SH"

@@ -12,10 +12,10 @@ from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import before, ledger_days
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.tables import DAILY_BASIC, STORED_TABLES, Table
 from marketdata_assets.trading_calendar import SHANGHAI, previous_session, sessions_between
 from marketdata_assets_tests.checks.market_day import LATER, answers_of, typed
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 # What the market, its rules or the vendor's tables had for the first time, or to excess.
 STRETCHES = {

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets_tests.resources.serving import (
     WakefulTushare,
     any_context,
@@ -14,6 +13,7 @@ from marketdata_assets_tests.resources.serving import (
 )
 from marketdata_assets_tests.resources.spoiling import HUGE
 from marketdata_assets_tests.small_market import SmallMarket, many_codes
+from marketdata_sandbox.server import TushareServer
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,11 +9,11 @@ from pydantic import PrivateAttr
 from marketdata_assets.publishing.build import build
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.resources.hugging_face import HuggingFaceResource, Publication
-from marketdata_assets.sandbox.hub.server import HubServer
-from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.hubs import REPO, TOKEN
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
 FIRST, NEW = DAYS[:-1], DAYS[-1]

@@ -1,6 +1,6 @@
 """The platform's client pointed at a server that serves the small market.
 
-Here belongs what every test of this folder needs. Faults are `marketdata_assets.sandbox.faults`.
+Here belongs what every test of this folder needs. Faults are `marketdata_sandbox.faults`.
 """
 
 import datetime as dt
@@ -15,10 +15,10 @@ from pydantic import PrivateAttr
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_client import TushareClient
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAY = dt.date(2025, 4, 3)
 DAY_BEFORE = dt.date(2025, 4, 2)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -15,6 +13,8 @@ from marketdata_assets.tables import (
     PRICE_LIMITS,
     SUSPENSIONS,
 )
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 DAY_TABLES = [DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS]
 HUGE = 6_100

@@ -19,11 +19,6 @@ import pytest
 
 from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.resources.hugging_face import Outcome, Publication
-from marketdata_assets.sandbox.hub import faults
-from marketdata_assets.sandbox.hub.protocol import HubProtocol
-from marketdata_assets.sandbox.hub.server import HubServer
-from marketdata_assets.sandbox.hub.store import HubStore
-from marketdata_assets.sandbox.hub.xet import XetContent
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hubs import REPO, TOKEN
 from marketdata_assets_tests.publishing.prices import SHARES, store
@@ -37,6 +32,11 @@ from marketdata_assets_tests.resources.hub_publishing import (
     published_keys,
     titles,
 )
+from marketdata_sandbox.hub import faults
+from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
+from marketdata_sandbox.hub.xet import XetContent
 
 PUBLISH = """
 import datetime as dt, json, sys

@@ -28,9 +28,6 @@ from marketdata_assets.resources.hub_errors import (
     scrubbed,
 )
 from marketdata_assets.resources.hugging_face import Outcome, is_simulated
-from marketdata_assets.sandbox.hub import faults
-from marketdata_assets.sandbox.hub.faults import Fault
-from marketdata_assets.sandbox.hub.server import HubServer
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hubs import TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
@@ -46,6 +43,9 @@ from marketdata_assets_tests.resources.hub_publishing import (
     published_keys,
     titles,
 )
+from marketdata_sandbox.hub import faults
+from marketdata_sandbox.hub.faults import Fault
+from marketdata_sandbox.hub.server import HubServer
 
 NEW_TITLE = f"{NEW} … {NEW}"
 

@@ -22,9 +22,6 @@ from marketdata_assets.resources.tushare_errors import (
     NotPublishedYet,
     TushareError,
 )
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -46,6 +43,9 @@ from marketdata_assets_tests.resources.spoiling import (
     spoil,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
+from marketdata_sandbox import faults
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 
 @each_day_table

@@ -19,8 +19,6 @@ import pytest
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_client import Answer, TushareClient
-from marketdata_assets.sandbox.protocol import TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets_tests.resources.serving import (
     DAY,
@@ -32,6 +30,8 @@ from marketdata_assets_tests.resources.serving import (
     tushare_at,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 
 class RecordingProtocol(TushareProtocol):

@@ -12,9 +12,6 @@ from marketdata_assets.resources.tushare_errors import (
     Truncated,
     TushareError,
 )
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -37,6 +34,9 @@ from marketdata_assets_tests.resources.spoiling import (
     spoil,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
+from marketdata_sandbox import faults
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 
 @pytest.mark.parametrize(

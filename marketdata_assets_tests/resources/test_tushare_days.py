@@ -15,9 +15,6 @@ from marketdata_assets.resources.tushare_errors import (
     QuotaExhausted,
     WrongAnswer,
 )
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     DAILY_KLINE,
 )
@@ -30,6 +27,9 @@ from marketdata_assets_tests.resources.serving import (
 )
 from marketdata_assets_tests.resources.spoiling import column_set, params_of, spoil
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 PATIENCE_SECONDS = 20
 SESSIONS = sessions_between(dt.date(2025, 3, 3), DAY)

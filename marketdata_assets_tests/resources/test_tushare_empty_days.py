@@ -9,8 +9,6 @@ from marketdata_assets.resources.tushare_errors import (
     BadValue,
     NotPublishedYet,
 )
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets_tests.resources.serving import (
     DAY,
@@ -21,6 +19,8 @@ from marketdata_assets_tests.resources.serving import (
 )
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, spoil
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.server import TushareServer
 
 
 def test_a_day_on_which_nobody_was_suspended_is_an_empty_typed_table(state: Path) -> None:

@@ -19,9 +19,6 @@ import pytest
 from marketdata_assets.resources import tushare_errors as errors
 from marketdata_assets.resources.tushare_client import ATTEMPTS, MINUTES_TO_WAIT_FOR_RATE
 from marketdata_assets.resources.tushare_errors import TushareError
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets_tests.resources.serving import (
     DAY,
@@ -31,6 +28,9 @@ from marketdata_assets_tests.resources.serving import (
     tushare_at,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_sandbox import faults
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 ENOUGH = 50
 READABLE_PART = 8

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_errors import BadValue, NotPublishedYet, Truncated
 from marketdata_assets.resources.tushare_navs import nav_dates, one_row_each
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import ETF_KLINE, ETF_NAV, FUND_NAV
 from marketdata_assets.trading_calendar import FIRST_SESSION, is_session, sessions_between
 from marketdata_assets_tests.resources.serving import DAY, WakefulTushare, serving, tushare_at
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
 from marketdata_assets_tests.small_funds import DOMESTIC, ENDED, FUNDS, SmallFunds, value
+from marketdata_sandbox import faults
+from marketdata_sandbox.server import TushareServer
 
 SATURDAY = dt.date(2025, 4, 5)
 SESSIONS = sessions_between(dt.date(2005, 1, 5), dt.date(2026, 11, 20))

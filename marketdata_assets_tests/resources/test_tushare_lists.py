@@ -14,9 +14,6 @@ from marketdata_assets.resources.tushare_errors import (
     Truncated,
     TushareError,
 )
-from marketdata_assets.sandbox import faults
-from marketdata_assets.sandbox.faults import Fault
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.tables import (
     STOCK_BASIC,
     TRADE_CALENDAR,
@@ -28,6 +25,9 @@ from marketdata_assets_tests.resources.serving import (
 )
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
+from marketdata_sandbox import faults
+from marketdata_sandbox.faults import Fault
+from marketdata_sandbox.server import TushareServer
 
 
 def test_the_stock_list_holds_listed_and_delisted_shares(tushare: WakefulTushare) -> None:

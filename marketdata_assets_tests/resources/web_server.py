@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from marketdata_assets.sandbox.loopback_server import LoopbackServer
+from marketdata_sandbox.loopback_server import LoopbackServer
 
 
 class Asked(NamedTuple):

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from marketdata_assets.instruments import Kind, identify
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.protocol import TushareProtocol
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.small_funds import ABROAD, BEING_ISSUED, ENDED, FUNDS, SmallFunds
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_assets_tests.test_instruments import CODES
+from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.protocol import TushareProtocol
 
 THURSDAY, FRIDAY, MONDAY = "20250410", "20250411", "20250414"
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from marketdata_assets.sandbox.habits.code_changes import CODE_CHANGES
-from marketdata_assets.sandbox.habits.draws import Draws
-from marketdata_assets.sandbox.habits.frequencies import Frequencies, Habit, always
-from marketdata_assets.sandbox.habits.vendor import NEGATIVE_FREE_SHARE, NO_WIDTH, VendorHabits
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.trading_calendar import previous_session, sessions_between
+from marketdata_sandbox.habits.code_changes import CODE_CHANGES
+from marketdata_sandbox.habits.draws import Draws
+from marketdata_sandbox.habits.frequencies import Frequencies, Habit, always
+from marketdata_sandbox.habits.vendor import NEGATIVE_FREE_SHARE, NO_WIDTH, VendorHabits
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 Row = tuple[Any, ...]
 

@@ -5,12 +5,12 @@ import weakref
 
 import pytest
 
-from marketdata_assets.sandbox.columns import Columns
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.protocol import DAYS_HELD, TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
+from marketdata_sandbox.columns import Columns
+from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.protocol import DAYS_HELD, TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 DAY = dt.date(2025, 4, 3)
 

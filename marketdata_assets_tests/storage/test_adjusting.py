@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_answers import typed_table
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.storage.adjusting import (
     ADJUSTED_COLUMNS,
     MissingFactors,
@@ -23,6 +22,7 @@ from marketdata_assets.storage.adjusting import (
 )
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 AROUND_EX_DATES = sessions_between(dt.date(2023, 6, 19), dt.date(2023, 7, 7))
 SESSIONS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 18))

@@ -10,10 +10,10 @@ from marketdata_assets.instruments import identify
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.history import History, SourceFailed
 from marketdata_assets.resources.sources.tushare_history import TushareHistory
-from marketdata_assets.sandbox.protocol import Refusal, TushareProtocol
-from marketdata_assets.sandbox.server import TushareServer
 from marketdata_assets_tests.resources.serving import client_of
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.protocol import Refusal, TushareProtocol
+from marketdata_sandbox.server import TushareServer
 
 FIRST, LAST = dt.date(2015, 1, 1), dt.date(2025, 12, 31)
 DAYS = ["20250401", "20250402", "20250403"]

@@ -6,9 +6,9 @@ import json
 import pandas as pd
 import pytest
 
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
 from marketdata_assets.trading_calendar import previous_session, sessions_between
 from marketdata_assets_tests.sandbox.market.test_exchange import LATEST, every_day
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 PAYING_SEASON = sessions_between(dt.date(2023, 6, 12), dt.date(2023, 7, 14))
 WIDELY_SUSPENDED = sessions_between(dt.date(2015, 7, 6), dt.date(2015, 7, 24))

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from marketdata_assets import trading_calendar
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.market.exchange import SimulatedExchange
 
 LATEST = trading_calendar.last_published_session()
 DAYS = [

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from marketdata_assets import trading_calendar
-from marketdata_assets.sandbox.market.boards import MAIN_BOARDS, Board
-from marketdata_assets.sandbox.market.exchange import SimulatedExchange
-from marketdata_assets.sandbox.market.life_events import NEVER, LifeEvents, build_life_events
-from marketdata_assets.sandbox.market.listings import Listings, build_listings
-from marketdata_assets.sandbox.market.trading_halts import build_halts
+from marketdata_sandbox.market.boards import MAIN_BOARDS, Board
+from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.market.life_events import NEVER, LifeEvents, build_life_events
+from marketdata_sandbox.market.listings import Listings, build_listings
+from marketdata_sandbox.market.trading_halts import build_halts
 
 SEED = 20050104
 

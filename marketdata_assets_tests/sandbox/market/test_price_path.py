@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets import trading_calendar
-from marketdata_assets.sandbox.market import price_limits
-from marketdata_assets.sandbox.market.boards import MAIN_BOARDS, Board
-from marketdata_assets.sandbox.market.ex_rights import ex_rights_price
-from marketdata_assets.sandbox.market.life_events import build_life_events
-from marketdata_assets.sandbox.market.listings import build_listings
-from marketdata_assets.sandbox.market.price_path import PricePath
-from marketdata_assets.sandbox.market.price_walk import simulate
+from marketdata_sandbox.market import price_limits
+from marketdata_sandbox.market.boards import MAIN_BOARDS, Board
+from marketdata_sandbox.market.ex_rights import ex_rights_price
+from marketdata_sandbox.market.life_events import build_life_events
+from marketdata_sandbox.market.listings import build_listings
+from marketdata_sandbox.market.price_path import PricePath
+from marketdata_sandbox.market.price_walk import simulate
 
 SEED = 20050104
 REAL_DAY = Path(__file__).parents[4] / "shared/data/real/tushare_2025-04-03"

@@ -1,1 +1,0 @@
-"""The offline world: a simulated exchange behind Tushare's own protocol."""

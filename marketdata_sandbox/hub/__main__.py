@@ -1,0 +1,25 @@
+"""The hub as a command: python -m marketdata_sandbox.hub --root data/sandbox/hub."""
+
+import argparse
+from pathlib import Path
+
+from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_sandbox.hub.server import HubServer
+from marketdata_sandbox.hub.store import HubStore
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A hub for datasets on this machine.")
+    parser.add_argument("--root", type=Path, default=Path("data/sandbox/hub"))
+    parser.add_argument("--port", type=int, default=8766)
+    arguments = parser.parse_args()
+    with HubServer(HubProtocol(HubStore(arguments.root)), arguments.port) as server:
+        print(f"A hub on {server.url} over {arguments.root}; any token will do. Ctrl-C ends it.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()
