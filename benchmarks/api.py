@@ -43,12 +43,12 @@ from benchmarks.series import (
     some_codes,
 )
 from benchmarks.series_readers import write
+from marketdata_assets.api.api_settings import ApiSettings, Limits
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.connections import server_config
-from marketdata_assets.api.door import Door
-from marketdata_assets.api.settings import ApiSettings, Limits
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import DAILY_PRICES
 
@@ -76,7 +76,7 @@ def section(number: int, form: str = "json") -> Ask:
 
 def our_app(root: str) -> ASGIApp:
     folder = Path(root)
-    return create_app(Door(folder, Shelf(folder), Requests(folder), ApiSettings()))
+    return create_app(AppState(folder, PriceReader(folder), Requests(folder), ApiSettings()))
 
 
 def original_app(root: str) -> ASGIApp:

@@ -12,8 +12,13 @@ import duckdb
 
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.simulated import tables_of
-from marketdata_assets.assets.before import known_before, rows_before
-from marketdata_assets.checks.days import JUDGED, judge_fetched, judge_merged, side_by_side
+from marketdata_assets.assets.lookback import lookback, rows_before
+from marketdata_assets.checks.days import (
+    CHECKED_TOGETHER,
+    check_fetched_day,
+    check_merged_days,
+    side_by_side,
+)
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT
@@ -31,7 +36,7 @@ def simulated_lake(root: str) -> int:
     exchange, lake, bars = SimulatedExchange(), Lake(Path(root), "benchmark"), 0
     for day in DAYS:
         tables = tables_of(exchange, day)
-        for table in JUDGED:
+        for table in CHECKED_TOGETHER:
             lake.write(table, day, tables[table.name])
         bars += tables[DAILY_KLINE.name].num_rows
     return bars
@@ -47,23 +52,23 @@ def judge_all(root: str, days: list[dt.date]) -> int:
 
 
 def _judge_range(lake: Lake, days: list[dt.date]) -> int:
-    before = known_before(lake, days[0])
+    before = lookback(lake, days[0])
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute("SET enable_progress_bar = false")
         findings = [
             finding
-            for table in JUDGED
+            for table in CHECKED_TOGETHER
             for day in days
-            for finding in judge_fetched(
+            for finding in check_fetched_day(
                 connection, table, day, lake.read(table, day), rows_before(lake, table, day), NONE
             )
         ]
         stored = {
             table.name: connection.read_parquet([str(path) for path in lake.paths(table, days)])
-            for table in JUDGED
+            for table in CHECKED_TOGETHER
         }
         rows = side_by_side(days, stored, before, dt.datetime.now(dt.UTC), NONE)
-        findings += judge_merged(rows, NONE)
+        findings += check_merged_days(rows, NONE)
     return sum(finding.refuses for finding in findings)
 
 

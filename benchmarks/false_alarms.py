@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from benchmarks.measuring import console, show
 from benchmarks.simulated import tables_of
-from marketdata_assets.checks.days import judge_days
+from marketdata_assets.checks.days import check_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
@@ -50,7 +50,7 @@ def judge_sessions(earlier: list[dt.date], days: list[dt.date]) -> Judged:
     bars, failing = 0, []
     for stretch in _stretches(days):
         tables = {day: tables_of(exchange, day) for day in stretch}
-        failing += [one for one in judge_days(tables, before(known), LATER, NONE) if one.fails]
+        failing += [one for one in check_days(tables, before(known), LATER, NONE) if one.fails]
         known = list(tables.values())
         bars += sum(each[DAILY_KLINE.name].num_rows for each in known)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

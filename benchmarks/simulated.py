@@ -8,7 +8,7 @@ import datetime as dt
 import pyarrow as pa
 
 from marketdata_assets.assets.stock_list import listed_on
-from marketdata_assets.checks.days import JUDGED
+from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
 from marketdata_sandbox.market.exchange import SimulatedExchange
@@ -17,7 +17,7 @@ from marketdata_sandbox.market.exchange import SimulatedExchange
 def tables_of(exchange: SimulatedExchange, day: dt.date) -> dict[str, pa.Table]:
     """The fetched tables of `day` by name, with the names that were known on it."""
     tables = {}
-    for table in JUDGED:
+    for table in CHECKED_TOGETHER:
         if table is STOCK_LIST:
             stocks = _typed(STOCK_BASIC, exchange.stock_basic(day))
             tables[table.name] = listed_on(stocks, day, known_on=day)

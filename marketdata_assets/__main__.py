@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from marketdata_assets.env_file import UnreadableFile, settle
+from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
-from marketdata_assets.worlds import world_root
 
 PROJECT = Path(__file__).parents[1]
 NOT_FOR_OTHERS = 0o027
@@ -134,7 +134,7 @@ def prepare() -> list[str]:
     # The user's group may read the data folder, others nothing: so it is for children too.
     os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
     told = settle(os.environ, PROJECT / ".env")
-    root = world_root()
+    root = profile_root()
     home = root / "dagster"
     _make_home(home)
     if (home / ".env").exists():

@@ -20,11 +20,6 @@ from marketdata_assets.automation.alerting import (
     run_failure_alert,
 )
 from marketdata_assets.automation.funds import late_navs_sensor, missing_etf_partitions_sensor
-from marketdata_assets.automation.instruments import (
-    instrument_histories,
-    instrument_histories_schedule,
-    tracked_codes_sensor,
-)
 from marketdata_assets.automation.jobs import (
     CHAIN,
     ETF_CHAIN,
@@ -46,6 +41,11 @@ from marketdata_assets.automation.schedules import (
 )
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.automation.series_sensor import price_series_sensor
+from marketdata_assets.automation.tracked_instruments import (
+    instrument_histories,
+    instrument_histories_schedule,
+    tracked_codes_sensor,
+)
 from marketdata_assets.console import leave_out_expected_traces
 
 

@@ -26,11 +26,11 @@ from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
 from marketdata_assets.finding_commands import findings_grid
 from marketdata_assets.partitions import start_date
+from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import last_closed_sessions
-from marketdata_assets.worlds import World, world, world_root
 from marketdata_sandbox.hub.embedded import LOCAL_ENDPOINT
 
 FINDINGS_SHOWN = 12
@@ -121,7 +121,7 @@ def _materialize(
 
 
 def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: bool) -> None:
-    root = world_root()
+    root = profile_root()
     catalog = root / "catalog.duckdb"
     grid = Grid(box=None, padding=(0, 2), header_style="bold")
     for name, side in (("table", "left"), ("days", "right"), ("first", "left"), ("last", "left")):
@@ -164,7 +164,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
         for line in _published(instance):
             console.print(line, soft_wrap=True)
     console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000, the API on port 5000")
-    if world() is World.SANDBOX:
+    if profile() is Profile.SANDBOX:
         console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")
 
@@ -226,6 +226,6 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
 
 
 def _world_line() -> str:
-    if world() is World.SANDBOX:
+    if profile() is Profile.SANDBOX:
         return "the [bold]sandbox[/]: a simulated exchange, not a real market"
     return "the [bold]live[/] market, from Tushare"

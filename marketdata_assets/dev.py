@@ -12,13 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from marketdata_assets.api.settings import api_settings
+from marketdata_assets.api.api_settings import api_settings
 from marketdata_assets.listening import address, listen
+from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import remove_abandoned
 from marketdata_assets.supervising import run_all
-from marketdata_assets.ui.settings import ui_settings
-from marketdata_assets.worlds import World, world, world_root
+from marketdata_assets.ui.ui_settings import ui_settings
 
 BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
 # Where Dagster would look for more `.env` files.
@@ -27,12 +27,12 @@ FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
 
 def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
-    root = world_root()
+    root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
     with _alone(root):
         listen(ui.host, ui.port, "--host", "--port").close()
         listen(api.host, api.port, "API_HOST", "API_PORT").close()
-        is_live = world() is World.LIVE
+        is_live = profile() is Profile.LIVE
         kind = "the live market" if is_live else "the sandbox (no TUSHARE_TOKEN is set)"
         for line in told:
             print(line)

@@ -12,6 +12,15 @@ from pathlib import Path
 import dagster as dg
 
 from marketdata_assets.instruments import UnknownCode, identify
+from marketdata_assets.profile import (
+    Profile,
+    history_start,
+    origin,
+    profile,
+    profile_root,
+    refuse_other_history,
+    upstream,
+)
 from marketdata_assets.resources.alerts import AlertsResource, channel_urls
 from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
 from marketdata_assets.resources.sources.routing import (
@@ -27,15 +36,6 @@ from marketdata_assets.settings import (
     whole_number,
 )
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
-from marketdata_assets.worlds import (
-    World,
-    history_start,
-    origin,
-    refuse_other_history,
-    upstream,
-    world,
-    world_root,
-)
 
 DEFAULT_CALLS_PER_MINUTE = 200
 DEFAULT_HISTORY_DAYS = 14
@@ -49,9 +49,9 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
     Raises `SettingError` naming the setting that can't be read.
     """
     refuse_other_history(env)
-    root = world_root(env)
+    root = profile_root(env)
     tushare: TushareResource
-    if world(env) is World.SANDBOX:
+    if profile(env) is Profile.SANDBOX:
         from marketdata_sandbox.transport import sandbox_tushare
 
         tushare = sandbox_tushare(root / "state")
@@ -82,12 +82,12 @@ def alerts(env: Mapping[str, str] = os.environ) -> AlertsResource:
 
 def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
     """The lake of this world, labelled with where its data come from."""
-    return LakeResource(root=str(world_root(env)), origin=origin(env))
+    return LakeResource(root=str(profile_root(env)), origin=origin(env))
 
 
 def instrument_sources(env: Mapping[str, str], tushare: TushareResource) -> InstrumentSources:
     """Who has histories by code, where they begin, and which codes are always tracked."""
-    is_sandbox = world(env) is World.SANDBOX
+    is_sandbox = profile(env) is Profile.SANDBOX
     first_day = history_start(env)
     codes = tracked_codes(env, SANDBOX_CODES if is_sandbox else "")
     if is_sandbox:
@@ -140,11 +140,11 @@ def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
     """
     token, repository = env.get("HF_TOKEN") or "", env.get("HF_DATASET_REPO") or ""
     endpoint = env.get("HF_ENDPOINT") or ""
-    is_sandbox = world(env) is World.SANDBOX
+    is_sandbox = profile(env) is Profile.SANDBOX
     if not repository or (is_sandbox and not endpoint):
         from marketdata_sandbox.hub.embedded import embedded_hub
 
-        return embedded_hub(world_root(env))
+        return embedded_hub(profile_root(env))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise SettingError("HF_DATASET_REPO", repository, "write it as owner/name")
     if not token:
@@ -153,5 +153,5 @@ def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
         repository=repository,
         token=dg.EnvVar("HF_TOKEN"),
         endpoint=endpoint.rstrip("/") or HUB,
-        work_folder=str(world_root(env) / "publishing"),
+        work_folder=str(profile_root(env) / "publishing"),
     )

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from marketdata_assets.assets.door import ANSWER
+from marketdata_assets.assets.quality_gate import ANSWER
 from marketdata_assets.checks.excuses import (
     EVERY_CODE,
     FILE,
@@ -23,12 +23,12 @@ from marketdata_assets.checks.excuses import (
     as_csv,
     excuse_list,
 )
+from marketdata_assets.profile import profile_root
 from marketdata_assets.storage.durable_files import becoming
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES
 from marketdata_assets.tables.checking import Outcome
-from marketdata_assets.worlds import world_root
 
 COLOURS = {"refused": "bold red", "held": "red", "flagged": "yellow", "excused": "dim"}
 OPEN = [Outcome.REFUSED.value, Outcome.HELD.value, Outcome.FLAGGED.value]
@@ -37,7 +37,7 @@ DERIVED = "coverage, daily_prices and findings"
 
 def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_excused: bool) -> int:
     """Print what is found on a day, by default the last that is stored."""
-    console, root = Console(highlight=False), world_root()
+    console, root = Console(highlight=False), profile_root()
     days = Lake(root, "reader").days(FINDINGS)
     if not days:
         console.print("No day of `findings` is stored. Materialize it first, or run `make demo`.")
@@ -63,7 +63,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
 
 def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, reason: str) -> int:
     """Excuse what is found of a code, or one check of it, for as long as it is found or told."""
-    console, root = Console(highlight=False), world_root()
+    console, root = Console(highlight=False), profile_root()
     days = Lake(root, "reader").days(FINDINGS)
     found = finding_list(root, days[-1], days[0], code, OPEN) if days else []
     chosen: dict[str, list[FindingLine]] = {}
@@ -91,7 +91,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
 
 def accept(table: str, day: dt.date, reason: str) -> int:
     """Accept what refuses a day of a table: every share of it is excused from these checks."""
-    console, root = Console(highlight=False), world_root()
+    console, root = Console(highlight=False), profile_root()
     if table not in STORED_TABLES:
         console.print(f"There is no table {table}; there are {', '.join(STORED_TABLES)}.")
         return 1

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from marketdata_assets.assets.hf_dataset import FINAL, publish_days
 from marketdata_assets.environment import hugging_face, lake_resource
+from marketdata_assets.profile import profile_root
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.verifying import (
@@ -28,7 +29,6 @@ from marketdata_assets.resources.hub_repository import StateAt
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
 from marketdata_assets.tables import DAILY_PRICES
-from marketdata_assets.worlds import world_root
 from marketdata_sandbox.hub.embedded import LOCAL_PORT
 from marketdata_sandbox.hub.protocol import HubProtocol
 from marketdata_sandbox.hub.server import HubServer
@@ -49,7 +49,7 @@ def in_a_sentence(command: Callable[[], int]) -> int:
 
 def serve_hub() -> int:
     """Serve this world's local hub until Ctrl-C."""
-    with HubServer(HubProtocol(HubStore(world_root() / "hub")), LOCAL_PORT) as server:
+    with HubServer(HubProtocol(HubStore(profile_root() / "hub")), LOCAL_PORT) as server:
         print(f"A hub on {server.url}; any token will do. Ctrl-C ends it.", flush=True)
         try:
             server.serve_forever()

@@ -9,29 +9,29 @@ import sys
 
 import uvicorn
 
+from marketdata_assets.api.api_settings import api_settings
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.connections import server_config
-from marketdata_assets.api.door import Door
-from marketdata_assets.api.settings import api_settings
 from marketdata_assets.listening import address, listen
+from marketdata_assets.profile import profile_root
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
 from marketdata_assets.trading_calendar import last_published_session
-from marketdata_assets.worlds import world_root
 
 SECONDS_TO_FINISH = 5
 
 
 def serve_api() -> int:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
-    settings, root = api_settings(os.environ), world_root()
+    settings, root = api_settings(os.environ), profile_root()
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     # Threads wait for nobody who holds the queue: callers do.
     queue = Requests(root, patience=dt.timedelta(0))
-    door = Door(root, Shelf(root), queue, settings)
+    state = AppState(root, PriceReader(root), queue, settings)
     config = server_config(
-        create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
+        create_app(state), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )
     # The calendar takes a moment to be read, which is not for the first caller to wait.
     last_published_session()

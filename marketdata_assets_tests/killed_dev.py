@@ -37,7 +37,7 @@ SESSIONS = 4
 PATIENCE = 300.0
 
 
-class World:
+class Profile:
     """A sandbox of a few sessions, the last of which is the evening's."""
 
     def __init__(self, home: Path) -> None:
@@ -147,25 +147,25 @@ def main() -> int:
     moments, is_good = random.Random(given.seed), True
     for number in range(given.kills):
         with tempfile.TemporaryDirectory() as folder:
-            world = World(Path(folder))
-            world.start()
-            until(lambda w=world: w.runs(dg.DagsterRunStatus.STARTED), "a run is at work")
+            profile = Profile(Path(folder))
+            profile.start()
+            until(lambda w=profile: w.runs(dg.DagsterRunStatus.STARTED), "a run is at work")
             waited = moments.uniform(0, given.longest)
             time.sleep(waited)
-            at_work = [run.job_name for run in world.runs(dg.DagsterRunStatus.STARTED)]
-            world.kill()
-            world.start()
+            at_work = [run.job_name for run in profile.runs(dg.DagsterRunStatus.STARTED)]
+            profile.kill()
+            profile.start()
             try:
-                made = until(world.is_made, "the evening's day is stored and published")
-                calm = until(lambda w=world: not w.lost_runs(), "no lost run is left", 180.0)
-                twice = [title for title, n in Counter(world.published()).items() if n > 1]
+                made = until(profile.is_made, "the evening's day is stored and published")
+                calm = until(lambda w=profile: not w.lost_runs(), "no lost run is left", 180.0)
+                twice = [title for title, n in Counter(profile.published()).items() if n > 1]
                 is_good = is_good and not twice
                 told = f"made {made:.0f} s after the start, runs in order {calm:.0f} s later; "
-                told += f"published {world.published()}, twice {twice}"
+                told += f"published {profile.published()}, twice {twice}"
             except TimeoutError as error:
                 is_good, told = False, str(error)
             finally:
-                world.kill()
+                profile.kill()
         print(
             f"{number + 1}: killed after {waited:.0f} s of work, at {at_work}: {told}", flush=True
         )

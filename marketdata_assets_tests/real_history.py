@@ -26,7 +26,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.checks.days import JUDGED
+from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.storage.io_manager import by_day
 from marketdata_assets.tables import (
@@ -332,7 +332,8 @@ def _tables(
     }
     return {
         day: {
-            table.name: found[table.name].get(day, table.schema.empty_table()) for table in JUDGED
+            table.name: found[table.name].get(day, table.schema.empty_table())
+            for table in CHECKED_TOGETHER
         }
         for day in days
     }

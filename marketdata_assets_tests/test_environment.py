@@ -4,11 +4,11 @@ import pytest
 
 from marketdata_assets.environment import resources
 from marketdata_assets.instruments import identify
+from marketdata_assets.profile import TUSHARE_URL, profile_root
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.settings import SettingError
-from marketdata_assets.worlds import TUSHARE_URL, world_root
 from marketdata_sandbox.hub.embedded import EmbeddedHub
 from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.transport import SandboxTushare
@@ -71,7 +71,7 @@ def test_anything_else_is_published_to_a_hub_in_the_folder(left_out: str, tmp_pa
     env = {"MARKETDATA_HOME": str(tmp_path), **LIVE, left_out: ""}
     made = resources(env)["hugging_face"]
     assert isinstance(made, EmbeddedHub)
-    assert made.hub_folder == str(world_root(env) / "hub")
+    assert made.hub_folder == str(profile_root(env) / "hub")
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pytest
 
 from marketdata_assets.__main__ import PROJECT, instance_settings
 from marketdata_assets.dev import mend
+from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
-from marketdata_assets.worlds import world_root
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, limits
@@ -60,7 +60,7 @@ def test_a_path_that_not_every_program_opens_is_refused_with_its_character(
     "name", ["two words", "我的数据", "100% #1", "it's", "a]b{c}$d", "=&;,+@!~"]
 )
 def test_any_other_path_holds_run_history_settings_and_views(tmp_path: Path, name: str) -> None:
-    root = world_root({"MARKETDATA_HOME": str(tmp_path / name)})
+    root = profile_root({"MARKETDATA_HOME": str(tmp_path / name)})
     assert root == tmp_path / name / "sandbox"
     root.mkdir(parents=True)
     home = root / "dagster"

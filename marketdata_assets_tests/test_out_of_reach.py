@@ -8,9 +8,9 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 from marketdata_assets import environment
 from marketdata_assets.definitions import build_definitions, out_of_reach
+from marketdata_assets.profile import TUSHARE_URL
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.worlds import TUSHARE_URL
 
 TOKEN = "secret-token-91c4"
 LIVE = {

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from marketdata_assets.checks.days import JUDGED, judge_days
+from marketdata_assets.checks.days import CHECKED_TOGETHER, check_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.sessions import before
 from marketdata_assets_tests.checks.market_day import LATER
@@ -52,8 +52,8 @@ def test_every_day_has_every_table_as_it_is_declared(span: str) -> None:
     made = stretch(span, *STRETCHES[span])
     assert [str(day) for day in (min(made), max(made))] == list(STRETCHES[span])
     for day, tables in made.items():
-        assert list(tables) == [table.name for table in JUDGED]
-        for table in JUDGED:
+        assert list(tables) == [table.name for table in CHECKED_TOGETHER]
+        for table in CHECKED_TOGETHER:
             data = tables[table.name]
             assert data.schema.equals(table.schema)
             assert table.repeated_keys(data) == []
@@ -65,7 +65,7 @@ def test_every_day_has_every_table_as_it_is_declared(span: str) -> None:
 
 @pytest.mark.parametrize("span", SPANS)
 def test_nothing_speaks_against_a_few_real_days(span: str) -> None:
-    found = judge_days(stretch(span, *STRETCHES[span]), before([]), LATER, NONE)
+    found = check_days(stretch(span, *STRETCHES[span]), before([]), LATER, NONE)
     assert [one.in_words() for one in found if one.fails] == []
 
 

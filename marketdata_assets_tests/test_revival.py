@@ -10,32 +10,32 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.run_launcher import PROCESS_TAG
-from marketdata_assets_tests.killed_dev import World, until
+from marketdata_assets_tests.killed_dev import Profile, until
 
 STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.kill()
+def profile(tmp_path: Path) -> Iterator[Profile]:
+    profile = Profile(tmp_path)
+    profile.start()
+    yield profile
+    profile.kill()
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-def test_after_a_power_cut_the_day_is_made_once_and_no_run_is_left(world: World) -> None:
+def test_after_a_power_cut_the_day_is_made_once_and_no_run_is_left(profile: Profile) -> None:
     def at_work() -> list[dg.DagsterRun]:
         """A run that makes the evening's day, known by its process."""
-        runs = [run for run in world.runs(STARTED) if run.job_name == "daily_chain"]
+        runs = [run for run in profile.runs(STARTED) if run.job_name == "daily_chain"]
         return [run for run in runs if run.tags.get(PROCESS_TAG)]
 
     until(at_work, "the evening's run is at work")
     [lost] = at_work()
-    world.kill()
-    world.start()
-    until(world.is_made, "the evening's day is stored and published")
-    until(lambda: not world.lost_runs(), "no lost run is left")
-    assert lost.run_id in {run.run_id for run in world.runs(FAILED)}
-    [published] = world.published()
-    assert published.startswith(f"{world.first} … {world.evening}, ")
+    profile.kill()
+    profile.start()
+    until(profile.is_made, "the evening's day is stored and published")
+    until(lambda: not profile.lost_runs(), "no lost run is left")
+    assert lost.run_id in {run.run_id for run in profile.runs(FAILED)}
+    [published] = profile.published()
+    assert published.startswith(f"{profile.first} … {profile.evening}, ")

@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.docs_page import docs_page
-from marketdata_assets.api.door import Door
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
 from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
@@ -48,9 +48,9 @@ TOLD_IN_HEADERS = (
 )
 
 
-def create_app(door: Door) -> FastAPI:
+def create_app(state: AppState) -> FastAPI:
     """The application behind a door. Serving it, and closing the queue, is up to the caller."""
-    settings = door.settings
+    settings = state.settings
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -68,21 +68,21 @@ def create_app(door: Door) -> FastAPI:
             Middleware(Prefixed, prefix=settings.root_path),
             # Counted as the GET that it is but for the body.
             Middleware(Heads),
-            Middleware(Measured, metrics=door.metrics),
+            Middleware(Measured, metrics=state.metrics),
             *([cors] if settings.cors_origins else []),
             Middleware(Unexpected),
             Middleware(Guard, settings=settings),
             Middleware(Labelled, origin=settings.origin),
         ],
     )
-    add_error_handlers(app, door)
+    add_error_handlers(app, state)
     for routes in (service_routes, price_routes, batch_routes, market_routes, export_routes):
-        app.include_router(routes(door))
+        app.include_router(routes(state))
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        door.metrics.note(door.shelf, door.requests)
-        return Response(generate_latest(door.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        state.metrics.note(state.reader, state.requests)
+        return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from marketdata_assets.api.settings import Limits
+from marketdata_assets.api.api_settings import Limits
 
 # Above this multiple of the limit nobody is told any more why they are not answered.
 MOST_REFUSED_AT_ONCE = 2

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from marketdata_assets.api.door import Door
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.prefix import path_within
 from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import NotAdjustable
-from marketdata_assets.serving.canonical import NoSuchColumn
 from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.serving.request_records import (
     ExportsFull,
     QueueNotReady,
@@ -76,10 +76,10 @@ REFUSALS: dict[type[Exception], int] = {
 }
 
 
-def add_error_handlers(app: FastAPI, door: Door) -> None:
+def add_error_handlers(app: FastAPI, state: AppState) -> None:
     def refuse(_: Request, error: Exception) -> Response:
         status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-        return _told(_, ApiError(status, door.in_words(error), **more_of(error)))
+        return _told(_, ApiError(status, state.in_words(error), **more_of(error)))
 
     for kind in REFUSALS:
         app.add_exception_handler(kind, refuse)

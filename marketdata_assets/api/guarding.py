@@ -12,9 +12,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.prefix import path_within
-from marketdata_assets.api.settings import ApiSettings
 from marketdata_assets.listening import asks_this_machine
 
 OPEN_TO_ALL = ("/health",)

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM
 
 logger = logging.getLogger(__name__)
@@ -74,14 +74,14 @@ class Metrics:
             registry=self.registry,
         )
 
-    def note(self, shelf: Shelf, requests: Requests) -> None:
+    def note(self, reader: PriceReader, requests: Requests) -> None:
         """Look at what is served and what is open; a moment's work, whatever is damaged."""
         with self._noting_whether_readable("requests"):
             for (kind, state), count in requests.open_counts().items():
                 self.open_requests.labels(kind, state).set(count)
         for table in SERIES_TABLES:
             with self._noting_whether_readable(table.name):
-                if series := shelf.series(table):
+                if series := reader.series(table):
                     self.generation.labels(table.name).set(series.generation)
                     midnight = dt.datetime.combine(series.days[-1], dt.time(), dt.UTC)
                     self.newest_day.labels(table.name).set(midnight.timestamp())

@@ -16,15 +16,15 @@ from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, ta
 from marketdata_assets.api.questions import OhlcvQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.canonical import CANONICAL
 from marketdata_assets.serving.gaps import Days, MissingSessions
+from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_PREMIUM
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
-NAV_COLUMNS = (*CANONICAL, "unit_nav", "premium", "no_premium")
+NAV_COLUMNS = (*OHLCV, "unit_nav", "premium", "no_premium")
 ONLY_BY_CODE = "stored by code alone, without values"
 # As many days as a header can name without being too long for anybody.
 MOST_IN_A_HEADER = 20
@@ -48,7 +48,7 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
     start, end = question.days()
     arguments: dict[str, object] = {"codes": codes, "start": start, "end": max(start, end)}
     if isinstance(question, OhlcvQuestion):
-        columns = question.columns() or CANONICAL
+        columns = question.columns() or OHLCV
         arguments |= {
             "columns": ["date", *(name for name in columns if name != "date")],
             "adjust": question.adjust,
@@ -129,7 +129,7 @@ def nav_response(found: Slice, question: Range) -> Response:
         "missing_sessions": missing_in(found, question),
         "without_premium": _without_premium(rows),
     }
-    price = rows.select(list(CANONICAL))
+    price = rows.select(list(OHLCV))
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
         b'{"price":'

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
-from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.app_state import AppState, may_answer
 from marketdata_assets.api.errors import ApiError, more_of
 from marketdata_assets.api.price_answers import (
     JSON,
@@ -32,20 +32,20 @@ from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
 Found: TypeAlias = Slice | Exception
 
 
-def batch_routes(door: Door) -> APIRouter:
+def batch_routes(state: AppState) -> APIRouter:
     router = APIRouter()
-    waiting = Waiting(door)
+    waiting = Waiting(state)
 
     @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
         """Daily prices of many codes. A code that has none says why and fails no other; one that is
         not stored yet is requested, and the answer says where to look."""
-        _refuse_too_much(question, door)
+        _refuse_too_much(question, state)
         known, unknown = _identified(question.codes)
         if not known:
-            return _response(door, question, unknown, fetched=set())
+            return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
-        found = await run_in_threadpool(_read, door, query)
+        found = await run_in_threadpool(_read, state, query)
         missing = {
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
@@ -53,17 +53,17 @@ def batch_routes(door: Door) -> APIRouter:
             # The others are there: nobody waits for one of many unless asked to.
             why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
-            found |= await run_in_threadpool(_read, door, again)
+            found |= await run_in_threadpool(_read, state, again)
             found |= why
         results = {asked: found[one.code] for asked, one in known.items()}
         return await run_in_threadpool(
-            _response, door, question, results | unknown, fetched=set(missing)
+            _response, state, question, results | unknown, fetched=set(missing)
         )
 
     return router
 
 
-def _refuse_too_much(question: BatchQuestion, door: Door) -> None:
+def _refuse_too_much(question: BatchQuestion, state: AppState) -> None:
     if not question.codes:
         raise ApiError(400, "Missing or invalid parameter: codes (must be a list)")
     if len(question.codes) > MOST_CODES:
@@ -73,7 +73,7 @@ def _refuse_too_much(question: BatchQuestion, door: Door) -> None:
             "once. Ask in parts, or POST /api/v1/exports.",
         )
     start, end = question.days()
-    asked, most = len(question.codes) * ((end - start).days + 1), door.settings.limits.rows
+    asked, most = len(question.codes) * ((end - start).days + 1), state.settings.limits.rows
     if asked > most:
         raise ApiError(
             413,
@@ -94,12 +94,12 @@ def _identified(codes: Sequence[str]) -> tuple[dict[str, Instrument], dict[str, 
     return known, unknown
 
 
-def _read(door: Door, query: RangeQuery) -> dict[str, Found]:
-    return dict(door.shelf.each(query))
+def _read(state: AppState, query: RangeQuery) -> dict[str, Found]:
+    return dict(state.reader.each(query))
 
 
 def _response(
-    door: Door, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
+    state: AppState, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
 ) -> Response:
     """`fetched` are the codes that were not stored before this call."""
     start, end = question.days()
@@ -112,7 +112,7 @@ def _response(
             answer = ohlcv_json(found, question, "none", found.code not in fetched)
         else:
             failed += 1
-            answer = orjson.dumps(_failure(door, asked, found))
+            answer = orjson.dumps(_failure(state, asked, found))
         pieces.append(orjson.dumps(asked) + b":" + answer)
     counts = {
         "success_count": len(pieces) - failed,
@@ -133,7 +133,7 @@ def _complete(found: Slice, question: BatchQuestion) -> Found:
     return found
 
 
-def _failure(door: Door, asked: str, reason: Exception) -> dict[str, object]:
+def _failure(state: AppState, asked: str, reason: Exception) -> dict[str, object]:
     try:
         kind = identify(asked).kind.value
     except UnknownCode:
@@ -141,6 +141,6 @@ def _failure(door: Door, asked: str, reason: Exception) -> dict[str, object]:
     if isinstance(reason, ApiError):
         more = reason.body
     else:
-        error = NO_DATA if isinstance(reason, NotStored) else door.in_words(reason)
+        error = NO_DATA if isinstance(reason, NotStored) else state.in_words(reason)
         more = {**more_of(reason), "error": error}
     return {**more, "code": asked, "asset_type": kind, "data": [], "count": 0}

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Path
 from fastapi.responses import FileResponse, Response
 
 from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
-from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.app_state import AppState, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
@@ -30,7 +30,7 @@ MEDIA_TYPES = {
 MISSING, TEXT = "X-Missing-Sessions", {"type": "string"}
 
 
-def export_routes(door: Door) -> APIRouter:
+def export_routes(state: AppState) -> APIRouter:
     router = APIRouter()
 
     @router.post(
@@ -41,8 +41,8 @@ def export_routes(door: Door) -> APIRouter:
     )
     async def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
-        asked = await from_queue(partial(door.requests.request_export, query))
-        told = _export(door, asked)
+        asked = await from_queue(partial(state.requests.request_export, query))
+        told = _export(state, asked)
         headers = {"Location": str(told["status_url"]), "Retry-After": "5"}
         return json_response(told, 202, headers)
 
@@ -53,7 +53,7 @@ def export_routes(door: Door) -> APIRouter:
     )
     async def export_status(request_id: RequestId) -> Response:
         """How far an export is."""
-        return json_response(_export(door, await _found(door, request_id)))
+        return json_response(_export(state, await _found(state, request_id)))
 
     @router.get(
         "/api/v1/exports/{request_id}/file",
@@ -68,13 +68,13 @@ def export_routes(door: Door) -> APIRouter:
     )
     async def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
-        request = await _found(door, request_id)
-        told = _export(door, request)
+        request = await _found(state, request_id)
+        told = _export(state, request)
         if request.state is State.FAILED:
             raise ApiError(502, str(told["error"] or "The export failed without a reason."), **told)
         if request.state.is_open:
             raise ApiError(409, f"The export is {request.state}, not done yet.", **told)
-        path = door.requests.result(request)
+        path = state.requests.result(request)
         if path is None:
             raise ApiError(404, "The file is there no more. Ask for a new export.", **told)
         form, absent = request.export_query.format, told["missing_sessions"]
@@ -92,42 +92,44 @@ def export_routes(door: Door) -> APIRouter:
     )
     async def request_status(request_id: RequestId) -> Response:
         """How far a request is, for the history of a code or for an export."""
-        return json_response(_told(door, await from_queue(partial(door.requests.get, request_id))))
+        return json_response(
+            _told(state, await from_queue(partial(state.requests.get, request_id)))
+        )
 
     return router
 
 
-async def _found(door: Door, request_id: str) -> Request:
-    request = await from_queue(partial(door.requests.get, request_id))
+async def _found(state: AppState, request_id: str) -> Request:
+    request = await from_queue(partial(state.requests.get, request_id))
     if request.kind is not RequestKind.EXPORT:
         raise UnknownRequest(request_id)
     return request
 
 
-def _told(door: Door, request: Request) -> dict[str, object]:
+def _told(state: AppState, request: Request) -> dict[str, object]:
     return {
         "id": request.id,
         "kind": request.kind,
         "status": request.state,
         "code": request.code,
-        "error": request.error and door.without_root(request.error),
+        "error": request.error and state.without_root(request.error),
         "created_at": request.created,
         "finished_at": request.finished,
     }
 
 
-def _export(door: Door, request: Request) -> dict[str, Any]:
+def _export(state: AppState, request: Request) -> dict[str, Any]:
     is_done = request.state is State.DONE
-    written = read_export(door.requests.exports, request.id) if is_done else None
+    written = read_export(state.requests.exports, request.id) if is_done else None
     return {
         "id": request.id,
         "status": request.state,
-        "error": request.error and door.without_root(request.error),
+        "error": request.error and state.without_root(request.error),
         "rows": request.rows,
         "missing_sessions": written.missing_sessions if written else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,
-        "status_url": door.place(f"/api/v1/exports/{request.id}"),
-        "file_url": door.place(f"/api/v1/exports/{request.id}/file") if is_done else None,
+        "status_url": state.place(f"/api/v1/exports/{request.id}"),
+        "file_url": state.place(f"/api/v1/exports/{request.id}/file") if is_done else None,
     }

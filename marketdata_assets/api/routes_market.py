@@ -15,7 +15,7 @@ from marketdata_assets.api.answers import (
     InstrumentsAnswer,
     TablesAnswer,
 )
-from marketdata_assets.api.door import Door, in_any_format, may_answer
+from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.encoding import (
     MEDIA_TYPES,
     Format,
@@ -30,13 +30,13 @@ from marketdata_assets.api.questions import (
     InstrumentsQuestion,
 )
 from marketdata_assets.api.ranges import FileAnswer
-from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS
+from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, OHLCV
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES, Table
 
 
-def market_routes(door: Door) -> APIRouter:
+def market_routes(state: AppState) -> APIRouter:
     router = APIRouter()
 
     @router.get(
@@ -48,9 +48,9 @@ def market_routes(door: Door) -> APIRouter:
         """All A-shares, or all funds, of one trading day, by code."""
         if question.kind not in DAILY_VIEWS:
             raise ApiError(400, f"kind may be {' or '.join(DAILY_VIEWS)}; others by code alone")
-        columns = question.columns() or ("date", *CANONICAL[1:])
+        columns = question.columns() or ("date", *OHLCV[1:])
         columns = ("code", *(name for name in columns if name != "code"))
-        found = door.shelf.cross_section(question.date, columns, question.kind)
+        found = state.reader.cross_section(question.date, columns, question.kind)
         if question.format is not Format.JSON:
             body = table_bytes(found.rows, question.format)
             return FileAnswer(body, MEDIA_TYPES[question.format], {})
@@ -68,7 +68,7 @@ def market_routes(door: Door) -> APIRouter:
     @router.get("/api/v1/findings", response_model=FindingsAnswer, responses=may_answer(400, 404))
     def findings(question: Annotated[FindingsQuestion, Query()]) -> Response:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
-        stored = Lake(door.root, "reader").days(FINDINGS)
+        stored = Lake(state.root, "reader").days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
         if day is None or (question.since is None and day not in stored):
             raise ApiError(404, f"No findings are stored of {day or 'any day'}")
@@ -76,7 +76,7 @@ def market_routes(door: Door) -> APIRouter:
             raise ApiError(400, f"since {question.since} lies after {day}")
         outcomes = [question.outcome.value] if question.outcome else []
         found = finding_list(
-            door.root, day, question.since, question.code, outcomes, question.limit
+            state.root, day, question.since, question.code, outcomes, question.limit
         )
         told = [one._asdict() for one in found]
         return json_response({"date": day, "findings": told, "count": len(told)})
@@ -91,7 +91,7 @@ def market_routes(door: Door) -> APIRouter:
                 "asset_type": one.kind,
                 "stored_in": one.stored_in,
             }
-            for one in door.shelf.instruments(question.q, question.limit)
+            for one in state.reader.instruments(question.q, question.limit)
         ]
         return json_response({"instruments": found, "count": len(found)})
 

@@ -17,7 +17,7 @@ from marketdata_assets.api.answers import (
     OhlcvAnswer,
     RequestedAnswer,
 )
-from marketdata_assets.api.door import Door, in_any_format, may_answer
+from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
@@ -34,14 +34,14 @@ from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.answers import NotStored
-from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
+from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
 
-def price_routes(door: Door) -> APIRouter:
+def price_routes(state: AppState) -> APIRouter:
     router = APIRouter()
-    waiting, limits = Waiting(door), door.settings.limits
+    waiting, limits = Waiting(state), state.settings.limits
     reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
 
     @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
@@ -76,7 +76,7 @@ def price_routes(door: Door) -> APIRouter:
 
         def answer(was_stored: bool) -> Response | None:
             try:
-                found = door.shelf.ohlcv(
+                found = state.reader.ohlcv(
                     instrument.code,
                     query.start,
                     query.end,
@@ -96,7 +96,7 @@ def price_routes(door: Door) -> APIRouter:
 
         # What the evening's run keeps has no history by code that could be fetched again.
         renew = question.nocache and not await run_in_threadpool(
-            door.shelf.keeps_days_of, instrument
+            state.reader.keeps_days_of, instrument
         )
         answered = None if renew else await read(True)
         if answered is None:
@@ -122,17 +122,17 @@ def price_routes(door: Door) -> APIRouter:
             )
 
         query = query_of(question, [instrument.code])
-        read = partial(door.shelf.ohlcv, instrument.code, query.start, query.end)
+        read = partial(state.reader.ohlcv, instrument.code, query.start, query.end)
         try:
             try:
                 found = read(NAV_COLUMNS)
             except NoSuchColumn:
                 # No history by code has values, but what is stored of prices is answered.
-                found = read(CANONICAL)
+                found = read(OHLCV)
         except NotStored:
             # Only the evening's run of the funds brings values: nothing is requested.
             error = _no_data(instrument, question)
-            error.body["message"] = _what_is_stored(door)
+            error.body["message"] = _what_is_stored(state)
             raise error from None
         refuse_missing(found, question)
         return nav_response(found, question)
@@ -140,8 +140,8 @@ def price_routes(door: Door) -> APIRouter:
     return router
 
 
-def _what_is_stored(door: Door) -> str:
-    if series := door.shelf.series(ETF_PREMIUM):
+def _what_is_stored(state: AppState) -> str:
+    if series := state.reader.series(ETF_PREMIUM):
         return (
             f"{ETF_PREMIUM.name} is stored from {series.days[0]} to {series.days[-1]} and has no "
             f"such fund in it. Materialize {ETF_PREMIUM.name} for the days on which it traded, "

@@ -16,7 +16,7 @@ from marketdata_assets.api.answers import (
     IndexAnswer,
     LruAnswer,
 )
-from marketdata_assets.api.door import Door, may_answer
+from marketdata_assets.api.app_state import AppState, may_answer
 from marketdata_assets.api.encoding import json_response
 
 VERSION = version("marketdata-assets")
@@ -52,9 +52,9 @@ SUPPORTED = {
 }
 
 
-def service_routes(door: Door) -> APIRouter:
+def service_routes(state: AppState) -> APIRouter:
     router = APIRouter(responses=may_answer())
-    ssh_enabled = door.settings.ssh_enabled
+    ssh_enabled = state.settings.ssh_enabled
 
     @router.get("/", response_model=IndexAnswer)
     def index() -> Response:
@@ -70,12 +70,12 @@ def service_routes(door: Door) -> APIRouter:
                     "adjusted prices, and prices as they were known at a moment",
                     "what is not stored yet is fetched while the call waits",
                 ],
-                "origin": door.settings.origin,
+                "origin": state.settings.origin,
                 "endpoints": {
-                    name: what.replace("/", door.place("/"), 1) for name, what in ENDPOINTS.items()
+                    name: what.replace("/", state.place("/"), 1) for name, what in ENDPOINTS.items()
                 },
                 "supported_assets": SUPPORTED,
-                "cache_config": cache_of(door),
+                "cache_config": cache_of(state),
                 "ssh_status": "enabled" if ssh_enabled else "disabled",
             }
         )
@@ -89,26 +89,26 @@ def service_routes(door: Door) -> APIRouter:
     @router.get("/api/v1/cache/stats", response_model=CacheAnswer)
     def cache_stats() -> Response:
         """The histories by code that are kept in memory."""
-        return json_response(cache_of(door))
+        return json_response(cache_of(state))
 
     @router.post("/api/v1/cache/clear", response_model=ClearedAnswer)
     def cache_clear() -> Response:
         """Drop the histories that are kept in memory; they are read again when asked for."""
-        before = cache_of(door)
-        door.shelf.histories.forget()
+        before = cache_of(state)
+        state.reader.histories.forget()
         return json_response(
             {
                 "message": "Cache cleared successfully",
                 "before": before,
-                "after": cache_of(door),
+                "after": cache_of(state),
             }
         )
 
     return router
 
 
-def cache_of(door: Door) -> dict[str, object]:
-    kept = door.shelf.histories.remembered()
+def cache_of(state: AppState) -> dict[str, object]:
+    kept = state.reader.histories.remembered()
     lru = LruAnswer(
         hits=kept.hits, misses=kept.misses, maxsize=kept.most_codes, currsize=kept.codes
     )
@@ -117,7 +117,7 @@ def cache_of(door: Door) -> dict[str, object]:
         ttl_cache_size=kept.codes,
         # Nothing goes by the clock: a history is good until its file is written anew.
         ttl_seconds=None,
-        default_start_date=door.settings.history_start,
+        default_start_date=state.settings.history_start,
         cache_strategy="history_by_code_and_file",
         bytes=kept.bytes,
         max_bytes=kept.most_bytes,

@@ -16,7 +16,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from marketdata_assets.api.door import Door
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.instruments import Instrument
@@ -48,8 +48,8 @@ async def from_queue(ask: Callable[[], T]) -> T:
 class Waiting:
     """Requests histories and waits for them, up to the seconds that the caller has."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, state: AppState) -> None:
+        self._door = state
 
     async def for_one(
         self, instrument: Instrument, seconds: float | None, caller: Request, renew: bool = False

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 import duckdb
 
-from marketdata_assets.checks.judging import of_days
+from marketdata_assets.checks.running import of_days
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
 

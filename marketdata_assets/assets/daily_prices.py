@@ -9,11 +9,16 @@ import datetime as dt
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.before import known_before
+from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
-from marketdata_assets.assets.declaring import daily
-from marketdata_assets.assets.door import Checked, Door, Judged, check_specs
-from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS, judge_merged, side_by_side
+from marketdata_assets.assets.lookback import lookback
+from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
+from marketdata_assets.checks.days import (
+    CHECKED_TOGETHER,
+    MERGED_CHECKS,
+    check_merged_days,
+    side_by_side,
+)
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
@@ -51,12 +56,12 @@ def daily_prices(
 ) -> Checked:
     stored = lake.open()
     excuses = excuses_in(stored.root)
-    days = complete_days(context, DAILY_PRICES, stored, JUDGED)
+    days = complete_days(context, DAILY_PRICES, stored, CHECKED_TOGETHER)
     inputs = (stock_list, daily_kline, price_limits, daily_basic, adj_factor, suspensions)
-    tables = tables_of(JUDGED, inputs, days)
+    tables = tables_of(CHECKED_TOGETHER, inputs, days)
     now = dt.datetime.now(dt.UTC)
-    together = side_by_side(days, tables, known_before(stored, days[0]), now, excuses)
-    findings = judge_merged(together, excuses)
+    together = side_by_side(days, tables, lookback(stored, days[0]), now, excuses)
+    findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
     prices = merge_prices(
         kline.filter(f"NOT {held_rows(excuses)}"),
@@ -68,14 +73,14 @@ def daily_prices(
     for day, counts in rows_without_partner(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         context.add_asset_metadata(facts, partition_key=day.isoformat())
-    door = Door(context, DAILY_PRICES, MERGED_CHECKS, stored)
-    judged = (
-        Judged(day, data, [finding for finding in findings if finding.day == day])
+    gate = QualityGate(context, DAILY_PRICES, MERGED_CHECKS, stored)
+    checked = (
+        CheckedDay(day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
     lineage = {"dagster/column_lineage": column_lineage()}
-    yield dg.Output(FetchedDays([], door.let_in(judged)), metadata=lineage)
-    yield from door.outcomes()
+    yield dg.Output(FetchedDays([], gate.passing(checked)), metadata=lineage)
+    yield from gate.outcomes()
 
 
 def merge_prices(kline: Relation, limits: Relation, basic: Relation, stocks: Relation) -> Relation:

@@ -10,8 +10,8 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.declaring import fetched_daily
-from marketdata_assets.assets.door import Checked
+from marketdata_assets.assets.asset_arguments import fetched_daily
+from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource, conform

@@ -11,19 +11,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.assets.before import premiums_before
+from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
-from marketdata_assets.assets.declaring import daily
-from marketdata_assets.assets.door import Checked, Door, Judged, check_specs
+from marketdata_assets.assets.lookback import premiums_before
+from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.funds import (
+from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.premium import (
     IS_OUT_OF_BOUNDS,
     OUT_OF_BOUNDS,
     PREMIUM_CHECKS,
-    evidence,
+    check_inputs,
 )
-from marketdata_assets.checks.judging import judge
-from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.storage.premium_statistics import premium_statistics
@@ -66,19 +66,19 @@ def etf_premium(
     kline, navs, funds = tables_of(tables, (etf_kline, etf_nav, etf_list), days).values()
     rows = premiums(without_held(kline, excuses), navs, funds)
     before, sessions = premiums_before(stored, days[0]), calendar_around(days)
-    findings = judge(
-        ETF_PREMIUM.name, evidence(rows, navs, funds, before, sessions), PREMIUM_CHECKS, excuses
+    findings = run_checks(
+        ETF_PREMIUM.name, check_inputs(rows, navs, funds, before, sessions), PREMIUM_CHECKS, excuses
     )
-    door = Door(context, ETF_PREMIUM, PREMIUM_CHECKS, stored)
+    gate = QualityGate(context, ETF_PREMIUM, PREMIUM_CHECKS, stored)
 
-    def judged() -> Iterator[Judged]:
+    def checked() -> Iterator[CheckedDay]:
         for day, data in by_day(ETF_PREMIUM, rows):
             context.add_asset_metadata(told(data), partition_key=day.isoformat())
-            yield Judged(day, data, [finding for finding in findings if finding.day == day])
+            yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
     lineage = {"dagster/column_lineage": column_lineage()}
-    yield dg.Output(FetchedDays([], door.let_in(judged())), metadata=lineage)
-    yield from door.outcomes()
+    yield dg.Output(FetchedDays([], gate.passing(checked())), metadata=lineage)
+    yield from gate.outcomes()
 
 
 def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:

@@ -13,13 +13,13 @@ import pyarrow as pa
 from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.assets.before import rows_before
-from marketdata_assets.assets.door import ANSWER, Checked, Door, Judged
-from marketdata_assets.checks.days import judge_fetched
+from marketdata_assets.assets.lookback import rows_before
+from marketdata_assets.assets.quality_gate import ANSWER, Checked, CheckedDay, QualityGate
+from marketdata_assets.checks.days import check_fetched_day
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.judging import SAMPLE_ROWS
+from marketdata_assets.checks.running import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError, TushareError
@@ -50,24 +50,26 @@ def fetched_days(
     now = dt.datetime.now(dt.UTC)
     refuse_open_days(days, now)
     days = [day for day in days if day >= table.first_date]
-    kept = kept_days(context, table, lake, days, now)
-    missing = [day for day in days if day not in set(kept)]
-    yield from through_the_door(
-        context, table, kept, _watched(context, table, tushare, missing, now), lake
+    resumed = resumed_days(context, table, lake, days, now)
+    missing = [day for day in days if day not in set(resumed)]
+    yield from through_the_gate(
+        context, table, resumed, _watched(context, table, tushare, missing, now), lake
     )
 
 
-def through_the_door(
+def through_the_gate(
     context: dg.AssetExecutionContext,
     table: Table,
-    kept: list[dt.date],
+    resumed: list[dt.date],
     days: Iterator[tuple[dt.date, pa.Table | TushareError]],
     lake: Lake,
 ) -> Checked:
     """The days of a run as the output of an asset, each judged before it is stored."""
-    door = Door(context, table, (*fetched_checks(table), ANSWER), lake, kept)
-    yield dg.Output(FetchedDays(kept, _ended_when_late(door.let_in(_judged(table, days, lake)))))
-    yield from door.outcomes()
+    gate = QualityGate(context, table, (*fetched_checks(table), ANSWER), lake, resumed)
+    yield dg.Output(
+        FetchedDays(resumed, _ended_when_late(gate.passing(_checked(table, days, lake))))
+    )
+    yield from gate.outcomes()
 
 
 def _ended_when_late(
@@ -80,25 +82,25 @@ def _ended_when_late(
         raise dg.Failure(str(late), metadata={LATE: True}, allow_retries=False) from None
 
 
-def _judged(
+def _checked(
     table: Table, days: Iterator[tuple[dt.date, pa.Table | TushareError]], lake: Lake
-) -> Iterator[Judged]:
+) -> Iterator[CheckedDay]:
     excuses = excuses_in(lake.root)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, data in days:
             if isinstance(data, TushareError):
-                yield Judged(day, data)
+                yield CheckedDay(day, data)
                 continue
             before = rows_before(lake, table, day)
-            findings = judge_fetched(connection, table, day, data, before, excuses)
+            findings = check_fetched_day(connection, table, day, data, before, excuses)
             gone = gone_rows(table, day, data, lake, excuses)
             if gone:
                 lost = "; ".join(itertools.islice(gone.values(), SAMPLE_ROWS))
                 findings.append(
                     Finding(ROWS_KEPT, table.name, day, len(gone), data.num_rows, (lost,))
                 )
-            yield Judged(day, data, findings, gone)
+            yield CheckedDay(day, data, findings, gone)
 
 
 def gone_rows(
@@ -126,7 +128,7 @@ def gone_rows(
     return {} if gone.keys() <= earlier else gone
 
 
-def kept_days(
+def resumed_days(
     context: dg.AssetExecutionContext,
     table: Table,
     lake: Lake,
@@ -139,13 +141,13 @@ def kept_days(
     """
     if len(days) < 2 or context.run.tags.get(FETCH_ALL):
         return []
-    kept = stored_since(table, lake, days, interrupted_since(context, now))
-    if kept:
+    resumed = stored_since(table, lake, days, interrupted_since(context, now))
+    if resumed:
         context.log.info(
-            f"{table.name}: {len(kept)} day(s) were stored by a run that was interrupted "
-            f"({kept[0]} … {kept[-1]}) and are not fetched again."
+            f"{table.name}: {len(resumed)} day(s) were stored by a run that was interrupted "
+            f"({resumed[0]} … {resumed[-1]}) and are not fetched again."
         )
-    return kept
+    return resumed
 
 
 def interrupted_since(
@@ -188,7 +190,7 @@ def stored_since(
     table: Table, lake: Lake, days: Sequence[dt.date], since: Mapping[dt.date, dt.datetime]
 ) -> list[dt.date]:
     """The days that were stored from this origin since the moment told, after publication."""
-    kept = []
+    resumed = []
     for day in days:
         stored = lake.describe(table, day) if day in since else None
         if (
@@ -198,8 +200,8 @@ def stored_since(
             and stored.stored_at >= since[day]
             and stored.stored_at > dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
         ):
-            kept.append(day)
-    return kept
+            resumed.append(day)
+    return resumed
 
 
 def _watched(

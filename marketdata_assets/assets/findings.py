@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.assets.before import known_before, premiums_before
-from marketdata_assets.assets.declaring import daily
+from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.etf_premium import premiums, without_held
-from marketdata_assets.checks import funds
-from marketdata_assets.checks.days import JUDGED, list_fetched, list_merged, side_by_side
+from marketdata_assets.assets.lookback import lookback, premiums_before
+from marketdata_assets.checks import premium
+from marketdata_assets.checks.days import CHECKED_TOGETHER, list_fetched, list_merged, side_by_side
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.judging import LISTED, judge, listed
+from marketdata_assets.checks.running import LISTED, listed, run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
@@ -105,21 +105,23 @@ def listed_days(
         for table in BY_THEMSELVES:
             if stored := _stored(lake, (table,), days):
                 parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
-        if stored := _stored(lake, JUDGED, days):
-            tables = {one.name: _read(connection, lake, one, stored) for one in JUDGED}
-            before = known_before(lake, stored[0])
+        if stored := _stored(lake, CHECKED_TOGETHER, days):
+            tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
+            before = lookback(lake, stored[0])
             parts.append(list_merged(side_by_side(stored, tables, before, now, excuses), excuses))
         if stored := _stored(lake, FUNDS, days):
             kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
-            rows = funds.evidence(
+            rows = premium.check_inputs(
                 premiums(without_held(kline, excuses), navs, listing),
                 navs,
                 listing,
                 premiums_before(lake, stored[0]),
                 calendar_around(stored),
             )
-            name, checks = ETF_PREMIUM.name, funds.PREMIUM_CHECKS
-            parts.append(listed(name, rows, checks, judge(name, rows, checks, excuses), excuses))
+            name, checks = ETF_PREMIUM.name, premium.PREMIUM_CHECKS
+            parts.append(
+                listed(name, rows, checks, run_checks(name, rows, checks, excuses), excuses)
+            )
         found = pa.concat_tables(parts)
         return found.filter(pc.not_equal(found["outcome"], str(Outcome.REFUSED)))
 

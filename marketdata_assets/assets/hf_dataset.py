@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 import pyarrow.parquet as pq
 
-from marketdata_assets.assets.declaring import Pool
+from marketdata_assets.assets.asset_arguments import Pool
 from marketdata_assets.assets.telling_published import (
     MISSING_CHECK,
     days_in_words,

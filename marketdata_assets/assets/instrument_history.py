@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.declaring import Pool, described
+from marketdata_assets.assets.asset_arguments import Pool, described
 from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.partitions import INSTRUMENTS

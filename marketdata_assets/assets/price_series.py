@@ -5,7 +5,7 @@ Here belongs which tables have one. What a copy is and how it is refreshed is `s
 
 import dagster as dg
 
-from marketdata_assets.assets.declaring import Pool, column_schema
+from marketdata_assets.assets.asset_arguments import Pool, column_schema
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import SERIES_ASSETS, Refreshed, refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table

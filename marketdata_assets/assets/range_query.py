@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 from pydantic import ValidationError
 
-from marketdata_assets.assets.declaring import Pool
+from marketdata_assets.assets.asset_arguments import Pool
 from marketdata_assets.serving.exports import Export, exports_folder, write_export
 from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.io_manager import LakeResource
 
 # The request that a run answers, in its tags.
@@ -62,7 +62,7 @@ def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
     root = lake.open().root
     name = _name(context.run)
     try:
-        export = write_export(Shelf(root), query, exports_folder(root), name)
+        export = write_export(PriceReader(root), query, exports_folder(root), name)
     except MissingSessions as missing:
         raise dg.Failure(f"range_query: {missing}", allow_retries=False) from None
     context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")

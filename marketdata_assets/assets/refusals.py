@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.judging import LISTED
+from marketdata_assets.checks.running import LISTED
 from marketdata_assets.storage.lake import Lake, Stored
 from marketdata_assets.tables import FINDINGS, Table
 from marketdata_assets.tables.checking import Outcome

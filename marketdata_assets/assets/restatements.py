@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.declaring import daily
+from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
@@ -26,7 +26,7 @@ from marketdata_assets.tables import (
     STORED_TABLES,
     Table,
 )
-from marketdata_assets.tables.declaring import Chain
+from marketdata_assets.tables.declaration import Chain
 
 # Values of funds are not among them: they arrive over days, which restates nothing.
 REMEMBERED = tuple(
@@ -105,7 +105,7 @@ def restated_days(
                         f"{table.name} {day}: its versions can't be compared "
                         f"({str(fault).splitlines()[0] if str(fault) else type(fault).__name__}); "
                         "the other tables are. Look at the files below "
-                        f"{lake.superseded_folder(table, day)}, restore or remove what is damaged, "
+                        f"{lake.versions_folder(table, day)}, restore or remove what is damaged, "
                         "then materialize restatements for the day again."
                     )
         yield ComparedDay(day, pa.concat_tables(found), not_compared)

@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.declaring import described
+from marketdata_assets.assets.asset_arguments import described
 from marketdata_assets.assets.fetching import failure
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import RefusedError

@@ -11,8 +11,8 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.door import Checked
-from marketdata_assets.assets.fetching import failure, kept_days, through_the_door
+from marketdata_assets.assets.fetching import failure, resumed_days, through_the_gate
+from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare_errors import RefusedError
 from marketdata_assets.storage.io_manager import conform
@@ -42,8 +42,8 @@ def universe_days(
     days = days_of(context.partition_keys)
     refuse_open_days(days, now)
     days = [day for day in days if day >= table.first_date]
-    kept = kept_days(context, table, lake, days, now)
-    missing = [day for day in days if day not in set(kept)]
+    resumed = resumed_days(context, table, lake, days, now)
+    missing = [day for day in days if day not in set(resumed)]
     try:
         everything = fetch() if missing else None
     except RefusedError as refusal:
@@ -58,7 +58,7 @@ def universe_days(
                 listed = with_earlier_names(table, changing, listed, stored)
             yield day, listed
 
-    yield from through_the_door(context, table, kept, universes(), lake)
+    yield from through_the_gate(context, table, resumed, universes(), lake)
 
 
 def with_earlier_names(
@@ -69,7 +69,7 @@ def with_earlier_names(
     The `changing` columns change with time; what was known nearer to the day is the better answer
     for that day.
     """
-    kept = ", ".join(
+    resumed = ", ".join(
         f"CASE WHEN known THEN stored.{name} ELSE listed.{name} END AS {name}" for name in changing
     )
     with duckdb.connect() as connection:
@@ -78,7 +78,7 @@ def with_earlier_names(
         merged = connection.sql(f"""
             SELECT
                 listed.* EXCLUDE ({", ".join(changing)}, {NAMES_AS_OF}),
-                {kept},
+                {resumed},
                 coalesce(stored.{NAMES_AS_OF}, listed.{NAMES_AS_OF}) AS {NAMES_AS_OF}
             FROM listed
             LEFT JOIN (SELECT *, true AS known FROM stored) AS stored USING (ts_code)

@@ -11,14 +11,14 @@ from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_prices import daily_prices
 from marketdata_assets.assets.etf_list import etf_list
 from marketdata_assets.assets.etf_premium import etf_premium
-from marketdata_assets.assets.fetched import fetched
+from marketdata_assets.assets.fetched_tables import fetched
 from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.tables.declaring import Chain
+from marketdata_assets.tables.declaration import Chain
 
 CHAIN = (
     stock_list,

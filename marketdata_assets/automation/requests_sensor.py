@@ -11,12 +11,12 @@ import dagster as dg
 from pydantic import ValidationError
 
 from marketdata_assets.assets.range_query import REQUEST_TAG, range_query
-from marketdata_assets.automation.instruments import instrument_histories, track
 from marketdata_assets.automation.reporting import (
     report_ended_runs,
     request_answered,
     request_failed,
 )
+from marketdata_assets.automation.tracked_instruments import instrument_histories, track
 from marketdata_assets.serving.request_records import Request, RequestKind
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.storage.io_manager import LakeResource

@@ -11,10 +11,10 @@ from dagster import DagsterRunStatus, RunsFilter
 from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.refusals import refused_before
-from marketdata_assets.automation.instruments import instrument_histories
 from marketdata_assets.automation.jobs import CHAIN, daily_chain, etf_chain, series_refresh
 from marketdata_assets.automation.pruning import history_pruning
 from marketdata_assets.automation.requests_sensor import range_queries
+from marketdata_assets.automation.tracked_instruments import instrument_histories
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import missing_in
 from marketdata_assets.partitions import start_date

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.checks import ledger
-from marketdata_assets.checks.evidence import evidence
+from marketdata_assets.checks.check_inputs import check_inputs
 from marketdata_assets.checks.excuses import Excuses
 from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.judging import judge, listed
 from marketdata_assets.checks.prices import PRICE_CHECKS
-from marketdata_assets.checks.sessions import Before, calendar_around, ledger_days
+from marketdata_assets.checks.running import listed, run_checks
+from marketdata_assets.checks.sessions import Lookback, calendar_around, ledger_days
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -33,7 +33,7 @@ from marketdata_assets.tables import (
 
 Relation = duckdb.DuckDBPyRelation
 
-JUDGED = (STOCK_LIST, DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS)
+CHECKED_TOGETHER = (STOCK_LIST, DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS)
 MERGED_CHECKS = (*ledger.LEDGER_CHECKS, *PRICE_CHECKS)
 
 
@@ -44,7 +44,7 @@ class SideBySide(NamedTuple):
     bars: Relation
 
 
-def judge_fetched(
+def check_fetched_day(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     day: dt.date,
@@ -56,7 +56,7 @@ def judge_fetched(
 
     `rows_before` is the number of its rows on the session before, None where that is not known.
     """
-    found = judge(table.name, connection.from_arrow(data), table.checks, excuses)
+    found = run_checks(table.name, connection.from_arrow(data), table.checks, excuses)
     lost = rows_lost(table, day, data.num_rows, rows_before)
     return found + [one for one in lost if not excuses.covers(table.name, one.check.name, day, "")]
 
@@ -64,7 +64,7 @@ def judge_fetched(
 def side_by_side(
     days: Sequence[dt.date],
     tables: Mapping[str, Relation],
-    before: Before,
+    before: Lookback,
     now: dt.datetime,
     excuses: Excuses,
 ) -> SideBySide:
@@ -73,7 +73,9 @@ def side_by_side(
     `before` is what is known of the sessions before the first day; at `now`, what is missing may
     still be late.
     """
-    stocks, kline, limits, basic, factors, suspensions = (tables[one.name] for one in JUDGED)
+    stocks, kline, limits, basic, factors, suspensions = (
+        tables[one.name] for one in CHECKED_TOGETHER
+    )
     facts = ledger.facts(
         stocks,
         kline,
@@ -87,34 +89,36 @@ def side_by_side(
         excuses,
     )
     sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
-    return SideBySide(facts, evidence(kline, limits, basic, stocks, factors, before.bars, sessions))
+    return SideBySide(
+        facts, check_inputs(kline, limits, basic, stocks, factors, before.bars, sessions)
+    )
 
 
-def judge_merged(rows: SideBySide, excuses: Excuses) -> list[Finding]:
+def check_merged_days(rows: SideBySide, excuses: Excuses) -> list[Finding]:
     """What is wrong with days as merged prices."""
     name = DAILY_PRICES.name
-    found = judge(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
-    return found + judge(name, rows.bars, PRICE_CHECKS, excuses)
+    found = run_checks(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
+    return found + run_checks(name, rows.bars, PRICE_CHECKS, excuses)
 
 
 def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
     """All that is wrong with days as merged prices, row by row (LISTED)."""
     name = DAILY_PRICES.name
     return pa.concat_tables(
-        listed(name, relation, checks, judge(name, relation, checks, excuses), excuses)
+        listed(name, relation, checks, run_checks(name, relation, checks, excuses), excuses)
         for relation, checks in ((rows.facts, ledger.LEDGER_CHECKS), (rows.bars, PRICE_CHECKS))
     )
 
 
 def list_fetched(table: Table, rows: Relation, excuses: Excuses) -> pa.Table:
     """All that is wrong with stored days of a fetched table by themselves, row by row (LISTED)."""
-    findings = judge(table.name, rows, table.checks, excuses)
+    findings = run_checks(table.name, rows, table.checks, excuses)
     return listed(table.name, rows, table.checks, findings, excuses)
 
 
-def judge_days(
+def check_days(
     days: Mapping[dt.date, Mapping[str, pa.Table]],
-    before: Before,
+    before: Lookback,
     now: dt.datetime,
     excuses: Excuses,
 ) -> list[Finding]:
@@ -123,15 +127,15 @@ def judge_days(
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, tables in days.items():
-            for table in JUDGED:
+            for table in CHECKED_TOGETHER:
                 data, count = tables[table.name], counts.get(table.name)
-                found += judge_fetched(connection, table, day, data, count, excuses)
+                found += check_fetched_day(connection, table, day, data, count, excuses)
             counts = {name: data.num_rows for name, data in tables.items()}
         together = {
             table.name: connection.from_arrow(
                 pa.concat_tables(tables[table.name] for tables in days.values())
             )
-            for table in JUDGED
+            for table in CHECKED_TOGETHER
         }
         rows = side_by_side(list(days), together, before, now, excuses)
-        return found + judge_merged(rows, excuses)
+        return found + check_merged_days(rows, excuses)

@@ -44,7 +44,7 @@ LEDGER_DAYS = pa.schema(
 )
 
 
-class Before(NamedTuple):
+class Lookback(NamedTuple):
     """The sessions right before the first day that is judged.
 
     `bars` (BARS_BEFORE) are of several sessions without a gap, `listed` (LISTED_BEFORE) and `rows`,
@@ -56,12 +56,12 @@ class Before(NamedTuple):
     rows: Mapping[str, int]
 
 
-def before(sessions: Sequence[Mapping[str, pa.Table]]) -> Before:
+def before(sessions: Sequence[Mapping[str, pa.Table]]) -> Lookback:
     """What the fetched tables of some sessions, oldest first, say to the day after them."""
     if not sessions:
-        return Before(bars([]), listed(None), {})
+        return Lookback(bars([]), listed(None), {})
     last = sessions[-1]
-    return Before(
+    return Lookback(
         bars([(each[DAILY_KLINE.name], each[ADJ_FACTOR.name]) for each in sessions]),
         listed(last[STOCK_LIST.name]),
         {name: data.num_rows for name, data in last.items()},

@@ -22,7 +22,7 @@ from marketdata_assets.publishing.csv_file import (
     merge_days,
     write_csv,
 )
-from marketdata_assets.publishing.findings import update_findings
+from marketdata_assets.publishing.findings_file import update_findings
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.making import Making
 from marketdata_assets.publishing.manifest import Facts, Manifest, from_json

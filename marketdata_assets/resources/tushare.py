@@ -44,7 +44,7 @@ from marketdata_assets.tables import (
     TRADE_CALENDAR,
     Table,
 )
-from marketdata_assets.tables.declaring import Chain
+from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import is_session
 
 if TYPE_CHECKING:

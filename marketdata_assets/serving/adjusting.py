@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from marketdata_assets.instruments import Instrument, Kind
-from marketdata_assets.serving.canonical import EPOCH
+from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
 from marketdata_assets.storage.series import SERIES_ASSETS, Series

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.canonical import column_type
 from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.ohlcv_view import column_type
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery, Format
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.durable_files import make_folder, sync_folder
 
 ROWS_IN_A_GROUP = 100_000
@@ -79,7 +79,7 @@ def exports_folder(root: Path) -> Path:
     return root / "exports"
 
 
-def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> Export:
+def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: str) -> Export:
     """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
 
     Raises `OSError` naming the file when the disk refuses, and `MissingSessions` for a strict query
@@ -95,7 +95,7 @@ def write_export(shelf: Shelf, query: ExportQuery, folder: Path, name: str) -> E
     try:
         with unfinished.open("wb") as file:
             with _writer(file, _schema(columns), query.format) as writer:
-                for block in _blocks(_rows_of(shelf, query, columns, codes, missing, absent)):
+                for block in _blocks(_rows_of(reader, query, columns, codes, missing, absent)):
                     writer.write_table(block)
             file.flush()
             os.fsync(file.fileno())
@@ -141,7 +141,7 @@ def _note(path: Path) -> Path:
 
 
 def _rows_of(
-    shelf: Shelf,
+    reader: PriceReader,
     query: ExportQuery,
     columns: Sequence[str],
     codes: dict[str, Exported],
@@ -151,7 +151,7 @@ def _rows_of(
     """The rows code by code; what is found, and what is not, is noted in `codes` and the others."""
     # The date, asked for or not, tells which days there are.
     wanted = query.model_copy(update={"columns": list(dict.fromkeys([*query.columns, "date"]))})
-    for code, found in shelf.each(wanted):
+    for code, found in reader.each(wanted):
         if not isinstance(found, Slice):
             missing[code] = str(found)
             continue

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from marketdata_assets.instruments import Kind, UnknownCode, identify
-from marketdata_assets.serving.canonical import View
+from marketdata_assets.serving.ohlcv_view import View
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import ETF_LIST, INSTRUMENT_HISTORY, STOCK_LIST, Table

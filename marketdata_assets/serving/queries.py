@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from marketdata_assets.instruments import identify
-from marketdata_assets.serving.canonical import CANONICAL, known_columns
+from marketdata_assets.serving.ohlcv_view import OHLCV, known_columns
 from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
 
 MOST_CODES = 500
@@ -103,7 +103,7 @@ class RangeQuery(BaseModel):
         list[ColumnName],
         Field(min_length=1, max_length=MOST_COLUMNS),
         AfterValidator(_existing_columns),
-    ] = list(CANONICAL)
+    ] = list(OHLCV)
     adjust: Adjust = Adjust.NONE
     anchor: CalendarDay | None = None
     as_of: AwareDatetime | None = None

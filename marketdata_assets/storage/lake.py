@@ -35,7 +35,7 @@ from marketdata_assets.storage.durable_files import (
 )
 from marketdata_assets.storage.fitting import VERSION, as_declared, misfits
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed
-from marketdata_assets.storage.turns import wait_for_writer, writing
+from marketdata_assets.storage.write_lock import wait_for_writer, writing
 from marketdata_assets.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Loaded(NamedTuple):
     file: os.stat_result
 
 
-class Superseded(NamedTuple):
+class EarlierVersion(NamedTuple):
     """An earlier file of a partition, and until when it was the one."""
 
     until: dt.datetime
@@ -138,14 +138,14 @@ class Lake:
             raise ValueError(f"{table.name}: {part!r} is not the form of a code.")
         return folder / f"{part or table.name}.parquet"
 
-    def superseded_folder(self, table: Table, part: Part) -> Path:
+    def versions_folder(self, table: Table, part: Part) -> Path:
         """Where the partition's earlier files lie, if it had any."""
         below = self.path(table, part).relative_to(self.root / "lake").with_suffix("")
         return self.root / "superseded" / below
 
-    def superseded(self, table: Table, part: Part) -> list[Superseded]:
+    def earlier_versions(self, table: Table, part: Part) -> list[EarlierVersion]:
         """The partition's earlier files, oldest first, damaged ones included."""
-        return _superseded_in(self.superseded_folder(table, part))
+        return _earlier_versions_in(self.versions_folder(table, part))
 
     def days(self, table: Table) -> list[dt.date]:
         """The stored days of a table, in order."""
@@ -293,7 +293,7 @@ class Lake:
         with becoming(path) as unfinished:
             unfinished.write_bytes(sealed(data.replace_schema_metadata(labels)))
             if path.exists():
-                _keep_aside(path, self.superseded_folder(table, part), now, is_damaged)
+                _keep_aside(path, self.versions_folder(table, part), now, is_damaged)
 
 
 def day_of(file: Path) -> dt.date | None:
@@ -308,7 +308,7 @@ def day_of(file: Path) -> dt.date | None:
 def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) -> None:
     """Name the file a second time, by the moment until which it was true."""
     make_folder(folder)
-    earlier = _superseded_in(folder)
+    earlier = _earlier_versions_in(folder)
     if earlier:
         now = max(now, earlier[-1].until + dt.timedelta(microseconds=1))
     aside = folder / f"{now.strftime(UNTIL)}{DAMAGED if is_damaged else '.parquet'}"
@@ -323,14 +323,14 @@ def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) ->
     sync_folder(folder)
 
 
-def _superseded_in(folder: Path) -> list[Superseded]:
+def _earlier_versions_in(folder: Path) -> list[EarlierVersion]:
     """What lies in a folder of earlier files, but for what other programs left there."""
     found = []
     for path in folder.glob("*"):
         with contextlib.suppress(ValueError):
             if path.suffix in (".parquet", DAMAGED):
                 until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
-                found.append(Superseded(until, path))
+                found.append(EarlierVersion(until, path))
     return sorted(found)
 
 

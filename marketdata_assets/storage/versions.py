@@ -55,15 +55,15 @@ class Versions:
         # First the file, then the superseded ones: a writer keeps the old file aside before it
         # publishes the new one, so what is held here or replaced since is among them.
         current = self._hold(self._lake.path(table, day))
-        superseded = list(self._superseded(table, day))
+        earlier_versions = list(self._earlier_versions(table, day))
         if current is None:
-            return superseded
-        since = superseded[-1].until if superseded else None
+            return earlier_versions
+        since = earlier_versions[-1].until if earlier_versions else None
         now = _version(current, None, since or ALWAYS)
         # A writer about to publish, or killed before it could: the same version by two names.
-        while superseded and _same(superseded[-1], now):
-            superseded.pop()
-        return [*superseded, now]
+        while earlier_versions and _same(earlier_versions[-1], now):
+            earlier_versions.pop()
+        return [*earlier_versions, now]
 
     def _hold(self, path: Path) -> Path | None:
         """A second name for the file that lies at `path` now, whoever replaces it later."""
@@ -74,9 +74,9 @@ class Versions:
             return None
         return held
 
-    def _superseded(self, table: Table, day: Part) -> Iterator[Version]:
+    def _earlier_versions(self, table: Table, day: Part) -> Iterator[Version]:
         since = ALWAYS
-        for until, path in self._lake.superseded(table, day):
+        for until, path in self._lake.earlier_versions(table, day):
             # A link that a killed writer left is renamed by the next one; then it is still current.
             with contextlib.suppress(FileNotFoundError):
                 yield _version(path, until, since)

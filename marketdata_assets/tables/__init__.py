@@ -6,7 +6,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 """
 
 from marketdata_assets.tables.coverage import COVERAGE
-from marketdata_assets.tables.declaring import Column, Source, Table
+from marketdata_assets.tables.declaration import Column, Source, Table
 from marketdata_assets.tables.findings import FINDINGS
 from marketdata_assets.tables.funds import (
     ETF_KLINE,
@@ -16,7 +16,7 @@ from marketdata_assets.tables.funds import (
     FUND_BASIC,
     FUND_NAV,
 )
-from marketdata_assets.tables.instruments import (
+from marketdata_assets.tables.instrument_histories import (
     FUND_BARS,
     FUTURES_BARS,
     GLOBAL_BARS,
@@ -24,9 +24,9 @@ from marketdata_assets.tables.instruments import (
     INSTRUMENT_HISTORY,
     SHARE_BARS,
 )
-from marketdata_assets.tables.memory import RESTATEMENTS
 from marketdata_assets.tables.moneyflow import MONEYFLOW
-from marketdata_assets.tables.proof import ADJ_FACTOR, SUSPENSIONS
+from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
+from marketdata_assets.tables.restatements import RESTATEMENTS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,

@@ -5,7 +5,7 @@ Here belong declarations only; how the reasons are found is `checks.ledger`.
 
 import pyarrow as pa
 
-from marketdata_assets.tables.declaring import Column, Table, text
+from marketdata_assets.tables.declaration import Column, Table, text
 from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
 

@@ -3,7 +3,7 @@
 Here belong declarations only; how findings come about is `checks`.
 """
 
-from marketdata_assets.tables.declaring import Table, moment, text
+from marketdata_assets.tables.declaration import Table, moment, text
 from marketdata_assets.tables.stocks import TRADE_DATE
 
 FINDINGS = Table(

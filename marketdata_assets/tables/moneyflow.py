@@ -7,7 +7,14 @@ below 50,000 yuan, medium below 200,000, large below a million, extra large from
 import datetime as dt
 
 from marketdata_assets.tables.checking import MANY_ROWS, Check
-from marketdata_assets.tables.declaring import LOTS, TEN_THOUSAND_YUAN, Chain, Source, Table, number
+from marketdata_assets.tables.declaration import (
+    LOTS,
+    TEN_THOUSAND_YUAN,
+    Chain,
+    Source,
+    Table,
+    number,
+)
 from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
 SIZES = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from marketdata_assets.tables.bar_checks import MANY_BARS, PRICES, units, values_present
 from marketdata_assets.tables.checking import MANY_ROWS, Check, Mass, Outcome, row_count
-from marketdata_assets.tables.declaring import (
+from marketdata_assets.tables.declaration import (
     LOTS,
     PERCENT,
     TEN_THOUSAND_SHARES,

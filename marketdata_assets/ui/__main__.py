@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from marketdata_assets.listening import listen
 from marketdata_assets.settings import SettingError
 from marketdata_assets.ui.guard import Guard
-from marketdata_assets.ui.settings import UiSettings, ui_settings
+from marketdata_assets.ui.ui_settings import UiSettings, ui_settings
 
 SECONDS_TO_FINISH = 5
 SECONDS_BETWEEN_PINGS = 5

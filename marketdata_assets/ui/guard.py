@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from marketdata_assets.ui.settings import UiSettings
+from marketdata_assets.ui.ui_settings import UiSettings
 
 THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 READING = ("GET", "HEAD")

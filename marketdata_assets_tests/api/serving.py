@@ -11,19 +11,19 @@ from typing import Any
 import requests
 import uvicorn
 
+from marketdata_assets.api.api_settings import ApiSettings, Limits
 from marketdata_assets.api.app import create_app
+from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.connections import server_config
-from marketdata_assets.api.door import Door
-from marketdata_assets.api.settings import ApiSettings, Limits
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
-from marketdata_assets.serving.slices import Shelf
 
 
 class Client:
     """Asks one server; `queue` is for whoever answers what it requests."""
 
-    def __init__(self, url: str, door: Door, queue: Requests) -> None:
-        self.url, self.door, self.queue = url, door, queue
+    def __init__(self, url: str, state: AppState, queue: Requests) -> None:
+        self.url, self.state, self.queue = url, state, queue
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -42,22 +42,25 @@ def served(
     root: Path,
     settings: ApiSettings | None = None,
     queue: Requests | None = None,
-    shelf: Shelf | None = None,
+    reader: PriceReader | None = None,
     **limits: Any,
 ) -> Iterator[Client]:
     """A server over the world under `root`."""
     settings = replace(settings or ApiSettings(), limits=Limits(**limits))
     patient = queue or Requests(root)
-    door = Door(
-        root, shelf or Shelf(root), queue or Requests(root, patience=dt.timedelta(0)), settings
+    state = AppState(
+        root,
+        reader or PriceReader(root),
+        queue or Requests(root, patience=dt.timedelta(0)),
+        settings,
     )
-    config = server_config(create_app(door), settings.limits)
+    config = server_config(create_app(state), settings.limits)
     config.port = 0
     server = uvicorn.Server(config)
     listening = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", door, patient)
+    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", state, patient)
     try:
         # The socket listens already: the first question waits until the server takes it.
         listening.listen()

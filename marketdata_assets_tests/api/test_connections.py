@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from marketdata_assets.api.api_settings import ApiSettings, Limits
 from marketdata_assets.api.connections import most_connections
-from marketdata_assets.api.settings import ApiSettings, Limits
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets_tests.api.serving import Client, served
@@ -109,7 +109,7 @@ def test_an_answer_that_nobody_reads_is_ended(tmp_path: Path) -> None:
     queue.finish(export.id, file=file.name, rows=1)
     asked = f"GET /api/v1/exports/{export.id}/file HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with served(tmp_path, queue=queue, seconds_to_read=1) as client:
-        registry = client.door.metrics.registry
+        registry = client.state.metrics.registry
         with connected(client, asked.encode()) as one:
             # It has begun, and nothing more is read of it.
             assert one.recv(4).startswith(b"HTTP")
@@ -132,7 +132,7 @@ def test_a_large_head_is_refused_with_the_limit(tmp_path: Path) -> None:
 def test_where_everybody_is_being_answered_the_next_is_a_503(tmp_path: Path) -> None:
     settings = ApiSettings(token=TOKEN)
     with served(tmp_path, settings, connections=2, default_wait=PATIENCE) as client:
-        queue, registry = client.queue, client.door.metrics.registry
+        queue, registry = client.queue, client.state.metrics.registry
 
         def ask(code: str) -> int:
             headers = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}

@@ -20,7 +20,7 @@ from marketdata_assets_tests.api.stored_world import (
 )
 
 CODE = "600000.SH"
-CANONICAL = ["date", "open", "high", "low", "close", "volume", "turnover"]
+OHLCV = ["date", "open", "high", "low", "close", "volume", "turnover"]
 LAST_TEN = DAYS[-10:]
 
 
@@ -47,7 +47,7 @@ def test_ohlcv_of_a_range(api: Client) -> None:
     answer = api.get("/api/v1/ohlcv", code=CODE, start=LAST_TEN[0], end=LAST_TEN[-2])
     assert answer.status_code == 200
     told = answer.json()
-    assert told["columns"] == CANONICAL
+    assert told["columns"] == OHLCV
     assert told["count"] == len(told["data"]) == 9
     assert [row["date"] for row in told["data"]] == text(LAST_TEN[:-1])
     assert [row["close"] for row in told["data"]] == [close_of(CODE, d) for d in LAST_TEN[:-1]]
@@ -241,7 +241,7 @@ def test_nav_and_premium_of_a_fund(api: Client) -> None:
     told = answer.json()
     assert told["code"] == FUND
     assert [row["date"] for row in told["price"]["data"]] == text(DAYS[-8:])
-    assert told["price"]["columns"] == CANONICAL
+    assert told["price"]["columns"] == OHLCV
     # The newest day has no NAV yet, and is in neither of the others.
     assert told["nav"]["columns"] == ["date", "nav"]
     assert [row["date"] for row in told["nav"]["data"]] == text(DAYS[-8:-1])

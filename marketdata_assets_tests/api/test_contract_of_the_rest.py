@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
@@ -17,7 +17,7 @@ from marketdata_assets_tests.api.stored_world import (
 )
 
 CODE = "600000.SH"
-CANONICAL = ["date", "open", "high", "low", "close", "volume", "turnover"]
+OHLCV = ["date", "open", "high", "low", "close", "volume", "turnover"]
 
 
 def test_the_front_page_tells_what_there_is(api: Client) -> None:
@@ -64,7 +64,7 @@ def test_a_cross_section_has_every_share_of_the_day(api: Client) -> None:
     assert answer.status_code == 200
     told = answer.json()
     assert (told["date"], told["kind"], told["count"]) == (str(NEWEST), "a_share", len(SHARES))
-    assert told["columns"] == ["code", *CANONICAL]
+    assert told["columns"] == ["code", *OHLCV]
     assert {row["code"]: row["close"] for row in told["data"]} == {
         code: close_of(code, NEWEST) for code in SHARES
     }

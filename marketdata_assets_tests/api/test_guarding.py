@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from marketdata_assets.api.settings import ApiSettings, api_settings
-from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.api.api_settings import ApiSettings, api_settings
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
@@ -156,7 +156,7 @@ def test_a_code_is_never_a_path_or_sql(api: Client, code: str) -> None:
     assert api.get("/api/v1/ohlcv", code="HSI").status_code == 200
 
 
-class BrokenShelf(Shelf):
+class BrokenShelf(PriceReader):
     """Fails as no code foresees, with a secret in its message."""
 
     def cross_section(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class BrokenShelf(Shelf):
 def test_what_nobody_foresaw_is_a_500_without_a_trace(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with served(tmp_path, shelf=BrokenShelf(tmp_path)) as client:
+    with served(tmp_path, reader=BrokenShelf(tmp_path)) as client:
         answer = client.get("/api/v1/cross-section", date=NEWEST)
         assert answer.status_code == 500
         assert answer.json() == {"error": "Internal server error", "message": ANY}

@@ -188,7 +188,7 @@ def exported(holed: Client, **more: object) -> Request:
     asked = holed.post("/api/v1/exports", body).json()
     [request] = holed.queue.claim(1)
     assert asked["missing_sessions"] is None
-    export = write_export(holed.door.shelf, request.export_query, holed.queue.exports, request.id)
+    export = write_export(holed.state.reader, request.export_query, holed.queue.exports, request.id)
     holed.queue.finish(request.id, export.file, export.rows)
     return request
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.api.settings import ApiSettings, api_settings
+from marketdata_assets.api.api_settings import ApiSettings, api_settings
 from marketdata_assets.settings import SettingError
 from marketdata_assets_tests.api.serving import Client, served
 

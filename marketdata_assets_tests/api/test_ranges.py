@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets_tests.api.serving import Client, served

@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY
@@ -66,7 +66,7 @@ def test_answers_are_whole_while_days_are_rewritten_and_refreshed(tmp_path: Path
     store(0, len(SPAN))
     with served(tmp_path) as client, ThreadPoolExecutor(CLIENTS + 1) as pool:
         # A session of its own for each: connections are not shared.
-        clients = [Client(client.url, client.door, client.queue) for _ in range(CLIENTS)]
+        clients = [Client(client.url, client.state, client.queue) for _ in range(CLIENTS)]
         readers = [pool.submit(read, one, number) for number, one in enumerate(clients)]
         assert pool.submit(write).result() == REFRESHES
         for reader in readers:
@@ -83,7 +83,7 @@ def test_the_memory_of_histories_stays_bounded_and_right_under_threads(tmp_path:
     for code in CODES:
         lake.write(INSTRUMENT_HISTORY, code, history_of(code, DAYS[:20], close=0.0))
     with served(tmp_path) as client:
-        client.door.shelf.histories = Histories(lake, most_codes=3)
+        client.state.reader.histories = Histories(lake, most_codes=3)
 
         def write() -> None:
             version = 1.0
@@ -92,7 +92,7 @@ def test_the_memory_of_histories_stays_bounded_and_right_under_threads(tmp_path:
                 version += 1
 
         def ask(number: int) -> None:
-            one = Client(client.url, client.door, client.queue)
+            one = Client(client.url, client.state, client.queue)
             for turn in range(40):
                 code = CODES[(number + turn) % len(CODES)]
                 told = one.get("/api/v1/ohlcv", code=code, start=DAYS[0], end=DAYS[19]).json()

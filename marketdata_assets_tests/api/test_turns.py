@@ -11,14 +11,14 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.test_connections import PATIENCE, until
 
 THEN = "2024-10-15T21:00:00+08:00"
 
 
-class SlowShelf(Shelf):
+class SlowShelf(PriceReader):
     """Reads the past until it may end."""
 
     def __init__(self, root: Path) -> None:
@@ -34,22 +34,22 @@ class SlowShelf(Shelf):
 
 
 @pytest.fixture
-def shelf(world: Path) -> SlowShelf:
+def reader(world: Path) -> SlowShelf:
     return SlowShelf(world)
 
 
 @pytest.fixture
-def slow(world: Path, shelf: SlowShelf) -> Iterator[Client]:
-    with served(world, shelf=shelf, as_of_at_once=1, as_of_waiting=2) as client:
+def slow(world: Path, reader: SlowShelf) -> Iterator[Client]:
+    with served(world, reader=reader, as_of_at_once=1, as_of_waiting=2) as client:
         yield client
-        shelf.may_end.set()
+        reader.may_end.set()
 
 
 def ask(client: Client) -> Any:
     return client.get("/api/v1/ohlcv", code="HSI", as_of=THEN)
 
 
-def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, shelf: SlowShelf) -> None:
+def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, reader: SlowShelf) -> None:
     with ThreadPoolExecutor(7) as callers:
         calls = [callers.submit(ask, slow) for _ in range(7)]
         refused = []
@@ -60,16 +60,16 @@ def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, shelf: SlowS
             if len(refused) == 4:
                 # What is not about the past is answered meanwhile.
                 assert slow.get("/api/v1/ohlcv", code="HSI").status_code == 200
-                shelf.may_end.set()
+                reader.may_end.set()
     assert sorted(call.result().status_code for call in calls) == [200] * 3 + [429] * 4
     assert "2 callers wait" in refused[0].json()["error"]
     assert refused[0].headers["Retry-After"]
 
 
-def test_who_hangs_up_leaves_the_queue(slow: Client, shelf: SlowShelf) -> None:
+def test_who_hangs_up_leaves_the_queue(slow: Client, reader: SlowShelf) -> None:
     def dropped() -> float:
         labels = {"endpoint": "/api/v1/ohlcv", "method": "GET", "status": "499"}
-        registry = slow.door.metrics.registry
+        registry = slow.state.metrics.registry
         return registry.get_sample_value("marketdata_api_requests_total", labels) or 0
 
     place = urlsplit(slow.url)
@@ -78,15 +78,15 @@ def test_who_hangs_up_leaves_the_queue(slow: Client, shelf: SlowShelf) -> None:
     question = f"GET /api/v1/ohlcv?code=HSI&as_of={quote(THEN)} HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ThreadPoolExecutor(3) as callers:
         first = callers.submit(ask, slow)
-        assert shelf.reading.acquire(timeout=PATIENCE)
+        assert reader.reading.acquire(timeout=PATIENCE)
         for _ in range(2):
             with socket.create_connection((place.hostname, place.port), PATIENCE) as one:
                 one.sendall(question.encode())
         until(lambda: dropped() == 2)
         others = [callers.submit(ask, slow) for _ in range(2)]
-        shelf.may_end.set()
+        reader.may_end.set()
         assert [call.result().status_code for call in (first, *others)] == [200] * 3
     # Nothing was read for those who had gone.
-    assert shelf.reading.acquire(blocking=False)
-    assert shelf.reading.acquire(blocking=False)
-    assert not shelf.reading.acquire(blocking=False)
+    assert reader.reading.acquire(blocking=False)
+    assert reader.reading.acquire(blocking=False)
+    assert not reader.reading.acquire(blocking=False)

@@ -49,7 +49,7 @@ def empty(tmp_path: Path) -> Iterator[Client]:
 
 
 def storing(client: Client, close: float = 100.0) -> Answering:
-    lake, queue = Lake(client.door.root, "test"), client.queue
+    lake, queue = Lake(client.state.root, "test"), client.queue
 
     def store(request: Request) -> None:
         assert request.code
@@ -212,7 +212,7 @@ def test_a_held_queue_keeps_nobody_waiting_for_long_and_no_slice_at_all(api: Cli
         ("POST", "/api/v1/exports", {"codes": ["HSI"]}),
         ("GET", "/api/v1/ohlcv?code=ETH", None),
     ]
-    with held(api.door.root), ThreadPoolExecutor(60) as callers:
+    with held(api.state.root), ThreadPoolExecutor(60) as callers:
         kept = [callers.submit(asked_alone, api, *calls[n % 2]) for n in range(60)]
         began = time.monotonic()
         assert api.get("/api/v1/ohlcv", code="HSI").status_code == 200

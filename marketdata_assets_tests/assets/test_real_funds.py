@@ -15,8 +15,8 @@ import pytest
 
 from marketdata_assets.assets.etf_premium import premiums
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.funds import PREMIUM_CHECKS
-from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.premium import PREMIUM_CHECKS
+from marketdata_assets.checks.running import run_checks
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.premium_statistics import premium_statistics
@@ -165,7 +165,7 @@ def test_no_check_speaks_against_a_real_premium(all_days: pa.Table) -> None:
     bounds = [check for check in PREMIUM_CHECKS if check.name == "premium_within_bounds"]
     with duckdb.connect() as connection:
         rows = connection.from_arrow(all_days)
-        assert judge(ETF_PREMIUM.name, rows, bounds, NONE) == []
+        assert run_checks(ETF_PREMIUM.name, rows, bounds, NONE) == []
 
 
 def test_the_asset_stores_the_same_through_the_vendors_protocol(

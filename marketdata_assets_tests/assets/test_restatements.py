@@ -126,7 +126,7 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
     assert told["restatements"] == 2
     assert "| daily_kline | changed | 1 |" in told["by table"]
     for table in (DAILY_KLINE, DAILY_PRICES):
-        [kept] = platform.lake.superseded_folder(table, DAY).iterdir()
+        [kept] = platform.lake.versions_folder(table, DAY).iterdir()
         assert 10.5 in pq.read_table(kept, partitioning=None)["high"].to_pylist()
     assert published_close(root) == 11.25
     assert len(commits(root)) == len(commits_before) + 1
@@ -181,7 +181,7 @@ def test_a_damaged_version_is_named_and_its_neighbours_are_compared(
     for close in (11.0, 11.5):
         restate(server, DAY, close)
         assert platform.run(DAY, assets=["daily_kline"]).success
-    [_, second] = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
+    [_, second] = sorted(platform.lake.versions_folder(DAILY_KLINE, DAY).iterdir())
     second.write_bytes(b"PAR1 and then nothing")
     log = logging.getLogger("test_restatements")
     [(day, found, not_compared)] = restated_days(platform.lake, [DAY], log)
@@ -209,7 +209,7 @@ def test_a_table_that_cannot_be_compared_is_named_and_counted_and_stops_no_day(
         restate(server, DAY, close)
         assert platform.run(DAY).success
     # The footer can be read; what it points to is gone. Before there were checksums it could be.
-    first, _ = sorted(platform.lake.superseded_folder(DAILY_KLINE, DAY).iterdir())
+    first, _ = sorted(platform.lake.versions_folder(DAILY_KLINE, DAY).iterdir())
     rows = pq.read_table(first, partitioning=None)
     labels = {name: text for name, text in rows.schema.metadata.items() if name != LABEL}
     pq.write_table(rows.replace_schema_metadata(labels), first)

@@ -22,7 +22,7 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
     Table,
 )
-from marketdata_assets.tables.declaring import number, text
+from marketdata_assets.tables.declaration import number, text
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.storage.tables_for_tests import DAY, contents, limits
 
@@ -197,7 +197,7 @@ def test_a_halt_that_only_loses_its_timing_is_another_row(lake: Lake) -> None:
 def test_a_version_with_a_key_twice_is_refused(lake: Lake) -> None:
     write(lake, a=1.0)
     write(lake, a=2.0)
-    [old] = lake.superseded_folder(PRICE_LIMITS, DAY).iterdir()
+    [old] = lake.versions_folder(PRICE_LIMITS, DAY).iterdir()
     data = pq.read_table(old)
     pq.write_table(pa.concat_tables([data, data]), old)
     with pytest.raises(ValueError, match="twice"):
@@ -207,7 +207,7 @@ def test_a_version_with_a_key_twice_is_refused(lake: Lake) -> None:
 def test_versions_that_differ_in_nullability_alone_are_compared_in_every_column(lake: Lake) -> None:
     write(lake, a=1.0)
     write(lake, a=2.0)
-    [old] = lake.superseded_folder(PRICE_LIMITS, DAY).iterdir()
+    [old] = lake.versions_folder(PRICE_LIMITS, DAY).iterdir()
     data = pq.read_table(old)
     schema = pa.schema([field.with_nullable(not field.nullable) for field in data.schema])
     pq.write_table(
@@ -284,6 +284,6 @@ def test_the_differences_done_to_one_version_give_the_next(
 def test_a_superseded_file_stays_as_it_was(lake: Lake) -> None:
     write(lake, a=1.0)
     write(lake, a=2.0)
-    [file] = lake.superseded_folder(PRICE_LIMITS, DAY).iterdir()
+    [file] = lake.versions_folder(PRICE_LIMITS, DAY).iterdir()
     remembered(lake)
     assert pq.read_table(file)["up_limit"].to_pylist() == [1.0]

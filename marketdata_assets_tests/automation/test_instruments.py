@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.instruments import (
+from marketdata_assets.automation.tracked_instruments import (
     instrument_histories_schedule,
     tracked_codes_sensor,
 )

@@ -21,10 +21,10 @@ from marketdata_assets.automation.requests_sensor import requests_sensor
 from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery, Format
 from marketdata_assets.serving.request_records import Request, RequestKind, State
 from marketdata_assets.serving.requests import CLAIM_LASTS, Requests
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets_tests.alert_server import AlertServer
 from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
@@ -104,7 +104,7 @@ def test_a_history_and_an_export_are_requested_and_answered(daemon: Daemon) -> N
     assert (done.state, done.error) == (State.DONE, None)
     assert done.run_id in {run.run_id for run in daemon.started}
     assert daemon.platform.instance.get_dynamic_partitions(str(INSTRUMENTS.name)) == ["NDX"]
-    assert isinstance(Shelf(daemon.root).ohlcv("NDX"), Slice)
+    assert isinstance(PriceReader(daemon.root).ohlcv("NDX"), Slice)
 
     answered = daemon.requests.get(export.id)
     assert answered.state is State.DONE

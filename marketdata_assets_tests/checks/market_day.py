@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from marketdata_assets.assets.stock_list import listed_on
-from marketdata_assets.checks.days import JUDGED, judge_days
+from marketdata_assets.checks.days import CHECKED_TOGETHER, check_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import before
@@ -19,7 +19,7 @@ from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
 
 Columns = dict[str, list[Any]]
 Answers = dict[str, Columns]
-BY_DAY = tuple(table for table in JUDGED if table is not STOCK_LIST)
+BY_DAY = tuple(table for table in CHECKED_TOGETHER if table is not STOCK_LIST)
 LATER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
 
@@ -51,4 +51,4 @@ def findings(
     tables: Mapping[str, pa.Table], tables_before: Mapping[str, pa.Table], day: dt.date
 ) -> list[Finding]:
     """What is wrong with `tables` after a session with `tables_before`."""
-    return judge_days({day: tables}, before([tables_before]), LATER, NONE)
+    return check_days({day: tables}, before([tables_before]), LATER, NONE)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.checks.days import JUDGED, MERGED_CHECKS
+from marketdata_assets.checks.days import CHECKED_TOGETHER, MERGED_CHECKS
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.resources.tushare_errors import TushareError
@@ -106,7 +106,10 @@ def test_nothing_is_found_on_the_real_day(real) -> None:
 
 
 def test_every_check_of_the_tables_that_are_judged_has_a_corruption_that_it_catches() -> None:
-    checks = [*MERGED_CHECKS, *(check for table in JUDGED for check in fetched_checks(table))]
+    checks = [
+        *MERGED_CHECKS,
+        *(check for table in CHECKED_TOGETHER for check in fetched_checks(table)),
+    ]
     # A day by itself, without the one before it or with what was stored of it, is elsewhere.
     elsewhere = {"bars_complete", "rows_kept"}
     assert {check.name for check in checks} - elsewhere <= {one.caught_by for one in CORRUPTIONS}

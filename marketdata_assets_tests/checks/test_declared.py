@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.running import run_checks
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.tables.checking import Check
@@ -53,7 +53,7 @@ def test_one_cell_of_what_a_check_asks_can_break_it(days, table: Table, check: C
 
 def found(table: Table, rows: pa.Table, checks):
     with duckdb.connect() as connection:
-        return judge(table.name, connection.from_arrow(rows), checks, NONE)
+        return run_checks(table.name, connection.from_arrow(rows), checks, NONE)
 
 
 def with_cell(rows: pa.Table, name: str, value: float | None) -> pa.Table:

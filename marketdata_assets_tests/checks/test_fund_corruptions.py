@@ -11,12 +11,12 @@ import pytest
 
 from marketdata_assets.assets.etf_list import listed_on
 from marketdata_assets.assets.etf_premium import premiums
-from marketdata_assets.checks.days import judge_fetched
+from marketdata_assets.checks.days import check_fetched_day
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.funds import PREMIUM_CHECKS, evidence
-from marketdata_assets.checks.judging import judge
+from marketdata_assets.checks.premium import PREMIUM_CHECKS, check_inputs
+from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.resources.tushare_navs import as_of_session
@@ -68,7 +68,7 @@ def findings(
         connection.execute("SET enable_progress_bar = false")
         found: list[Finding] = []
         for table, data in tables.items():
-            found += judge_fetched(connection, table, DAY, data, rows_before.get(table), NONE)
+            found += check_fetched_day(connection, table, DAY, data, rows_before.get(table), NONE)
         return found + judged_premiums(connection, tables, DAY, before)
 
 
@@ -79,8 +79,8 @@ def judged_premiums(
     before: pa.Table,
 ) -> list[Finding]:
     navs, funds = (connection.from_arrow(tables[table]) for table in (ETF_NAV, ETF_LIST))
-    rows = evidence(merged(connection, tables), navs, funds, before, calendar_around([day]))
-    return judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
+    rows = check_inputs(merged(connection, tables), navs, funds, before, calendar_around([day]))
+    return run_checks(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
 
 
 def merged(
@@ -320,8 +320,8 @@ def test_a_thinly_traded_fund_may_repeat_its_bar(vol: float, is_told: bool) -> N
     empty = {table: table.schema.empty_table() for table in (ETF_NAV, ETF_LIST)}
     with duckdb.connect() as connection:
         navs, funds = (connection.from_arrow(empty[table]) for table in (ETF_NAV, ETF_LIST))
-        rows = evidence(connection.from_arrow(day), navs, funds, before, calendar_around([DAY]))
-        found = judge(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
+        rows = check_inputs(connection.from_arrow(day), navs, funds, before, calendar_around([DAY]))
+        found = run_checks(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
     assert ("not_repeated" in {one.check.name for one in found if one.fails}) is is_told
 
 
@@ -351,7 +351,7 @@ def test_nothing_is_found_on_days_of_all_times(exchange: SimulatedExchange, day:
         found = [
             finding
             for table, data in tables.items()
-            for finding in judge_fetched(connection, table, there, data, None, NONE)
+            for finding in check_fetched_day(connection, table, there, data, None, NONE)
         ]
         found += judged_premiums(connection, tables, there, ETF_PREMIUM.schema.empty_table())
     assert [one.in_words() for one in found if one.fails] == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketdata_assets.checks.days import judge_days
+from marketdata_assets.checks.days import check_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
@@ -21,6 +21,6 @@ def judged(span: str) -> list[Finding]:
     found: list[Finding] = []
     past: list[Tables] = []
     for days in chunks(span):
-        found += judge_days(days, before(past), LATER, NONE)
+        found += check_days(days, before(past), LATER, NONE)
         past = [*past, *days.values()][-SESSIONS_BEFORE:]
     return [finding for finding in found if finding.fails]

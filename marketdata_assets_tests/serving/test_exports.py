@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.exports import read_export, write_export
-from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, ExportQuery, Format, RangeQuery
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.disks import full_disk
@@ -32,10 +32,10 @@ CODES = [*FUNDS, INDEX, *SHARES, "NDX"]
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> PriceReader:
     lake = Lake(tmp_path_factory.mktemp("stored"), "test")
     store_everything(lake)
-    return Shelf(lake.root)
+    return PriceReader(lake.root)
 
 
 def read(path: Path, form: Format) -> pa.Table:
@@ -50,27 +50,27 @@ def read(path: Path, form: Format) -> pa.Table:
 
 @pytest.mark.parametrize("form", Format)
 def test_a_file_has_the_rows_of_every_code_and_the_note_says_which_are_missing(
-    shelf: Shelf, tmp_path: Path, form: Format
+    reader: PriceReader, tmp_path: Path, form: Format
 ) -> None:
     query = ExportQuery(codes=CODES, columns=["close", "name"], start=SESSIONS[2], format=form)
-    export = write_export(shelf, query, tmp_path / "exports", "a1")
+    export = write_export(reader, query, tmp_path / "exports", "a1")
     rows = read(tmp_path / "exports" / f"a1.{form}", form)
     assert rows.column_names == export.columns == ["code", "close", "name"]
     expected = []
     for code in [*FUNDS, *SHARES]:
-        alone = shelf.ohlcv(code, SESSIONS[2], columns=["code", "close", "name"]).rows
+        alone = reader.ohlcv(code, SESSIONS[2], columns=["code", "close", "name"]).rows
         expected += alone.to_pylist()
         assert export.codes[code].rows == len(alone)
     assert rows.to_pylist() == expected
     assert export.rows == len(expected)
     assert export.missing == {
-        INDEX: str(dict(shelf.each(query))[INDEX]),
+        INDEX: str(dict(reader.each(query))[INDEX]),
         "NDX": "NDX is not stored. Request its history, or track it.",
     }
     assert "instrument_history has no column name" in export.missing[INDEX]
     assert export.generations == {
-        "daily_prices": shelf.ohlcv("600000.SH").generation,
-        "etf_premium": shelf.ohlcv("510300.SH").generation,
+        "daily_prices": reader.ohlcv("600000.SH").generation,
+        "etf_premium": reader.ohlcv("510300.SH").generation,
     }
     assert (export.codes["600000.SH"].first, export.codes["600000.SH"].last) == (
         SESSIONS[2],
@@ -83,37 +83,37 @@ def test_a_file_has_the_rows_of_every_code_and_the_note_says_which_are_missing(
     )
 
 
-def test_adjusted_rows_and_codes_without_any(shelf: Shelf, tmp_path: Path) -> None:
+def test_adjusted_rows_and_codes_without_any(reader: PriceReader, tmp_path: Path) -> None:
     query = ExportQuery(codes=["600000.SH", SHARE_BY_CODE], adjust=Adjust.HFQ)
-    export = write_export(shelf, query, tmp_path, "a1")
+    export = write_export(reader, query, tmp_path, "a1")
     rows = pq.read_table(tmp_path / "a1.parquet")
-    adjusted = shelf.ohlcv("600000.SH", adjust=Adjust.HFQ).rows
+    adjusted = reader.ohlcv("600000.SH", adjust=Adjust.HFQ).rows
     assert rows.drop_columns(["code"]).to_pylist() == adjusted.to_pylist()
     assert "stored by code alone" in export.missing[SHARE_BY_CODE]
     weekend = ExportQuery(codes=["600000.SH"], start="2025-01-04", end="2025-01-05")
-    nothing = write_export(shelf, weekend, tmp_path, "a2")
+    nothing = write_export(reader, weekend, tmp_path, "a2")
     assert pq.read_table(tmp_path / "a2.parquet").num_rows == nothing.rows == 0
     assert nothing.codes["600000.SH"].first is None
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_leaves_nothing(reader: PriceReader, tmp_path: Path) -> None:
     (tmp_path / "a1.parquet").mkdir()
     with pytest.raises(OSError, match=r"The export a1\.parquet could not be written"):
-        write_export(shelf, ExportQuery(codes=["HSI"]), tmp_path, "a1")
+        write_export(reader, ExportQuery(codes=["HSI"]), tmp_path, "a1")
     assert [path.name for path in tmp_path.iterdir()] == ["a1.parquet"]
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "arrow"])
 @pytest.mark.parametrize("room", [0, 100])
 def test_a_full_disk_is_told_and_the_export_can_be_made_again(
-    shelf: Shelf, tmp_path: Path, form: Format, room: int
+    reader: PriceReader, tmp_path: Path, form: Format, room: int
 ) -> None:
     query = ExportQuery(codes=["HSI"], format=form)
     refused = pytest.raises(OSError, match=r"could not be written \(.*File too large.*Make room")
     with refused, full_disk(room):
-        write_export(shelf, query, tmp_path, "a1")
+        write_export(reader, query, tmp_path, "a1")
     assert list(tmp_path.iterdir()) == []
-    assert write_export(shelf, query, tmp_path, "a1").rows > 0
+    assert write_export(reader, query, tmp_path, "a1").rows > 0
 
 
 def test_memory_does_not_grow_with_the_number_of_codes(lake: Lake, tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_memory_does_not_grow_with_the_number_of_codes(lake: Lake, tmp_path: Pat
         lake.write(
             INSTRUMENT_HISTORY, code, own.cast(INSTRUMENT_HISTORY.schema).replace_schema_metadata()
         )
-    shelf = Shelf(lake.root)
-    shelf.histories = Histories(lake, most_codes=2)
-    write_export(shelf, ExportQuery(codes=codes[:20]), tmp_path, "a1")
+    reader = PriceReader(lake.root)
+    reader.histories = Histories(lake, most_codes=2)
+    write_export(reader, ExportQuery(codes=codes[:20]), tmp_path, "a1")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    export = write_export(shelf, ExportQuery(codes=codes, format=Format.CSV), tmp_path, "a2")
+    export = write_export(reader, ExportQuery(codes=codes, format=Format.CSV), tmp_path, "a2")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert export.rows == 750_000
     # All rows in Arrow are 50 MB, and twice that while they are written.
@@ -174,6 +174,6 @@ def test_a_question_is_canonical() -> None:
     assert RangeQuery.model_validate_json(query.model_dump_json()) == query
 
 
-def test_slices_of_a_query_are_of_one_generation(shelf: Shelf) -> None:
-    answers = shelf.each(RangeQuery(codes=list(SHARES)))
+def test_slices_of_a_query_are_of_one_generation(reader: PriceReader) -> None:
+    answers = reader.each(RangeQuery(codes=list(SHARES)))
     assert len({one.generation for _, one in answers if isinstance(one, Slice)}) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, INSTRUMENT_HISTORY
@@ -35,8 +35,8 @@ def lake(tmp_path: Path) -> Lake:
     return lake
 
 
-def missing(shelf: Shelf, code: str) -> list[dt.date]:
-    found = shelf.ohlcv(code, *RANGE).missing
+def missing(reader: PriceReader, code: str) -> list[dt.date]:
+    found = reader.ohlcv(code, *RANGE).missing
     assert found is not None
     return list(found)
 
@@ -50,9 +50,9 @@ def ledger(day: dt.date, **explained: tuple[bool, str]) -> pa.Table:
 
 
 def test_without_a_list_every_share_may_have_traded(lake: Lake) -> None:
-    shelf = Shelf(lake.root)
-    assert missing(shelf, SHARE) == HOLE
-    assert missing(shelf, GONE) == HOLE
+    reader = PriceReader(lake.root)
+    assert missing(reader, SHARE) == HOLE
+    assert missing(reader, GONE) == HOLE
 
 
 def test_a_share_that_left_lacks_nothing_of_afterwards(lake: Lake) -> None:
@@ -61,36 +61,36 @@ def test_a_share_that_left_lacks_nothing_of_afterwards(lake: Lake) -> None:
     for day in late:
         lake.path(DAILY_PRICES, day).unlink()
     refresh(lake, DAILY_PRICES)
-    shelf = Shelf(lake.root)
-    assert missing(shelf, SHARE) == [*HOLE, *late]
-    assert missing(shelf, GONE) == HOLE
+    reader = PriceReader(lake.root)
+    assert missing(reader, SHARE) == [*HOLE, *late]
+    assert missing(reader, GONE) == HOLE
 
 
 def test_a_ledger_that_is_stored_later_explains_from_then_on(lake: Lake) -> None:
-    shelf = Shelf(lake.root)
-    assert missing(shelf, SHARE) == HOLE
+    reader = PriceReader(lake.root)
+    assert missing(reader, SHARE) == HOLE
     first, second, third, _ = HOLE
     lake.write(COVERAGE, first, ledger(first, **{SHARE: (False, "")}))
-    assert missing(shelf, SHARE) == HOLE[1:]
+    assert missing(reader, SHARE) == HOLE[1:]
     # Not of another share, nor where it traded, nor where nobody knows why it did not.
     lake.write(COVERAGE, second, ledger(second, **{"000001.SZ": (False, "")}))
     lake.write(COVERAGE, third, ledger(third, **{SHARE: (True, "")}))
-    assert missing(shelf, SHARE) == HOLE[1:]
+    assert missing(reader, SHARE) == HOLE[1:]
     lake.write(COVERAGE, third, ledger(third, **{SHARE: (False, "daily_kline")}))
-    assert missing(shelf, SHARE) == HOLE[1:]
+    assert missing(reader, SHARE) == HOLE[1:]
 
 
 def test_a_ledger_that_can_not_be_read_explains_nothing(lake: Lake) -> None:
     lake.write(COVERAGE, HOLE[0], ledger(HOLE[0], **{SHARE: (False, "")}))
     lake.path(COVERAGE, HOLE[0]).write_bytes(b"no parquet")
-    assert missing(Shelf(lake.root), SHARE) == HOLE
+    assert missing(PriceReader(lake.root), SHARE) == HOLE
 
 
 def test_a_day_without_a_bar_is_not_missing_where_others_have_one(lake: Lake) -> None:
-    assert missing(Shelf(lake.root), "688981.SH") == HOLE
+    assert missing(PriceReader(lake.root), "688981.SH") == HOLE
 
 
 def test_what_is_stored_by_code_can_not_tell(lake: Lake) -> None:
     store_history(lake, SHARE_BY_CODE, SESSIONS)
     assert lake.path(INSTRUMENT_HISTORY, SHARE_BY_CODE).exists()
-    assert Shelf(lake.root).ohlcv(SHARE_BY_CODE, *RANGE).missing is None
+    assert PriceReader(lake.root).ohlcv(SHARE_BY_CODE, *RANGE).missing is None

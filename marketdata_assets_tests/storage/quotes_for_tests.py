@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
-from marketdata_assets.tables.declaring import YUAN, number, text
-from marketdata_assets.tables.declaring import day as date
+from marketdata_assets.tables.declaration import YUAN, number, text
+from marketdata_assets.tables.declaration import day as date
 
 QUOTES = Table(
     name="quotes",

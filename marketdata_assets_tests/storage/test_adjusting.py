@@ -36,7 +36,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-class World(NamedTuple):
+class Profile(NamedTuple):
     """Relations of one connection."""
 
     prices: Relation
@@ -45,7 +45,7 @@ class World(NamedTuple):
 
 def simulated(
     connection: duckdb.DuckDBPyConnection, exchange: SimulatedExchange, days: list[dt.date]
-) -> World:
+) -> Profile:
     def table(of: Table, call: Any) -> Relation:
         parts = [call(day) for day in days]
         rows = [row for part in parts for row in zip(*part.values(), strict=True)]
@@ -55,11 +55,11 @@ def simulated(
         "ts_code AS code, trade_date AS date, open, high, low, close, pre_close AS prev_close, "
         "pct_chg AS quote_rate, vol AS volume, amount AS turnover"
     )
-    return World(prices, table(ADJ_FACTOR, exchange.adj_factor))
+    return Profile(prices, table(ADJ_FACTOR, exchange.adj_factor))
 
 
 @pytest.fixture(scope="module")
-def ex_dates(connection: duckdb.DuckDBPyConnection, exchange: SimulatedExchange) -> World:
+def ex_dates(connection: duckdb.DuckDBPyConnection, exchange: SimulatedExchange) -> Profile:
     return simulated(connection, exchange, AROUND_EX_DATES)
 
 
@@ -67,14 +67,14 @@ def in_pandas(relation: Relation, *key: str) -> pd.DataFrame:
     return relation.to_arrow_table().to_pandas().set_index(list(key)).sort_index()
 
 
-def listed_all_along(world: World) -> Relation:
+def listed_all_along(profile: Profile) -> Relation:
     """The prices of the shares that are listed on the first day: any day can be their anchor."""
-    first = [code for code, day, _ in world.factors.fetchall() if day == AROUND_EX_DATES[0]]
+    first = [code for code, day, _ in profile.factors.fetchall() if day == AROUND_EX_DATES[0]]
     is_one = duckdb.ColumnExpression("code").isin(*map(duckdb.ConstantExpression, first))
-    return world.prices.filter(is_one)
+    return profile.prices.filter(is_one)
 
 
-def test_simulated_prices_are_adjusted_as_pandas_does_it(ex_dates: World) -> None:
+def test_simulated_prices_are_adjusted_as_pandas_does_it(ex_dates: Profile) -> None:
     raw = in_pandas(ex_dates.prices, "code", "date")
     factors = in_pandas(ex_dates.factors, "ts_code", "trade_date")["adj_factor"]
     factor = factors.reindex(raw.index)
@@ -90,7 +90,7 @@ def test_simulated_prices_are_adjusted_as_pandas_does_it(ex_dates: World) -> Non
             pd.testing.assert_series_equal(got[column], expected, rtol=1e-12, check_names=False)
 
 
-def test_across_ex_dates_returns_are_continuous(ex_dates: World) -> None:
+def test_across_ex_dates_returns_are_continuous(ex_dates: Profile) -> None:
     prices = listed_all_along(ex_dates)
     raw = in_pandas(prices, "code", "date")
     true_return = raw["close"] / raw["prev_close"] - 1
@@ -110,7 +110,7 @@ def test_across_ex_dates_returns_are_continuous(ex_dates: World) -> None:
     assert unadjusted[goes_ex].max() > 0.1
 
 
-def test_rows_at_the_anchor_keep_their_prices_to_the_bit(ex_dates: World) -> None:
+def test_rows_at_the_anchor_keep_their_prices_to_the_bit(ex_dates: Profile) -> None:
     anchor = AROUND_EX_DATES[7]
     prices = listed_all_along(ex_dates)
     adjusted = in_pandas(forward(prices, ex_dates.factors, anchor), "date", "code")

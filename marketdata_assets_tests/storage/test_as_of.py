@@ -181,7 +181,7 @@ def test_a_partition_removed_by_hand_is_told_and_its_earlier_versions_stay_known
 
 def test_a_damaged_version_is_an_error_for_its_own_time_alone(lake: Lake) -> None:
     first, second, third = written(lake, 1.0, 2.0, 3.0)
-    folder = lake.superseded_folder(PRICE_LIMITS, DAY)
+    folder = lake.versions_folder(PRICE_LIMITS, DAY)
     sorted(folder.iterdir())[1].write_bytes(b"PAR1 and then nothing")
     assert (value_at(lake, first), value_at(lake, third)) == (1.0, 3.0)
     with pytest.raises(NotReadableAsOf, match=r"2024-09-30 .* is damaged \(.*superseded"):
@@ -215,7 +215,7 @@ def test_where_a_clock_was_set_back_moments_that_passed_twice_belong_to_the_late
 ) -> None:
     ten = dt.datetime(2024, 10, 8, 10, tzinfo=dt.UTC)
     nine, noon = ten - dt.timedelta(hours=1), ten + dt.timedelta(hours=2)
-    aside = lake.superseded_folder(PRICE_LIMITS, DAY)
+    aside = lake.versions_folder(PRICE_LIMITS, DAY)
     version(aside / f"{noon.strftime(UNTIL)}.parquet", 1.0, nine)
     # Stored at noon; then the clock was set back to ten, and the day was restated.
     version(aside / f"{(noon + SECOND / 1_000_000).strftime(UNTIL)}.parquet", 2.0, noon)
@@ -226,7 +226,7 @@ def test_where_a_clock_was_set_back_moments_that_passed_twice_belong_to_the_late
 
 def test_of_two_versions_of_the_same_microsecond_the_later_one_counts(lake: Lake) -> None:
     moment = dt.datetime(2024, 10, 8, 10, tzinfo=dt.UTC)
-    aside = lake.superseded_folder(PRICE_LIMITS, DAY)
+    aside = lake.versions_folder(PRICE_LIMITS, DAY)
     version(aside / f"{moment.strftime(UNTIL)}.parquet", 1.0, moment)
     version(lake.path(PRICE_LIMITS, DAY), 2.0, moment)
     assert value_at(lake, moment) == 2.0
@@ -237,7 +237,7 @@ def test_of_two_versions_of_the_same_microsecond_the_later_one_counts(lake: Lake
 @pytest.mark.parametrize("second_name", [os.link, shutil.copy2], ids=["link", "copy"])
 def test_a_writer_killed_before_publishing_has_changed_nothing(lake: Lake, second_name) -> None:
     [moment] = written(lake, 1.0)
-    aside = lake.superseded_folder(PRICE_LIMITS, DAY)
+    aside = lake.versions_folder(PRICE_LIMITS, DAY)
     aside.mkdir(parents=True)
     second_name(lake.path(PRICE_LIMITS, DAY), aside / f"{now().strftime(UNTIL)}.parquet")
     assert value_at(lake, now()) == value_at(lake, moment) == 1.0

@@ -22,8 +22,8 @@ from marketdata_assets.publishing.shards import (
     stored_rows,
     write_shard,
 )
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.as_of import NotReadableAsOf, as_of, files_as_of
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.fitting import as_declared, misfits
@@ -190,7 +190,7 @@ def test_the_same_values_again_change_nothing_on_disk(lake: Lake, rows: pa.Table
     before = path.stat()
     assert lake.write(DAILY_PRICES, STRICT, rows).outcome is Outcome.UNCHANGED
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert not lake.superseded_folder(DAILY_PRICES, STRICT).exists()
+    assert not lake.versions_folder(DAILY_PRICES, STRICT).exists()
 
 
 def without_open(rows: pa.Table) -> pa.Table:
@@ -287,12 +287,12 @@ def test_the_shelf_serves_shares_and_histories_of_it(lake: Lake, rows: pa.Table)
     rewrite(lake, ADJ_FACTOR, STRICT)
     for table in (DAILY_PRICES, ADJ_FACTOR):
         refresh(lake, table)
-    shelf = Shelf(lake.root)
+    reader = PriceReader(lake.root)
     asked = {"start": STRICT, "end": STRICT, "columns": ["close"]}
     expected = rows["close"][0].as_py()
-    assert shelf.ohlcv(codes[0], **asked).rows["close"].to_pylist() == [expected]
+    assert reader.ohlcv(codes[0], **asked).rows["close"].to_pylist() == [expected]
     # A factor that is not told is none: the last one that is told counts at the anchor.
-    forward = shelf.ohlcv(codes[0], **asked, adjust=Adjust.QFQ, anchor=LENIENT)
+    forward = reader.ohlcv(codes[0], **asked, adjust=Adjust.QFQ, anchor=LENIENT)
     assert forward.rows["close"].to_pylist() == [expected]
 
 
@@ -303,6 +303,6 @@ def test_a_history_by_code_is_served_from_it(lake: Lake) -> None:
     data = pa.Table.from_pylist([row], schema=INSTRUMENT_HISTORY.schema)
     lake.write(INSTRUMENT_HISTORY, "AAPL.US", data)
     rewrite(lake, INSTRUMENT_HISTORY, "AAPL.US")
-    history = Shelf(lake.root).histories.get("AAPL.US")
+    history = PriceReader(lake.root).histories.get("AAPL.US")
     assert history is not None
     assert history.rows.equals(data)

@@ -21,7 +21,7 @@ from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CAL
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 
-def superseded(lake: Lake) -> list[str]:
+def earlier_versions(lake: Lake) -> list[str]:
     folder = lake.root / "superseded"
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.parquet"))
 
@@ -54,7 +54,7 @@ def test_an_identical_rewrite_changes_nothing_on_disk(lake: Lake) -> None:
     assert again.outcome is Outcome.UNCHANGED
     assert path.stat().st_ino == before.st_ino
     assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert superseded(lake) == []
+    assert earlier_versions(lake) == []
 
 
 def test_different_content_keeps_the_superseded_file_with_its_time(lake: Lake) -> None:
@@ -62,7 +62,7 @@ def test_different_content_keeps_the_superseded_file_with_its_time(lake: Lake) -
     before = dt.datetime.now(dt.UTC)
     replaced = lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.5))
     assert replaced.outcome is Outcome.REPLACED
-    [name] = superseded(lake)
+    [name] = earlier_versions(lake)
     assert name.startswith("price_limits/2024/2024-09-30/")
     until = dt.datetime.strptime(name.split("/")[-1], "%Y%m%dT%H%M%S.%fZ.parquet")
     assert before <= until.replace(tzinfo=dt.UTC) <= dt.datetime.now(dt.UTC)
@@ -81,7 +81,7 @@ def test_every_version_that_was_ever_true_is_still_there(
         lake.write(PRICE_LIMITS, DAY, limits(DAY, **version))
     changes = [versions[0]]
     changes += [new for old, new in itertools.pairwise(versions) if old != new]
-    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    files = [lake.root / "superseded" / name for name in earlier_versions(lake)]
     stored = [pq.read_table(file, partitioning=None) for file in files]
     stored.append(lake.read(PRICE_LIMITS, DAY))
     assert len(stored) == len(changes)
@@ -164,7 +164,7 @@ def test_two_writers_of_one_partition_lose_no_version(lake: Lake) -> None:
 
     with ThreadPoolExecutor(2) as writers:
         list(writers.map(write, (0, 1)))
-    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    files = [lake.root / "superseded" / name for name in earlier_versions(lake)]
     values = [pq.read_table(file)["up_limit"][0].as_py() for file in files]
     values.append(lake.read(PRICE_LIMITS, DAY)["up_limit"][0].as_py())
     assert sorted(values) == [float(number + 1) for number in range(24)]
@@ -177,7 +177,7 @@ def test_a_writer_killed_before_publishing_leaves_no_version_twice(lake: Lake) -
     os.link(lake.path(PRICE_LIMITS, DAY), aside / "20241001T000000.000000Z.parquet")
     before = dt.datetime.now(dt.UTC)
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
-    [name] = superseded(lake)
+    [name] = earlier_versions(lake)
     until = dt.datetime.strptime(name.split("/")[-1], "%Y%m%dT%H%M%S.%fZ.parquet")
     assert until.replace(tzinfo=dt.UTC) >= before
 
@@ -185,11 +185,11 @@ def test_a_writer_killed_before_publishing_leaves_no_version_twice(lake: Lake) -
 def test_a_clock_that_was_set_back_does_not_change_the_order_of_versions(lake: Lake) -> None:
     for value in (1.0, 2.0):
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=value))
-    [name] = superseded(lake)
+    [name] = earlier_versions(lake)
     file = lake.root / "superseded" / name
     file.rename(file.with_name("29990101T000000.000000Z.parquet"))
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=3.0))
-    files = [lake.root / "superseded" / name for name in superseded(lake)]
+    files = [lake.root / "superseded" / name for name in earlier_versions(lake)]
     assert [pq.read_table(file)["up_limit"][0].as_py() for file in files] == [1.0, 2.0]
 
 
@@ -207,7 +207,7 @@ def test_a_damaged_file_is_named_when_read_and_replaced_when_written(
         lake.load(PRICE_LIMITS, DAY)
     assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [2.0]
-    [(_, aside)] = lake.superseded(PRICE_LIMITS, DAY)
+    [(_, aside)] = lake.earlier_versions(PRICE_LIMITS, DAY)
     assert (aside.suffix, aside.read_bytes()) == (".damaged", content)
 
 
@@ -217,7 +217,7 @@ def test_whatever_lies_in_the_place_of_a_partition_is_kept_aside(lake: Lake) -> 
     assert lake.read(PRICE_LIMITS, DAY) is None
     assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [2.0]
-    [(_, aside)] = lake.superseded(PRICE_LIMITS, DAY)
+    [(_, aside)] = lake.earlier_versions(PRICE_LIMITS, DAY)
     assert (aside / "below").is_dir()
 
 
@@ -243,9 +243,9 @@ def test_a_flipped_bit_is_never_read_and_always_mended(
             lake.paths(PRICE_LIMITS, [DAY])
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0, b=2.0))
         assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0, 2.0]
-    assert [path.suffix for _, path in lake.superseded(PRICE_LIMITS, DAY)] == [".damaged"] * len(
-        places
-    )
+    assert [path.suffix for _, path in lake.earlier_versions(PRICE_LIMITS, DAY)] == [
+        ".damaged"
+    ] * len(places)
 
 
 def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
@@ -259,13 +259,13 @@ def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
 
 def test_other_programs_files_are_no_versions(lake: Lake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
-    folder = lake.superseded_folder(PRICE_LIMITS, DAY)
+    folder = lake.versions_folder(PRICE_LIMITS, DAY)
     folder.mkdir(parents=True)
     for name in (".DS_Store", "20241008T000000.000000Z (1).parquet", "copy.damaged"):
         (folder / name).write_bytes(b"?")
-    assert lake.superseded(PRICE_LIMITS, DAY) == []
+    assert lake.earlier_versions(PRICE_LIMITS, DAY) == []
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
-    assert len(lake.superseded(PRICE_LIMITS, DAY)) == 1
+    assert len(lake.earlier_versions(PRICE_LIMITS, DAY)) == 1
 
 
 def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake: Lake) -> None:

@@ -1,7 +1,7 @@
 """Values of bars: units, decimals, and numbers that contradict each other."""
 
 from marketdata_assets.tables.checking import Outcome
-from marketdata_assets_tests.checks.corruptions.declaring import (
+from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     ordinary,
     row_of,

@@ -1,7 +1,7 @@
 """Names, indicators and factors."""
 
 from marketdata_assets.tables.checking import Outcome
-from marketdata_assets_tests.checks.corruptions.declaring import (
+from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     marked,
     ordinary,

@@ -4,7 +4,7 @@ import decimal
 from collections.abc import Callable
 
 from marketdata_assets.tables.checking import Outcome
-from marketdata_assets_tests.checks.corruptions.declaring import (
+from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     ordinary,
     row_of,

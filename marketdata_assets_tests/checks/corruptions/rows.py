@@ -1,7 +1,7 @@
 """Rows that are missing, repeated, of another day or of nobody."""
 
 from marketdata_assets.tables.checking import Outcome
-from marketdata_assets_tests.checks.corruptions.declaring import (
+from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     dated,
     delete,

@@ -6,7 +6,7 @@ Here belong declarations only.
 import datetime as dt
 
 from marketdata_assets.tables.checking import MANY_ROWS, Check
-from marketdata_assets.tables.declaring import Chain, Source, Table, number, text
+from marketdata_assets.tables.declaration import Chain, Source, Table, number, text
 from marketdata_assets.tables.stocks import ROW_COUNT, TRADE_DATE, TS_CODE
 
 ADJ_FACTOR = Table(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from marketdata_assets.api.prefix import root_path
 from marketdata_assets.listening import is_loopback
+from marketdata_assets.profile import HISTORY_BEGINS, history_start, origin
 from marketdata_assets.settings import SettingError, port, switch, web_address
-from marketdata_assets.worlds import HISTORY_BEGINS, history_start, origin
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000

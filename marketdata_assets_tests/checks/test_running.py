@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.checks.days import judge_days
+from marketdata_assets.checks.days import check_days
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
@@ -36,7 +36,7 @@ def judged(exchange: SimulatedExchange, days: Sequence[dt.date]) -> list[Finding
     tables = {day: typed(answers_of(exchange, day), day) for day in days}
     known = [] if days[0] == dt.date(2005, 1, 4) else [previous_session(days[0])]
     earlier = before([typed(answers_of(exchange, day), day) for day in known])
-    return [finding for finding in judge_days(tables, earlier, LATER, NONE) if finding.fails]
+    return [finding for finding in check_days(tables, earlier, LATER, NONE) if finding.fails]
 
 
 @pytest.mark.parametrize("stretch", STRETCHES)
@@ -61,7 +61,7 @@ def test_a_wrong_day_in_a_range_is_found_and_its_neighbours_are_not(
     days = sessions_between(dt.date(2024, 9, 24), dt.date(2024, 9, 26))
     tables = {day: typed(answers_of(exchange, day), day) for day in days}
     tables[days[1]][DAILY_BASIC.name] = tables[days[1]][DAILY_BASIC.name].slice(1)
-    [found] = [one for one in judge_days(tables, before([]), LATER, NONE) if one.fails]
+    [found] = [one for one in check_days(tables, before([]), LATER, NONE) if one.fails]
     assert (found.day, found.check.name, found.wrong) == (days[1], "indicators_missing", 1)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from marketdata_assets.checks import sessions
-from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, Before, sessions_back
+from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, Lookback, sessions_back
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, ETF_PREMIUM, STOCK_LIST, Table
 
 
-def known_before(lake: Lake, first: dt.date) -> Before:
+def lookback(lake: Lake, first: dt.date) -> Lookback:
     """What the lake says to `first`; rows are counted elsewhere, for every day by itself."""
-    return Before(bars_before(lake, first), listed_before(lake, first), {})
+    return Lookback(bars_before(lake, first), listed_before(lake, first), {})
 
 
 def bars_before(lake: Lake, first: dt.date) -> pa.Table:

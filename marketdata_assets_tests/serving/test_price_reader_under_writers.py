@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from marketdata_assets.serving.answers import CrossSection
-from marketdata_assets.serving.slices import Shelf
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY
@@ -50,13 +50,15 @@ def write_versions(root: Path) -> None:
         refresh(lake, DAILY_PRICES)
 
 
-def read(shelf: Shelf, number: int, is_over: threading.Event) -> tuple[set[int], list[float]]:
+def read(
+    reader: PriceReader, number: int, is_over: threading.Event
+) -> tuple[set[int], list[float]]:
     """A reader: the generations it saw, and how long its slices took."""
     chance, generations, seconds = random.Random(number), [0], []
     histories = [0]
     while not is_over.is_set():
         began = time.perf_counter()
-        found = shelf.ohlcv(chance.choice(CODES), columns=["date", "open", "close"])
+        found = reader.ohlcv(chance.choice(CODES), columns=["date", "open", "close"])
         seconds.append(time.perf_counter() - began)
         assert found.generation is not None
         # Nobody is told of a generation before the one that somebody else has been told of.
@@ -64,11 +66,11 @@ def read(shelf: Shelf, number: int, is_over: threading.Event) -> tuple[set[int],
         generations.append(found.generation)
         assert found.rows["open"].equals(found.rows["close"])
 
-        section = a_section(shelf, chance)
+        section = a_section(reader, chance)
         assert section.rows["code"].to_pylist() == CODES
         assert len(set(section.rows["close"].to_pylist())) == 1, "a day of two versions"
 
-        history = shelf.ohlcv("HSI", columns=["close"])
+        history = reader.ohlcv("HSI", columns=["close"])
         assert history.rows.num_rows == len(SESSIONS)
         assert len(set(history.rows["close"].to_pylist())) == 1
         assert (history.generation or 0) >= histories[-1]
@@ -76,13 +78,13 @@ def read(shelf: Shelf, number: int, is_over: threading.Event) -> tuple[set[int],
     return set(generations[1:]), seconds
 
 
-def a_section(shelf: Shelf, chance: random.Random) -> CrossSection:
+def a_section(reader: PriceReader, chance: random.Random) -> CrossSection:
     """Of a day that is there: which are, may change between the question and the answer."""
-    series = shelf.series(DAILY_PRICES)
+    series = reader.series(DAILY_PRICES)
     assert series is not None
     while True:
         try:
-            return shelf.cross_section(chance.choice(series.days), ["code", "close"])
+            return reader.cross_section(chance.choice(series.days), ["code", "close"])
         except LookupError:
             continue
 
@@ -91,10 +93,10 @@ def test_a_day_is_whole_or_absent_for_every_reader(tmp_path: Path) -> None:
     lake = Lake(tmp_path, "test")
     write(lake, 0, SESSIONS)
     refresh(lake, DAILY_PRICES)
-    shelf, is_over = Shelf(tmp_path), threading.Event()
+    reader, is_over = PriceReader(tmp_path), threading.Event()
     context = multiprocessing.get_context("spawn")
     with ThreadPoolExecutor(READERS) as threads, ProcessPoolExecutor(1, context) as pool:
-        readers = [threads.submit(read, shelf, n, is_over) for n in range(READERS)]
+        readers = [threads.submit(read, reader, n, is_over) for n in range(READERS)]
         try:
             pool.submit(write_versions, tmp_path).result(PATIENCE_SECONDS)
         finally:
@@ -102,6 +104,6 @@ def test_a_day_is_whole_or_absent_for_every_reader(tmp_path: Path) -> None:
         seen = [reader.result(PATIENCE_SECONDS) for reader in readers]
     assert len(set().union(*(generations for generations, _ in seen))) > 3
     assert all(seconds for _, seconds in seen)
-    assert shelf.ohlcv("600000.SH", SESSIONS[0], SESSIONS[0]).rows["close"].to_pylist() == [
+    assert reader.ohlcv("600000.SH", SESSIONS[0], SESSIONS[0]).rows["close"].to_pylist() == [
         float(VERSIONS)
     ]

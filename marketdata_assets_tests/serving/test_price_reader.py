@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.answers import NotStored, Slice
-from marketdata_assets.serving.canonical import CANONICAL, NoSuchColumn
-from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage import adjusting
 from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.lake import Lake, UnfitPartitions
@@ -70,8 +70,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def shelf(stored: Lake) -> Shelf:
-    return Shelf(stored.root)
+def reader(stored: Lake) -> PriceReader:
+    return PriceReader(stored.root)
 
 
 def source_of(code: str) -> Table:
@@ -115,11 +115,11 @@ def same(found: Slice, expected: pa.Table) -> bool:
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.sampled_from(STORED), days, days)
 def test_a_slice_is_what_plain_sql_finds_in_the_files(
-    stored: Lake, shelf: Shelf, data: st.DataObject, code: str, start: dt.date, end: dt.date
+    stored: Lake, reader: PriceReader, data: st.DataObject, code: str, start: dt.date, end: dt.date
 ) -> None:
-    names = [*CANONICAL, *MORE[source_of(code).name]]
+    names = [*OHLCV, *MORE[source_of(code).name]]
     columns = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
-    found = shelf.ohlcv(code, start, end, columns)
+    found = reader.ohlcv(code, start, end, columns)
     assert same(found, plain(stored, code, start, end, columns))
     assert found.source is source_of(code)
     everything = plain(stored, code, None, None, ["date"])["date"]
@@ -136,7 +136,7 @@ def test_a_slice_is_what_plain_sql_finds_in_the_files(
 )
 def test_adjusted_prices_are_those_of_the_storage_to_the_bit(
     stored: Lake,
-    shelf: Shelf,
+    reader: PriceReader,
     code: str,
     start: dt.date,
     end: dt.date,
@@ -144,62 +144,62 @@ def test_adjusted_prices_are_those_of_the_storage_to_the_bit(
     anchor: dt.date,
 ) -> None:
     columns = ["close", "high_limit", "prev_close", "volume"]
-    found = shelf.ohlcv(code, start, end, columns, adjust, anchor)
+    found = reader.ohlcv(code, start, end, columns, adjust, anchor)
     assert same(found, plain(stored, code, start, end, columns, adjust, anchor))
 
 
 @pytest.mark.parametrize("code", [*SHARES, *FUNDS])
-def test_units_are_converted_as_exact_decimals_would_be(shelf: Shelf, code: str) -> None:
+def test_units_are_converted_as_exact_decimals_would_be(reader: PriceReader, code: str) -> None:
     raw = {"volume": "vol", "turnover": "amount"} if code in FUNDS else {}
-    series = shelf.series(source_of(code))
+    series = reader.series(source_of(code))
     assert series is not None
-    found = shelf.ohlcv(code).rows
+    found = reader.ohlcv(code).rows
     for name, scale in (("volume", 100), ("turnover", 1_000)):
         vendor = series.slice(code)[raw.get(name, name)].to_pylist()
         assert found[name].to_pylist() == [float(Decimal(repr(one)) * scale) for one in vendor]
 
 
-def test_codes_are_taken_as_people_write_them(shelf: Shelf) -> None:
-    found = shelf.ohlcv("sh600000", SESSIONS[0], SESSIONS[0])
+def test_codes_are_taken_as_people_write_them(reader: PriceReader) -> None:
+    found = reader.ohlcv("sh600000", SESSIONS[0], SESSIONS[0])
     assert (found.code, found.instrument) == ("600000.SH", identify("600000.SH"))
     with pytest.raises(UnknownCode, match=r"Did you mean 600000.SH"):
-        shelf.ohlcv("600000")
+        reader.ohlcv("600000")
 
 
-def test_what_a_code_does_not_have_is_said(shelf: Shelf) -> None:
+def test_what_a_code_does_not_have_is_said(reader: PriceReader) -> None:
     with pytest.raises(NotStored, match="NDX is not stored") as caught:
-        shelf.ohlcv("NDX")
+        reader.ohlcv("NDX")
     assert caught.value.code == "NDX"
     with pytest.raises(NoSuchColumn, match="daily_prices has no column premium"):
-        shelf.ohlcv("600000.SH", columns=["close", "premium"])
+        reader.ohlcv("600000.SH", columns=["close", "premium"])
     with pytest.raises(NoSuchColumn, match="instrument_history has no column pe"):
-        shelf.ohlcv(INDEX, columns=["pe"])
+        reader.ohlcv(INDEX, columns=["pe"])
     for code in (INDEX, "510300.SH"):
         with pytest.raises(NotAdjustable, match="factors of A-shares alone"):
-            shelf.ohlcv(code, adjust=Adjust.QFQ)
+            reader.ohlcv(code, adjust=Adjust.QFQ)
     with pytest.raises(MissingFactors, match="stored by code alone"):
-        shelf.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ)
+        reader.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ)
 
 
 def test_factors_that_are_missing_are_named(lake: Lake) -> None:
     store_shares(lake, SESSIONS)
     refresh(lake, DAILY_PRICES)
-    shelf = Shelf(lake.root)
+    reader = PriceReader(lake.root)
     with pytest.raises(MissingFactors, match="has no series yet"):
-        shelf.ohlcv("600000.SH", adjust=Adjust.HFQ)
+        reader.ohlcv("600000.SH", adjust=Adjust.HFQ)
     store_factors(lake, [day for day in SESSIONS[:-1] if day != SESSIONS[3]])
     refresh(lake, ADJ_FACTOR)
     with pytest.raises(MissingFactors, match=f"for 2 of the prices: 600000.SH {SESSIONS[3]}"):
-        shelf.ohlcv("600000.SH", adjust=Adjust.HFQ)
-    early = shelf.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ, anchor=SESSIONS[2])
+        reader.ohlcv("600000.SH", adjust=Adjust.HFQ)
+    early = reader.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ, anchor=SESSIONS[2])
     assert early.rows.num_rows == 3
     with pytest.raises(MissingFactors, match=f"up to {SESSIONS[-2]} only"):
-        shelf.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ)
+        reader.ohlcv("600000.SH", end=SESSIONS[2], adjust=Adjust.QFQ)
 
 
-def test_navs_and_premiums(shelf: Shelf) -> None:
+def test_navs_and_premiums(reader: PriceReader) -> None:
     columns = ["date", "close", "unit_nav", "premium", "no_premium"]
-    found = shelf.ohlcv("513100.sh", SESSIONS[0], SESSIONS[4], columns)
+    found = reader.ohlcv("513100.sh", SESSIONS[0], SESSIONS[4], columns)
     assert found.rows.column_names == columns
     rows = found.rows.to_pylist()
     assert [row["date"] for row in rows] == SESSIONS[:5]
@@ -210,85 +210,87 @@ def test_navs_and_premiums(shelf: Shelf) -> None:
     assert rows[4]["unit_nav"] is rows[4]["premium"] is None
     assert rows[4]["no_premium"] == "nav not published"
     with pytest.raises(NoSuchColumn, match="instrument_history has no column unit_nav"):
-        shelf.ohlcv(FUND_BY_CODE, columns=columns)
+        reader.ohlcv(FUND_BY_CODE, columns=columns)
 
 
-def test_a_cross_section_has_every_share_of_the_day_or_every_fund(shelf: Shelf) -> None:
-    section = shelf.cross_section(SESSIONS[0])
+def test_a_cross_section_has_every_share_of_the_day_or_every_fund(reader: PriceReader) -> None:
+    section = reader.cross_section(SESSIONS[0])
     assert section.rows["code"].to_pylist() == [
         code for code in sorted([*SHARES, GONE]) if code != "688981.SH"
     ]
     for row in section.rows.to_pylist():
-        [alone] = shelf.ohlcv(row["code"], SESSIONS[0], SESSIONS[0]).rows.to_pylist()
+        [alone] = reader.ohlcv(row["code"], SESSIONS[0], SESSIONS[0]).rows.to_pylist()
         assert row == {"code": row["code"], **alone}
-    funds = shelf.cross_section(SESSIONS[0], ["code", "premium"], Kind.CHINA_ETF)
+    funds = reader.cross_section(SESSIONS[0], ["code", "premium"], Kind.CHINA_ETF)
     assert funds.rows["code"].to_pylist() == sorted(FUNDS)
     with pytest.raises(DayNotInSeries):
-        shelf.cross_section(dt.date(2025, 1, 1))
+        reader.cross_section(dt.date(2025, 1, 1))
     with pytest.raises(NoSuchColumn):
-        shelf.cross_section(SESSIONS[0], ["premium"])
+        reader.cross_section(SESSIONS[0], ["premium"])
 
 
 def test_nothing_is_stored_yet(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    reader = PriceReader(tmp_path)
     for code in ("600000.SH", "510300.SH", "HSI"):
         with pytest.raises(NotStored):
-            shelf.ohlcv(code)
+            reader.ohlcv(code)
     with pytest.raises(NoSeries, match="Materialize"):
-        shelf.cross_section(SESSIONS[0])
-    assert shelf.instruments() == []
+        reader.cross_section(SESSIONS[0])
+    assert reader.instruments() == []
 
 
-def test_every_code_of_a_query_has_rows_or_a_reason(shelf: Shelf) -> None:
+def test_every_code_of_a_query_has_rows_or_a_reason(reader: PriceReader) -> None:
     query = RangeQuery(codes=["HSI", "NDX", "sz000001"], columns=["close", "pe"])
-    found = dict(shelf.each(query))
+    found = dict(reader.each(query))
     assert list(found) == query.codes
     assert isinstance(found["HSI"], NoSuchColumn)
     assert isinstance(found["NDX"], NotStored)
     assert isinstance(found["000001.SZ"], Slice)
-    assert found["000001.SZ"] == shelf.ohlcv("000001.SZ", columns=["close", "pe"])
+    assert found["000001.SZ"] == reader.ohlcv("000001.SZ", columns=["close", "pe"])
 
 
-def test_instruments_are_found_by_code_and_by_name(shelf: Shelf) -> None:
-    assert {one.code for one in shelf.instruments()} == {*STORED, "301999.SZ"}
-    [bank] = shelf.instruments("浦发")
+def test_instruments_are_found_by_code_and_by_name(reader: PriceReader) -> None:
+    assert {one.code for one in reader.instruments()} == {*STORED, "301999.SZ"}
+    [bank] = reader.instruments("浦发")
     assert bank == ("600000.SH", "浦发银行", Kind.A_SHARE, "daily_prices")
-    assert [one.code for one in shelf.instruments("6000")] == ["600000.SH", GONE]
-    [gone] = shelf.instruments("退市")
+    assert [one.code for one in reader.instruments("6000")] == ["600000.SH", GONE]
+    [gone] = reader.instruments("退市")
     assert gone.code == GONE
-    [new] = shelf.instruments("新股")
+    [new] = reader.instruments("新股")
     assert new.stored_in is None
-    assert shelf.instruments("５１３１００") == [("513100.SH", None, Kind.CHINA_ETF, "etf_premium")]
-    [index] = shelf.instruments("hsi")
+    assert reader.instruments("５１３１００") == [
+        ("513100.SH", None, Kind.CHINA_ETF, "etf_premium")
+    ]
+    [index] = reader.instruments("hsi")
     assert index.stored_in == "instrument_history"
-    assert len(shelf.instruments(limit=2)) == 2
+    assert len(reader.instruments(limit=2)) == 2
 
 
 def test_the_newest_of_everything_is_served(lake: Lake) -> None:
-    shelf = Shelf(lake.root)
+    reader = PriceReader(lake.root)
     store_history(lake, "600000.SH", SESSIONS[:2])
-    by_code = shelf.ohlcv("600000.SH")
+    by_code = reader.ohlcv("600000.SH")
     assert (by_code.source, by_code.rows.num_rows) == (INSTRUMENT_HISTORY, 2)
     store_history(lake, "600000.SH", SESSIONS[:3])
-    longer = shelf.ohlcv("600000.SH")
+    longer = reader.ohlcv("600000.SH")
     assert longer.available == (SESSIONS[0], SESSIONS[2])
     assert longer.generation is not None
     assert longer.generation > (by_code.generation or 0)
     store_shares(lake, SESSIONS[:4])
     refresh(lake, DAILY_PRICES)
-    daily = shelf.ohlcv("600000.SH")
+    daily = reader.ohlcv("600000.SH")
     assert (daily.source, daily.rows.num_rows) == (DAILY_PRICES, 4)
     store_shares(lake, SESSIONS[:5], version=1)
     refresh(lake, DAILY_PRICES)
-    newer = shelf.ohlcv("600000.SH")
+    newer = reader.ohlcv("600000.SH")
     assert newer.generation == (daily.generation or 0) + 1
     assert newer.rows.num_rows == 5
     assert newer.stored_at > daily.stored_at
-    assert [one.name for one in shelf.instruments("600000")] == ["浦发银行"]
+    assert [one.name for one in reader.instruments("600000")] == ["浦发银行"]
     store_stock_list(lake, SESSIONS[5], {"600000.SH": "新名"})
     store_shares(lake, SESSIONS[5:6])
     refresh(lake, DAILY_PRICES)
-    assert [one.name for one in shelf.instruments("600000")] == ["新名"]
+    assert [one.name for one in reader.instruments("600000")] == ["新名"]
 
 
 def test_histories_in_memory_are_bounded_and_belong_to_their_file(lake: Lake) -> None:
@@ -316,6 +318,6 @@ def test_histories_in_memory_are_bounded_and_belong_to_their_file(lake: Lake) ->
         kept.get("SPX")
 
 
-def test_a_shelf_keeps_what_it_has_open(stored: Lake, shelf: Shelf) -> None:
-    assert shelf.series(DAILY_PRICES) is shelf.series(DAILY_PRICES)
-    assert Series.open(stored.root, DAILY_PRICES).generation == shelf.ohlcv(GONE).generation
+def test_a_shelf_keeps_what_it_has_open(stored: Lake, reader: PriceReader) -> None:
+    assert reader.series(DAILY_PRICES) is reader.series(DAILY_PRICES)
+    assert Series.open(stored.root, DAILY_PRICES).generation == reader.ohlcv(GONE).generation

@@ -4,38 +4,38 @@ from pathlib import Path
 
 import pytest
 
+from marketdata_assets.profile import Profile, origin, profile, profile_root, refuse_other_history
 from marketdata_assets.settings import SettingError
-from marketdata_assets.worlds import World, origin, refuse_other_history, world, world_root
 
 
 def test_without_a_token_it_is_the_sandbox_with_a_token_the_live_market() -> None:
-    assert world({}) is World.SANDBOX
-    assert world({"TUSHARE_TOKEN": " "}) is World.SANDBOX
-    assert world({"TUSHARE_TOKEN": "x"}) is World.LIVE
+    assert profile({}) is Profile.SANDBOX
+    assert profile({"TUSHARE_TOKEN": " "}) is Profile.SANDBOX
+    assert profile({"TUSHARE_TOKEN": "x"}) is Profile.LIVE
 
 
 def test_the_two_worlds_never_share_a_folder(tmp_path: Path) -> None:
     home = {"MARKETDATA_HOME": str(tmp_path)}
-    assert world_root(home) == tmp_path / "sandbox"
-    assert world_root({**home, "TUSHARE_TOKEN": "x"}) == tmp_path / "live"
+    assert profile_root(home) == tmp_path / "sandbox"
+    assert profile_root({**home, "TUSHARE_TOKEN": "x"}) == tmp_path / "live"
 
 
 def test_another_server_has_a_folder_of_its_own(tmp_path: Path) -> None:
     env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
     assert (
-        world_root({**env, "TUSHARE_URL": "http://127.0.0.1:8765"}) == tmp_path / "live-127.0.0.1"
+        profile_root({**env, "TUSHARE_URL": "http://127.0.0.1:8765"}) == tmp_path / "live-127.0.0.1"
     )
-    assert world_root({**env, "TUSHARE_URL": "https://api.tushare.pro"}) == tmp_path / "live"
+    assert profile_root({**env, "TUSHARE_URL": "https://api.tushare.pro"}) == tmp_path / "live"
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=r"MARKETDATA_HOME is .*: name a folder"):
-        world_root({"MARKETDATA_HOME": str(tmp_path / "file")})
+        profile_root({"MARKETDATA_HOME": str(tmp_path / "file")})
 
 
 def test_the_home_is_data_in_the_working_folder_by_default() -> None:
-    assert world_root({}) == Path.cwd() / "data" / "sandbox"
+    assert profile_root({}) == Path.cwd() / "data" / "sandbox"
 
 
 def test_data_are_called_what_they_are() -> None:

@@ -20,7 +20,7 @@ BEFORE = (
 )
 
 
-def evidence(
+def check_inputs(
     kline: Relation,
     limits: Relation,
     basic: Relation,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.judging import LISTED
+from marketdata_assets.checks.running import LISTED
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.lake import Lake
@@ -40,7 +40,7 @@ ANSWER = Check(
 )
 
 
-class Judged(NamedTuple):
+class CheckedDay(NamedTuple):
     """A day before the door: its data and what was found, or the error that came in their place.
 
     `codes` tell, for a finding that is not about rows of `data`, which codes it is about.
@@ -65,7 +65,7 @@ def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec
     ]
 
 
-class Door:
+class QualityGate:
     """What the checks of one table found in one run.
 
     `let_in` passes on the days that nothing speaks against as a whole, and those that are stored
@@ -80,7 +80,7 @@ class Door:
         table: Table,
         checks: Sequence[Check],
         lake: Lake,
-        kept: Sequence[dt.date] = (),
+        resumed: Sequence[dt.date] = (),
     ) -> None:
         self._context = context
         self._table = table
@@ -89,13 +89,13 @@ class Door:
         self._findings: list[Finding] = []
         self._late: list[NotPublishedYet] = []
         self._refused: list[dt.date] = []
-        self._passed: list[dt.date] = list(kept)
+        self._passed: list[dt.date] = list(resumed)
         self._rows = 0
 
-    def let_in(self, days: Iterable[Judged]) -> Iterator[tuple[dt.date, pa.Table | None]]:
+    def passing(self, days: Iterable[CheckedDay]) -> Iterator[tuple[dt.date, pa.Table | None]]:
         try:
-            for judged in days:
-                yield from self._passing(judged)
+            for checked in days:
+                yield from self._passing(checked)
         except Exception as error:
             if not self._refused:
                 raise
@@ -123,9 +123,9 @@ class Door:
             for finding in self._of(check) if len(days) > 1 else ():
                 yield self._evaluation(check, [finding], finding.day)
 
-    def _passing(self, judged: Judged) -> Iterator[tuple[dt.date, pa.Table | None]]:
-        day, data, table = judged.day, judged.data, self._table
-        findings = list(judged.findings)
+    def _passing(self, checked: CheckedDay) -> Iterator[tuple[dt.date, pa.Table | None]]:
+        day, data, table = checked.day, checked.data, self._table
+        findings = list(checked.findings)
         if isinstance(data, NotPublishedYet):
             self._late.append(data)
             return
@@ -145,7 +145,7 @@ class Door:
             assert isinstance(data, pa.Table)
             yield day, data
             return
-        rows = [refusals.refused_rows(table, day, one, judged.codes) for one in refusing]
+        rows = [refusals.refused_rows(table, day, one, checked.codes) for one in refusing]
         refusals.note(self._lake, table, day, pa.concat_tables(rows))
         self._refused.append(day)
         if refusals.is_own(self._lake.describe(table, day), self._lake):

@@ -5,7 +5,7 @@ Here belong declarations only.
 
 from dataclasses import replace
 
-from marketdata_assets.tables.declaring import Table, moment, text
+from marketdata_assets.tables.declaration import Table, moment, text
 from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
 RESTATEMENTS = Table(

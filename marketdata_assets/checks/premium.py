@@ -85,7 +85,7 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
 )
 
 
-def evidence(
+def check_inputs(
     premiums: Relation, navs: Relation, funds: Relation, before: pa.Table, sessions: pa.Table
 ) -> Relation:
     """Every row of `premiums` with what the session before had, and the funds that are gone.

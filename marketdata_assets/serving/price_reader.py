@@ -20,18 +20,18 @@ from marketdata_assets.serving.adjusting import (
     refuse_without_factors,
 )
 from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
-from marketdata_assets.serving.as_known import slices_as_known
-from marketdata_assets.serving.canonical import CANONICAL, DAILY_VIEWS, HISTORY, between
 from marketdata_assets.serving.gaps import Gaps
-from marketdata_assets.serving.histories import Histories
+from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
+from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
+from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 
 
-class Shelf:
+class PriceReader:
     """The finished copies under `root`, the newest at every call; threads may share one."""
 
     def __init__(self, root: Path) -> None:
@@ -48,7 +48,7 @@ class Shelf:
         code: str,
         start: dt.date | None = None,
         end: dt.date | None = None,
-        columns: Sequence[str] = CANONICAL,
+        columns: Sequence[str] = OHLCV,
         adjust: Adjust = Adjust.NONE,
         anchor: dt.date | None = None,
         as_of: dt.datetime | None = None,
@@ -86,7 +86,7 @@ class Shelf:
     def cross_section(
         self,
         day: dt.date,
-        columns: Sequence[str] = ("code", *CANONICAL),
+        columns: Sequence[str] = ("code", *OHLCV),
         kind: Kind = Kind.A_SHARE,
     ) -> CrossSection:
         """All A-shares, or all funds, of one day, by code.
@@ -96,7 +96,7 @@ class Shelf:
         view = DAILY_VIEWS[kind]
         stored = view.stored(columns)
         series = self.series(view.table) or Series.open(self._lake.root, view.table)
-        rows = view.canonical(series.cross_section(day, stored), columns)
+        rows = view.ohlcv(series.cross_section(day, stored), columns)
         return CrossSection(day, rows, view.table, series.generation, series.stored_at)
 
     def instruments(self, search: str = "", limit: int = 100) -> list[Listed]:
@@ -160,7 +160,7 @@ class Shelf:
         return Slice(
             code=code,
             instrument=instrument,
-            rows=view.canonical(rows, asked.columns),
+            rows=view.ohlcv(rows, asked.columns),
             available=span,
             source=view.table,
             generation=series.generation,
@@ -178,7 +178,7 @@ class Shelf:
         return Slice(
             code=instrument.code,
             instrument=instrument,
-            rows=HISTORY.canonical(between(history.rows, asked.start, asked.end), asked.columns),
+            rows=HISTORY.ohlcv(between(history.rows, asked.start, asked.end), asked.columns),
             available=(dates[0].as_py(), dates[-1].as_py()),
             source=HISTORY.table,
             generation=history.generation,
@@ -189,7 +189,7 @@ class Shelf:
     def _as_known(
         self, instruments: Sequence[Instrument], asked: Range, moment: dt.datetime
     ) -> Iterator[Slice]:
-        for one in slices_as_known(self._lake, instruments, asked, moment, self.keeps_days_of):
+        for one in slices_at(self._lake, instruments, asked, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
             if series is None or one.missing is None:
                 yield one

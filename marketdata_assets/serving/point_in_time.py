@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.adjusting import refuse_unadjustable, refuse_without_factors
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.canonical import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.gaps import Days
+from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.adjusting import backward, forward
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
@@ -34,7 +34,7 @@ MEMORY_LIMIT = "400MB"
 Relation = duckdb.DuckDBPyRelation
 
 
-def slices_as_known(
+def slices_at(
     lake: Lake,
     instruments: Sequence[Instrument],
     asked: Range,
@@ -149,7 +149,7 @@ def _slice(
     return Slice(
         code=instrument.code,
         instrument=instrument,
-        rows=view.canonical(rows, columns),
+        rows=view.ohlcv(rows, columns),
         available=(dates[0].as_py(), dates[-1].as_py()) if len(dates) else None,
         source=view.table,
         generation=None,

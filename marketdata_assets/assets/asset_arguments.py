@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from marketdata_assets.assets.door import ANSWER, check_specs
+from marketdata_assets.assets.quality_gate import ANSWER, check_specs
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table

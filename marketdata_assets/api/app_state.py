@@ -11,19 +11,19 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from marketdata_assets.api.answers import ErrorAnswer
+from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import MEDIA_TYPES, Format
 from marketdata_assets.api.measuring import Metrics
-from marketdata_assets.api.settings import ApiSettings
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
-from marketdata_assets.serving.slices import Shelf
 
 
 @dataclass(frozen=True)
-class Door:
+class AppState:
     """The front door of one world's folder."""
 
     root: Path
-    shelf: Shelf
+    reader: PriceReader
     requests: Requests
     settings: ApiSettings
     metrics: Metrics = field(default_factory=Metrics)

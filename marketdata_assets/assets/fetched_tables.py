@@ -6,13 +6,13 @@ Here belongs that they exist. How their days are fetched, judged and stored is `
 
 import dagster as dg
 
-from marketdata_assets.assets.declaring import fetched_daily
-from marketdata_assets.assets.door import Checked
+from marketdata_assets.assets.asset_arguments import fetched_daily
 from marketdata_assets.assets.fetching import fetched_days
+from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import STORED_TABLES, Table
-from marketdata_assets.tables.declaring import Chain
+from marketdata_assets.tables.declaration import Chain
 
 
 def fetched(chain: Chain) -> list[dg.AssetsDefinition]:

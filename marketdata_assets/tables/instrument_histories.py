@@ -3,7 +3,7 @@
 Here belong declarations only.
 """
 
-from marketdata_assets.tables.declaring import Source, Table, day, number, text
+from marketdata_assets.tables.declaration import Source, Table, day, number, text
 
 PRICE = "currency, or points of an index"
 

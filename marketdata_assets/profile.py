@@ -22,19 +22,19 @@ NOT_IN_A_PATH = re.compile(r"[\[*?]|%[0-9A-Fa-f]{2}|[\ud800-\udfff]")
 OLDEST_DAY = dt.date(1990, 12, 19)
 
 
-class World(StrEnum):
+class Profile(StrEnum):
     """Two worlds that never share a folder: real data, and the simulated exchange's."""
 
     LIVE = "live"
     SANDBOX = "sandbox"
 
 
-def world(env: Mapping[str, str] = os.environ) -> World:
+def profile(env: Mapping[str, str] = os.environ) -> Profile:
     """Live with a TUSHARE_TOKEN, else the sandbox."""
-    return World.LIVE if env.get("TUSHARE_TOKEN", "").strip() else World.SANDBOX
+    return Profile.LIVE if env.get("TUSHARE_TOKEN", "").strip() else Profile.SANDBOX
 
 
-def world_root(env: Mapping[str, str] = os.environ) -> Path:
+def profile_root(env: Mapping[str, str] = os.environ) -> Path:
     """The folder that holds everything of this world, run history included.
 
     Another server than Tushare's own has a folder of its own, `live-<host>`. Raises `SettingError`
@@ -47,8 +47,8 @@ def world_root(env: Mapping[str, str] = os.environ) -> Path:
         how = f"not every program opens a path with {found.group()!r}, name another folder"
         raise SettingError("MARKETDATA_HOME", str(home), how)
     host = _host(upstream(env))
-    is_usual = world(env) is World.SANDBOX or host == _host(TUSHARE_URL)
-    return home / (world(env) if is_usual else f"{World.LIVE}-{host}")
+    is_usual = profile(env) is Profile.SANDBOX or host == _host(TUSHARE_URL)
+    return home / (profile(env) if is_usual else f"{Profile.LIVE}-{host}")
 
 
 def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
@@ -56,7 +56,7 @@ def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
 
     So it is when a program reads other settings than the one that started it.
     """
-    root, given = world_root(env), env.get("DAGSTER_HOME")
+    root, given = profile_root(env), env.get("DAGSTER_HOME")
     history = Path(given).expanduser().resolve() if given else root / "dagster"
     if history.parent.parent == root.parent and history.parent != root:
         how = f"these settings are of another world, whose run history is in {root / 'dagster'}"
@@ -70,7 +70,7 @@ def upstream(env: Mapping[str, str]) -> str:
 
 def origin(env: Mapping[str, str] = os.environ) -> str:
     """Where the data of this world come from, as every file and answer says it."""
-    if world(env) is World.SANDBOX:
+    if profile(env) is Profile.SANDBOX:
         return "sandbox: simulated, not a real market"
     return f"Tushare, {_host(upstream(env))}"
 

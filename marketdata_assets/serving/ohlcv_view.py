@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from marketdata_assets.instruments import Kind
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, INSTRUMENT_HISTORY, Table
-from marketdata_assets.tables.declaring import LOTS, THOUSAND_YUAN
+from marketdata_assets.tables.declaration import LOTS, THOUSAND_YUAN
 
 EPOCH = dt.date(1970, 1, 1)
-CANONICAL = ("date", "open", "high", "low", "close", "volume", "turnover")
+OHLCV = ("date", "open", "high", "low", "close", "volume", "turnover")
 _VENDOR_NAMES = {"code": "ts_code", "date": "trade_date", "volume": "vol", "turnover": "amount"}
 _SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
 
@@ -27,7 +27,7 @@ class NoSuchColumn(ValueError):
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         super().__init__(
-            f"{table.name} has no column {', '.join(names)}. It has: {', '.join(CANONICAL)}, and "
+            f"{table.name} has no column {', '.join(names)}. It has: {', '.join(OHLCV)}, and "
             f"as stored: {', '.join(table.column_names)}."
         )
 
@@ -38,7 +38,7 @@ class View:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._stored = {name: name for name in table.column_names}
-        for name in ("code", *CANONICAL):
+        for name in ("code", *OHLCV):
             if name not in self._stored:
                 self._stored[name] = _VENDOR_NAMES[name]
         self._scales = {}
@@ -66,7 +66,7 @@ class View:
             raise NoSuchColumn(self.table, unknown)
         return list(dict.fromkeys(self._stored[name] for name in columns))
 
-    def canonical(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+    def ohlcv(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
         """`columns`, in their order, of rows as they are stored."""
         arrays = []
         for name in columns:
@@ -93,7 +93,7 @@ DAILY_VIEWS = {Kind.A_SHARE: View(DAILY_PRICES), Kind.CHINA_ETF: View(ETF_PREMIU
 @functools.cache
 def known_columns() -> tuple[str, ...]:
     """Every column that some instrument has, the canonical ones first."""
-    names = ["code", *CANONICAL]
+    names = ["code", *OHLCV]
     for view in (*DAILY_VIEWS.values(), HISTORY):
         names += view.table.column_names
     return tuple(dict.fromkeys(names))

@@ -1,7 +1,7 @@
 import threading
 from pathlib import Path
 
-from marketdata_assets.storage.turns import wait_for_writer, writing
+from marketdata_assets.storage.write_lock import wait_for_writer, writing
 
 MOMENT = 0.05
 PATIENCE_SECONDS = 30

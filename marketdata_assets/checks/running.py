@@ -29,7 +29,7 @@ LISTED = pa.schema(
 )
 
 
-def judge(
+def run_checks(
     table: str, rows: duckdb.DuckDBPyRelation, checks: Sequence[Check], excuses: Excuses
 ) -> list[Finding]:
     """What breaks `checks` among `rows`, a finding for every day and check with wrong rows.

@@ -7,9 +7,9 @@ import pytest
 
 from marketdata_assets.serving.adjusting import NotAdjustable
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.canonical import NoSuchColumn
+from marketdata_assets.serving.ohlcv_view import NoSuchColumn
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
-from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.storage.as_of import NotKnownThen
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
@@ -36,7 +36,7 @@ START, END = SESSIONS[4], SESSIONS[-8]
 class Past(NamedTuple):
     """What was answered at `moment`, before much of it was restated."""
 
-    shelf: Shelf
+    reader: PriceReader
     moment: dt.datetime
     answers: dict[tuple[str, Adjust, dt.date | None], list[dict[str, object]]]
 
@@ -45,12 +45,12 @@ class Past(NamedTuple):
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     lake = Lake(tmp_path_factory.mktemp("stored"), "test")
     store_everything(lake)
-    shelf = Shelf(lake.root)
+    reader = PriceReader(lake.root)
     asked = [(code, Adjust.NONE, None) for code in STORED]
     for code in (*SHARES, GONE):
         asked += [(code, Adjust.HFQ, None), (code, Adjust.QFQ, None), (code, Adjust.QFQ, END)]
     answers = {
-        one: shelf.ohlcv(one[0], START, END, COLUMNS, one[1], one[2]).rows.to_pylist()
+        one: reader.ohlcv(one[0], START, END, COLUMNS, one[1], one[2]).rows.to_pylist()
         for one in asked
     }
     moment = dt.datetime.now(dt.UTC)
@@ -59,16 +59,16 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     store_history(lake, INDEX, SESSIONS[3:], version=1)
     for table in (DAILY_PRICES, ADJ_FACTOR):
         refresh(lake, table)
-    return Past(shelf, moment, answers)
+    return Past(reader, moment, answers)
 
 
 def test_what_was_answered_then_is_answered_now(past: Past) -> None:
     for (code, adjust, anchor), rows in past.answers.items():
-        known = past.shelf.ohlcv(code, START, END, COLUMNS, adjust, anchor, as_of=past.moment)
+        known = past.reader.ohlcv(code, START, END, COLUMNS, adjust, anchor, as_of=past.moment)
         assert known.rows.to_pylist() == rows, (code, adjust, anchor)
         assert (known.generation, known.stored_at) == (None, past.moment)
         assert known.available == (rows[0]["date"], rows[-1]["date"])
-        now = past.shelf.ohlcv(code, START, END, COLUMNS, adjust, anchor).rows.to_pylist()
+        now = past.reader.ohlcv(code, START, END, COLUMNS, adjust, anchor).rows.to_pylist()
         is_restated = code not in (*FUNDS, SHARE_BY_CODE, "159915.SZ")
         assert (now != rows) == is_restated, (code, adjust, anchor)
 
@@ -76,7 +76,7 @@ def test_what_was_answered_then_is_answered_now(past: Past) -> None:
 def test_many_codes_are_answered_as_each_alone(past: Past) -> None:
     codes = [*STORED, "NDX", "000002.SZ"]
     query = RangeQuery(codes=codes, start=START, end=END, columns=COLUMNS, as_of=past.moment)
-    found = dict(past.shelf.each(query))
+    found = dict(past.reader.each(query))
     assert list(found) == codes
     for code in STORED:
         one = found[code]
@@ -98,7 +98,7 @@ def test_one_code_without_an_answer_does_not_take_the_others_with_it(past: Past)
         adjust=Adjust.HFQ,
         as_of=past.moment,
     )
-    found = dict(past.shelf.each(query))
+    found = dict(past.reader.each(query))
     shares = found["600000.SH"]
     assert isinstance(shares, Slice)
     assert shares.rows.to_pylist() == past.answers["600000.SH", Adjust.HFQ, None]
@@ -108,16 +108,16 @@ def test_one_code_without_an_answer_does_not_take_the_others_with_it(past: Past)
 def test_a_moment_before_anything_was_stored(past: Past) -> None:
     for code in ("600000.SH", INDEX):
         with pytest.raises(NotKnownThen, match="was not known at"):
-            past.shelf.ohlcv(code, as_of=LONG_AGO)
+            past.reader.ohlcv(code, as_of=LONG_AGO)
     with pytest.raises(NoSuchColumn):
-        past.shelf.ohlcv("600000.SH", columns=["premium"], as_of=past.moment)
+        past.reader.ohlcv("600000.SH", columns=["premium"], as_of=past.moment)
     with pytest.raises(ValueError, match="has no time zone"):
-        past.shelf.ohlcv("600000.SH", as_of=dt.datetime(2025, 2, 1))
+        past.reader.ohlcv("600000.SH", as_of=dt.datetime(2025, 2, 1))
 
 
 def test_a_share_by_code_alone_has_no_factors_then_either(past: Past) -> None:
     with pytest.raises(LookupError, match="without factors"):
-        past.shelf.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
+        past.reader.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
 
 
 def test_a_suspended_share_has_no_rows_then_as_now_though_it_has_a_history_by_code(
@@ -127,8 +127,8 @@ def test_a_suspended_share_has_no_rows_then_as_now_though_it_has_a_history_by_co
     store_shares(lake, SESSIONS)
     store_history(lake, "688981.SH", SESSIONS)
     refresh(lake, DAILY_PRICES)
-    shelf, [suspended, *_] = Shelf(lake.root), [day for day in SESSIONS if day.day % 4 == 0]
+    reader, [suspended, *_] = PriceReader(lake.root), [day for day in SESSIONS if day.day % 4 == 0]
     now = dt.datetime.now(dt.UTC)
     for as_of in (None, now):
-        found = shelf.ohlcv("688981.SH", suspended, suspended, as_of=as_of)
+        found = reader.ohlcv("688981.SH", suspended, suspended, as_of=as_of)
         assert (found.rows.num_rows, found.source) == (0, DAILY_PRICES)
