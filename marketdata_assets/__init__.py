@@ -5,13 +5,11 @@ instruments                            what a code is; it knows nobody either
 resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps
 serving                                what answers stand on: slices of finished copies, requests
-api                                    the HTTP front door to them, without Dagster
+api                                    the HTTP API over them, without Dagster
 publishing                             what the published dataset consists of, built from the lake
 assets                                 the datasets, one a file
 automation                             what runs by itself
-sandbox                                the offline world: a simulated exchange behind Tushare's
-                                       wire, and a hub for datasets on this machine
-settings, worlds                       what is read from the environment: live, or the sandbox
+settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end by themselves
 demo, serve, __main__                  what `make demo`, `make serve` and `make dev` run

@@ -1,6 +1,6 @@
 """The commands behind the Makefile: `python -m marketdata_assets demo | dev | …`.
 
-Here belongs what has to happen before Dagster starts: reading `.env`, choosing the world's folder,
+Here belongs what has to happen before Dagster starts: reading `.env`, choosing the profile's folder,
 placing `dagster.yaml` in it. What a command does is its own module.
 """
 
@@ -126,7 +126,7 @@ def _count(text: str) -> int:
 
 
 def prepare() -> list[str]:
-    """Settings from `.env`, absolute folders, and DAGSTER_HOME under the world's folder.
+    """Settings from `.env`, absolute folders, and DAGSTER_HOME under the profile's folder.
 
     From here on the environment is the one place where settings are, for children too. Returns
     what a user may wonder about, a line each.
@@ -141,7 +141,7 @@ def prepare() -> list[str]:
         # Dagster would read it over everything that was decided here.
         raise UnreadableFile(home / ".env", f"move its settings to {PROJECT / '.env'}")
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
-        told.append(f"DAGSTER_HOME is not taken: the run history of this world is in {home}.")
+        told.append(f"DAGSTER_HOME is not taken: the run history of this profile is in {home}.")
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
         if path := os.environ.get(name):
             os.environ[name] = str(Path(path).expanduser().absolute())

@@ -1,6 +1,6 @@
 """The `.env` file: read whole or refused with a sentence, and where it gives way to the shell.
 
-Here belongs the file and who wins. What the settings in it mean is `worlds` and `environment`.
+Here belongs the file and who wins. What the settings in it mean is `profile` and `environment`.
 """
 
 import io

@@ -44,7 +44,7 @@ SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
 
 
 def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
-    """The resources of this world, by the names the assets ask for.
+    """The resources of this profile, by the names the assets ask for.
 
     Raises `SettingError` naming the setting that can't be read.
     """
@@ -81,7 +81,7 @@ def alerts(env: Mapping[str, str] = os.environ) -> AlertsResource:
 
 
 def lake_resource(env: Mapping[str, str] = os.environ) -> LakeResource:
-    """The lake of this world, labelled with where its data come from."""
+    """The lake of this profile, labelled with where its data come from."""
     return LakeResource(root=str(profile_root(env)), origin=origin(env))
 
 
@@ -133,7 +133,7 @@ def tunnel_settings(env: Mapping[str, str]) -> TunnelSettings:
 
 
 def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
-    """The Hub with HF_TOKEN and HF_DATASET_REPO, else a hub in this world's folder.
+    """The Hub with HF_TOKEN and HF_DATASET_REPO, else a hub in this profile's folder.
 
     The sandbox publishes to the folder whatever is set, unless HF_ENDPOINT names another hub.
     Raises `SettingError` when one of the two settings is missing or can't be read.

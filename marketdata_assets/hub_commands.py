@@ -48,7 +48,7 @@ def in_a_sentence(command: Callable[[], int]) -> int:
 
 
 def serve_hub() -> int:
-    """Serve this world's local hub until Ctrl-C."""
+    """Serve this profile's local hub until Ctrl-C."""
     with HubServer(HubProtocol(HubStore(profile_root() / "hub")), LOCAL_PORT) as server:
         print(f"A hub on {server.url}; any token will do. Ctrl-C ends it.", flush=True)
         try:

@@ -1,7 +1,7 @@
-"""Which of the two worlds this is: its folder, what its data are called, where they begin.
+"""Which of the two profiles this is: its folder, what its data are called, where they begin.
 
 Here belongs the choice alone, without Dagster, so that the HTTP API starts without it. What a
-world consists of is `environment`.
+profile consists of is `environment`.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ OLDEST_DAY = dt.date(1990, 12, 19)
 
 
 class Profile(StrEnum):
-    """Two worlds that never share a folder: real data, and the simulated exchange's."""
+    """Two profiles that never share a folder: real data, and the simulated exchange's."""
 
     LIVE = "live"
     SANDBOX = "sandbox"
@@ -35,7 +35,7 @@ def profile(env: Mapping[str, str] = os.environ) -> Profile:
 
 
 def profile_root(env: Mapping[str, str] = os.environ) -> Path:
-    """The folder that holds everything of this world, run history included.
+    """The folder that holds everything of this profile, run history included.
 
     Another server than Tushare's own has a folder of its own, `live-<host>`. Raises `SettingError`
     for a path that is none for a folder.
@@ -52,14 +52,14 @@ def profile_root(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
-    """Raise `SettingError` where DAGSTER_HOME is the run history of another world.
+    """Raise `SettingError` where DAGSTER_HOME is the run history of another profile.
 
     So it is when a program reads other settings than the one that started it.
     """
     root, given = profile_root(env), env.get("DAGSTER_HOME")
     history = Path(given).expanduser().resolve() if given else root / "dagster"
     if history.parent.parent == root.parent and history.parent != root:
-        how = f"these settings are of another world, whose run history is in {root / 'dagster'}"
+        how = f"these settings are of another profile, whose run history is in {root / 'dagster'}"
         raise SettingError("DAGSTER_HOME", str(history), how)
 
 
@@ -69,7 +69,7 @@ def upstream(env: Mapping[str, str]) -> str:
 
 
 def origin(env: Mapping[str, str] = os.environ) -> str:
-    """Where the data of this world come from, as every file and answer says it."""
+    """Where the data of this profile come from, as every file and answer says it."""
     if profile(env) is Profile.SANDBOX:
         return "sandbox: simulated, not a real market"
     return f"Tushare, {_host(upstream(env))}"

@@ -1,4 +1,4 @@
-"""The command `serve`: the HTTP API of this world, until Ctrl-C.
+"""The command `serve`: the HTTP API of this profile, until Ctrl-C.
 
 Here belongs the server around the application. It knows no Dagster; what the API answers is `api`.
 """

@@ -1,6 +1,6 @@
 """`dev` in the sandbox, everything of it killed at once as by a power cut, and started again.
 
-Here belongs what `test_revival` and the acceptance have in common. The acceptance kills a world at
+Here belongs what `test_revival` and the acceptance have in common. The acceptance kills a profile at
 random moments and tells how long each recovery took:
 
     python -m marketdata_assets_tests.killed_dev --kills 10
@@ -68,7 +68,7 @@ class Profile:
             )
 
     def kill(self) -> None:
-        """End every process of this world in no order and without a word, runs included."""
+        """End every process of this profile in no order and without a word, runs included."""
         while pids := self.processes():
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
@@ -76,7 +76,7 @@ class Profile:
             until(lambda killed=pids: not any(map(identity_of, killed)), "all are gone")
 
     def processes(self) -> list[int]:
-        """All that were started with the settings of this world."""
+        """All that were started with the settings of this profile."""
         mine = f"MARKETDATA_HOME={self.home}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):

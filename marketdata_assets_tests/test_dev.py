@@ -175,7 +175,7 @@ def test_dev_tells_what_both_name_and_no_secret(dev: Dev, project: Path) -> None
     for name in ("TUSHARE_TOKEN", "HF_TOKEN", "MARKETDATA_HOME"):
         assert f"{name} is set in the shell and in {project / '.env'}: the shell's counts." in said
     root = dev.out.parent / "sandbox"
-    assert f"DAGSTER_HOME is not taken: the run history of this world is in {root}" in said
+    assert f"DAGSTER_HOME is not taken: the run history of this profile is in {root}" in said
     assert "Dagster on the sandbox" in said
     assert "Loaded environment variables from .env" not in said
     assert TOKEN not in said

@@ -1,4 +1,4 @@
-"""The folder that a world lives in: its name, who may write there, and what is found there."""
+"""The folder that a profile lives in: its name, who may write there, and what is found there."""
 
 import os
 import subprocess

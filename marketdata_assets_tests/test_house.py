@@ -19,7 +19,7 @@ MAY_KNOW = {
     "trading_calendar": set(),
     "instruments": set(),
     "settings": set(),
-    "worlds": {"settings"},
+    "profile": {"settings"},
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES,
@@ -32,16 +32,16 @@ MAY_KNOW = {
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "listening", "publishing", "resources"},
-    "environment": {"instruments", "settings", "worlds", "resources", "storage", "sandbox"},
+    "environment": {"instruments", "settings", "profile", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES
-    | {"instruments", "listening", "serving", "settings", "storage", "worlds"},
+    | {"instruments", "listening", "serving", "settings", "storage", "profile"},
     "env_file": {"settings"},
     "listening": {"settings"},
     "beside": set(),
     "ui": {"api", "listening", "settings"},
     "run_launcher": set(),
     "supervising": set(),
-    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "worlds"},
+    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }

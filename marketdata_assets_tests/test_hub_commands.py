@@ -1,4 +1,4 @@
-"""The commands about the published dataset, over the hub of a world's folder."""
+"""The commands about the published dataset, over the hub of a profile's folder."""
 
 import datetime as dt
 import sys

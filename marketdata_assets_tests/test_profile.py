@@ -50,5 +50,5 @@ def test_settings_of_one_world_never_meet_the_run_history_of_the_other(tmp_path:
         for history in (tmp_path / name / "dagster", tmp_path.parent / "elsewhere"):
             refuse_other_history({**env, "DAGSTER_HOME": str(history)})
         [other] = own.keys() - {name}
-        with pytest.raises(SettingError, match="these settings are of another world"):
+        with pytest.raises(SettingError, match="these settings are of another profile"):
             refuse_other_history({**env, "DAGSTER_HOME": str(tmp_path / other / "dagster")})

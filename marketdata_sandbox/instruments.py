@@ -1,4 +1,4 @@
-"""Simulated histories of any code, for a world without a network.
+"""Simulated histories of any code, for a profile without a network.
 
 Here belongs the series of indices, funds, futures and coins, each a walk of its own: the same for
 everybody and whatever range is asked for. A-shares come from the simulated exchange, so that their

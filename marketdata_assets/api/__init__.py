@@ -1,4 +1,4 @@
-"""The HTTP front door: finished copies in milliseconds, everything else requested and awaited.
+"""The HTTP API: finished copies in milliseconds, everything else requested and awaited.
 
 Here belongs HTTP alone: what a question may look like, how an answer is written, who may ask. What
 the answer is belongs to `serving`. Nothing here knows Dagster; who materializes what was requested

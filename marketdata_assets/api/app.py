@@ -1,7 +1,7 @@
 """The assembly of the API: endpoints, error handlers, and what surrounds them.
 
 Here belongs the order of things. `create_app` is the seam: the command and the tests hand in a
-shelf, a queue and settings.
+price reader, a queue and settings.
 """
 
 from fastapi import FastAPI
@@ -49,7 +49,7 @@ TOLD_IN_HEADERS = (
 
 
 def create_app(state: AppState) -> FastAPI:
-    """The application behind a door. Serving it, and closing the queue, is up to the caller."""
+    """The application over a state. Serving it, and closing the queue, is up to the caller."""
     settings = state.settings
     cors = Middleware(
         CORSMiddleware,

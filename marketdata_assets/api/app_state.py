@@ -1,4 +1,4 @@
-"""What every endpoint shares: the shelf, the queue, the settings, the counters.
+"""What every endpoint shares: the price reader, the queue, the settings, the counters.
 
 Here belongs the bundle, and the forms that all endpoints declare alike.
 """
@@ -20,7 +20,7 @@ from marketdata_assets.serving.requests import Requests
 
 @dataclass(frozen=True)
 class AppState:
-    """The front door of one world's folder."""
+    """What the endpoints of one profile's folder work with."""
 
     root: Path
     reader: PriceReader

@@ -64,7 +64,7 @@ def through_the_gate(
     days: Iterator[tuple[dt.date, pa.Table | TushareError]],
     lake: Lake,
 ) -> Checked:
-    """The days of a run as the output of an asset, each judged before it is stored."""
+    """The days of a run as the output of an asset, each checked before it is stored."""
     gate = QualityGate(context, table, (*fetched_checks(table), ANSWER), lake, resumed)
     yield dg.Output(
         FetchedDays(resumed, _ended_when_late(gate.passing(_checked(table, days, lake))))

@@ -1,4 +1,4 @@
-"""The door: every day of a dataset is judged before it is stored, and refused when it is wrong.
+"""The quality gate: a day is checked before it is stored, and refused when it is wrong.
 
 Here belongs how the checks of `checks` run inside an asset and how Dagster learns the outcome.
 Good days of a range go on when others are refused. The run fails only when none of its days does.
@@ -41,7 +41,7 @@ ANSWER = Check(
 
 
 class CheckedDay(NamedTuple):
-    """A day before the door: its data and what was found, or the error that came in their place.
+    """A day before the gate: its data and what was found, or the error that came in their place.
 
     `codes` tell, for a finding that is not about rows of `data`, which codes it is about.
     """

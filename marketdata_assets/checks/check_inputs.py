@@ -1,4 +1,4 @@
-"""The vendor's tables side by side, a row a bar, with the bar before: what `prices` is judged on.
+"""The vendor's tables side by side, a row a bar, with the bar before: what `prices` checks.
 
 Here belongs the SQL that lays them out; what must hold among them is declared in `prices`.
 """

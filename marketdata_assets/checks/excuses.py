@@ -2,7 +2,7 @@
 
 Here belong two lists of one form: what the market's rules and the vendor's habits explain, shipped
 in `known/`, and what the user has decided, in `excuses.csv` of the data folder. Explained rows are
-no findings; excused ones are listed as such. What a check is, is `declaring`.
+no findings; excused ones are listed as such. What a check is, is `tables.checking`.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """Checks of the merged prices: the vendor's tables against each other and against the day before.
 
-Here belongs what takes more than one table to prove of a bar; `evidence` lays the tables side by
+Here belongs what takes more than one table to prove of a bar; `check_inputs` lays the tables side by
 side. Who is missing where is `ledger`.
 
 Sources: the trading rules of SSE, SZSE and BSE; the vendor's documentation; limits of a real day

@@ -98,7 +98,7 @@ def restore(
 ) -> Iterator[tuple[dt.date, Stored]]:
     """Write every published day into the lake; a different one there moves to `superseded`.
 
-    Raises `OtherOrigin` when the rows come from another world than the lake's.
+    Raises `OtherOrigin` when the rows come from another profile than the lake's.
     """
     manifest = manifest_of(published)
     if manifest.origin != lake.origin:

@@ -4,13 +4,13 @@ Here belongs everything between the finished copies and whoever asks, the HTTP A
 asset alike. Nothing here knows HTTP, and nothing knows Dagster.
 
 queries          what may be asked, and how much of it
-canonical        how a stored table speaks OHLCV: names, units
+ohlcv_view       how a stored table speaks OHLCV: names, units
 adjusting        adjusted prices of one code in a fraction of a millisecond
 gaps             sessions that were never stored
-histories        the histories by code, in a bounded memory
-as_known         the same answers as they were known at a moment
+history_cache    the histories by code, in a bounded memory
+point_in_time    the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name
-slices           the shelf: all of the above for one world's folder
+price_reader     all of the above for the folder of one profile
 exports          a range as a file
 request_records  what a request is
 requests         what is not there yet, or too large to wait for: a durable queue

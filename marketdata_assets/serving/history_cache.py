@@ -1,7 +1,7 @@
 """The histories by code: one file of the lake each, kept in memory as long as the file stays.
 
 Here belongs the bounded memory and what it takes from disk. Which code is served from here is
-`slices`.
+`price_reader`.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""The shelf: slices by code and cross-sections by day, read from finished copies.
+"""The price reader: slices by code and cross-sections by day, read from finished copies.
 
 Here belongs which copy answers for which instrument. A-shares and funds come from the series of
 their daily tables; what those don't hold, and everything else, from the histories by code. Nobody

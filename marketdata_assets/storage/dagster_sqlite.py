@@ -1,4 +1,4 @@
-"""Dagster's databases in SQLite as this platform keeps them; a world's `dagster.yaml` names them.
+"""Dagster's databases in SQLite as this platform keeps them; a profile's `dagster.yaml` names them.
 
 Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
 partitions. Either reads what the other has stored. A class in `dagster.yaml` is the one public way
@@ -74,7 +74,7 @@ def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
 
     Dagster adds the definition of all partitions to every plan, with each holiday since 2005: 39
     kB a check, and in a range once more for each of its days. A range has one outcome a check (see
-    `assets.door`), so that one plan is enough, and its days keep the outcomes they had.
+    `assets.quality_gate`), so that one plan is enough, and its days keep the outcomes they had.
     """
     told = event.dagster_event
     planned = told.event_specific_data if told else None

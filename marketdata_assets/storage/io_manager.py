@@ -28,7 +28,7 @@ ROWS_PER_BATCH = 50_000
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The lake of one world: its folder and where its data come from."""
+    """The lake of one profile: its folder and where its data come from."""
 
     root: str
     origin: str

@@ -1,6 +1,6 @@
 """What holds of every kind of daily bar, with what differs between them handed in.
 
-Here belong checks that shares and funds share. What holds of one of them alone is in `fetched` and
+Here belong checks that shares and funds share. What holds of one of them alone is in `stocks` and
 `funds`.
 """
 

@@ -45,7 +45,7 @@ def served(
     reader: PriceReader | None = None,
     **limits: Any,
 ) -> Iterator[Client]:
-    """A server over the world under `root`."""
+    """A server over the profile under `root`."""
     settings = replace(settings or ApiSettings(), limits=Limits(**limits))
     patient = queue or Requests(root)
     state = AppState(

@@ -43,7 +43,7 @@ def text(days: list[dt.date]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def holed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A server over a world with a hole and a stale end."""
+    """A server over a profile with a hole and a stale end."""
     root = tmp_path_factory.mktemp("holed")
     lake = Lake(root, "test")
     for day in STORED:

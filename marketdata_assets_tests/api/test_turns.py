@@ -18,7 +18,7 @@ from marketdata_assets_tests.api.test_connections import PATIENCE, until
 THEN = "2024-10-15T21:00:00+08:00"
 
 
-class SlowShelf(PriceReader):
+class SlowReader(PriceReader):
     """Reads the past until it may end."""
 
     def __init__(self, root: Path) -> None:
@@ -34,12 +34,12 @@ class SlowShelf(PriceReader):
 
 
 @pytest.fixture
-def reader(world: Path) -> SlowShelf:
-    return SlowShelf(world)
+def reader(world: Path) -> SlowReader:
+    return SlowReader(world)
 
 
 @pytest.fixture
-def slow(world: Path, reader: SlowShelf) -> Iterator[Client]:
+def slow(world: Path, reader: SlowReader) -> Iterator[Client]:
     with served(world, reader=reader, as_of_at_once=1, as_of_waiting=2) as client:
         yield client
         reader.may_end.set()
@@ -49,7 +49,7 @@ def ask(client: Client) -> Any:
     return client.get("/api/v1/ohlcv", code="HSI", as_of=THEN)
 
 
-def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, reader: SlowShelf) -> None:
+def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, reader: SlowReader) -> None:
     with ThreadPoolExecutor(7) as callers:
         calls = [callers.submit(ask, slow) for _ in range(7)]
         refused = []
@@ -66,7 +66,7 @@ def test_as_many_wait_as_may_and_the_others_are_a_429(slow: Client, reader: Slow
     assert refused[0].headers["Retry-After"]
 
 
-def test_who_hangs_up_leaves_the_queue(slow: Client, reader: SlowShelf) -> None:
+def test_who_hangs_up_leaves_the_queue(slow: Client, reader: SlowReader) -> None:
     def dropped() -> float:
         labels = {"endpoint": "/api/v1/ohlcv", "method": "GET", "status": "499"}
         registry = slow.state.metrics.registry

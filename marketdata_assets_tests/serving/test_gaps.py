@@ -1,4 +1,4 @@
-"""Which sessions nobody has, on the shelf itself: what the list and the ledger know of a share."""
+"""Which sessions nobody has, of the reader itself: what the list and the ledger know of a share."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Yesterday's answers, asked for today: what the shelf said then, adjusted with factors of then."""
+"""Yesterday's answers, asked for today: what was answered then, adjusted with factors of then."""
 
 import datetime as dt
 from typing import NamedTuple

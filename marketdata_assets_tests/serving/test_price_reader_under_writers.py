@@ -1,4 +1,4 @@
-"""Readers share a shelf while days and histories are written again and series are refreshed."""
+"""Threads share a reader while days and histories are written again and series are refreshed."""
 
 import datetime as dt
 import multiprocessing

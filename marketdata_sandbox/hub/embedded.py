@@ -40,7 +40,7 @@ class EmbeddedHub(HuggingFaceResource):
 
 
 def embedded_hub(root: Path, repository: str = LOCAL_REPOSITORY) -> EmbeddedHub:
-    """The hub of a world: its repositories and the local copies of them under `root`."""
+    """The hub of a profile: its repositories and the local copies of them under `root`."""
     return EmbeddedHub(
         repository=repository,
         token="local",

@@ -50,7 +50,7 @@ CALLS_PER_MINUTE = {"Eastmoney": 10, "Sina": 20, "CSIndex": 20, "Yahoo": 30, "Co
 
 
 class InstrumentSources(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The sources of one world, where histories begin, and the codes that are always tracked."""
+    """The sources of one profile, where histories begin, and the codes that are always tracked."""
 
     first_day: str = "2015-01-01"
     tracked_codes: list[str] = Field(default=[])
