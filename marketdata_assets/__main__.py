@@ -1,7 +1,7 @@
 """The commands behind the Makefile: `python -m marketdata_assets demo | dev | …`.
 
-Here belongs what has to happen before Dagster starts: reading `.env`, choosing the profile's folder,
-placing `dagster.yaml` in it. What a command does is its own module.
+Here belongs what has to happen before Dagster starts: reading `.env`, choosing the profile's folder
+and placing `dagster.yaml` in it. What a command does is its own module.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """`dev` in the sandbox, everything of it killed at once as by a power cut, and started again.
 
-Here belongs what `test_revival` and the acceptance have in common. The acceptance kills a profile at
-random moments and tells how long each recovery took:
+Here belongs what `test_revival` and the acceptance have in common. The acceptance kills a profile
+at random moments and tells how long each recovery took:
 
     python -m marketdata_assets_tests.killed_dev --kills 10
 """

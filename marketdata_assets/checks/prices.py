@@ -1,7 +1,7 @@
 """Checks of the merged prices: the vendor's tables against each other and against the day before.
 
-Here belongs what takes more than one table to prove of a bar; `check_inputs` lays the tables side by
-side. Who is missing where is `ledger`.
+Here belongs what takes more than one table to prove of a bar; `check_inputs` lays the tables side
+by side. Who is missing where is `ledger`.
 
 Sources: the trading rules of SSE, SZSE and BSE; the vendor's documentation; limits of a real day
 of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to 2022.

@@ -1,7 +1,8 @@
 """What may be asked, and how much of it: ranges of codes, and exports of them.
 
 Here belong the forms of questions and their limits. A question that passed is well formed: codes
-are canonical, columns exist somewhere, days are in order. Whether there is an answer is `price_reader`.
+are canonical, columns exist somewhere, days are in order. Whether there is an
+answer is `price_reader`.
 """
 
 import datetime as dt
