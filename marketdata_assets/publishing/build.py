@@ -170,7 +170,8 @@ class _Builder:
         # From the shards, not from the lake: a day that is restated meanwhile is in both or none.
         shards = self.making.local(layout.shard(year) for year in sorted(_years(self.days)))
         write_csv(patch, shards, self.choices.universe, self.days)
-        merged = merge_days(copy, patch, self.days, self.workspace.new(layout.CSV))
+        spliced = self.workspace.new(layout.CSV)
+        merged = merge_days(copy, patch, self.days, spliced, self.workspace.may_grow)
         if merged is None:
             self.making.facts[layout.CSV] = known
             return

@@ -10,5 +10,5 @@ server     HTTP, the request log, and the faults that are waiting to happen
 faults     what can go wrong between a publisher and the hub
 embedded   the hub of a process, as the platform's publisher sees it
 
-    python -m marketdata_sandbox.hub --root data/sandbox/hub --port 8766
+    python -m marketdata_assets_tests.hub_emulator --root data/sandbox/hub --port 8766
 """

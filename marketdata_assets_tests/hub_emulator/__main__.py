@@ -1,11 +1,11 @@
-"""The hub as a command: python -m marketdata_sandbox.hub --root data/sandbox/hub."""
+"""The hub as a command: python -m marketdata_assets_tests.hub_emulator --root data/sandbox/hub."""
 
 import argparse
 from pathlib import Path
 
-from marketdata_sandbox.hub.protocol import HubProtocol
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore
+from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import ORIGIN, hub_resource, publish
-from marketdata_sandbox.hub.server import HubServer
 
 DAYS = [dt.date(2023, 12, 29), dt.date(2024, 1, 2)]
 ROWS = len(DAYS) * len(SHARES)
