@@ -9,8 +9,10 @@ from pathlib import Path, PurePath
 from urllib.parse import quote
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -56,8 +58,9 @@ class DatasetFiles(StaticFiles):
 def serve_folder(folder: Path, port: int) -> None:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
     listening = listen(HOST, port, "the host", "--port")
+    app = Starlette(routes=[Mount("/", DatasetFiles(folder))])
     config = uvicorn.Config(
-        DatasetFiles(folder), log_level="warning", access_log=False, server_header=False, ws="none"
+        app, log_level="warning", access_log=False, server_header=False, ws="none"
     )
     url = address(HOST, listening.getsockname()[1])
     print(f"The dataset in {folder}: {url}    Ctrl-C ends it.", flush=True)

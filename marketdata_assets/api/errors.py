@@ -18,7 +18,7 @@ from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.prefix import path_within
 from marketdata_assets.instruments import UnknownCode
-from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.serving.request_records import (
@@ -27,7 +27,6 @@ from marketdata_assets.serving.request_records import (
     TooManyOpen,
     UnknownRequest,
 )
-from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
 from marketdata_assets.storage.lake import UnfitPartitions
 from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries

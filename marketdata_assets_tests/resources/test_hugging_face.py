@@ -83,8 +83,8 @@ def test_a_day_is_one_commit_that_says_what_it_did(
     done = publish(hub, lake, [NEW])
     assert done.outcome is Outcome.COMMITTED
     assert titles(server)[1:] == [NEW_TITLE]
-    assert done.commit == server.protocol.store.head(hub.repository)
-    assert done.url == f"{server.url}/datasets/someone/prices/commit/{done.commit}"
+    assert done.revision == server.protocol.store.head(hub.repository)
+    assert done.place == f"{server.url}/datasets/someone/prices/commit/{done.revision}"
     assert done.files_changed == [
         ".last_update_date",
         "README.md",
