@@ -1,4 +1,4 @@
-"""The hub as a command: python -m marketdata_assets_tests.hub_emulator --root data/sandbox/hub."""
+"""The hub as a command: python -m marketdata_assets_tests.hub_emulator --root /tmp/hub."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from marketdata_assets_tests.hub_emulator.store import HubStore
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A hub for datasets on this machine.")
-    parser.add_argument("--root", type=Path, default=Path("data/sandbox/hub"))
+    parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--port", type=int, default=8766)
     arguments = parser.parse_args()
     with HubServer(HubProtocol(HubStore(arguments.root)), arguments.port) as server:
