@@ -88,9 +88,10 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
 
     `repository` is its name on the Hub; without one the dataset is the folder around the card.
     """
-    name, place, of_a_day = ".", ".", OF_A_DAY_IN_A_FOLDER
+    named, place, of_a_day = f'"parquet", data_files="{SHARDS}"', ".", OF_A_DAY_IN_A_FOLDER
     if repository:
-        name, place, of_a_day = repository, f"hf://datasets/{repository}", OF_A_DAY_ON_THE_HUB
+        named, place = f'"{repository}"', f"hf://datasets/{repository}"
+        of_a_day = OF_A_DAY_ON_THE_HUB
     note = SIMULATION_NOTE if manifest.origin.startswith(SIMULATED) else ""
     universe = manifest.universe or "all boards"
     year = manifest.last.year if manifest.last else "<year>"
@@ -129,7 +130,7 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
 ```python
 from datasets import load_dataset
 
-prices = load_dataset("{name}", split="train")
+prices = load_dataset({named}, split="train")
 ```
 
 ```python

@@ -27,7 +27,7 @@ print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
 """
 LOAD_FOLDER = """
 from datasets import load_dataset
-rows = load_dataset(".", split="train")
+rows = load_dataset("../dataset", split="train")
 print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
 """
 PANDAS_FOLDER = """
@@ -116,18 +116,20 @@ def test_the_published_folder_is_read_as_its_card_says_by(
     assert_read(run)
 
 
-def test_the_lines_of_the_folder_s_card_read_it(folder: Path) -> None:
+def test_the_lines_of_the_folder_s_card_read_it(folder: Path, tmp_path: Path) -> None:
     card = (folder / "README.md").read_text("utf-8")
-    assert 'load_dataset(".", split="train")' in card
-    [line] = [line for line in card.splitlines() if line.startswith("prices = pd.read_parquet(")]
+    blocks = [block.split("```")[0] for block in card.split("```python\n")[1:]]
+    program = "\nprint(len(prices))\n".join([*blocks[:2], ""])
     run = subprocess.run(
-        [sys.executable, "-c", f"import pandas as pd\n{line}\nprint(len(prices))"],
+        [sys.executable, "-c", program],
         cwd=folder,
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         timeout=100,
     )
-    assert int(run.stdout) == len(SHARES), run.stderr
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [str(ROWS), str(len(SHARES))]
     assert "revisions" not in card
 
 
