@@ -1,7 +1,7 @@
 """One more day onto a published dataset, beside the original pipeline's way.
 
 The original's evening: download the CSV, concatenate the day in pandas, upload all of it. Both ways
-talk to the same local hub, as LFS: whole files go up. BENCH_PUBLISHING_YEARS says how many years
+talk to the same emulated Hub, as LFS: whole files go up. BENCH_PUBLISHING_YEARS says how many years
 are there already; 20 is the whole history, and takes 20 minutes and 12 GB for the original's part.
 """
 

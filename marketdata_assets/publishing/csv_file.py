@@ -31,7 +31,6 @@ class Merged(NamedTuple):
 
     path: Path
     rows_added: int
-    was_appended: bool
 
 
 class NotInOrder(ValueError):
@@ -114,7 +113,7 @@ def merge_days(
                 for day in changed:
                     _copy(new, *_span(new, day), file)
                 _to_disk(file)
-            return Merged(csv, added, True)
+            return Merged(csv, added)
         with spliced.open("wb") as file:
             position = 0
             for day in changed:
@@ -124,7 +123,7 @@ def merge_days(
                 position = after
             _copy(old, position, end, file)
             _to_disk(file)
-    return Merged(spliced, added - removed, False)
+    return Merged(spliced, added - removed)
 
 
 def has_all_columns(csv: Path) -> bool:
