@@ -1,4 +1,4 @@
-"""The content of the next publication: what is published, with the days of a run as the lake has them.
+"""What is published next: what is there, with the days of a run as the lake has them.
 
 A pure function of the two, whatever happened before: built twice it is the same, and on top of
 what it made itself it changes nothing. Days that are not the run's stay as they are published. A
