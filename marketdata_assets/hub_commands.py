@@ -15,6 +15,7 @@ from marketdata_assets.assets.hf_dataset import FINAL, publish_days
 from marketdata_assets.environment import dataset_folder, lake_resource, publisher
 from marketdata_assets.hub_server import serve_folder
 from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.folder import FolderState
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.verifying import (
     NothingPublished,
@@ -23,7 +24,6 @@ from marketdata_assets.publishing.verifying import (
     restore,
 )
 from marketdata_assets.publishing.workspace import WorkspaceBusy
-from marketdata_assets.resources.dataset_folder import FolderState
 from marketdata_assets.resources.hub_errors import HubError
 from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.settings import SettingError

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from marketdata_assets.listening import address, asks_this_machine, listen
-from marketdata_assets.resources.dataset_folder import is_of_dataset
+from marketdata_assets.publishing.folder import is_of_dataset
 
 HOST = "127.0.0.1"
 PARQUET = "application/vnd.apache.parquet"

@@ -31,12 +31,13 @@ MAY_KNOW = {
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
-    "sandbox": DAYS_AND_TABLES | {"instruments", "listening", "publishing", "resources"},
+    "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
     "environment": {"instruments", "settings", "profile", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES
     | {"instruments", "listening", "serving", "settings", "storage", "profile"},
     "env_file": {"settings"},
     "listening": {"settings"},
+    "hub_server": {"listening", "publishing"},
     "beside": set(),
     "ui": {"api", "listening", "settings"},
     "run_launcher": set(),

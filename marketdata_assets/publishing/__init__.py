@@ -10,6 +10,7 @@ csv_file      the one CSV: rows of a day, found, appended, replaced in place
 calendar_files, card, content_checks
 adoption      a dataset that has only an unsorted CSV
 workspace     the local copies of published files
+folder        the dataset in a plain folder: whole or not at all
 build         all of it together, for the days of a run
 
 Nothing here knows where that is: what is published is handed in as `Published`, what is to be
