@@ -16,7 +16,7 @@ from benchmarks.measuring import console, in_own_process, show
 from benchmarks.year import QUIET
 from marketdata_assets import environment
 from marketdata_assets.assets.fetching import FETCH_ALL, RANGE_END, RANGE_START
-from marketdata_assets.automation.jobs import daily_chain, etf_chain
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
 from marketdata_assets.automation.pruning import prune_runs
 from marketdata_assets.automation.refetching import RECENT_SESSIONS
 from marketdata_assets.definitions import build_definitions
@@ -84,10 +84,10 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
             return sizes(home)
 
         for number, day in enumerate(DAYS[: 1 + EVENINGS]):
-            run(daily_chain.name, day, day)
-            run(etf_chain.name, day, day)
+            run(STOCKS.name, day, day)
+            run(FUNDS.name, day, day)
             run(
-                daily_chain.name,
+                STOCKS.name,
                 DAYS[max(0, number + 1 - RECENT_SESSIONS)],
                 day,
                 **{FETCH_ALL: "true"},
@@ -95,7 +95,7 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
             if number == 0:
                 first = measured()
         evenings = measured()
-        for job in (daily_chain, etf_chain):
+        for job in CHAINS:
             run(job.name, DAYS[-RANGE], DAYS[-1])
         return Grown(evenings.added_since(first, EVENINGS), measured().added_since(evenings, RANGE))
 

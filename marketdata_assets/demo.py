@@ -17,10 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
 from marketdata_assets.definitions import defs
 from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import hugging_face
@@ -30,7 +29,7 @@ from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
-from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 from marketdata_sandbox.hub.embedded import LOCAL_ENDPOINT
 
 FINDINGS_SHOWN = 12
@@ -50,8 +49,8 @@ def run_demo(count: int) -> int:
             "dagster/asset_partition_range_end": days[-1].isoformat(),
         }
         failures = _materialize([trade_calendar], instance, {})
-        failures = failures or _materialize([*CHAIN, hf_dataset], instance, tags)
-        funds_failures = [] if failures else _materialize([*ETF_CHAIN, findings], instance, tags)
+        failures = failures or _materialize(STOCKS.made_together, instance, tags)
+        funds_failures = [] if failures else _materialize(FUNDS.made_together, instance, tags)
     if not failures:
         _summary(console, days, time.monotonic() - began, not funds_failures)
     for failure in failures + funds_failures:
@@ -60,9 +59,11 @@ def run_demo(count: int) -> int:
 
 
 def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
-    """The last sessions whose data are certainly out: today's only from 21:00 in Shanghai on."""
-    sessions = last_closed_sessions(count, now - dt.timedelta(hours=6))
-    return [day for day in sessions if day >= start_date()] or [start_date()]
+    """The last sessions whose data are certainly out: today's not before its evening."""
+    sessions = last_closed_sessions(count + 1, now)
+    if now < dt.datetime.combine(sessions[-1], STOCKS.evening[0], SHANGHAI):
+        sessions.pop()
+    return [day for day in sessions[-count:] if day >= start_date()] or [start_date()]
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
     )
-    bar = progress.add_task("starting", total=days * (len(CHAIN) + len(ETF_CHAIN) + 1) + 1)
+    bar = progress.add_task("starting", total=days * sum(len(one.assets) for one in CHAINS) + 1)
 
     class Advance(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -128,9 +129,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
         grid.add_column(name, justify=side)  # type: ignore[arg-type]
     grid.add_column("rows", justify="right")
     with duckdb.connect(str(catalog), read_only=True) as connection:
-        for asset in (*CHAIN, *(ETF_CHAIN if with_funds else ())):
-            table = STORED_TABLES[asset.key.path[-1]]
-            if table.may_be_empty:
+        for name in (*STOCKS.names, *(FUNDS.names if with_funds else ())):
+            table = STORED_TABLES.get(name)
+            if table is None or table.may_be_empty:
                 continue
             [row] = connection.execute(
                 f"SELECT count(DISTINCT {table.date_column}), min({table.date_column}), "

@@ -24,7 +24,7 @@ import dagster as dg
 from dagster import RunsFilter
 
 from marketdata_assets.__main__ import PROJECT
-from marketdata_assets.automation.sensors import UNFINISHED
+from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES

@@ -9,11 +9,10 @@ from dagster._core.definitions.dependency import NodeHandle
 
 from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.assets.asset_arguments import Pool
-from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_OUTAGE
+from marketdata_assets.automation.chains import CHAINS, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import STORED_TABLES
@@ -117,7 +116,7 @@ def test_one_run_of_a_pool_at_a_time_and_every_asset_in_one() -> None:
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
-    for asset in (*CHAIN, *ETF_CHAIN, hf_dataset):
+    for asset in [asset for chain in CHAINS for asset in chain.assets]:
         assert asset.partitions_def == TRADING_DAYS
         assert asset.backfill_policy == BACKFILL_POLICY
 

@@ -5,12 +5,12 @@ nothing; what different ones leave behind is `assets.restatements`.
 """
 
 import datetime as dt
-from collections.abc import Sequence
 
 import dagster as dg
 
 from marketdata_assets.assets.fetching import FETCH_ALL
-from marketdata_assets.automation.jobs import daily_chain
+from marketdata_assets.automation.chains import STOCKS
+from marketdata_assets.automation.day_runs import request
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import DAILY_PRICES
@@ -27,7 +27,7 @@ WEEK = dt.timedelta(days=7)
 
 
 @dg.schedule(
-    job=daily_chain,
+    job=STOCKS.job,
     cron_schedule="0 23 * * *",
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -43,12 +43,12 @@ def recent_days_again_schedule(
     stored = set(lake.open().days(DAILY_PRICES))
     sessions = last_closed_sessions(RECENT_SESSIONS, now)
     if days := [day for day in sessions if day in stored and day >= start_date()]:
-        return once_more(days, f"recent {now.date()}")
+        return request(days, None, f"recent {now.date()}", {FETCH_ALL: "true"})
     return dg.SkipReason(f"none of the last {RECENT_SESSIONS} sessions is stored")
 
 
 @dg.schedule(
-    job=daily_chain,
+    job=STOCKS.job,
     cron_schedule="0 10 * * 6",
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -61,7 +61,7 @@ def past_month_again_schedule(
     month = month_in_turn(saturday, start_date())
     stored = [day for day in lake.open().days(DAILY_PRICES) if day.replace(day=1) == month]
     if days := [day for day in stored if day >= start_date()]:
-        return once_more(days, f"month {saturday}")
+        return request(days, None, f"month {saturday}", {FETCH_ALL: "true"})
     return dg.SkipReason(f"nothing is stored of {month:%Y-%m}, whose turn it is")
 
 
@@ -82,15 +82,3 @@ def month_in_turn(saturday: dt.date, start: dt.date) -> dt.date:
 
 def month_before(day: dt.date) -> dt.date:
     return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=1)
-
-
-def once_more(days: Sequence[dt.date], run_key: str) -> dg.RunRequest:
-    """One run over the whole range that keeps nothing from an interrupted one."""
-    return dg.RunRequest(
-        run_key=run_key,
-        tags={
-            "dagster/asset_partition_range_start": days[0].isoformat(),
-            "dagster/asset_partition_range_end": days[-1].isoformat(),
-            FETCH_ALL: "true",
-        },
-    )

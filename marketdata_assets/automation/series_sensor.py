@@ -14,8 +14,8 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from marketdata_assets.assets.price_series import SERIES
+from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.automation.jobs import series_refresh
-from marketdata_assets.automation.sensors import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Difference, FileIdentity, difference, stored_files

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.funds import waited_for
+from marketdata_assets.automation.late_navs import waited_for
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM, FINDINGS
 from marketdata_assets.trading_calendar import sessions_between

@@ -9,12 +9,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation import sensors
+from marketdata_assets.automation import alerting
 from marketdata_assets.automation.alerting import (
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
 )
+from marketdata_assets.automation.day_runs import Span
 from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
@@ -113,8 +114,8 @@ def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
         assert not late.filter_events(lambda event: event.is_step_up_for_retry)
         today = dt.datetime.now(SHANGHAI).date()
         for day in (today, today - dt.timedelta(days=1)):
-            span = sensors.Span(day, day)
-            monkeypatch.setattr(sensors, "days_of_run", lambda _, span=span: span)
+            span = Span(day, day)
+            monkeypatch.setattr(alerting, "days_of_run", lambda _, span=span: span)
             tell_of(run_failure_alert, late, platform.instance, alerts)
     [told] = server.told
     assert told["title"].endswith(f" for {today - dt.timedelta(days=1)}")
@@ -192,7 +193,7 @@ def watch(
 
 @pytest.fixture
 def due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [DAY])
+    monkeypatch.setattr(alerting, "sessions_due", lambda *_: [DAY])
 
 
 def test_a_complete_day_is_no_news(sandbox: Platform, server, alerts, due) -> None:
@@ -242,7 +243,7 @@ def test_a_day_is_told_again_until_a_channel_took_it(
 def test_before_any_session_is_due_nothing_is_told(
     sandbox: Platform, server, alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [])
+    monkeypatch.setattr(alerting, "sessions_due", lambda *_: [])
     assert watch(sandbox, alerts) == ("no trading day is due", None)
 
 
