@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from marketdata_assets.storage.durable_files import becoming, sync_folder
@@ -106,6 +107,7 @@ class Generation(BaseModel):
     table: str
     number: int
     columns: list[str]
+    schema_version: int = 1
     segments: list[SegmentEntry]
 
     def days(self) -> dict[dt.date, DayVersion]:
@@ -115,7 +117,13 @@ class Generation(BaseModel):
         return {day: version.file for day, version in self.days().items()}
 
     def fits(self, table: Table) -> bool:
-        return self.table == table.name and self.columns == declared(table)
+        """Whether it is read as `table`: what may be NULL may have been added since it was made."""
+        added = set(declared(table)) - set(self.columns)
+        return (
+            (self.table, self.schema_version) == (table.name, table.version)
+            and set(self.columns) <= set(declared(table))
+            and all(field.nullable for field in table.schema if declared_as(field) in added)
+        )
 
 
 def declared(table: Table) -> list[str]:
@@ -123,7 +131,11 @@ def declared(table: Table) -> list[str]:
 
     What may be NULL is not among them: segments hold the same either way.
     """
-    return [f"{field.name}: {field.type}" for field in table.schema]
+    return [declared_as(field) for field in table.schema]
+
+
+def declared_as(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}"
 
 
 def series_folder(root: Path, table: Table) -> Path:

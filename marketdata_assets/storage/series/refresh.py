@@ -95,11 +95,14 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
                 # A series that begins anew must not count again from 1: readers know generations
                 # by their numbers. The clock is always ahead of them.
                 number = number + 1 if published else time.time_ns() // 1_000_000
-                columns = declared(table)
-                publish_generation(
-                    folder,
-                    Generation(table=table.name, number=number, columns=columns, segments=segments),
+                newest = Generation(
+                    table=table.name,
+                    number=number,
+                    columns=declared(table),
+                    schema_version=table.version,
+                    segments=segments,
                 )
+                publish_generation(folder, newest)
         except OSError as error:
             raise OSError(
                 error.errno,
