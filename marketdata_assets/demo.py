@@ -40,7 +40,7 @@ def run_demo(count: int) -> int:
     """Materialize the last `count` sessions of every dataset; the exit code of the command."""
     console = Console(highlight=False)
     days = published_sessions(count, dt.datetime.now(dt.UTC))
-    console.print(f"\n[bold]marketdata-assets[/] · {_world_line()}")
+    console.print(f"\n[bold]marketdata-assets[/] · {_profile_line()}")
     console.print(f"{len(days)} trading days, {days[0]} … {days[-1]}\n")
     began = time.monotonic()
     with dg.DagsterInstance.get() as instance, stored_partitions_shown(console, len(days)):
@@ -226,7 +226,7 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
         )
 
 
-def _world_line() -> str:
+def _profile_line() -> str:
     if profile() is Profile.SANDBOX:
         return "the [bold]sandbox[/]: a simulated exchange, not a real market"
     return "the [bold]live[/] market, from Tushare"
