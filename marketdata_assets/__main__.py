@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 from marketdata_assets.env_file import UnreadableFile, settle
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
-from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
+from marketdata_assets.storage.durable_files import becoming, refusals_told
 
 PROJECT = Path(__file__).parents[1]
 NOT_FOR_OTHERS = 0o027
@@ -55,12 +56,9 @@ def main() -> int:
         told = prepare()
         with refusals_told(f"{arguments.command} did not finish"):
             return _run(arguments, told)
-    except DiskRefuses as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    except SettingError as error:
-        print(error, file=sys.stderr)
-        return 2
+    except MarketdataError as obstacle:
+        print(obstacle, file=sys.stderr)
+        return 2 if isinstance(obstacle, SettingError) else 1
 
 
 def _run(arguments: argparse.Namespace, told: list[str]) -> int:
@@ -88,7 +86,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
         "verify": hub_commands.verify,
         "restore": hub_commands.restore_lake,
     }
-    return hub_commands.in_a_sentence(run[arguments.command])
+    return run[arguments.command]()
 
 
 def decide(arguments: argparse.Namespace) -> int:

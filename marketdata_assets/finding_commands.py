@@ -19,7 +19,6 @@ from marketdata_assets.checks.excuses import (
     EVERY_CODE,
     FILE,
     Excuse,
-    ExcusesUnreadable,
     as_csv,
     excuse_list,
 )
@@ -117,15 +116,11 @@ def accept(table: str, day: dt.date, reason: str) -> int:
 
 
 def _write(console: Console, root: Path, added: Sequence[Excuse], what_next: str) -> int:
-    try:
-        with FileLock(root / f".{FILE}.lock"):
-            known = excuse_list(root)
-            new = [one for one in added if one not in known]
-            with becoming(root / FILE) as unfinished:
-                unfinished.write_text(as_csv([*known, *new]), "utf-8")
-    except ExcusesUnreadable as error:
-        console.print(str(error))
-        return 1
+    with FileLock(root / f".{FILE}.lock"):
+        known = excuse_list(root)
+        new = [one for one in added if one not in known]
+        with becoming(root / FILE) as unfinished:
+            unfinished.write_text(as_csv([*known, *new]), "utf-8")
     for one in added:
         who = "the day" if one.code == EVERY_CODE else one.code
         console.print(f"excused  {one.check}  {who}  {one.first} … {one.last}  {one.reason}")

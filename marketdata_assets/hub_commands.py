@@ -1,18 +1,16 @@
 """The commands about the published dataset: `hub` serves the local one, `publish`, `verify`, ...
 
-Here belongs what they print, and that what stands in their way is said in a sentence. What is
-published, compared and written is `publishing`.
+Here belongs what they print. What is published, compared and written is `publishing`.
 """
 
 import itertools
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-from marketdata_assets.assets.hf_dataset import FINAL, publish_days
+from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.environment import hugging_face, lake_resource
 from marketdata_assets.profile import profile_root
 from marketdata_assets.publishing import layout
@@ -23,28 +21,15 @@ from marketdata_assets.publishing.verifying import (
     manifest_of,
     restore,
 )
-from marketdata_assets.publishing.workspace import Workspace, WorkspaceBusy
-from marketdata_assets.resources.hub_errors import HubError, NoRepository
+from marketdata_assets.publishing.workspace import Workspace
+from marketdata_assets.resources.hub_errors import NoRepository
 from marketdata_assets.resources.hub_repository import StateAt
-from marketdata_assets.settings import SettingError
-from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
+from marketdata_assets.storage.lake import MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_sandbox.hub.embedded import LOCAL_PORT
 from marketdata_sandbox.hub.protocol import HubProtocol
 from marketdata_sandbox.hub.server import HubServer
 from marketdata_sandbox.hub.store import HubStore
-
-# What a user can mend: it is said, without a traceback.
-SAID = (*FINAL, HubError, NothingPublished, SettingError, UnfitPartitions, WorkspaceBusy)
-
-
-def in_a_sentence(command: Callable[[], int]) -> int:
-    """Run a command; 1 when something stands in its way, which is said."""
-    try:
-        return command()
-    except SAID as obstacle:
-        print(obstacle, file=sys.stderr)
-        return 1
 
 
 def serve_hub() -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from marketdata_assets.errors import MarketdataError
+
 
 class Kind(StrEnum):
     """The kinds of instruments; each knows its description in English and Chinese."""
@@ -105,8 +107,11 @@ class Instrument:
         return self.code.partition(".")[0]
 
 
-class UnknownCode(ValueError):
+class UnknownCode(MarketdataError, ValueError):
     """A text is no code that is understood; the message says what is."""
+
+    is_final = True
+    status = 400
 
     def __init__(self, text: str, hint: str = "") -> None:
         self.hint = hint

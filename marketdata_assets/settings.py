@@ -8,9 +8,13 @@ import datetime as dt
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from marketdata_assets.errors import MarketdataError
 
-class SettingError(ValueError):
+
+class SettingError(MarketdataError):
     """A setting can't be read."""
+
+    is_final = True
 
     def __init__(self, name: str, text: str, how: str) -> None:
         super().__init__(f"{name} is {text!r}: {how}.")

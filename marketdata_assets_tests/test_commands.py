@@ -103,6 +103,13 @@ def test_a_setting_that_cant_be_read_is_named_without_a_traceback(tmp_path: Path
         assert "Traceback" not in demo.stderr
 
 
+def test_what_stands_in_a_command_s_way_is_a_sentence(tmp_path: Path) -> None:
+    verify = run(tmp_path, "verify", HF_DATASET_REPO="", HF_ENDPOINT="")
+    assert verify.returncode == 1
+    [said] = verify.stderr.splitlines()
+    assert "nothing was published yet. Materialize hf_dataset, or run the publish command." in said
+
+
 @pytest.mark.parametrize("days", ["0", "-3", "some"])
 def test_a_number_of_days_that_is_none_is_refused(tmp_path: Path, days: str) -> None:
     demo = run(tmp_path, "demo", f"--days={days}")

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
-from marketdata_assets.api.errors import ApiError, more_of
+from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
@@ -24,12 +24,13 @@ from marketdata_assets.api.price_answers import (
 )
 from marketdata_assets.api.questions import BatchQuestion
 from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
 
-Found: TypeAlias = Slice | Exception
+Found: TypeAlias = Slice | MarketdataError
 
 
 def batch_routes(state: AppState) -> APIRouter:
@@ -133,14 +134,10 @@ def _complete(found: Slice, question: BatchQuestion) -> Found:
     return found
 
 
-def _failure(state: AppState, asked: str, reason: Exception) -> dict[str, object]:
+def _failure(state: AppState, asked: str, reason: MarketdataError) -> dict[str, object]:
     try:
         kind = identify(asked).kind.value
     except UnknownCode:
         kind = "unknown"
-    if isinstance(reason, ApiError):
-        more = reason.body
-    else:
-        error = NO_DATA if isinstance(reason, NotStored) else state.in_words(reason)
-        more = {**more_of(reason), "error": error}
-    return {**more, "code": asked, "asset_type": kind, "data": [], "count": 0}
+    told = {"error": NO_DATA} if isinstance(reason, NotStored) else state.told(reason)
+    return {**told, "code": asked, "asset_type": kind, "data": [], "count": 0}

@@ -131,9 +131,7 @@ def price_routes(state: AppState) -> APIRouter:
                 found = read(OHLCV)
         except NotStored:
             # Only the evening's run of the funds brings values: nothing is requested.
-            error = _no_data(instrument, question)
-            error.body["message"] = _what_is_stored(state)
-            raise error from None
+            raise _no_data(instrument, question, message=_what_is_stored(state)) from None
         refuse_missing(found, question)
         return nav_response(found, question)
 
@@ -153,8 +151,9 @@ def _what_is_stored(state: AppState) -> str:
     )
 
 
-def _no_data(instrument: Instrument, question: OhlcvQuestion | NavQuestion) -> ApiError:
+def _no_data(
+    instrument: Instrument, question: OhlcvQuestion | NavQuestion, **more: object
+) -> ApiError:
     start, end = question.days()
-    return ApiError(
-        404, NO_DATA, code=question.code, asset_type=instrument.kind, start=start, end=end
-    )
+    asked = {"code": question.code, "asset_type": instrument.kind, "start": start, "end": end}
+    return ApiError(404, NO_DATA, **asked, **more)

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.request_records import QueueNotReady, State, TooManyOpen
 from marketdata_assets.serving.request_records import Request as Requested
@@ -66,17 +67,17 @@ class Waiting:
 
     async def for_all(
         self, instruments: Sequence[Instrument], seconds: float | None, caller: Request
-    ) -> dict[str, ApiError]:
+    ) -> dict[str, MarketdataError]:
         """Why there is still nothing of some of `instruments`, by their codes."""
-        refused: dict[str, ApiError] = {}
+        refused: dict[str, MarketdataError] = {}
         asked: dict[str, Requested] = {}
         for instrument in instruments:
             try:
                 asked[instrument.code] = await self._ask(instrument, renew=False)
             except TooManyOpen as full:
-                refused[instrument.code] = ApiError(429, str(full))
+                refused[instrument.code] = full
             except QueueNotReady as why:
-                refused |= {one.code: ApiError(503, str(why)) for one in instruments}
+                refused |= {one.code: why for one in instruments}
                 break
         ended = await self._ended(list(asked.values()), seconds, caller)
         for instrument, requested in zip(
@@ -120,10 +121,9 @@ class Waiting:
         return [get(one.id) if one.state.is_open else one for one in requests]
 
     def _failed(self, instrument: Instrument, requested: Requested) -> ApiError:
-        error = requested.error or "The request failed without a reason."
         return ApiError(
             502,
-            self._door.without_root(error),
+            requested.error or "The request failed without a reason.",
             code=instrument.code,
             asset_type=instrument.kind,
             **self._place(requested),

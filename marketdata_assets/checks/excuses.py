@@ -15,12 +15,14 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from marketdata_assets.errors import MarketdataError
+
 EVERY_CODE = "*"
 COLUMNS = ("check", "code", "first", "last", "reason", "who")
 FILE = "excuses.csv"
 
 
-class ExcusesUnreadable(ValueError):
+class ExcusesUnreadable(MarketdataError):
     """A line of the user's excuses is not of their form."""
 
 

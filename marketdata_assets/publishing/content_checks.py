@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
@@ -28,8 +29,10 @@ NOT_A_SESSION = "rows on days without trading"
 FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 
-class NotFitToPublish(ValueError):
+class NotFitToPublish(MarketdataError):
     """Rows that would make the dataset wrong."""
+
+    is_final = True
 
 
 def counted_checks(shard: Path, year: int) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.reading import quoted, rows_of
 from marketdata_assets.tables import DAILY_PRICES
 
@@ -34,8 +35,10 @@ class Merged(NamedTuple):
     was_appended: bool
 
 
-class NotInOrder(ValueError):
+class NotInOrder(MarketdataError):
     """The rows of the parquet files, one file after the other, are not by date and code."""
+
+    is_final = True
 
 
 def write_csv(

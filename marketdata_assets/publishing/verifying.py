@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import OtherOrigin
 from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, spans
@@ -21,7 +22,7 @@ from marketdata_assets.tables import DAILY_PRICES
 ONE = dt.timedelta(1)
 
 
-class NothingPublished(LookupError):
+class NothingPublished(MarketdataError):
     """The repository holds no dataset of this form."""
 
 

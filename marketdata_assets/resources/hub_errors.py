@@ -10,10 +10,12 @@ pickled or printed: `read_error` takes from it what may be said.
 import json
 import re
 
+from marketdata_assets.errors import MarketdataError
+
 SECRETS = re.compile(r"hf_\w+|(?<=Bearer )\S+|(?<=[\w/])\?[^\s'\")>]+")
 
 
-class HubError(Exception):
+class HubError(MarketdataError):
     """A call failed. The text names the repository, what happened and what to do."""
 
     cure = ""
@@ -53,6 +55,8 @@ class BoundReached(HubError):
 class RefusedByHub(HubError):
     """Asking again won't help: somebody has to change something."""
 
+    is_final = True
+
     cure = "The Hub refuses this form of the call: upgrade marketdata-assets or report it."
 
 
@@ -84,10 +88,13 @@ class NoRoom(RefusedByHub):
 class NotAsSent(HubError):
     """What is at the commit is not what was sent."""
 
+    is_final = True
+
     cure = "Run the verify command; if it finds differences, re-run to publish again."
 
 
 class NotALocalHub(HubError):
+    is_final = True
     cure = (
         "Simulated data are published to a hub on this machine only: set TUSHARE_TOKEN for the "
         "real market, or leave HF_ENDPOINT unset."

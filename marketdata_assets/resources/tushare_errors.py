@@ -7,8 +7,10 @@ to stop follows from the class and is decided in `tushare_client` and in the ass
 import re
 from collections.abc import Mapping
 
+from marketdata_assets.errors import MarketdataError
 
-class TushareError(Exception):
+
+class TushareError(MarketdataError):
     """A call failed. The text names the call, its parameters and what to do."""
 
     cure = ""
@@ -52,6 +54,8 @@ class NotPublishedYet(TushareError):
 
 class RefusedError(TushareError):
     """Asking again won't help: somebody has to change something."""
+
+    is_final = True
 
 
 class BadToken(RefusedError):

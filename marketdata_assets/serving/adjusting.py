@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
@@ -23,8 +24,11 @@ FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
 
 
-class NotAdjustable(ValueError):
+class NotAdjustable(MarketdataError):
     """Adjusted prices were asked for of something that has no factors."""
+
+    is_final = True
+    status = 400
 
 
 def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, INSTRUMENT_HISTORY, Table
 from marketdata_assets.tables.declaration import LOTS, THOUSAND_YUAN
@@ -22,8 +23,11 @@ _VENDOR_NAMES = {"code": "ts_code", "date": "trade_date", "volume": "vol", "turn
 _SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
 
 
-class NoSuchColumn(ValueError):
+class NoSuchColumn(MarketdataError):
     """A column that the table at hand does not have."""
+
+    is_final = True
+    status = 400
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         super().__init__(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.adjusting import (
     adjusted,
@@ -64,7 +65,7 @@ class PriceReader:
         [known] = self._as_known([instrument], asked, as_of)
         return known
 
-    def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
+    def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | MarketdataError]]:
         """Every code of a query in its order, with its rows or why there are none.
 
         All answers are of the same generations, whatever is published meanwhile.
@@ -80,7 +81,7 @@ class PriceReader:
                     code,
                     self._slice(identify(code), query.range, lambda table: pinned[table.name]),
                 )
-            except (LookupError, ValueError) as reason:
+            except MarketdataError as reason:
                 yield code, reason
 
     def cross_section(
@@ -198,14 +199,14 @@ class PriceReader:
 
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
-    ) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
+    ) -> Iterator[tuple[str, Slice | MarketdataError]]:
         instruments = sorted((identify(code) for code in query.codes), key=lambda one: one.kind)
-        found: dict[str, Slice | LookupError | ValueError] = {}
+        found: dict[str, Slice | MarketdataError] = {}
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
                 found |= {one.code: one for one in self._as_known(alike, query.range, moment)}
-            except (LookupError, ValueError):
+            except MarketdataError:
                 # One of them has no answer: which one, and why, only each by itself can tell.
                 found |= {one.code: self._known(one, query.range, moment) for one in alike}
         for code in query.codes:
@@ -213,9 +214,9 @@ class PriceReader:
 
     def _known(
         self, instrument: Instrument, asked: Range, moment: dt.datetime
-    ) -> Slice | LookupError | ValueError:
+    ) -> Slice | MarketdataError:
         try:
             [known] = self._as_known([instrument], asked, moment)
-        except (LookupError, ValueError) as reason:
+        except MarketdataError as reason:
             return reason
         return known

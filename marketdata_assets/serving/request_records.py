@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.queries import ExportQuery
 
 RESULT_LASTS = dt.timedelta(hours=24)
@@ -70,23 +71,29 @@ class Request(BaseModel):
         return None
 
 
-class UnknownRequest(LookupError):
+class UnknownRequest(MarketdataError):
     """No request has that id, or it is long over."""
+
+    status = 404
 
     def __init__(self, request_id: str) -> None:
         super().__init__(f"There is no request {request_id[:40]!r}; it may be long over.")
 
 
-class TooManyOpen(Exception):
+class TooManyOpen(MarketdataError):
     """As many requests are open as may be."""
+
+    status = 429
 
     def __init__(self, kind: RequestKind, limit: int) -> None:
         self.kind, self.limit = kind, limit
         super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
 
 
-class ExportsFull(Exception):
+class ExportsFull(MarketdataError):
     """The results that last are as large as they may be."""
+
+    status = 429
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -95,5 +102,7 @@ class ExportsFull(Exception):
         )
 
 
-class QueueNotReady(Exception):
+class QueueNotReady(MarketdataError):
     """The database of the requests can't be used now; nothing is lost."""
+
+    status = 503

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.tables import ADJ_FACTOR
 from marketdata_assets.trading_calendar import previous_session
 
@@ -21,8 +22,10 @@ Relation = duckdb.DuckDBPyRelation
 ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
 
 
-class MissingFactors(LookupError):
+class MissingFactors(MarketdataError):
     """Prices that can't be adjusted, because the factor that they need is not there."""
+
+    status = 409
 
 
 def backward(prices: Relation, factors: Relation) -> Relation:

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.durable_files import (
     becoming,
     link_or_copy,
@@ -84,8 +85,10 @@ class EarlierVersion(NamedTuple):
     path: Path
 
 
-class MissingPartitions(LookupError):
+class MissingPartitions(MarketdataError):
     """Partitions that were asked for are not in the lake."""
+
+    is_final = True
 
     def __init__(self, table: Table, parts: Sequence[Part]) -> None:
         where = ""
@@ -96,8 +99,10 @@ class MissingPartitions(LookupError):
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
-class UnfitPartitions(ValueError):
+class UnfitPartitions(MarketdataError):
     """Stored files can't be read as what the table is declared to be now."""
+
+    status = 503
 
     what = "has other columns than declared"
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.resources.sources.history import (
     History,
@@ -20,7 +21,6 @@ from marketdata_assets.resources.sources.history import (
     read_bars,
 )
 from marketdata_assets.resources.tushare_answers import typed_table
-from marketdata_assets.resources.tushare_errors import TushareError
 from marketdata_assets.tables import (
     FUND_BARS,
     FUTURES_BARS,
@@ -87,7 +87,7 @@ class TushareHistory:
                 for start, end in _spans(first, last, call.table.tushare.row_cap)
             ]
             bars = read_bars(_columns(pa.concat_tables(parts)), call.scale, first, last)
-        except (TushareError, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise SourceFailed(self.name, instrument.code, str(error)) from None
         if bars.num_rows == 0:
             what = f"no bar from {first} to {last} in {call.table.name}."

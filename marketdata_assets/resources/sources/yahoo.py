@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.history import (
@@ -22,8 +23,7 @@ from marketdata_assets.resources.sources.history import (
     SourceFailed,
     read_bars,
 )
-from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite, NoJson
-from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 YAHOO = "https://query1.finance.yahoo.com"
@@ -86,7 +86,7 @@ class YahooSource:
             answer = self._site.get(f"/v8/finance/chart/{quote(symbol)}", params)
             columns, scale, unit = _columns(answer.content, answer.status, symbol, instrument)
             bars = read_bars(columns, scale, first, last)
-        except (NoJson, TunnelDown, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise SourceFailed(self.name, instrument.code, str(error)) from None
         if bars.num_rows == 0:
             what = f"no bar from {first} to {last}."

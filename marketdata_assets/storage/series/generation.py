@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.durable_files import becoming, sync_folder
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.blocks import Checksums
@@ -28,15 +29,19 @@ SERIES_ASSETS = {
 }
 
 
-class NoSeries(LookupError):
+class NoSeries(MarketdataError):
     """The series of a table has never been made, or was made for other columns."""
+
+    status = 503
 
     def __init__(self, table: Table, what: str) -> None:
         super().__init__(f"{what}. Materialize {made_by(table)}.")
 
 
-class DamagedSeries(ValueError):
+class DamagedSeries(MarketdataError):
     """Files of a published series are missing, can't be read or are not as they were written."""
+
+    status = 503
 
     def __init__(self, table: Table, file: str, error: Exception) -> None:
         # Without the folder that an `OSError` names.

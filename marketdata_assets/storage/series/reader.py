@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.series.generation import (
     MANIFEST,
     DamagedSeries,
@@ -28,8 +29,10 @@ CHECK = "series check"
 logger = logging.getLogger(__name__)
 
 
-class DayNotInSeries(LookupError):
+class DayNotInSeries(MarketdataError):
     """A day that was asked for is in no segment of the generation."""
+
+    status = 404
 
 
 class Series:
