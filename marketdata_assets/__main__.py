@@ -56,9 +56,9 @@ def main() -> int:
         told = prepare()
         with refusals_told(f"{arguments.command} did not finish"):
             return _run(arguments, told)
-    except MarketdataError as obstacle:
-        print(obstacle, file=sys.stderr)
-        return 2 if isinstance(obstacle, SettingError) else 1
+    except MarketdataError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, SettingError) else 1
 
 
 def _run(arguments: argparse.Namespace, told: list[str]) -> int:

@@ -91,3 +91,8 @@ class MarketdataError(Exception):
     is_final = False
     status = 500
     details: Mapping[str, object] = {}
+
+    def __init_subclass__(cls, is_final: bool | None = None, status: int | None = None) -> None:
+        super().__init_subclass__()
+        cls.is_final = cls.is_final if is_final is None else is_final
+        cls.status = status or cls.status

@@ -107,11 +107,8 @@ class Instrument:
         return self.code.partition(".")[0]
 
 
-class UnknownCode(MarketdataError, ValueError):
+class UnknownCode(MarketdataError, ValueError, is_final=True, status=400):
     """A text is no code that is understood; the message says what is."""
-
-    is_final = True
-    status = 400
 
     def __init__(self, text: str, hint: str = "") -> None:
         self.hint = hint

@@ -11,10 +11,8 @@ from urllib.parse import urlsplit
 from marketdata_assets.errors import MarketdataError
 
 
-class SettingError(MarketdataError):
+class SettingError(MarketdataError, is_final=True):
     """A setting can't be read."""
-
-    is_final = True
 
     def __init__(self, name: str, text: str, how: str) -> None:
         super().__init__(f"{name} is {text!r}: {how}.")

@@ -31,7 +31,7 @@ class AppState:
         """Where a path of ours is for clients, behind a proxy too."""
         return f"{self.settings.root_path}{path}"
 
-    def told(self, error: MarketdataError) -> dict[str, object]:
+    def error_body(self, error: MarketdataError) -> dict[str, object]:
         """What an answer says of an error, without where on this machine things lie."""
         return {**error.details, "error": self.without_root(str(error))}
 

@@ -33,7 +33,7 @@ BAD_DATE = "Invalid date format. Use YYYY-MM-DD"
 
 
 class ApiError(MarketdataError):
-    """What an endpoint itself answers instead; `details` stand beside the text."""
+    """An answer that is an error, of the status that an endpoint chooses."""
 
     def __init__(self, status: int, error: str, /, **details: object) -> None:
         super().__init__(error)
@@ -41,14 +41,15 @@ class ApiError(MarketdataError):
 
 
 def add_error_handlers(app: FastAPI, state: AppState) -> None:
-    def ours(_: Request, error: Exception) -> Response:
+    def answer(_: Request, error: Exception) -> Response:
         assert isinstance(error, MarketdataError)
         if error.status == 500:
+            # As anything that nobody foresaw, see `Unexpected`.
             raise error
         headers = {"Retry-After": "5"} if error.status in (429, 503) else {}
-        return json_response(state.told(error), error.status, headers)
+        return json_response(state.error_body(error), error.status, headers)
 
-    app.add_exception_handler(MarketdataError, ours)
+    app.add_exception_handler(MarketdataError, answer)
     app.add_exception_handler(ValidationError, _unfit)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _http)
@@ -57,8 +58,8 @@ def add_error_handlers(app: FastAPI, state: AppState) -> None:
 def _unfit(_: Request, error: Exception) -> Response:
     """A question whose parts don't fit together."""
     assert isinstance(error, ValidationError)
-    said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-    return json_response({"error": said}, 400)
+    message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return json_response({"error": message}, 400)
 
 
 def _refused(request: Request, error: Exception) -> Response:

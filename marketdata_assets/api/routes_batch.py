@@ -139,5 +139,5 @@ def _failure(state: AppState, asked: str, reason: MarketdataError) -> dict[str, 
         kind = identify(asked).kind.value
     except UnknownCode:
         kind = "unknown"
-    told = {"error": NO_DATA} if isinstance(reason, NotStored) else state.told(reason)
-    return {**told, "code": asked, "asset_type": kind, "data": [], "count": 0}
+    body = {"error": NO_DATA} if isinstance(reason, NotStored) else state.error_body(reason)
+    return {**body, "code": asked, "asset_type": kind, "data": [], "count": 0}

@@ -74,7 +74,7 @@ def through_the_gate(
 def _ended_at_once(
     days: Iterator[tuple[dt.date, pa.Table | None]],
 ) -> Iterator[tuple[dt.date, pa.Table | None]]:
-    """The days; where none is published yet that ends the run too, which does not wait for it."""
+    """The days; where no retry can help, or none is published yet, a failure that ends the run."""
     try:
         with failing_at_once():
             yield from days

@@ -25,10 +25,8 @@ SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE"}
 REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
 
 
-class NotAdoptable(MarketdataError):
+class NotAdoptable(MarketdataError, is_final=True):
     """The published CSV is not of the form that can be taken over."""
-
-    is_final = True
 
 
 @dataclass(frozen=True)

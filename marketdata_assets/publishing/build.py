@@ -40,10 +40,8 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
 
-class OtherOrigin(MarketdataError):
+class OtherOrigin(MarketdataError, is_final=True):
     """The published rows come from elsewhere."""
-
-    is_final = True
 
 
 @dataclass

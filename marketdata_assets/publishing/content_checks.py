@@ -29,10 +29,8 @@ NOT_A_SESSION = "rows on days without trading"
 FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 
-class NotFitToPublish(MarketdataError):
+class NotFitToPublish(MarketdataError, is_final=True):
     """Rows that would make the dataset wrong."""
-
-    is_final = True
 
 
 def counted_checks(shard: Path, year: int) -> dict[str, int]:

@@ -35,10 +35,8 @@ class Merged(NamedTuple):
     was_appended: bool
 
 
-class NotInOrder(MarketdataError):
+class NotInOrder(MarketdataError, is_final=True):
     """The rows of the parquet files, one file after the other, are not by date and code."""
-
-    is_final = True
 
 
 def write_csv(

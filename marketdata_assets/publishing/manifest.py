@@ -24,10 +24,8 @@ NOT_TOLD = "not told"
 CHUNK = 1 << 20
 
 
-class UnreadableManifest(MarketdataError):
+class UnreadableManifest(MarketdataError, is_final=True):
     """The manifest is of another format, or none at all."""
-
-    is_final = True
 
 
 @dataclass(frozen=True)

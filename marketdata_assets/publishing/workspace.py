@@ -33,10 +33,8 @@ class WorkspaceBusy(MarketdataError):
     """Another process of this machine has been publishing for too long."""
 
 
-class NotAsInManifest(MarketdataError):
+class NotAsInManifest(MarketdataError, is_final=True):
     """A published file is not what the published manifest says."""
-
-    is_final = True
 
 
 class Workspace:

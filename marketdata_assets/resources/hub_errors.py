@@ -52,10 +52,8 @@ class BoundReached(HubError):
     cure = "The network or the Hub is slow; re-run, what was uploaded is not sent again."
 
 
-class RefusedByHub(HubError):
+class RefusedByHub(HubError, is_final=True):
     """Asking again won't help: somebody has to change something."""
-
-    is_final = True
 
     cure = "The Hub refuses this form of the call: upgrade marketdata-assets or report it."
 
@@ -85,16 +83,13 @@ class NoRoom(RefusedByHub):
     cure = "Make room or give write permission where the hub's files are, then re-run."
 
 
-class NotAsSent(HubError):
+class NotAsSent(HubError, is_final=True):
     """What is at the commit is not what was sent."""
-
-    is_final = True
 
     cure = "Run the verify command; if it finds differences, re-run to publish again."
 
 
-class NotALocalHub(HubError):
-    is_final = True
+class NotALocalHub(HubError, is_final=True):
     cure = (
         "Simulated data are published to a hub on this machine only: set TUSHARE_TOKEN for the "
         "real market, or leave HF_ENDPOINT unset."

@@ -52,10 +52,8 @@ class NotPublishedYet(TushareError):
     cure = "The vendor has not published it yet; it is asked for again by itself."
 
 
-class RefusedError(TushareError):
+class RefusedError(TushareError, is_final=True):
     """Asking again won't help: somebody has to change something."""
-
-    is_final = True
 
 
 class BadToken(RefusedError):

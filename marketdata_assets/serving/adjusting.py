@@ -24,11 +24,8 @@ FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
 
 
-class NotAdjustable(MarketdataError):
+class NotAdjustable(MarketdataError, is_final=True, status=400):
     """Adjusted prices were asked for of something that has no factors."""
-
-    is_final = True
-    status = 400
 
 
 def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:

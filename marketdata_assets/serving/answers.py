@@ -16,10 +16,8 @@ from marketdata_assets.tables import Table
 Span: TypeAlias = tuple[dt.date, dt.date]
 
 
-class NotStored(MarketdataError):
+class NotStored(MarketdataError, status=404):
     """Nothing is stored of a code that is well formed."""
-
-    status = 404
 
     def __init__(self, code: str) -> None:
         self.code = code

@@ -30,11 +30,8 @@ LISTS = {DAILY_PRICES.name: STOCK_LIST, ETF_PREMIUM.name: ETF_LIST}
 MOST_NAMED = 5
 
 
-class MissingSessions(MarketdataError):
+class MissingSessions(MarketdataError, is_final=True, status=409):
     """Sessions of the range were never stored, and an answer without them is not wanted."""
-
-    is_final = True
-    status = 409
 
     def __init__(self, code: str, table: str, days: Days) -> None:
         self.details = {"missing_sessions": days, "asset": table}

@@ -23,11 +23,8 @@ _VENDOR_NAMES = {"code": "ts_code", "date": "trade_date", "volume": "vol", "turn
 _SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
 
 
-class NoSuchColumn(MarketdataError):
+class NoSuchColumn(MarketdataError, is_final=True, status=400):
     """A column that the table at hand does not have."""
-
-    is_final = True
-    status = 400
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         super().__init__(

@@ -71,29 +71,23 @@ class Request(BaseModel):
         return None
 
 
-class UnknownRequest(MarketdataError):
+class UnknownRequest(MarketdataError, status=404):
     """No request has that id, or it is long over."""
-
-    status = 404
 
     def __init__(self, request_id: str) -> None:
         super().__init__(f"There is no request {request_id[:40]!r}; it may be long over.")
 
 
-class TooManyOpen(MarketdataError):
+class TooManyOpen(MarketdataError, status=429):
     """As many requests are open as may be."""
-
-    status = 429
 
     def __init__(self, kind: RequestKind, limit: int) -> None:
         self.kind, self.limit = kind, limit
         super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
 
 
-class ExportsFull(MarketdataError):
+class ExportsFull(MarketdataError, status=429):
     """The results that last are as large as they may be."""
-
-    status = 429
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -102,7 +96,5 @@ class ExportsFull(MarketdataError):
         )
 
 
-class QueueNotReady(MarketdataError):
+class QueueNotReady(MarketdataError, status=503):
     """The database of the requests can't be used now; nothing is lost."""
-
-    status = 503

@@ -22,10 +22,8 @@ Relation = duckdb.DuckDBPyRelation
 ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
 
 
-class MissingFactors(MarketdataError):
+class MissingFactors(MarketdataError, status=409):
     """Prices that can't be adjusted, because the factor that they need is not there."""
-
-    status = 409
 
 
 def backward(prices: Relation, factors: Relation) -> Relation:

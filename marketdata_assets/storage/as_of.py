@@ -22,10 +22,8 @@ from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import Table
 
 
-class NotKnownThen(MarketdataError):
+class NotKnownThen(MarketdataError, status=404):
     """Nothing of what was asked for was stored at that moment."""
-
-    status = 404
 
     def __init__(self, table: Table, days: Sequence[Part], moment: dt.datetime) -> None:
         where = _shown(days)
@@ -35,10 +33,8 @@ class NotKnownThen(MarketdataError):
         )
 
 
-class NotReadableAsOf(MarketdataError):
+class NotReadableAsOf(MarketdataError, status=409):
     """What was known at that moment is there, or was, and can't be read as declared now."""
-
-    status = 409
 
 
 @contextlib.contextmanager

@@ -85,10 +85,8 @@ class EarlierVersion(NamedTuple):
     path: Path
 
 
-class MissingPartitions(MarketdataError):
+class MissingPartitions(MarketdataError, is_final=True):
     """Partitions that were asked for are not in the lake."""
-
-    is_final = True
 
     def __init__(self, table: Table, parts: Sequence[Part]) -> None:
         where = ""
@@ -99,10 +97,8 @@ class MissingPartitions(MarketdataError):
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
-class UnfitPartitions(MarketdataError):
+class UnfitPartitions(MarketdataError, status=503):
     """Stored files can't be read as what the table is declared to be now."""
-
-    status = 503
 
     what = "has other columns than declared"
 

@@ -26,7 +26,7 @@ OPEN = SIGN + b"00000000"
 NO_FILE_TO_READ = (errno.EIO, errno.EISDIR)
 
 
-class DamagedFile(MarketdataError, ValueError):
+class DamagedFile(MarketdataError):
     """The bytes of a file are not those that were written."""
 
 

@@ -10,6 +10,7 @@ from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
+from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
@@ -116,7 +117,7 @@ def test_a_moment_before_anything_was_stored(past: Past) -> None:
 
 
 def test_a_share_by_code_alone_has_no_factors_then_either(past: Past) -> None:
-    with pytest.raises(LookupError, match="without factors"):
+    with pytest.raises(MissingFactors, match="without factors"):
         past.reader.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
 
 

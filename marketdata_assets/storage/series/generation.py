@@ -29,19 +29,15 @@ SERIES_ASSETS = {
 }
 
 
-class NoSeries(MarketdataError):
+class NoSeries(MarketdataError, status=503):
     """The series of a table has never been made, or was made for other columns."""
-
-    status = 503
 
     def __init__(self, table: Table, what: str) -> None:
         super().__init__(f"{what}. Materialize {made_by(table)}.")
 
 
-class DamagedSeries(MarketdataError):
+class DamagedSeries(MarketdataError, status=503):
     """Files of a published series are missing, can't be read or are not as they were written."""
-
-    status = 503
 
     def __init__(self, table: Table, file: str, error: Exception) -> None:
         # Without the folder that an `OSError` names.
@@ -157,7 +153,7 @@ def load_generation(root: Path, table: Table) -> tuple[Generation, FileIdentity]
         generation, file = read_manifest(folder)
     except FileNotFoundError:
         raise NoSeries(table, f"{table.name} has no series yet") from None
-    except (OSError, ValueError) as error:
+    except (DamagedFile, OSError, ValueError) as error:
         raise DamagedSeries(table, MANIFEST, error) from error
     if not generation.fits(table):
         raise NoSeries(table, f"The series of {table.name} was made for other columns")

@@ -29,10 +29,8 @@ CHECK = "series check"
 logger = logging.getLogger(__name__)
 
 
-class DayNotInSeries(MarketdataError):
+class DayNotInSeries(MarketdataError, status=404):
     """A day that was asked for is in no segment of the generation."""
-
-    status = 404
 
 
 class Series:

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from marketdata_assets.storage.durable_files import UNFINISHED, make_folder
 from marketdata_assets.storage.lake import Lake, MissingPartitions
+from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.generation import (
     DamagedSeries,
     FileIdentity,
@@ -140,7 +141,7 @@ def _published(folder: Path) -> Generation | None:
     """The newest generation; None where there is none, or none that anybody could read."""
     try:
         return read_manifest(folder)[0]
-    except (OSError, ValueError):
+    except (DamagedFile, OSError, ValueError):
         return None
 
 
