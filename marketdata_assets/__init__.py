@@ -13,6 +13,6 @@ sandbox                                the offline world: a simulated exchange b
                                        wire, and a hub for datasets on this machine
 settings, worlds                       what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
-run_launcher, supervising              what becomes of runs and programs that end by themselves
+run_launcher, supervising              what becomes of runs and programs that end
 demo, serve, __main__                  what `make demo`, `make serve` and `make dev` run
 """
