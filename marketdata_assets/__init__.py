@@ -11,6 +11,6 @@ assets                                 the datasets, one a file
 automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
-run_launcher, supervising              what becomes of runs and programs that end by themselves
+run_launcher, supervising              what becomes of runs and programs that end
 demo, serve, __main__                  what `make demo`, `make serve` and `make dev` run
 """

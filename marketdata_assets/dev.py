@@ -5,9 +5,12 @@ this process, and nothing else. Dagster's programs read the `.env` of their work
 so they work in a folder that has none.
 """
 
+import fcntl
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,13 +26,15 @@ from marketdata_assets.ui.ui_settings import ui_settings
 BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
 # Where Dagster would look for more `.env` files.
 FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
+# What a killed dev has started ends sooner.
+SECONDS_FOR_THE_LAST = 30
 
 
 def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
     root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
-    with _alone(root):
+    with _alone(root), _nothing_left(root) as held:
         listen(ui.host, ui.port, "--host", "--port").close()
         listen(api.host, api.port, "API_HOST", "API_PORT").close()
         is_live = profile() is Profile.LIVE
@@ -49,6 +54,7 @@ def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
             },
             child_environment(project),
             root / "dagster",
+            (held,),
         )
 
 
@@ -88,3 +94,29 @@ def _alone(root: Path) -> FileLock:
         how = "another dev runs on this folder, end it or name another folder"
         raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
     return lock
+
+
+@contextmanager
+def _nothing_left(root: Path) -> Iterator[int]:
+    """A lock that the programs hold too, once those of a `dev` that was killed have ended.
+
+    Raises `SettingError` when they don't.
+    """
+    end, is_told = time.monotonic() + SECONDS_FOR_THE_LAST, False
+    held = os.open(root / "dagster" / "programs.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    how = "programs of a dev that was killed still run on this folder, end them"
+                    raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
+            if not is_told:
+                print("The programs of the last dev are still ending.", flush=True)
+                is_told = True
+            time.sleep(0.2)
+        yield held
+    finally:
+        os.close(held)

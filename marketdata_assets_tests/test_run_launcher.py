@@ -52,10 +52,13 @@ def process(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]
 
 
 def started(
-    instance: dg.DagsterInstance, pid: int, tags: dict[str, str] | None = None
+    instance: dg.DagsterInstance,
+    pid: int,
+    tags: dict[str, str] | None = None,
+    first: str | None = None,
 ) -> dg.DagsterRun:
-    """A run as it is when its process has begun to work."""
-    run = instance.create_run_for_job(nothing, tags=tags)
+    """A run as it is when its process has begun to work; `first` is the one that it is again."""
+    run = instance.create_run_for_job(nothing, tags=tags, root_run_id=first, parent_run_id=first)
     instance.report_engine_event("Started", run, EngineEventData.in_process(pid))
     instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="nothing"), run.run_id
@@ -114,6 +117,16 @@ def test_before_the_tag_comes_the_log_tells_the_process(
     process.kill()
     process.wait()
     assert looked_at(instance, run).status is FAILED
+
+
+def test_a_day_is_made_also_after_ten_kills_in_a_row(instance: dg.DagsterInstance) -> None:
+    gone = 2**22 + 1
+    first = looked_at(instance, started(instance, gone))
+    # Dagster counts by the tag what it finds by the run.
+    again = {"dagster/root_run_id": first.run_id}
+    others = [looked_at(instance, started(instance, gone, again, first.run_id)) for _ in range(10)]
+    tried_again = [run.tags["dagster/will_retry"] for run in (first, *others)]
+    assert tried_again == ["true"] * 10 + ["false"]
 
 
 def test_a_lost_run_that_answers_a_request_is_to_be_asked_for_again(

@@ -49,6 +49,7 @@ def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> No
         assert f" {path}</code>" in answer.text
     for name in ("nocache", "adjust", "as_of", "codes", "strict", "X-Missing-Sessions"):
         assert f"<code>{name}</code>" in answer.text
+    assert "`" not in answer.text
     assert re.findall(r"https?://|<script|<link|src=|@import", answer.text) == []
 
 
