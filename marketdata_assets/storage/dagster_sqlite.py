@@ -1,8 +1,9 @@
 """Dagster's databases in SQLite as this platform keeps them; a world's `dagster.yaml` names them.
 
 Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
-partitions. Either reads what the other has stored. A class in `dagster.yaml` is the one public way
-to have a say in what is stored, and what it builds on is private.
+partitions, nor events the tags of their log lines. Either reads what the other has stored. A class
+in `dagster.yaml` is the one public way to have a say in what is stored, and what it builds on is
+private.
 """
 
 from pathlib import Path
@@ -70,21 +71,20 @@ class EventLog(SqliteEventLogStorage):
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
-    """The event as it is, but for the plan of a check: that names its day, or none where many are.
+    """The event without the tags of its log line, which say once more what its fields say.
 
-    Dagster adds the definition of all partitions to every plan, with each holiday since 2005: 39
-    kB a check, and in a range once more for each of its days. A range has one outcome a check (see
-    `assets.door`), so that one plan is enough, and its days keep the outcomes they had.
+    The plan of a check names its day, or none where many are. Dagster adds the definition of all
+    partitions to every plan, with each holiday since 2005: 39 kB a check, and in a range once more
+    for each of its days. A range has one outcome a check (see `assets.door`), so that one plan is
+    enough, and its days keep the outcomes they had.
     """
     told = event.dagster_event
-    planned = told.event_specific_data if told else None
-    if (
-        told is None
-        or not isinstance(planned, AssetCheckEvaluationPlanned)
-        or planned.partitions_subset is None
-    ):
+    if told is None:
         return event
-    keys = set(planned.partitions_subset.get_partition_keys())
-    day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
-    short = replace(planned, partitions_subset=day)
-    return event._replace(dagster_event=told._replace(event_specific_data=short))
+    told = told._replace(logging_tags={})
+    planned = told.event_specific_data
+    if isinstance(planned, AssetCheckEvaluationPlanned) and planned.partitions_subset is not None:
+        keys = set(planned.partitions_subset.get_partition_keys())
+        day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
+        told = told._replace(event_specific_data=replace(planned, partitions_subset=day))
+    return event._replace(dagster_event=told)

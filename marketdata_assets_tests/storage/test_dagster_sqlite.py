@@ -42,6 +42,18 @@ def content(database: Path, table: str, column: str) -> int:
     return int(size)
 
 
+def test_an_event_is_read_as_it_was_told_but_for_the_tags_of_its_log_line(tmp_path: Path) -> None:
+    with (
+        shipped_instance(tmp_path / "dagster") as instance,
+        platform_over(EditedMarket({}), tmp_path, instance) as platform,
+    ):
+        run = platform.run(DAYS[0], assets=TABLES)
+        kept = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
+    told = [event._replace(logging_tags={}) for event in run.all_events]
+    assert any(event.is_step_materialization for event in told)
+    assert [event for event in told if event not in kept] == []
+
+
 def test_a_range_plans_each_check_once_and_leaves_the_days_their_outcomes(tmp_path: Path) -> None:
     wrong = EditedMarket({("daily", DAYS[1]): changed("600000.SH", change=3.0)})
     with shipped_instance(tmp_path / "dagster") as instance:
