@@ -122,6 +122,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "price_series_sensor",
         "tracked_codes_sensor",
         "requests_sensor",
+        "history_size_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",

@@ -1,11 +1,12 @@
 """Dagster's databases in SQLite as this platform keeps them; a world's `dagster.yaml` names them.
 
 Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
-partitions, nor events the tags of their log lines. Either reads what the other has stored. A class
+partitions, nor events what they tell twice. Either reads what the other has stored. A class
 in `dagster.yaml` is the one public way to have a say in what is stored, and what it builds on is
 private.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
@@ -55,6 +57,15 @@ class EventLog(SqliteEventLogStorage):
         """The database of a run, which holds all of its events."""
         return Path(self.path_for_shard(run_id))
 
+    def bytes_of_own(self) -> int:
+        """What the databases of all single runs take."""
+        total = 0
+        for file in self.index.parent.glob("*.db"):
+            # Whoever prunes deletes them meanwhile.
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size if file != self.index else 0
+        return total
+
     def delete_own(self, run_id: str) -> None:
         """Delete the database of a run; what the index has of the run stays."""
         for file in self.own(run_id).parent.glob(f"{run_id}.db*"):
@@ -71,8 +82,9 @@ class EventLog(SqliteEventLogStorage):
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
-    """The event without the tags of its log line, which say once more what its fields say.
+    """The event without what it tells twice: the tags of its log line, the handle of its step.
 
+    Where an event has no handle of a step, Dagster makes it from that of the node.
     The plan of a check names its day, or none where many are. Dagster adds the definition of all
     partitions to every plan, with each holiday since 2005: 39 kB a check, and in a range once more
     for each of its days. A range has one outcome a check (see `assets.door`), so that one plan is
@@ -82,6 +94,8 @@ def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
     if told is None:
         return event
     told = told._replace(logging_tags={})
+    if told.node_handle and told.step_handle == StepHandle(told.node_handle):
+        told = told._replace(step_handle=None)
     planned = told.event_specific_data
     if isinstance(planned, AssetCheckEvaluationPlanned) and planned.partitions_subset is not None:
         keys = set(planned.partitions_subset.get_partition_keys())
