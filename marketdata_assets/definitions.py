@@ -22,7 +22,11 @@ from marketdata_assets.automation.chains import CHAINS
 from marketdata_assets.automation.evenings import calendar_check_schedule, evening_schedules
 from marketdata_assets.automation.jobs import calendar_check, series_refresh
 from marketdata_assets.automation.late_navs import late_navs_sensor
-from marketdata_assets.automation.pruning import history_pruning, history_pruning_schedule
+from marketdata_assets.automation.pruning import (
+    history_pruning,
+    history_pruning_schedule,
+    history_size_sensor,
+)
 from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
@@ -94,6 +98,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             price_series_sensor,
             tracked_codes_sensor,
             requests_sensor,
+            history_size_sensor,
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,

@@ -1,5 +1,6 @@
 """The assembly: what is in the graph, and what importing it costs."""
 
+import itertools
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from marketdata_assets.assets.range_query import range_query
 from marketdata_assets.automation.chains import CHAINS, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 
 STOCKS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.STOCKS]
@@ -98,6 +99,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "price_series_sensor",
         "tracked_codes_sensor",
         "requests_sensor",
+        "history_size_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",
@@ -133,6 +135,18 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         for column, declared in zip(columns, table.columns, strict=True):
             assert declared.unit in column.description
             assert declared.doc_zh in column.description
+
+
+def test_what_no_day_changes_is_told_by_the_definition() -> None:
+    for name in STORED_TABLES:
+        assert nodes()[name].metadata["dagster/table_name"] == name
+    for table in (DAILY_PRICES, ETF_PREMIUM):
+        lineage = nodes()[table.name].metadata["dagster/column_lineage"].deps_by_column
+        assert set(lineage) == set(table.column_names)
+        upstream = {dep.asset_key for dep in nodes()[table.name].deps}
+        for source in itertools.chain(*lineage.values()):
+            assert source.asset_key in upstream
+            assert source.column_name in STORED_TABLES[source.asset_key.path[-1]].column_names
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:

@@ -42,8 +42,12 @@ def failing_at_once() -> Iterator[None]:
 
 
 def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
-    """Arguments of `dg.asset` for a dataset that holds `table`."""
+    """Arguments of `dg.asset` for a dataset that holds `table`.
+
+    What is the same on every day is told here; what a run tells is kept for each of its days.
+    """
     metadata = {
+        "dagster/table_name": table.name,
         "dagster/column_schema": column_schema(table),
         "first_date": table.first_date.isoformat(),
         "key": ", ".join(table.key),

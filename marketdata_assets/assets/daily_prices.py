@@ -34,6 +34,13 @@ from marketdata_assets.tables import (
 
 Relation = duckdb.DuckDBPyRelation
 
+COLUMN_LINEAGE = dg.TableColumnLineage(
+    {
+        name: [dg.TableColumnDep(dg.AssetKey(table.name), column)]
+        for name, table, column in DAILY_PRICES_LINEAGE
+    }
+)
+
 
 @dg.asset(
     **daily(
@@ -41,6 +48,7 @@ Relation = duckdb.DuckDBPyRelation
         "prices",
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
+        metadata={"dagster/column_lineage": COLUMN_LINEAGE},
         deps=[dg.AssetKey(COVERAGE.name)],
     )
 )
@@ -78,8 +86,7 @@ def daily_prices(
         CheckedDay(day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
-    lineage = {"dagster/column_lineage": column_lineage()}
-    yield dg.Output(FetchedDays([], gate.passing(checked)), metadata=lineage)
+    yield dg.Output(FetchedDays([], gate.passing(checked)))
     yield from gate.outcomes()
 
 
@@ -112,12 +119,3 @@ def rows_without_partner(prices: Relation) -> dict[dt.date, dict[str, int]]:
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in without.values())
     counted = prices.aggregate(f"date, {counts}").fetchall()
     return {day: dict(zip(without, numbers, strict=True)) for day, *numbers in counted}
-
-
-def column_lineage() -> dg.TableColumnLineage:
-    return dg.TableColumnLineage(
-        {
-            name: [dg.TableColumnDep(dg.AssetKey(table.name), column)]
-            for name, table, column in DAILY_PRICES_LINEAGE
-        }
-    )
