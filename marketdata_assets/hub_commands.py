@@ -4,6 +4,7 @@ Here belongs what they print, and that what stands in their way is said in a sen
 published, compared and written is `publishing`.
 """
 
+import errno
 import itertools
 import sys
 from collections import Counter
@@ -48,8 +49,20 @@ def in_a_sentence(command: Callable[[], int]) -> int:
 
 
 def serve_hub() -> int:
-    """Serve this world's local hub until Ctrl-C."""
-    with HubServer(HubProtocol(HubStore(world_root() / "hub")), LOCAL_PORT) as server:
+    """Serve this world's local hub until Ctrl-C; 1 when its port is taken."""
+    protocol = HubProtocol(HubStore(world_root() / "hub"))
+    try:
+        server = HubServer(protocol, LOCAL_PORT)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        print(
+            f"Another program has port {LOCAL_PORT}, where links to the local hub lead; perhaps "
+            "another hub. End it, then run this again.",
+            file=sys.stderr,
+        )
+        return 1
+    with server:
         print(f"A hub on {server.url}; any token will do. Ctrl-C ends it.", flush=True)
         try:
             server.serve_forever()

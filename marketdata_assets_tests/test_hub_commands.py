@@ -1,6 +1,8 @@
 """The commands about the published dataset, over the hub of a world's folder."""
 
+import contextlib
 import datetime as dt
+import socket
 import sys
 import threading
 from collections import deque
@@ -15,7 +17,7 @@ from marketdata_assets.environment import hugging_face, lake_resource
 from marketdata_assets.hub_commands import in_a_sentence
 from marketdata_assets.publishing import layout
 from marketdata_assets.sandbox.hub import faults
-from marketdata_assets.sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_assets.sandbox.hub.embedded import LOCAL_PORT, LOCAL_REPOSITORY
 from marketdata_assets.sandbox.hub.store import HubStore
 from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake
@@ -236,3 +238,16 @@ def test_a_year_that_can_not_be_sent_ends_it_and_what_was_sent_stays(
         assert succeeds(hub_commands.publish, capsys)[-1].endswith(
             "; 1 year(s) already there, 2 year(s) committed"
         )
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(lake: Lake, capsys: Capture) -> None:
+    with socket.socket() as taken:
+        # Where a hub of somebody's is at work it is taken, too.
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", LOCAL_PORT))
+            taken.listen()
+        assert in_a_sentence(hub_commands.serve_hub) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"Another program has port {LOCAL_PORT}, where links to the local")
+    assert told.err.count("\n") == 1
