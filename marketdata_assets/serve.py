@@ -3,6 +3,7 @@
 Here belongs the server around the application. It knows no Dagster; what the API answers is `api`.
 """
 
+import contextlib
 import datetime as dt
 import os
 import sys
@@ -14,6 +15,7 @@ from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.door import Door
 from marketdata_assets.api.settings import api_settings
 from marketdata_assets.listening import address, listen
+from marketdata_assets.serving.request_records import QueueNotReady
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.serving.slices import Shelf
 from marketdata_assets.settings import SettingError
@@ -29,6 +31,9 @@ def serve_api() -> int:
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     # Threads wait for nobody who holds the queue: callers do.
     queue = Requests(root, patience=dt.timedelta(0))
+    # A damaged one is noticed now, not by the first caller; one that is held is looked at later.
+    with contextlib.suppress(QueueNotReady):
+        queue.prove()
     door = Door(root, Shelf(root), queue, settings)
     config = server_config(
         create_app(door), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH

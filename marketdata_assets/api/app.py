@@ -81,7 +81,7 @@ def create_app(door: Door) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        door.metrics.note(door.shelf, door.requests)
+        door.metrics.note(door.root, door.shelf, door.requests)
         return Response(generate_latest(door.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)
