@@ -122,9 +122,10 @@ def test_a_damaged_segment_is_counted_until_the_next_refresh(tmp_path: Path) -> 
 
 def test_a_queue_that_was_damaged_is_counted_as_long_as_it_is_kept(tmp_path: Path) -> None:
     with served(tmp_path) as client:
-        client.queue.request_history("HSI")
+        asked = client.queue.request_history("HSI")
         queue(tmp_path).write_bytes(b"damaged " * 100)
-        assert client.get("/api/v1/requests/0").status_code == 503
+        # The API asks the new one.
+        assert client.get(f"/api/v1/requests/{asked.id}").status_code == 404
         assert damaged_files(client) == NONE | {"requests": 1}
         queue(tmp_path).with_name("requests.damaged.sqlite3").unlink()
         assert damaged_files(client) == NONE
