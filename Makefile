@@ -46,7 +46,6 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 lock: setup
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-strip-extras \
 		--generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock

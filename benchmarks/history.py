@@ -17,6 +17,7 @@ from benchmarks.measuring import console, in_own_process, show
 from benchmarks.year import QUIET
 from marketdata_assets import environment
 from marketdata_assets.assets.fetching import FETCH_ALL, RANGE_END, RANGE_START
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
 from marketdata_assets.automation.pruning import LOGS_AT_MOST, prune_runs
 from marketdata_assets.automation.refetching import RECENT_SESSIONS
 from marketdata_assets.definitions import build_definitions

@@ -3,7 +3,9 @@
 Here belongs what they print. What is published, compared and written is `publishing`.
 """
 
+import errno
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +35,20 @@ from marketdata_sandbox.hub.store import HubStore
 
 
 def serve_hub() -> int:
-    """Serve this profile's local hub until Ctrl-C."""
-    with HubServer(HubProtocol(HubStore(profile_root() / "hub")), LOCAL_PORT) as server:
+    """Serve this profile's local hub until Ctrl-C; 1 when its port is taken."""
+    protocol = HubProtocol(HubStore(profile_root() / "hub"))
+    try:
+        server = HubServer(protocol, LOCAL_PORT)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        print(
+            f"Another program has port {LOCAL_PORT}, where links to the local hub lead; perhaps "
+            "another hub. End it, then run this again.",
+            file=sys.stderr,
+        )
+        return 1
+    with server:
         print(f"A hub on {server.url}; any token will do. Ctrl-C ends it.", flush=True)
         try:
             server.serve_forever()

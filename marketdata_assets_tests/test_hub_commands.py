@@ -1,6 +1,8 @@
 """The commands about the published dataset, over the hub of a profile's folder."""
 
+import contextlib
 import datetime as dt
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import find, store
 from marketdata_sandbox.hub import faults
-from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
+from marketdata_sandbox.hub.embedded import LOCAL_PORT, LOCAL_REPOSITORY
 from marketdata_sandbox.hub.store import HubStore
 
 OLD = sessions_between(dt.date(2005, 1, 4), dt.date(2005, 1, 6))
@@ -234,3 +236,16 @@ def test_a_year_that_can_not_be_sent_ends_it_and_what_was_sent_stays(
         assert succeeds(hub_commands.publish, capsys)[-1].endswith(
             "; 1 year(s) already there, 2 year(s) committed"
         )
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(lake: Lake, capsys: Capture) -> None:
+    with socket.socket() as taken:
+        # Where a hub of somebody's is at work it is taken, too.
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", LOCAL_PORT))
+            taken.listen()
+        assert hub_commands.serve_hub() == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"Another program has port {LOCAL_PORT}, where links to the local")
+    assert told.err.count("\n") == 1

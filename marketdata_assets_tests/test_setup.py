@@ -15,6 +15,15 @@ def test_every_package_is_installed_by_its_hash_and_the_build_takes_none() -> No
     assert {"--no-deps", "--no-build-isolation", "."} <= set(ours)
 
 
+def test_renewing_the_lock_installs_nothing_that_is_not_in_it() -> None:
+    dry = ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", "lock"]
+    told = subprocess.run(dry, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert "uv pip compile" in told
+    assert "pip install" not in told
+    lock = (PROJECT / "requirements.lock").read_text("utf-8")
+    assert re.search(r"^uv==[\d.]+ \\\n    --hash=sha256:", lock, re.MULTILINE)
+
+
 def test_what_the_build_needs_is_locked() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
     [(needed, least)] = [one.split(">=") for one in project["build-system"]["requires"]]

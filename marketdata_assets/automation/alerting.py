@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from marketdata_assets.assets.fetching import LATE
 from marketdata_assets.assets.range_query import REQUEST_TAG
@@ -15,6 +16,7 @@ from marketdata_assets.automation.day_runs import Span, days_of_run
 from marketdata_assets.automation.failures import first_lines, root_cause
 from marketdata_assets.automation.lacking import PUBLISHED, missing_datasets
 from marketdata_assets.automation.sensors import sessions_due
+from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
@@ -23,6 +25,8 @@ from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 LINES_TOLD = 20
+# Of a series: after waits of 1, 2, 4 … 32 minutes, which are an hour.
+TOLD_AT_TRY = 7
 TOLD = (Outcome.HELD, Outcome.FLAGGED)
 
 
@@ -30,15 +34,16 @@ TOLD = (Outcome.HELD, Outcome.FLAGGED)
     name="run_failure_alert",
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Tells of every failed run: its days, the failed steps and what they said. Who asked for "
-        "something is told by the request, and of a day that is late on its own evening "
-        "incomplete_day_alert tells, at the end of that."
+        "Tells of every failed run that is not started again: its days, the failed steps and what "
+        "they said. Of a series it tells once it was tried for an hour. Who asked for something is "
+        "told by the request, and of a day that is late on its own evening incomplete_day_alert "
+        "tells, at the end of that."
     ),
 )
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
     run = context.dagster_run
     failed = context.get_step_failure_events()
-    if REQUEST_TAG in run.tags or _is_late_this_evening(run, failed):
+    if REQUEST_TAG in run.tags or _is_tried_again(run) or _is_late_this_evening(run, failed):
         return
     lines = [f"{event.step_key}: {first_lines(root_cause(event))}" for event in failed]
     lines = lines or [first_lines(context.failure_event.message or "")]
@@ -116,6 +121,16 @@ def new_findings(lake: Lake, span: Span | None, since: dt.datetime) -> list[str]
         for row in (lake.read(FINDINGS, day) or FINDINGS.schema.empty_table()).to_pylist()
         if row["outcome"] in TOLD and row["first_seen"] >= since
     ]
+
+
+def _is_tried_again(run: dg.DagsterRun) -> bool:
+    """Whether a run whose process was lost is started again, or a series tried once more.
+
+    A series is tried for good: it is told of once, at the end of the time that others are tried.
+    """
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return True
+    return int(run.tags.get(TRY_TAG, TOLD_AT_TRY)) != TOLD_AT_TRY
 
 
 def _is_late_this_evening(run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent]) -> bool:

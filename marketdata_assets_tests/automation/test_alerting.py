@@ -8,14 +8,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from marketdata_assets.automation import alerting
 from marketdata_assets.automation.alerting import (
+    TOLD_AT_TRY,
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
 )
 from marketdata_assets.automation.day_runs import Span
+from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
@@ -95,6 +98,34 @@ def test_a_run_that_was_killed_is_told_too(
     [told] = server.told
     assert told["title"] == "daily_chain failed for 2024-10-15"
     assert "ended without a word" in told["message"]
+
+
+def test_a_series_that_does_not_succeed_is_told_once_when_it_was_tried_for_an_hour(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    for number in range(1, TOLD_AT_TRY + 3):
+        tags = {TRY_TAG: str(number)}
+        result = sandbox.run(assets=["price_series"], more_tags=tags)
+        assert not result.success
+        tell_of(run_failure_alert, result, sandbox.instance, alerts)
+        assert len(server.told) == (number >= TOLD_AT_TRY)
+    assert "daily_prices is not stored" in server.told[0]["message"]
+    # By hand there is somebody who waits.
+    result = sandbox.run(assets=["price_series"])
+    tell_of(run_failure_alert, result, sandbox.instance, alerts)
+    assert len(server.told) == 2
+
+
+def test_a_run_that_is_started_again_is_not_told_and_the_last_one_is(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    job = sandbox.definitions.get_repository_def().get_job("daily_chain")
+    for is_again in ("true", "false"):
+        run = sandbox.instance.create_run_for_job(job, tags={WILL_RETRY_TAG: is_again})
+        event = sandbox.instance.report_run_failed(run, f"Its process is gone; again: {is_again}")
+        run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
+    [told] = server.told
+    assert "again: false" in told["message"]
 
 
 def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake, MissingPartitions, UnfitPartitions
 from marketdata_assets.storage.series import (
     DamagedSeries,
@@ -334,7 +335,7 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing(lake: Lake) -> None:
     refresh(lake, QUOTES)
     before = files(lake)
     store(lake, DAYS, 1.0)
-    refused = pytest.raises(OSError, match=r"quotes could not be written.*as it was before")
+    refused = pytest.raises(DiskRefuses, match=r"quotes could not be written.*as it was before")
     with refused, full_disk(1_000):
         refresh(lake, QUOTES)
     assert files(lake) == before

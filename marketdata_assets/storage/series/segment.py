@@ -217,6 +217,12 @@ def note_of(segment: Path) -> Path:
     return segment.with_suffix(".damaged")
 
 
+def noted_segments(root: Path) -> list[Path]:
+    """The segments of every series that have such a note, below `root`."""
+    notes = (root / "series").glob("*/*.damaged")
+    return sorted(note.with_suffix(".arrow").relative_to(root) for note in notes)
+
+
 def _plain(array: pa.Array) -> pa.Array:
     is_dictionary = pa.types.is_dictionary(array.type)
     return array.dictionary_decode() if is_dictionary else array
