@@ -1,7 +1,7 @@
 """One more day onto a published dataset, beside the original pipeline's way.
 
 The original's evening: download the CSV, concatenate the day in pandas, upload all of it. Both ways
-talk to the same local hub, as LFS: whole files go up. BENCH_PUBLISHING_YEARS says how many years
+talk to the same emulated Hub, as LFS: whole files go up. BENCH_PUBLISHING_YEARS says how many years
 are there already; 20 is the whole history, and takes 20 minutes and 12 GB for the original's part.
 """
 
@@ -18,9 +18,9 @@ from marketdata_assets.publishing.csv_file import write_csv
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_sandbox.hub.protocol import HubProtocol
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore
+from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore
 
 YEARS = int(os.environ.get("BENCH_PUBLISHING_YEARS", "2"))
 LAST_YEAR = 2024
@@ -35,10 +35,8 @@ def publish(root: str, url: str, days: list[dt.date]) -> int:
     from marketdata_assets.assets.hf_dataset import publish_days
     from marketdata_assets.resources.hugging_face import HuggingFaceResource
 
-    hub = HuggingFaceResource(
-        repository=REPO, token="x", endpoint=url, work_folder=f"{root}/work", create_missing=True
-    )
-    return publish_days(hub, Lake(Path(root), "benchmark"), days).bytes_sent
+    hub = HuggingFaceResource(repository=REPO, token="x", endpoint=url, work_folder=f"{root}/work")
+    return publish_days(hub, Lake(Path(root), "benchmark"), days).bytes_sent or 0
 
 
 def prepare_original(root: str, url: str) -> None:
@@ -79,6 +77,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as root,
         HubServer(HubProtocol(HubStore(Path(root) / "hub"))).running() as server,
     ):
+        server.protocol.store.create(REPO)
         rows = in_own_process(
             synthetic_lake, root, DAYS, SHARES, SHARES - YEARS * MORE_A_YEAR
         ).result

@@ -31,7 +31,8 @@ def main() -> int:
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
     commands.add_parser("serve", help="the HTTP API")
-    commands.add_parser("hub", help="serve the datasets published on this machine")
+    hub = commands.add_parser("hub", help="serve the dataset published on this machine")
+    hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
     publish = commands.add_parser("publish", help="publish every stored day that is not published")
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     commands.add_parser("verify", help="compare the published dataset with the lake")
@@ -81,7 +82,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
     from marketdata_assets import hub_commands
 
     run = {
-        "hub": hub_commands.serve_hub,
+        "hub": lambda: hub_commands.serve_hub(arguments.port),
         "publish": lambda: hub_commands.publish(arguments.repository),
         "verify": hub_commands.verify,
         "restore": hub_commands.restore_lake,

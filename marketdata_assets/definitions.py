@@ -58,7 +58,7 @@ def out_of_reach(resource: object) -> object:
 
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
-    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `hugging_face`,
+    """The platform over `resources`: `tushare`, `lake`, `lake_io`, `publisher`,
     `alerts`, `instrument_sources`, `run_history_days`.
 
     No run may set them: its config comes from whoever can launch one, and would say where the

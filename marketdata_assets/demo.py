@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -22,15 +23,15 @@ from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
 from marketdata_assets.definitions import defs
 from marketdata_assets.demo_premiums import SESSIONS, premium_grid
-from marketdata_assets.environment import hugging_face
+from marketdata_assets.environment import publisher
 from marketdata_assets.finding_commands import findings_grid
 from marketdata_assets.partitions import start_date
 from marketdata_assets.profile import Profile, profile, profile_root
+from marketdata_assets.publishing import layout
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
-from marketdata_sandbox.hub.embedded import LOCAL_ENDPOINT
 
 FINDINGS_SHOWN = 12
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -156,11 +157,8 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
         console.print(f"  [{'green' if holds else 'red'}]{'ok' if holds else 'NO'}[/]  {line}")
     sql = "SELECT code, name, close, quote_rate FROM daily_prices WHERE quote_rate > 9.9 LIMIT 5"
     console.print(f"\n[bold]files[/]    {root / 'lake'}", soft_wrap=True)
-    # In double quotes, so that the shell's single ones need no escaping.
-    place, query = json.dumps(str(catalog), ensure_ascii=False), json.dumps(sql)
-    code = f"import duckdb; duckdb.connect({place}, read_only=True).sql({query}).show()"
-    command = shlex.join([".venv/bin/python", "-c", code])
-    console.print(f"[bold]try[/]      {command}", soft_wrap=True)
+    code = f"import duckdb; duckdb.connect({_quoted(catalog)}, read_only=True).sql({_quoted(sql)})"
+    console.print(f"[bold]try[/]      {_python(f'{code}.show()')}", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
@@ -212,18 +210,27 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
     if event is None or event.asset_materialization is None:
         return
     told = {name: one.value for name, one in event.asset_materialization.metadata.items()}
-    hub = hugging_face()
-    yield f"[bold]dataset[/]  {hub.repository}: {told['outcome']}, {told['coverage']}"
-    if not hub.served_by:
+    where = publisher()
+    year = str(told["coverage"])[-10:-6]
+    yield (
+        f"[bold]dataset[/]  {told.get('folder') or where.repository}: "
+        f"{told['outcome']}, {told['coverage']}"
+    )
+    if "link" in told:
         yield f"         {told['link']}"
     else:
-        yield f"         {told['link']} opens while the hub runs: {hub.served_by}"
-        yield (
-            "[bold]load[/]     while it runs: "
-            f"HF_ENDPOINT={LOCAL_ENDPOINT} HF_HUB_DISABLE_XET=1 .venv/bin/python -c "
-            "\"import pandas; print(pandas.read_parquet('hf://datasets/"
-            f"{hub.repository}/data/prices-{str(told['coverage'])[-10:-6]}.parquet'))\""
-        )
+        shard = Path(str(told["folder"])) / layout.shard(int(year))
+        code = f"import pandas; print(pandas.read_parquet({_quoted(shard)}))"
+        yield f"[bold]load[/]     {_python(code)}"
+
+
+def _quoted(text: str | Path) -> str:
+    """A string of Python in double quotes, so that the shell's single ones need no escaping."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+def _python(code: str) -> str:
+    return shlex.join([".venv/bin/python", "-c", code])
 
 
 def _profile_line() -> str:

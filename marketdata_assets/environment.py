@@ -22,7 +22,9 @@ from marketdata_assets.profile import (
     upstream,
 )
 from marketdata_assets.resources.alerts import AlertsResource, channel_urls
+from marketdata_assets.resources.dataset_folder import DatasetFolder
 from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
+from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.resources.sources.routing import (
     InstrumentSources,
     LiveSources,
@@ -65,7 +67,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "tushare": tushare,
         "lake": lake,
         "lake_io": LakeIOManager(lake=lake),
-        "hugging_face": hugging_face(env),
+        "publisher": publisher(env),
         "alerts": alerts(env),
         "instrument_sources": instrument_sources(env, tushare),
         "run_history_days": whole_number(env, "RUN_HISTORY_DAYS", DEFAULT_HISTORY_DAYS),
@@ -132,8 +134,8 @@ def tunnel_settings(env: Mapping[str, str]) -> TunnelSettings:
     )
 
 
-def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
-    """The Hub with HF_TOKEN and HF_DATASET_REPO, else a hub in this profile's folder.
+def publisher(env: Mapping[str, str] = os.environ) -> Publisher:
+    """The Hub with HF_TOKEN and HF_DATASET_REPO, else the folder `dataset` of this profile.
 
     The sandbox publishes to the folder whatever is set, unless HF_ENDPOINT names another hub.
     Raises `SettingError` when one of the two settings is missing or can't be read.
@@ -142,9 +144,7 @@ def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
     endpoint = env.get("HF_ENDPOINT") or ""
     is_sandbox = profile(env) is Profile.SANDBOX
     if not repository or (is_sandbox and not endpoint):
-        from marketdata_sandbox.hub.embedded import embedded_hub
-
-        return embedded_hub(profile_root(env))
+        return DatasetFolder(folder=str(dataset_folder(env)))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise SettingError("HF_DATASET_REPO", repository, "write it as owner/name")
     if not token:
@@ -155,3 +155,8 @@ def hugging_face(env: Mapping[str, str] = os.environ) -> HuggingFaceResource:
         endpoint=endpoint.rstrip("/") or HUB,
         work_folder=str(profile_root(env) / "publishing"),
     )
+
+
+def dataset_folder(env: Mapping[str, str] = os.environ) -> Path:
+    """Where the dataset is published on this machine."""
+    return profile_root(env) / "dataset"

@@ -13,13 +13,13 @@ from marketdata_assets.automation.chains import FUNDS, STOCKS
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.resources.hub_client import settle
-from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
-from marketdata_sandbox.hub.embedded import embedded_hub
+from marketdata_assets_tests.published_folder import dataset_folder
 from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.market.exchange import SimulatedExchange
 from marketdata_sandbox.transport import sandbox_tushare
@@ -61,7 +61,7 @@ class Platform:
         root: Path,
         tushare: TushareResource,
         instance: dg.DagsterInstance,
-        hub: HuggingFaceResource | None = None,
+        publisher: Publisher | None = None,
         origin: str = "test",
         sources: InstrumentSources | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Platform:
                 "tushare": tushare,
                 "lake": resource,
                 "lake_io": LakeIOManager(lake=resource),
-                "hugging_face": hub or embedded_hub(root),
+                "publisher": publisher or dataset_folder(root),
                 "alerts": AlertsResource(),
                 "instrument_sources": sources or SandboxSources(tushare=tushare),
                 "run_history_days": 30,

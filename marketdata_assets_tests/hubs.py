@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from marketdata_assets.resources.hub_bound import Bound
 from marketdata_assets.resources.hub_client import bounded, hub_api
-from marketdata_sandbox.hub.protocol import HubProtocol
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore
+from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -23,7 +23,9 @@ def hub_at(
     root: Path, token: str | None = TOKEN, regular_at_most: int = 1_000
 ) -> Iterator[HubServer]:
     """A hub over a folder; small files are LFS already, so that few bytes test much."""
-    with HubServer(HubProtocol(HubStore(root), token, regular_at_most)).running() as server:
+    store = HubStore(root)
+    store.create(REPO)
+    with HubServer(HubProtocol(store, token, regular_at_most)).running() as server:
         yield server
 
 

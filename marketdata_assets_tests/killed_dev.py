@@ -29,8 +29,7 @@ from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import last_closed_sessions
-from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_sandbox.hub.store import HubStore, NoSuchRepository
+from marketdata_assets_tests.published_folder import keys
 
 OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER", "DEFAULT_")
 SESSIONS = 4
@@ -113,13 +112,9 @@ class Profile:
             if not process or identity_of(int(process.split()[0])) != process
         ]
 
-    def published(self) -> list[str]:
-        """The titles of what was published, which tell the days."""
-        try:
-            history = HubStore(self.root / "hub").history(LOCAL_REPOSITORY)
-        except NoSuchRepository:
-            return []
-        return [commit.title for commit in history if commit.parent]
+    def published(self) -> list[tuple[dt.date, str]]:
+        """Day and code of every row that is published."""
+        return keys(self.root)
 
 
 def free_port() -> int:
@@ -158,10 +153,11 @@ def main() -> int:
             try:
                 made = until(profile.is_made, "the evening's day is stored and published")
                 calm = until(lambda w=profile: not w.lost_runs(), "no lost run is left", 180.0)
-                twice = [title for title, n in Counter(profile.published()).items() if n > 1]
+                rows = Counter(profile.published())
+                twice = [row for row, count in rows.items() if count > 1]
                 is_good = is_good and not twice
                 told = f"made {made:.0f} s after the start, runs in order {calm:.0f} s later; "
-                told += f"published {profile.published()}, twice {twice}"
+                told += f"{len(rows):,} rows published, twice {twice}"
             except TimeoutError as error:
                 is_good, told = False, str(error)
             finally:

@@ -5,11 +5,11 @@ import pytest
 from marketdata_assets.environment import resources
 from marketdata_assets.instruments import identify
 from marketdata_assets.profile import TUSHARE_URL, profile_root
+from marketdata_assets.resources.dataset_folder import DatasetFolder
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.settings import SettingError
-from marketdata_sandbox.hub.embedded import EmbeddedHub
 from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.transport import SandboxTushare
 
@@ -58,20 +58,19 @@ LIVE = {"TUSHARE_TOKEN": "x", "HF_TOKEN": "hf_hidden1234", "HF_DATASET_REPO": "s
 
 
 def test_the_live_market_is_published_with_both_settings(tmp_path: Path) -> None:
-    made = resources({"MARKETDATA_HOME": str(tmp_path), **LIVE})["hugging_face"]
+    made = resources({"MARKETDATA_HOME": str(tmp_path), **LIVE})["publisher"]
     assert type(made) is HuggingFaceResource
     assert made.repository == "someone/prices"
     assert made.endpoint == "https://huggingface.co"
-    assert not made.create_missing
     assert "hf_hidden1234" not in repr(made)
 
 
 @pytest.mark.parametrize("left_out", ["TUSHARE_TOKEN", "HF_DATASET_REPO"])
-def test_anything_else_is_published_to_a_hub_in_the_folder(left_out: str, tmp_path: Path) -> None:
+def test_anything_else_is_published_to_a_plain_folder(left_out: str, tmp_path: Path) -> None:
     env = {"MARKETDATA_HOME": str(tmp_path), **LIVE, left_out: ""}
-    made = resources(env)["hugging_face"]
-    assert isinstance(made, EmbeddedHub)
-    assert made.hub_folder == str(profile_root(env) / "hub")
+    made = resources(env)["publisher"]
+    assert isinstance(made, DatasetFolder)
+    assert made.folder == str(profile_root(env) / "dataset")
 
 
 @pytest.mark.parametrize(

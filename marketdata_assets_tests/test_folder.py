@@ -121,8 +121,6 @@ LEFT = (
     "superseded/price_limits/2024/2024-09-30/.20241008T000000.000000Z.00000000.unfinished",
     "series/price_limits/.generation.json.00000000.unfinished",
     "exports/.0.parquet.unfinished",
-    "hub/blobs/aa/.0123456789abcdef.unfinished",
-    "hub/repos/local/a/commits/.0123456789abcdef.unfinished",
     ".excuses.00000000.unfinished",
     ".catalog.00000000.unfinished",
     ".catalog.00000000.unfinished.wal",

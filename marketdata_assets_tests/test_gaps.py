@@ -11,17 +11,15 @@ import pytest
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
-from marketdata_assets.publishing import layout
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
+from marketdata_assets_tests.published_folder import marker
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 from marketdata_sandbox import faults
-from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_sandbox.hub.store import HubStore
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 
@@ -81,10 +79,7 @@ def asked_for(platform: Platform) -> list[tuple[dt.date, dt.date, set[str]]]:
 
 
 def watermark(platform: Platform) -> dt.date:
-    hub = HubStore(platform.lake.root / "hub")
-    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MARKER]
-    text = hub.blob(entry.sha256).read_text()
-    return dt.datetime.strptime(text, "%Y%m%d").date()
+    return dt.datetime.strptime(marker(platform.lake.root), "%Y%m%d").date()
 
 
 def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(

@@ -1,29 +1,27 @@
-"""The commands about the published dataset, over the hub of a profile's folder."""
+"""The commands about the published dataset, over the folder of a profile and over a hub."""
 
-import contextlib
 import datetime as dt
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from marketdata_assets import hub_commands
 from marketdata_assets.assets.hf_dataset import publish_days
-from marketdata_assets.environment import hugging_face, lake_resource
+from marketdata_assets.environment import lake_resource
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing import layout
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.disks import full_disk
+from marketdata_assets_tests.hub_emulator import faults
+from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
+from marketdata_assets_tests.published_folder import is_whole, keys, marker
 from marketdata_assets_tests.publishing.prices import find, store
-from marketdata_sandbox.hub import faults
-from marketdata_sandbox.hub.embedded import LOCAL_PORT, LOCAL_REPOSITORY
-from marketdata_sandbox.hub.store import HubStore
 
 OLD = sessions_between(dt.date(2005, 1, 4), dt.date(2005, 1, 6))
 NEW = sessions_between(dt.date(2023, 12, 28), dt.date(2024, 1, 4))
@@ -39,17 +37,23 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return lake_resource().open()
 
 
-def hub(lake: Lake) -> HubStore:
-    return HubStore(lake.root / "hub")
+@pytest.fixture
+def server(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub that has the dataset of the settings."""
+    monkeypatch.setenv("HF_DATASET_REPO", REPO)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with hub_at(lake.root / "hub") as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
-def marker(lake: Lake, repository: str = LOCAL_REPOSITORY) -> str:
-    entry = hub(lake).at(repository, "main").files[layout.MARKER]
-    return hub(lake).blob(entry.sha256).read_text()
+def published(server: HubServer, path: str, repository: str = REPO) -> str:
+    store = server.protocol.store
+    return store.blob(store.at(repository, "main").files[path].sha256).read_text("utf-8")
 
 
-def titles(lake: Lake) -> list[str]:
-    return [commit.title for commit in hub(lake).history(LOCAL_REPOSITORY)[::-1]]
+def hub() -> int:
+    return hub_commands.serve_hub(0)
 
 
 def succeeds(command: Callable[[], int], capsys: Capture) -> list[str]:
@@ -67,7 +71,7 @@ def refused(command: Callable[[], int]) -> str:
     return str(obstacle.value)
 
 
-def test_every_stored_day_is_published_a_commit_a_year_oldest_first(
+def test_every_stored_day_is_published_a_year_at_a_time_oldest_first(
     lake: Lake, capsys: Capture
 ) -> None:
     store(lake, OLD + NEW)
@@ -78,14 +82,11 @@ def test_every_stored_day_is_published_a_commit_a_year_oldest_first(
         ["2023", "2", "days", "committed"],
         ["2024", "3", "days", "committed"],
     ]
-    assert summary == (f"{LOCAL_REPOSITORY}: all 8 stored days are published; 3 year(s) committed")
-    # The embedded hub keeps the last two.
-    assert titles(lake)[-2:] == [
-        f"{NEW[0]} … {NEW[1]}, 2 days",
-        f"{NEW[2]} … {NEW[-1]}, 3 days",
-    ]
-    assert marker(lake) == f"{NEW[-1]:%Y%m%d}"
-    assert layout.findings(2023) in hub(lake).at(LOCAL_REPOSITORY, "main").files
+    assert summary == "dataset: all 8 stored days are published; 3 year(s) committed"
+    assert sorted({day for day, _ in keys(lake.root)}) == OLD + NEW
+    assert is_whole(lake.root)
+    assert marker(lake.root) == f"{NEW[-1]:%Y%m%d}"
+    assert (lake.root / "dataset" / layout.findings(2023)).exists()
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 
@@ -94,56 +95,59 @@ def test_a_full_disk_is_told_at_once_and_publishing_goes_on_with_room(
     lake: Lake, capsys: Capture, room: int
 ) -> None:
     store(lake, OLD)
-    folder = lake.root / "publishing"
+    folder = lake.root / "dataset"
     with full_disk(room):
         said = refused(hub_commands.publish)
     assert "Make room or give write permission" in said
-    assert str(folder) in said or "The disk of the hub refuses" in said
+    assert str(folder) in said
     succeeds(hub_commands.publish, capsys)
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 
-def test_what_other_programs_left_is_not_published_and_no_obstacle(
+def test_what_other_programs_left_is_no_obstacle_and_told_where_readers_would_take_it(
     lake: Lake, capsys: Capture
 ) -> None:
     store(lake, OLD)
     succeeds(hub_commands.publish, capsys)
-    base = lake.root / "publishing" / LOCAL_REPOSITORY.replace("/", "--") / "base"
+    dataset = lake.root / "dataset"
     for name in ("._prices-2005.parquet", "prices-2005 (conflicted copy).parquet", "Thumbs.db"):
-        (base / "data" / name).write_bytes(b"?")
+        (dataset / "data" / name).write_bytes(b"?")
         (lake.root / "findings").mkdir(exist_ok=True)
         (lake.root / "findings" / name).write_bytes(b"?")
         (lake.root / name).write_bytes(b"?")
     store(lake, OLD[:1], version=1)
     succeeds(hub_commands.publish, capsys)
-    assert not [
-        path
-        for path in hub(lake).at(LOCAL_REPOSITORY, "main").files
-        if path.rpartition("/")[2].startswith(("._", "Thumbs", "prices-2005 "))
-    ]
+    assert hub_commands.verify() == 1
+    [line, _] = capsys.readouterr().out.splitlines()
+    assert line == (
+        "differs: data/prices-2005 (conflicted copy).parquet is in the dataset and not in the "
+        "manifest"
+    )
+    (dataset / "data" / "prices-2005 (conflicted copy).parquet").unlink()
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 
 def test_publishing_again_commits_only_what_differs(lake: Lake, capsys: Capture) -> None:
     store(lake, OLD + NEW)
     succeeds(hub_commands.publish, capsys)
-    head = hub(lake).head(LOCAL_REPOSITORY)
+    before = (lake.root / "dataset" / layout.MANIFEST).stat()
     assert succeeds(hub_commands.publish, capsys)[-1].endswith("; 3 year(s) already there")
-    assert hub(lake).head(LOCAL_REPOSITORY) == head
+    assert (lake.root / "dataset" / layout.MANIFEST).stat() == before
     store(lake, OLD[:1], version=1)
     told = succeeds(hub_commands.publish, capsys)
     assert told[0].split()[3] == "committed"
     assert told[-1].endswith("; 1 year(s) committed, 2 year(s) already there")
-    assert marker(lake) == f"{NEW[-1]:%Y%m%d}"
+    assert marker(lake.root) == f"{NEW[-1]:%Y%m%d}"
 
 
 def test_an_emptied_repository_is_filled_again_and_the_lake_out_of_it(
-    lake: Lake, capsys: Capture
+    server: HubServer, lake: Lake, capsys: Capture
 ) -> None:
     store(lake, OLD + NEW)
     succeeds(hub_commands.publish, capsys)
-    everything = hub(lake).at(LOCAL_REPOSITORY, "main").files
-    hub(lake).commit(LOCAL_REPOSITORY, "empty", None, {}, everything)
+    hub = server.protocol.store
+    assert hub.history(REPO)[0].title == f"{NEW[2]} … {NEW[-1]}, 3 days"
+    hub.commit(REPO, "empty", None, {}, hub.at(REPO, "main").files)
     assert "nothing was published here yet" in refused(hub_commands.verify)
     succeeds(hub_commands.publish, capsys)
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
@@ -154,37 +158,40 @@ def test_an_emptied_repository_is_filled_again_and_the_lake_out_of_it(
 
 
 def test_another_repository_keeps_what_it_has_chosen_for_its_csv(
-    lake: Lake, capsys: Capture
+    server: HubServer, lake: Lake, capsys: Capture
 ) -> None:
     store(lake, NEW)
     for number, choices in enumerate((layout.Choices(""), layout.Choices(csv=False))):
         name = f"local/other-{number}"
-        publish_days(hugging_face(), lake, NEW[:1], choices, name)
+        server.protocol.store.create(name)
+        publish_days(hub_commands.configured(), lake, NEW[:1], choices, name)
         assert succeeds(lambda name=name: hub_commands.publish(name), capsys)
-        files = hub(lake).at(name, "main").files
+        files = server.protocol.store.at(name, "main").files
         assert (layout.CSV in files) is choices.csv
         if choices.csv:
-            csv = hub(lake).blob(files[layout.CSV].sha256).read_text("utf-8")
+            csv = published(server, layout.CSV, name)
             # All six shares, and not those of the main board alone.
             assert len(csv.splitlines()) == 1 + 6 * len(NEW)
 
 
-@pytest.mark.parametrize("command", ["verify", "restore_lake"])
-def test_without_a_dataset_a_command_says_so(command: str, lake: Lake, capsys: Capture) -> None:
-    assert refused(getattr(hub_commands, command)) == (
-        f"{LOCAL_REPOSITORY} is not there: nothing was published yet. Materialize hf_dataset, or "
+@pytest.mark.parametrize("command", [hub_commands.verify, hub_commands.restore_lake, hub])
+def test_without_a_dataset_a_command_says_so(
+    command: Callable[[], int], lake: Lake, capsys: Capture
+) -> None:
+    assert refused(command) == (
+        "there is no manifest.json: nothing was published here yet. Materialize hf_dataset, or "
         "run the publish command."
     )
     assert capsys.readouterr().out == ""
 
 
-def test_an_empty_lake_has_nothing_to_publish(lake: Lake) -> None:
+def test_an_empty_lake_has_nothing_to_publish(lake: Lake, capsys: Capture) -> None:
     said = "daily_prices is not stored. Materialize daily_prices first."
     assert refused(hub_commands.publish) == said
 
 
 def test_a_hub_without_credentials_is_said_and_not_traced(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(lake, NEW[:1])
     monkeypatch.setenv("HF_DATASET_REPO", "someone/prices")
@@ -204,48 +211,29 @@ def test_what_the_hub_refuses_is_said(
     command: str,
     token: str,
     cure: str,
+    server: HubServer,
     lake: Lake,
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store(lake, NEW[:1])
-    monkeypatch.setenv("HF_DATASET_REPO", REPO)
+    monkeypatch.setenv("HF_DATASET_REPO", "someone/else")
     monkeypatch.setenv("HF_TOKEN", token)
-    with hub_at(lake.root / "hub") as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        told = refused(getattr(hub_commands, command))
-    assert told.startswith(f"Hub dataset {REPO}: HTTP 40")
+    told = refused(getattr(hub_commands, command))
+    assert told.startswith("Hub dataset someone/else: HTTP 40")
     assert cure in told
     assert token not in told + capsys.readouterr().out
 
 
 def test_a_year_that_can_not_be_sent_ends_it_and_what_was_sent_stays(
-    lake: Lake, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    server: HubServer, lake: Lake, capsys: Capture
 ) -> None:
     store(lake, OLD + NEW)
-    monkeypatch.setenv("HF_DATASET_REPO", REPO)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    with hub_at(lake.root / "hub") as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        server.protocol.store.create(REPO)
-        done = [faults.then(threading.Event())]
-        server.faults = {"commit": deque([*done, faults.refusal(403)])}
-        assert "Give the token of HF_TOKEN write access" in refused(hub_commands.publish)
-        assert capsys.readouterr().out.startswith("2005    3 days  committed")
-        assert marker(lake, REPO) == f"{OLD[-1]:%Y%m%d}"
-        assert succeeds(hub_commands.publish, capsys)[-1].endswith(
-            "; 1 year(s) already there, 2 year(s) committed"
-        )
-
-
-def test_a_port_that_is_taken_is_told_in_a_sentence(lake: Lake, capsys: Capture) -> None:
-    with socket.socket() as taken:
-        # Where a hub of somebody's is at work it is taken, too.
-        with contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", LOCAL_PORT))
-            taken.listen()
-        assert hub_commands.serve_hub() == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"Another program has port {LOCAL_PORT}, where links to the local")
-    assert told.err.count("\n") == 1
+    done = [faults.then(threading.Event())]
+    server.faults = {"commit": deque([*done, faults.refusal(403)])}
+    assert "Give the token of HF_TOKEN write access" in refused(hub_commands.publish)
+    assert capsys.readouterr().out.startswith("2005    3 days  committed")
+    assert published(server, layout.MARKER) == f"{OLD[-1]:%Y%m%d}"
+    assert succeeds(hub_commands.publish, capsys)[-1].endswith(
+        "; 1 year(s) already there, 2 year(s) committed"
+    )

@@ -23,7 +23,7 @@ FIELDS = {
     "tushare": ("token", "url", "calls_per_minute", "state_folder"),
     "lake": ("root", "origin"),
     "lake_io": ("lake",),
-    "hugging_face": ("token", "endpoint", "repository", "work_folder"),
+    "publisher": ("token", "endpoint", "repository", "work_folder", "folder"),
     "alerts": ("urls",),
     "instrument_sources": ("tunnel", "tushare", "yahoo_url", "state_folder"),
     "io_manager": ("base_dir",),

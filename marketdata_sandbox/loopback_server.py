@@ -1,6 +1,6 @@
 """A server of the sandbox on 127.0.0.1: started for a while, with faults that wait for a request.
 
-Here belongs what the simulated vendor and the local hub have in common as servers. What they
+Here belongs what the simulated vendor and the tests' Hub have in common as servers. What they
 answer is their own.
 """
 

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 
 from marketdata_assets.api.answers import ErrorAnswer
 from marketdata_assets.api.api_settings import ApiSettings
-from marketdata_assets.api.encoding import MEDIA_TYPES, Format
+from marketdata_assets.api.encoding import MEDIA_TYPES
 from marketdata_assets.api.measuring import Metrics
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.price_reader import PriceReader
+from marketdata_assets.serving.queries import Format
 from marketdata_assets.serving.requests import Requests
 
 

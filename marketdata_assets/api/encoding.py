@@ -5,7 +5,6 @@ days as YYYY-MM-DD, and what is missing as null, in JSON also what is no number.
 """
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from itertools import repeat
 
 import orjson
@@ -14,15 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fastapi.responses import Response
 
-
-class Format(StrEnum):
-    """The forms of an answer."""
-
-    JSON = "json"
-    CSV = "csv"
-    ARROW = "arrow"
-    PARQUET = "parquet"
-
+from marketdata_assets.serving.queries import Format
 
 MEDIA_TYPES = {
     Format.JSON: "application/json",

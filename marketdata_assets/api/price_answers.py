@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi.responses import Response
 
-from marketdata_assets.api.encoding import MEDIA_TYPES, Format, json_records, table_bytes
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, table_bytes
 from marketdata_assets.api.questions import OhlcvQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days, MissingSessions
 from marketdata_assets.serving.ohlcv_view import OHLCV
-from marketdata_assets.serving.queries import RangeQuery
+from marketdata_assets.serving.queries import Format, RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_PREMIUM
 

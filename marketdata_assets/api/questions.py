@@ -18,9 +18,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from marketdata_assets.api.api_settings import Limits
-from marketdata_assets.api.encoding import Format
 from marketdata_assets.instruments import Kind
-from marketdata_assets.serving.queries import Adjust, CalendarDay
+from marketdata_assets.serving.queries import Adjust, CalendarDay, Format
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 

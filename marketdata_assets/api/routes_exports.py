@@ -12,20 +12,19 @@ from fastapi.responses import FileResponse, Response
 
 from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
-from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
 from marketdata_assets.api.waiting import from_queue
 from marketdata_assets.serving.exports import read_export
-from marketdata_assets.serving.queries import ExportQuery
-from marketdata_assets.serving.queries import Format as FileFormat
+from marketdata_assets.serving.queries import ExportQuery, Format
 from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
 
 RequestId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="as it was answered")]
-MEDIA_TYPES = {
-    FileFormat.PARQUET: "application/vnd.apache.parquet",
-    FileFormat.CSV: "text/csv; charset=utf-8",
-    FileFormat.ARROW: "application/vnd.apache.arrow.file",
+# A file has a footer, which the stream of an answer has not.
+OF_FILES = {
+    **{form: MEDIA_TYPES[form] for form in (Format.PARQUET, Format.CSV)},
+    Format.ARROW: "application/vnd.apache.arrow.file",
 }
 MISSING, TEXT = "X-Missing-Sessions", {"type": "string"}
 
@@ -61,7 +60,7 @@ def export_routes(state: AppState) -> APIRouter:
         responses={
             **may_answer(400, 404, 409, 502),
             200: {
-                "content": {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()},
+                "content": {media.partition(";")[0]: {} for media in OF_FILES.values()},
                 "headers": {MISSING: {"description": HEADERS[MISSING], "schema": TEXT}},
             },
         },
@@ -81,7 +80,7 @@ def export_routes(state: AppState) -> APIRouter:
         return FileResponse(
             path,
             headers={} if absent is None else {MISSING: in_a_header(absent)},
-            media_type=MEDIA_TYPES[form],
+            media_type=OF_FILES[Format(form)],
             filename=f"marketdata-{request.id}.{form}",
         )
 

@@ -18,7 +18,6 @@ from marketdata_assets.api.answers import (
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.encoding import (
     MEDIA_TYPES,
-    Format,
     json_records,
     json_response,
     table_bytes,
@@ -31,6 +30,7 @@ from marketdata_assets.api.questions import (
 )
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, OHLCV
+from marketdata_assets.serving.queries import Format
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES, Table

@@ -1,4 +1,4 @@
-"""The published dataset: the stored days of a run in one commit, as `publishing` builds them.
+"""The published dataset: the stored days of a run at once, as `publishing` builds them.
 
 Here belongs what a run publishes and how it ends. What it says of it is `telling_published`.
 """
@@ -22,9 +22,8 @@ from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of,
 from marketdata_assets.publishing.build import Content, build
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
 from marketdata_assets.publishing.missing import refusals, why_missing
-from marketdata_assets.publishing.workspace import Workspace
-from marketdata_assets.resources.hub_repository import StateAt
-from marketdata_assets.resources.hugging_face import HuggingFaceResource, Publication
+from marketdata_assets.publishing.workspace import Published, Workspace
+from marketdata_assets.resources.publisher import Publication, Publisher
 from marketdata_assets.storage.io_manager import LakeResource, RecordedDays
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
@@ -49,8 +48,8 @@ CONFIG = {
     group_name="published",
     description=(
         "The published dataset: parquet by year, the CSV, findings, calendar, manifest and card, "
-        "a commit a run; days that are not stored are left out and named. "
-        "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行一次提交；"
+        "at once for all days of a run; days that are not stored are left out and named. "
+        "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行整体发布；"
         "未入库的交易日不发布，并列明原因。"
     ),
     deps=[dg.AssetKey(DAILY_PRICES.name), dg.AssetKey(FINDINGS.name)],
@@ -66,7 +65,7 @@ CONFIG = {
 def hf_dataset(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
-    hugging_face: HuggingFaceResource,
+    publisher: Publisher,
 ) -> Iterator[dg.Output[RecordedDays] | dg.AssetCheckResult]:
     days = days_of(context.partition_keys)
     refuse_open_days(days, dt.datetime.now(dt.UTC))
@@ -76,11 +75,9 @@ def hf_dataset(
     with failing_at_once():
         published = stored_days(stored, days)
         left_out = [day for day in days if day not in published]
-        done = publish_days(hugging_face, stored, published, choices, repository, left_out)
+        done = publish_days(publisher, stored, published, choices, repository, left_out)
     context.log.info(in_words(done))
     metadata = metadata_of(done, len(published))
-    if hugging_face.served_by:
-        metadata["link opens while"] = dg.MetadataValue.text(f"{hugging_face.served_by} runs")
     reasons = why_missing(stored, left_out, refusals(stored, left_out))
     for name, told in {
         "left out": days_in_words(reasons),
@@ -105,24 +102,24 @@ def stored_days(lake: Lake, days: list[dt.date]) -> list[dt.date]:
 
 
 def publish_days(
-    hub: HuggingFaceResource,
+    publisher: Publisher,
     lake: Lake,
     days: list[dt.date],
     choices: Choices = Choices(),  # noqa: B008 (immutable)
     repository: str = "",
     left_out: Collection[dt.date] = (),
 ) -> Publication:
-    """Publish days as the lake has them: one commit, or none when they are there.
+    """Publish days as the lake has them, at once, or nothing when they are there.
 
     Of the days that are `left_out`, because they are not stored, the findings are published.
     """
-    name = repository or hub.repository
+    name = repository or publisher.repository
 
-    def content(state: StateAt, workspace: Workspace) -> Content:
+    def content(state: Published, workspace: Workspace) -> Content:
         return build(state, lake, days, choices, workspace, name, left_out)
 
     title = f"{days[0]}" if len(days) == 1 else f"{days[0]} … {days[-1]}, {len(days)} days"
-    return hub.publish(content, title, origins(lake, days), name)
+    return publisher.publish(content, title, origins(lake, days), repository)
 
 
 def origins(lake: Lake, days: list[dt.date]) -> set[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from marketdata_assets.publishing.manifest import Manifest, spans
-from marketdata_assets.resources.hugging_face import Publication
+from marketdata_assets.resources.publisher import Publication
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 
@@ -74,9 +74,7 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
     manifest = done.content.manifest
     facts: dict[str, dg.MetadataValue] = {
         "outcome": dg.MetadataValue.text(done.outcome.value),
-        "commit": dg.MetadataValue.text(done.commit),
-        "link": dg.MetadataValue.url(done.url),
-        sent_as(done): dg.MetadataValue.int(done.bytes_sent),
+        "revision": dg.MetadataValue.text(done.revision),
         "bytes of changed files": dg.MetadataValue.int(done.bytes_of_files),
         "files changed": dg.MetadataValue.text(", ".join(done.files_changed) or "none"),
         "days in this run": dg.MetadataValue.int(days),
@@ -85,6 +83,11 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
         "complete up to": dg.MetadataValue.text(str(manifest.complete_to)),
         "missing sessions": dg.MetadataValue.int(len(manifest.missing_sessions)),
     }
+    if done.bytes_sent is None:
+        facts["folder"] = dg.MetadataValue.path(done.place)
+    else:
+        facts["link"] = dg.MetadataValue.url(done.place)
+        facts[sent_as(done)] = dg.MetadataValue.int(done.bytes_sent)
     if done.content.adopted:
         facts["adopted"] = dg.MetadataValue.text(done.content.adopted.in_words())
     return facts
@@ -92,9 +95,10 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
 
 def in_words(done: Publication) -> str:
     adopted = f"{done.content.adopted.in_words()}; " if done.content.adopted else ""
+    sent = "" if done.bytes_sent is None else f"; {done.bytes_sent:,} {sent_as(done)}"
     return (
-        f"{adopted}{done.outcome}: {done.url}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_of_files:,} bytes large; {done.bytes_sent:,} {sent_as(done)}"
+        f"{adopted}{done.outcome}: {done.place}, {len(done.files_changed)} file(s) changed, "
+        f"{done.bytes_of_files:,} bytes large{sent}"
     )
 
 

@@ -3,7 +3,7 @@
 layout        the files of the repository, by name
 manifest      what each file holds: hash, rows, first and last date, outcome of the checks
 missing       why a session between the first and the last day is not there
-making        the files of the next commit while they are being made
+making        the files of the next publication while they are being made
 shards        a parquet file a year, a row group a month
 findings      what the checks found, a file a year
 csv_file      the one CSV: rows of a day, found, appended, replaced in place
@@ -12,6 +12,6 @@ adoption      a dataset that has only an unsorted CSV
 workspace     the local copies of published files
 build         all of it together, for the days of a run
 
-Nothing here speaks to a hub: what is published is handed in as `Published`, what is to be
+Nothing here knows where that is: what is published is handed in as `Published`, what is to be
 published is handed out as files.
 """

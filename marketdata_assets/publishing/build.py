@@ -1,4 +1,4 @@
-"""The content of the next commit: what is published, with the days of a run as the lake has them.
+"""What is published next: what is there, with the days of a run as the lake has them.
 
 A pure function of the two, whatever happened before: built twice it is the same, and on top of
 what it made itself it changes nothing. Days that are not the run's stay as they are published. A
@@ -171,7 +171,8 @@ class _Builder:
         # From the shards, not from the lake: a day that is restated meanwhile is in both or none.
         shards = self.making.local(layout.shard(year) for year in sorted(_years(self.days)))
         write_csv(patch, shards, self.choices.universe, self.days)
-        merged = merge_days(copy, patch, self.days, self.workspace.new(layout.CSV))
+        spliced = self.workspace.new(layout.CSV)
+        merged = merge_days(copy, patch, self.days, spliced, self.workspace.may_grow)
         if merged is None:
             self.making.facts[layout.CSV] = known
             return

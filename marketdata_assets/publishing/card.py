@@ -45,6 +45,16 @@ SIMULATION_NOTE = """
 > **Simulated data, not a real market.** Every number comes from a simulated exchange.
 > **模拟数据，并非真实行情。** 全部数值来自模拟交易所。
 """
+OF_A_DAY_ON_THE_HUB = """\
+A day is published in one commit, after its checks. A restated day replaces its rows; older
+revisions stay in the history of the repository.
+
+每个交易日通过检查后以一次提交发布；修订会替换当日数据，历史版本可在提交记录中查到。"""
+OF_A_DAY_IN_A_FOLDER = f"""\
+A day is published after its checks; each file changes at once, and `{MANIFEST}` last. A restated
+day replaces its rows.
+
+每个交易日通过检查后发布；每个文件整体替换，`{MANIFEST}` 最后更新；修订会替换当日数据。"""
 FINDINGS_NOTE = """
 ## Findings · 检查结果
 
@@ -67,14 +77,21 @@ must hold (`expected`); `outcome` is one of
 - `excused`（豁免）：看似有误，经人工核实无误，原因见 `reason`
 
 ```python
-findings = pd.read_parquet("hf://datasets/{repository}/{example}")
+findings = pd.read_parquet("{place}/{example}")
 prices.merge(findings, left_on=["date", "code"], right_on=["trade_date", "ts_code"])
 ```
 """
 
 
 def dataset_card(manifest: Manifest, repository: str) -> bytes:
-    """The card of the dataset that the manifest describes; the same content makes the same text."""
+    """The card of the dataset that the manifest describes; the same content makes the same text.
+
+    `repository` is its name on the Hub; without one the dataset is the folder around the card.
+    """
+    named, place, of_a_day = f'"parquet", data_files="{SHARDS}"', ".", OF_A_DAY_IN_A_FOLDER
+    if repository:
+        named, place = f'"{repository}"', f"hf://datasets/{repository}"
+        of_a_day = OF_A_DAY_ON_THE_HUB
     note = SIMULATION_NOTE if manifest.origin.startswith(SIMULATED) else ""
     universe = manifest.universe or "all boards"
     year = manifest.last.year if manifest.last else "<year>"
@@ -90,7 +107,7 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
     if files_of_findings:
         findings_line = f"| `{layout.FINDINGS}` | {FINDINGS.doc} · {FINDINGS.doc_zh} |\n"
         findings_note = FINDINGS_NOTE.format(
-            path=layout.FINDINGS, repository=repository, example=files_of_findings[-1]
+            path=layout.FINDINGS, place=place, example=files_of_findings[-1]
         )
     text = f"""{FRONT_MATTER}
 # China A-share daily prices · A股日线行情
@@ -113,14 +130,13 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
 ```python
 from datasets import load_dataset
 
-prices = load_dataset("{repository}", split="train")
+prices = load_dataset({named}, split="train")
 ```
 
 ```python
 import pandas as pd
 
-folder = "hf://datasets/{repository}/data"
-prices = pd.read_parquet(f"{{folder}}/prices-{year}.parquet")
+prices = pd.read_parquet("{place}/data/prices-{year}.parquet")
 ```
 
 ## Files · 文件
@@ -133,10 +149,7 @@ prices = pd.read_parquet(f"{{folder}}/prices-{year}.parquet")
 | `{MANIFEST}` | hash, rows, dates and checks of every file; every missing day, and why · \
 每个文件的哈希、行数、日期与检查结果；缺失的交易日及原因 |
 
-A day is published in one commit, after its checks. A restated day replaces its rows; older
-revisions stay in the history of the repository.
-
-每个交易日通过检查后以一次提交发布；修订会替换当日数据，历史版本可在提交记录中查到。
+{of_a_day}
 
 ## Columns · 字段
 

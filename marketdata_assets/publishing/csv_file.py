@@ -32,7 +32,6 @@ class Merged(NamedTuple):
 
     path: Path
     rows_added: int
-    was_appended: bool
 
 
 class NotInOrder(MarketdataError, is_final=True):
@@ -95,10 +94,13 @@ def _as_pandas_quotes(name: str) -> str:
     """
 
 
-def merge_days(csv: Path, patch: Path, days: Collection[dt.date], spliced: Path) -> Merged | None:
+def merge_days(
+    csv: Path, patch: Path, days: Collection[dt.date], spliced: Path, may_grow: bool = True
+) -> Merged | None:
     """`csv` with `days` as `patch` has them; None when they are there already.
 
-    Days after the last one are appended to `csv` itself, anything else is written to `spliced`.
+    Days after the last one are appended to `csv` itself if it `may_grow`, anything else is written
+    to `spliced`.
     """
     with csv.open("rb") as old, patch.open("rb") as new:
         changed = [day for day in sorted(days) if not _same(old, _span(old, day), new, day)]
@@ -107,12 +109,12 @@ def merge_days(csv: Path, patch: Path, days: Collection[dt.date], spliced: Path)
         added = sum(_lines(new, *_span(new, day)) for day in changed)
         removed = sum(_lines(old, *_span(old, day)) for day in changed)
         end = _size(old)
-        if _span(old, changed[0])[0] == end:
+        if may_grow and _span(old, changed[0])[0] == end:
             with csv.open("ab") as file:
                 for day in changed:
                     _copy(new, *_span(new, day), file)
                 _to_disk(file)
-            return Merged(csv, added, True)
+            return Merged(csv, added)
         with spliced.open("wb") as file:
             position = 0
             for day in changed:
@@ -122,7 +124,7 @@ def merge_days(csv: Path, patch: Path, days: Collection[dt.date], spliced: Path)
                 position = after
             _copy(old, position, end, file)
             _to_disk(file)
-    return Merged(spliced, added - removed, False)
+    return Merged(spliced, added - removed)
 
 
 def has_all_columns(csv: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The files of the next commit while they are being made: what each holds, and where it lies.
+"""The files of the next publication while they are being made: what each holds, and where it lies.
 
 Here belongs how a file gets its facts, and how a published one is had. Which files are made, and
 of which days, is `build`; what is in a year's file is `shards`.

@@ -1,7 +1,7 @@
 """The manifest: what each published file holds, so that a reader can prove what he has.
 
 It is a function of the content alone, without times: the same data make the same bytes, and a
-commit that changes nothing is never made. One thing depends on the lake it was published from:
+publication that changes nothing is never made. One thing depends on the lake it was published from:
 why sessions are missing, since what is not there can't tell.
 """
 

@@ -1,11 +1,12 @@
 """Is what is published what the lake holds? And the way back: a lake from what is published.
 
-Both work on a dataset at one commit, whatever hub it is on.
+Both work on a dataset at one revision, wherever it is.
 """
 
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 import pyarrow.parquet as pq
 
@@ -60,7 +61,7 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
         elif hashlib.sha256(published.read(path)).hexdigest() != facts.sha256:
             yield f"{path} is not what the manifest says"
     for path in sorted(published.files):
-        if path.startswith("data/") and path not in manifest.files:
+        if fnmatch(path, layout.SHARDS) and path not in manifest.files:
             yield f"{path} is in the dataset and not in the manifest"
     # A line a stretch: of a repository that was recreated they are thousands of days.
     for span in spans(dict.fromkeys(stored - manifest.days(), NOT_PUBLISHED)):
@@ -108,9 +109,9 @@ def restore(
             f"{lake.origin!r}: restore it into a lake of the same origin."
         )
     for path, facts in sorted(manifest.shards.items()):
-        file = pq.ParquetFile(workspace.copy_of(published, path, facts))
+        copy = workspace.copy_of(published, path, facts)
+        file, read = pq.ParquetFile(copy), published_rows(DAILY_PRICES, copy)
         for group in range(file.num_row_groups):
             dates = file.read_row_group(group, columns=["date"])["date"]
             for day in sorted(set(dates.to_pylist())):
-                rows = published_rows(DAILY_PRICES, workspace.base(path))(day, day + ONE)
-                yield day, lake.write(DAILY_PRICES, day, rows)
+                yield day, lake.write(DAILY_PRICES, day, read(day, day + ONE))

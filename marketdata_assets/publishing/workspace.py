@@ -9,7 +9,7 @@ used. One process at a time uses a folder; a killed one leaves nothing that matt
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -21,10 +21,12 @@ from marketdata_assets.storage.durable_files import refusals_told
 
 
 class Published(Protocol):
-    """What a repository holds at one commit; `files` has the protocol's id of each path."""
+    """What is published: the paths of its files, and how they are had."""
 
     @property
-    def files(self) -> Mapping[str, str]: ...
+    def revision(self) -> str: ...
+    @property
+    def files(self) -> Collection[str]: ...
     def read(self, path: str) -> bytes: ...
     def fetch(self, path: str, target: Path) -> None: ...
 
@@ -38,6 +40,10 @@ class NotAsInManifest(MarketdataError, is_final=True):
 
 
 class Workspace:
+    """`may_grow` says whether a local copy may be appended to."""
+
+    may_grow = True
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -88,19 +94,14 @@ class Workspace:
         """
         copy = self.base(path)
         if not _is_prefix(copy, facts):
-            if path not in published.files:
-                raise NotAsInManifest(
-                    f"{path} is in the published manifest and not in the dataset: somebody removed "
-                    "it. Publish its days again, or restore an older revision of the dataset."
-                )
+            refuse_absent(published, path)
             arrived = self.new(f"{path}.arriving")
             published.fetch(path, arrived)
-            if arrived.stat().st_size != facts.bytes or not _is_prefix(arrived, facts):
-                raise NotAsInManifest(
-                    f"{path} is not what the published manifest says: somebody changed it by "
-                    "hand. Restore an older revision of the dataset, or delete its manifest.json "
-                    "to have the CSV adopted anew."
-                )
+            cure = (
+                "Restore an older revision of the dataset, or delete its manifest.json to have the "
+                "CSV adopted anew."
+            )
+            refuse_changed(path, arrived, facts, cure)
             arrived.replace(copy)
         if copy.stat().st_size > facts.bytes:
             with copy.open("r+b") as file:
@@ -111,6 +112,21 @@ class Workspace:
         """What was made is published: it is the local copy from now on."""
         if made != self.base(path):
             made.replace(self.base(path))
+
+
+def refuse_absent(published: Published, path: str) -> None:
+    if path not in published.files:
+        raise NotAsInManifest(
+            f"{path} is in the published manifest and not in the dataset: somebody removed it. "
+            "Publish its days again, or restore an older revision of the dataset."
+        )
+
+
+def refuse_changed(path: str, file: Path, facts: Facts, cure: str) -> None:
+    if file.stat().st_size != facts.bytes or not _is_prefix(file, facts):
+        raise NotAsInManifest(
+            f"{path} is not what the published manifest says: somebody changed it by hand. {cure}"
+        )
 
 
 def _is_prefix(copy: Path, facts: Facts) -> bool:

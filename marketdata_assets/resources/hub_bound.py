@@ -9,12 +9,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from typing import TypeVar
 
 from marketdata_assets.resources.hub_errors import TimeIsUp
 
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 120.0
+T = TypeVar("T")
 
 
 class Bound:
@@ -57,16 +60,28 @@ class Bound:
         with self._lock:
             self._sockets.add(connected)
 
+    def waited_for(self, call: Callable[[], T]) -> T:
+        """What `call` returns. Raises `TimeIsUp` at the end of the time, whatever `call` waits for.
+
+        So it is with transfers by xet, whose connections aren't seen here.
+        """
+        done: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(call())
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        while not done.done():
+            wait([done], self.left)
+        return done.result()
+
     @contextmanager
-    def watching(self, *aborts: Callable[[], object]) -> Iterator[None]:
-        """At the end of the time hang up on everybody, and call `aborts`."""
-
-        def end() -> None:
-            self._hang_up()
-            for abort in aborts:
-                abort()
-
-        timer = threading.Timer(max(0.0, self.ends_in), end)
+    def watching(self) -> Iterator[None]:
+        """At the end of the time hang up on everybody."""
+        timer = threading.Timer(max(0.0, self.ends_in), self._hang_up)
         timer.daemon = True
         timer.start()
         try:

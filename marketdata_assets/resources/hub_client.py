@@ -8,6 +8,7 @@ the first endpoint a process asks for decides.
 """
 
 import contextlib
+import importlib.util
 import logging
 import os
 import threading
@@ -21,6 +22,7 @@ from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
 from marketdata_assets.resources.hub_errors import scrubbed
 
 if TYPE_CHECKING:
+    import httpx2
     from huggingface_hub import HfApi
 
 TALKERS = ("huggingface_hub", "httpx2", "httpcore2")
@@ -42,8 +44,7 @@ def settle(endpoint: str) -> None:
 
 def hub_api(endpoint: str, token: str) -> "HfApi":
     settle(endpoint)
-    # The package imports these when they are first needed; their loggers must exist before.
-    from huggingface_hub import HfApi, _commit_api, file_download, lfs  # noqa: F401
+    from huggingface_hub import HfApi
 
     _scrub_logs()
     return HfApi(endpoint=endpoint, token=token, library_name="marketdata-assets")
@@ -51,9 +52,9 @@ def hub_api(endpoint: str, token: str) -> "HfApi":
 
 def goes_through_xet() -> bool:
     """Whether large files go up through xet, which sends their new parts alone and uncounted."""
-    from huggingface_hub.utils._runtime import is_xet_available
+    from huggingface_hub import constants
 
-    return is_xet_available()
+    return not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -65,39 +66,40 @@ def bounded(bound: Bound) -> Iterator[Bound]:
 
     The package has one HTTP client for the whole process, without any timeout of its own.
     """
-    import httpx2
     from huggingface_hub import close_session, set_client_factory
-    from huggingface_hub.utils._xet import abort_xet_session
 
     from marketdata_assets.resources.hub_http import BoundedClient
 
     with _ONE_AT_A_TIME:
         set_client_factory(lambda: BoundedClient(bound))
         try:
-            with bound.watching(abort_xet_session):
+            with bound.watching():
                 yield bound
         finally:
-            set_client_factory(
-                lambda: httpx2.Client(
-                    follow_redirects=True, timeout=httpx2.Timeout(SILENCE_SECONDS)
-                )
-            )
+            # What nobody waits for any longer must not begin anything more: it keeps its client.
+            if bound.ends_in > 0:
+                set_client_factory(_plain_client)
             close_session()
 
 
-class _Scrubbing(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
+def _plain_client() -> "httpx2.Client":
+    import httpx2
+
+    return httpx2.Client(follow_redirects=True, timeout=httpx2.Timeout(SILENCE_SECONDS))
+
+
+class _Scrubbing(logging.Handler):
+    """Hands every record on to the root's handlers, without what is secret in it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(Exception):
             record.msg, record.args = scrubbed(record.getMessage()), ()
-        record.exc_info = None
-        return True
+        record.exc_info = record.exc_text = None
+        logging.root.handle(record)
 
 
 def _scrub_logs() -> None:
-    """No URL query and no token leaves the package's loggers, whatever handler is on them."""
-    names = [name for name in logging.root.manager.loggerDict if name.startswith(TALKERS)]
-    loggers = [logging.getLogger(name) for name in names]
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    for talker in (*loggers, *handlers):
-        if not any(isinstance(each, _Scrubbing) for each in talker.filters):
-            talker.addFilter(_Scrubbing())
+    """No URL query and no token leaves the loggers of the package and of its HTTP library."""
+    for name in TALKERS:
+        talker = logging.getLogger(name)
+        talker.handlers, talker.propagate = [_Scrubbing()], False

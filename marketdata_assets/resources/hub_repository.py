@@ -6,13 +6,14 @@ Here belongs one call each, its faults told apart. What is tried again, and when
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from marketdata_assets.resources.hub_errors import HubUnavailable, NoRepository, read_error
+from marketdata_assets.resources.hub_bound import Bound
+from marketdata_assets.resources.hub_errors import HubUnavailable, read_error
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -27,18 +28,16 @@ INFO_SECONDS = 30.0
 class Repository:
     api: "HfApi"
     name: str
+    bound: Bound
 
-    def head(self, create_missing: bool) -> str:
-        """The sha of `main`. Raises `NoRepository` unless a missing one may be created."""
-        try:
-            return self._sha()
-        except NoRepository:
-            if not create_missing:
-                raise
-        self._call(
-            lambda: self.api.create_repo(self.name, repo_type=DATASET, exist_ok=True, private=False)
+    def head(self) -> str:
+        """The sha of `main`. Raises `NoRepository`, and what `read_error` makes of the rest."""
+        info = self._call(
+            lambda: self.api.dataset_info(self.name, revision="main", timeout=INFO_SECONDS)
         )
-        return self._sha()
+        if not info.sha:
+            raise HubUnavailable(self.name, "the answer names no commit.")
+        return info.sha
 
     def at(self, sha: str) -> "StateAt":
         return StateAt(self, sha)
@@ -71,18 +70,10 @@ class Repository:
 
         return self._call(send)
 
-    def _sha(self) -> str:
-        info = self._call(
-            lambda: self.api.dataset_info(self.name, revision="main", timeout=INFO_SECONDS)
-        )
-        if not info.sha:
-            raise HubUnavailable(self.name, "the answer names no commit.")
-        return info.sha
-
     def _call(self, call: Callable[[], T]) -> T:
         """What `call` returns. Its exceptions hold the token: ours are raised without them."""
         try:
-            return call()
+            return self.bound.waited_for(call)
         except Exception as error:
             ours = read_error(self.name, error)
         raise ours
@@ -93,7 +84,7 @@ class StateAt:
     """The repository at one commit, as `publishing` sees it."""
 
     repository: Repository
-    sha: str
+    revision: str
 
     @cached_property
     def entries(self) -> "dict[str, RepoFile]":
@@ -102,15 +93,15 @@ class StateAt:
         listed = self.repository._call(
             lambda: list(
                 self.repository.api.list_repo_tree(
-                    self.repository.name, repo_type=DATASET, revision=self.sha, recursive=True
+                    self.repository.name, repo_type=DATASET, revision=self.revision, recursive=True
                 )
             )
         )
         return {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
 
     @property
-    def files(self) -> dict[str, str]:
-        return {path: oid(entry) for path, entry in self.entries.items()}
+    def files(self) -> Collection[str]:
+        return self.entries.keys()
 
     def holds(self, path: str, file: Path, sha256: str) -> bool:
         """Whether the repository has this very content at `path`."""
@@ -134,7 +125,7 @@ class StateAt:
                     self.repository.name,
                     path,
                     repo_type=DATASET,
-                    revision=self.sha,
+                    revision=self.revision,
                     local_dir=folder,
                 )
             )

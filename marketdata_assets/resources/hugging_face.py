@@ -8,13 +8,10 @@ the same content changes nothing, if it arrived, and is sent again, if it didn't
 
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, NamedTuple
 
-import dagster as dg
 from pydantic import Field
 
 from marketdata_assets.publishing.build import Content
@@ -36,54 +33,23 @@ from marketdata_assets.resources.hub_errors import (
     NotAsSent,
 )
 from marketdata_assets.resources.hub_repository import Repository, StateAt
+from marketdata_assets.resources.publisher import Build, Outcome, Publication, Publisher
 
 HUB = "https://huggingface.co"
-BOUND_SECONDS = 2 * 3600.0
 PAUSES_SECONDS = (1, 2, 5, 10, 20, 40, 60)
 RACES = 20
 
-Build = Callable[[StateAt, Workspace], Content]
 
-
-class Outcome(StrEnum):
-    COMMITTED = "committed"
-    FOUND = "committed, found so after an answer was lost"
-    ALREADY_THERE = "already there"
-
-
-class Publication(NamedTuple):
-    """What a publication did. `commit` is the one that was looked at last, and holds it all.
-
-    `bytes_sent` went over HTTP. `through_xet`, large files are not part of it: xet sends what is
-    new in them, and doesn't say how much; `bytes_of_files` is the size of all that changed.
-    """
-
-    outcome: Outcome
-    commit: str
-    url: str
-    bytes_sent: int
-    through_xet: bool
-    bytes_of_files: int
-    files_changed: list[str]
-    content: Content
-
-
-class HuggingFaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class HuggingFaceResource(Publisher):
     """A dataset on the Hub, or on another server of its protocol.
 
     `work_folder` keeps local copies of what is published. `bound_seconds` ends a publication,
-    `silence_seconds` every wait for the other side. `served_by` is what has to run so that links to
-    the dataset open, empty where something always does.
+    `silence_seconds` every wait for the other side.
     """
 
-    served_by: ClassVar[str] = ""
-
-    repository: str
     token: str = Field(repr=False)
     work_folder: str
     endpoint: str = HUB
-    create_missing: bool = False
-    bound_seconds: float = BOUND_SECONDS
     silence_seconds: float = SILENCE_SECONDS
 
     def publish(
@@ -91,27 +57,26 @@ class HuggingFaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> Publication:
         """Make one commit of what `build` makes on top of the head, or none if it is there.
 
-        `origins` say where the rows come from: simulated ones go to a local hub only. Raises
-        `HubError` and what `build` raises.
+        Simulated rows go to a local hub only.
         """
-        name = repository or self.repository
-        refuse_real_hub(name, self.endpoint, origins)
-        with self.opened(name) as (remote, workspace, bound):
-            return _Publishing(self, remote, workspace, bound, build, title).run()
+        refuse_real_hub(repository or self.repository, self.endpoint, origins)
+        with self._connected(repository) as (remote, workspace):
+            return _Publishing(self, remote, workspace, build, title).run()
 
     @contextmanager
-    def opened(self, name: str) -> Iterator[tuple[Repository, Workspace, Bound]]:
+    def opened(self, repository: str = "") -> Iterator[tuple[StateAt, Workspace]]:
+        with self._connected(repository) as (remote, workspace):
+            yield remote.at(remote.head()), workspace
+
+    @contextmanager
+    def _connected(self, repository: str) -> Iterator[tuple[Repository, Workspace]]:
         """The repository and the local copies of it, alone and bounded in time."""
-        with self.opened_at(self.endpoint, name) as opened:
-            yield opened
-
-    @contextmanager
-    def opened_at(self, endpoint: str, name: str) -> Iterator[tuple[Repository, Workspace, Bound]]:
-        api = hub_api(endpoint, self.token)
+        name = repository or self.repository
+        api = hub_api(self.endpoint, self.token)
         workspace = Workspace(Path(self.work_folder) / name.replace("/", "--"))
         bound = Bound(self.bound_seconds, self.silence_seconds)
         with workspace.locked(self.bound_seconds), bounded(bound):
-            yield Repository(api, name), workspace, bound
+            yield Repository(api, name, bound), workspace
 
     def pause(self, seconds: float) -> None:
         """Wait before trying again."""
@@ -129,14 +94,12 @@ class _Publishing:
         resource: HuggingFaceResource,
         remote: Repository,
         workspace: Workspace,
-        bound: Bound,
         build: Build,
         title: str,
     ) -> None:
         self.resource = resource
         self.remote = remote
         self.workspace = workspace
-        self.bound = bound
         self.build = build
         self.title = title
         self.built_on: StateAt | None = None
@@ -162,8 +125,8 @@ class _Publishing:
                 failures += 1
 
     def _attempt(self) -> Publication:
-        head = self.remote.head(self.resource.create_missing)
-        if self.built_on is None or self.built_on.sha != head:
+        head = self.remote.head()
+        if self.built_on is None or self.built_on.revision != head:
             self.built_on = None
             state = self.remote.at(head)
             self.content = self.build(state, self.workspace)
@@ -199,16 +162,15 @@ class _Publishing:
         assert self.content is not None
         for path, file in self.content.files.items():
             self.workspace.keep(path, file)
-        url = self.resource.url_of(self.remote.name, commit)
         return Publication(
-            outcome,
-            commit,
-            url,
-            self.bound.bytes_sent,
-            goes_through_xet(),
-            self.bytes_of_files,
-            sorted(changed),
-            self.content,
+            outcome=outcome,
+            revision=commit,
+            place=self.resource.url_of(self.remote.name, commit),
+            bytes_of_files=self.bytes_of_files,
+            files_changed=sorted(changed),
+            content=self.content,
+            bytes_sent=self.remote.bound.bytes_sent,
+            through_xet=goes_through_xet(),
         )
 
     def _hash(self, path: str, file: Path) -> str:
@@ -219,7 +181,7 @@ class _Publishing:
     def _pause(self, error: HubError, seconds: float) -> None:
         """Wait as long as the Hub says, or else `seconds`. Raises `BoundReached` if it can't."""
         seconds = error.wait_seconds or seconds
-        if seconds >= self.bound.ends_in:
+        if seconds >= self.remote.bound.ends_in:
             if error.wait_seconds:
                 raise error
             raise BoundReached(self.remote.name, f"not done in time, and at last: {error.what}")

@@ -1,10 +1,14 @@
-"""Adjusted prices of one code over Arrow, in a fraction of a millisecond.
+"""Adjusted prices of one code, computed when asked and never stored.
 
-Here belongs the arithmetic for rows of a series; the results are those of `storage.adjusting` to
-the bit, which does the same for whole relations and says where the formulas come from.
+Here belongs the arithmetic, and what can't be adjusted. Which rows and factors there are is up to
+the caller.
+
+Source: Tushare's definition of its `adj_factor`: backward (后复权, hfq) is price × factor, forward
+(前复权, qfq) is price × factor / factor at an anchor.
 """
 
 import datetime as dt
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +18,29 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
-from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets.trading_calendar import previous_session
 
+ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
 
 
+class MissingFactors(MarketdataError, status=409):
+    """Prices that can't be adjusted, because the factor that they need is not there."""
+
+
 class NotAdjustable(MarketdataError, is_final=True, status=400):
     """Adjusted prices were asked for of something that has no factors."""
+
+
+class Factors(NamedTuple):
+    """Rows of `adj_factor` of one code, by day, and the last day of which any share's are there."""
+
+    own: pa.Table
+    until: dt.date | None
 
 
 def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:
@@ -46,24 +61,36 @@ def refuse_without_factors(instrument: Instrument, adjust: Adjust) -> None:
         )
 
 
-def adjusted(code: str, rows: pa.Table, factors: Series | None, anchor: dt.date | None) -> pa.Table:
+def factors_in(series: Series | None, code: str) -> Factors:
+    """The factors of one code out of their series. Raises `MissingFactors` without one."""
+    if series is None:
+        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
+    own = series.slice(code, None, None, ["trade_date", "adj_factor"]).drop_null()
+    return Factors(own, series.days[-1])
+
+
+def adjusted(code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None) -> pa.Table:
     """Rows of one share in the columns of `daily_prices`, date among them, adjusted.
 
-    Forward in the money of `anchor`, or backward without one. Raises `MissingFactors`.
+    Forward in the money of `anchor`, or backward without one. At an anchor without a factor
+    (delisted by then, or no session) a share takes its last one before; rows with the anchor's
+    factor keep their prices to the bit. Nothing is rounded, as cents would bend the returns of
+    small prices. The columns that are not in `ADJUSTED_COLUMNS` stay as they are: volumes, and also
+    the limits. prev_close gets the factor of its row, so close / prev_close stays what it was.
+
+    Raises `MissingFactors`, also for a share that was listed after the anchor only, and when the
+    factors end before the anchor, for what happened in between is then unknown.
     """
-    if factors is None:
-        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
-    own = factors.slice(code, None, None, ["trade_date", "adj_factor"]).drop_null()
-    scale = _factors_of(code, rows["date"], own)
+    scale = _factors_of(code, rows["date"], factors.own)
     if anchor is not None:
         session = previous_session(anchor + ONE_DAY)
-        if factors.days[-1] < session:
+        if factors.until is None or factors.until < session:
             raise MissingFactors(
-                f"{ADJ_FACTOR.name} is there up to {factors.days[-1]} only, and the anchor is "
+                f"{ADJ_FACTOR.name} is there up to {factors.until} only, and the anchor is "
                 f"{anchor}. Materialize {ADJ_FACTOR.name} up to {session}, then {FACTOR_SERIES}, "
                 "or choose an earlier anchor."
             )
-        scale = scale / _factor_at(code, anchor, own)
+        scale = scale / _factor_at(code, anchor, factors.own)
     return _scaled(rows, scale)
 
 

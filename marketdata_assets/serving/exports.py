@@ -22,7 +22,7 @@ from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.ohlcv_view import column_type
 from marketdata_assets.serving.price_reader import PriceReader
-from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.queries import ExportQuery, FileFormat
 from marketdata_assets.storage.durable_files import (
     becoming,
     make_folder,
@@ -187,11 +187,11 @@ def _blocks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def _writer(file: IO[bytes], schema: pa.Schema, form: Format) -> Iterator[_Writer]:
-    if form is Format.PARQUET:
+def _writer(file: IO[bytes], schema: pa.Schema, form: FileFormat) -> Iterator[_Writer]:
+    if form == "parquet":
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             yield writer
-    elif form is Format.ARROW:
+    elif form == "arrow":
         with pa.ipc.new_file(file, schema) as writer:
             yield writer
     else:

@@ -1,24 +1,29 @@
 """Slices as they were known at a moment, from the lake's files of that moment.
 
 Here belongs the slow way, for few codes: day files are read one by one. Which version of a file
-answers is `storage.as_of`, what adjusted means `storage.adjusting`.
+answers is `storage.as_of`, what adjusted means `adjusting`.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.serving.adjusting import refuse_unadjustable, refuse_without_factors
+from marketdata_assets.serving.adjusting import (
+    Factors,
+    adjusted,
+    refuse_unadjustable,
+    refuse_without_factors,
+)
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
-from marketdata_assets.storage.adjusting import backward, forward
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
@@ -49,31 +54,52 @@ def slices_at(
     """
     refuse_unadjustable(instruments[0], asked.adjust)
     view = DAILY_VIEWS.get(instruments[0].kind)
-    rows, unknown = None, None
-    absent: Days = ()
+    known, unknown = None, None
     if view:
         view.stored(asked.columns)
         try:
-            rows, absent = _daily(lake, view, [one.code for one in instruments], asked, moment)
+            known = _daily(lake, view, [one.code for one in instruments], asked, moment)
         except NotKnownThen as nothing:
             unknown = nothing
     for instrument in instruments:
-        if view and rows is not None:
-            own = rows.filter(pc.equal(rows[view.code], instrument.code))
+        if view and known:
+            own = known.of(instrument.code, view)
             if own.num_rows or keeps_days_of(instrument):
-                yield _slice(instrument, own, view, asked.columns, moment, absent)
+                yield _slice(instrument, own, view, asked.columns, moment, known.absent)
                 continue
         try:
             history = _history(lake, instrument.code, moment)
         except NotKnownThen as nothing:
-            if view is None or rows is None:
+            if view is None or known is None:
                 raise unknown or nothing from None
             # The days were known, and the code was not among them.
-            yield _slice(instrument, rows.slice(0, 0), view, asked.columns, moment, absent)
+            none = known.rows.slice(0, 0)
+            yield _slice(instrument, none, view, asked.columns, moment, known.absent)
         else:
             refuse_without_factors(instrument, asked.adjust)
             own = between(history, asked.start, asked.end)
             yield _slice(instrument, own, HISTORY, asked.columns, moment, None)
+
+
+@dataclass
+class _Daily:
+    """Rows of a daily table as stored, by code and date; the sessions that are `absent`.
+
+    With `factors` of the same codes prices are adjusted: forward at the `anchor`, or backward.
+    """
+
+    rows: pa.Table
+    absent: Days
+    factors: pa.Table | None = None
+    factors_until: dt.date | None = None
+    anchor: dt.date | None = None
+
+    def of(self, code: str, view: View) -> pa.Table:
+        own = self.rows.filter(pc.equal(self.rows[view.code], code))
+        if self.factors is None or not own.num_rows:
+            return own
+        factors = self.factors.filter(pc.equal(self.factors["ts_code"], code))
+        return adjusted(code, own, Factors(factors, self.factors_until), self.anchor)
 
 
 def _daily(
@@ -82,8 +108,7 @@ def _daily(
     codes: Sequence[str],
     asked: Range,
     moment: dt.datetime,
-) -> tuple[pa.Table, Days]:
-    """Rows of a daily table as stored, those of `codes`, by code and date, and absent sessions."""
+) -> _Daily:
     newest = moment.astimezone(SHANGHAI).date()
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
@@ -93,17 +118,19 @@ def _daily(
         rows = _between(rows, view.date, start, end)
         over = min(end, last_closed_session(moment))
         absent = tuple(day for day in days if day <= over and day not in files)
+        daily = _Daily(_ordered(rows, view.code, view.date), absent)
         if asked.adjust is Adjust.NONE:
-            return _ordered(rows, view), absent
+            return daily
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
         factor_days = sessions_between(min(start, until), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
-            factors = _of_codes(factors, "ts_code", codes)
-            if asked.adjust is Adjust.HFQ:
-                return _ordered(backward(rows, factors), view), absent
-            return _ordered(forward(rows, factors, until), view), absent
+            factors = _of_codes(factors, "ts_code", codes).filter("adj_factor IS NOT NULL")
+            daily.factors = _ordered(factors, "ts_code", "trade_date")
+            daily.factors_until = max(day for day in factor_files if isinstance(day, dt.date))
+            daily.anchor = until if asked.adjust is Adjust.QFQ else None
+        return daily
 
 
 def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:
@@ -133,8 +160,8 @@ def _between(rows: Relation, date: str, start: dt.date, end: dt.date) -> Relatio
     return rows.filter(after & (day <= duckdb.ConstantExpression(end)))
 
 
-def _ordered(rows: Relation, view: View) -> pa.Table:
-    return rows.order(f"{view.code}, {view.date}").to_arrow_table()
+def _ordered(rows: Relation, code: str, date: str) -> pa.Table:
+    return rows.order(f"{code}, {date}").to_arrow_table()
 
 
 def _slice(

@@ -17,6 +17,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind, identify
 from marketdata_assets.serving.adjusting import (
     adjusted,
+    factors_in,
     refuse_unadjustable,
     refuse_without_factors,
 )
@@ -157,7 +158,7 @@ class PriceReader:
             anchor = None
             if asked.adjust is Adjust.QFQ:
                 anchor = asked.anchor or series.days[-1]
-            rows = adjusted(code, rows, series_of(ADJ_FACTOR), anchor)
+            rows = adjusted(code, rows, factors_in(series_of(ADJ_FACTOR), code), anchor)
         return Slice(
             code=code,
             instrument=instrument,

@@ -8,7 +8,7 @@ answer is `price_reader`.
 import datetime as dt
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -40,11 +40,15 @@ class Adjust(StrEnum):
 
 
 class Format(StrEnum):
-    """The form of an export's file; its ending is the same word."""
+    """The forms of an answer; a file's ending is the same word."""
 
-    PARQUET = "parquet"
+    JSON = "json"
     CSV = "csv"
     ARROW = "arrow"
+    PARQUET = "parquet"
+
+
+FileFormat = Literal["parquet", "csv", "arrow"]
 
 
 def _calendar_day(value: Any) -> Any:
@@ -137,5 +141,5 @@ class RangeQuery(BaseModel):
 class ExportQuery(RangeQuery):
     """A range as a file to download; with `strict` there is none that lacks sessions."""
 
-    format: Format = Format.PARQUET
+    format: FileFormat = "parquet"
     strict: bool = False

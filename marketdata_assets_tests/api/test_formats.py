@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketdata_assets.api.encoding import Format, json_records, table_bytes
+from marketdata_assets.api.encoding import json_records, table_bytes
+from marketdata_assets.serving.queries import Format
 from marketdata_assets_tests.api.serving import Client
 from marketdata_assets_tests.api.stored_world import DAYS, NEWEST, ODD_NAME
 

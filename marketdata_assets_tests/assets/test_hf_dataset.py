@@ -1,22 +1,25 @@
-"""The end of the chain: a run is one commit, told in its metadata, refused where it must be."""
+"""The end of the chain: a run is published at once, told in metadata, refused where it must be."""
 
 import datetime as dt
+import hashlib
 import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.assets.telling_published import PUBLISH, days_in_words
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.publishing import layout
+from marketdata_assets.resources.hub_errors import NoRepository
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
+from marketdata_assets_tests.published_folder import dataset_folder, is_whole, keys, marker
 from marketdata_assets_tests.publishing.prices import find, store
-from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_sandbox.hub.store import HubStore
 from marketdata_sandbox.transport import sandbox_tushare
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
@@ -26,10 +29,10 @@ TOKEN = "hf_secretsecretsecret5f2a"
 def platform_at(
     root: Path,
     instance: dg.DagsterInstance,
-    hub: HuggingFaceResource | None = None,
+    publisher: Publisher | None = None,
     origin: str = "test",
 ) -> Platform:
-    platform = Platform(root, sandbox_tushare(root / "state"), instance, hub, origin)
+    platform = Platform(root, sandbox_tushare(root / "state"), instance, publisher, origin)
     store(platform.lake, DAYS)
     return platform
 
@@ -38,44 +41,42 @@ def publish(platform: Platform, first: dt.date, last: dt.date | None = None):
     return platform.run(first, last, assets=["hf_dataset"])
 
 
-def commits(root: Path) -> list[str]:
-    history = HubStore(root / "hub").history(LOCAL_REPOSITORY)
-    return [commit.title for commit in history[::-1]][1:]
+def published_days(root: Path) -> list[dt.date]:
+    """The days that the dataset holds; it is whole, and every row is there once."""
+    found = keys(root)
+    assert is_whole(root)
+    assert found == sorted(set(found))
+    return sorted({day for day, _ in found})
 
 
-def marker(hub: HubStore) -> str:
-    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MARKER]
-    return hub.blob(entry.sha256).read_text()
-
-
-def test_a_range_is_one_commit_and_says_what_it_did(
+def test_a_range_is_one_publication_and_says_what_it_did(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     platform = platform_at(tmp_path, instance)
     result = publish(platform, DAYS[0], DAYS[-1])
     assert result.success
-    assert commits(tmp_path) == [f"{DAYS[0]} … {DAYS[-1]}, {len(DAYS)} days"]
+    assert published_days(tmp_path) == DAYS
     told = metadata_of(result, "hf_dataset", DAYS[-1])
     assert told["outcome"] == "committed"
-    assert told["commit"] == HubStore(tmp_path / "hub").head(LOCAL_REPOSITORY)
-    assert told["link opens while"] == ".venv/bin/python -m marketdata_assets hub runs"
-    assert str(told["link"]).endswith(f"/datasets/{LOCAL_REPOSITORY}/commit/{told['commit']}")
-    assert told["bytes sent"] > 0
+    manifest = (tmp_path / "dataset" / layout.MANIFEST).read_bytes()
+    assert told["revision"] == hashlib.sha256(manifest).hexdigest()
+    assert told["folder"] == str(tmp_path / "dataset")
+    assert not {"link", "bytes sent"} & set(told)
     assert "data/prices-2024.parquet" in told["files changed"]
     assert told["coverage"] == f"{DAYS[0]} … {DAYS[-1]}"
     recorded = instance.get_materialized_partitions(dg.AssetKey("hf_dataset"))
     assert recorded == {str(day) for day in DAYS}
 
 
-def test_publishing_twice_makes_no_second_commit(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+def test_publishing_twice_changes_no_file(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     platform = platform_at(tmp_path, instance)
     publish(platform, DAYS[0])
+    paths = [path for path in (tmp_path / "dataset").rglob("*") if path.name != ".lock"]
+    before = {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
     told = metadata_of(publish(platform, DAYS[0]), "hf_dataset", DAYS[0])
     assert told["outcome"] == "already there"
     assert told["files changed"] == "none"
-    assert commits(tmp_path) == [str(DAYS[0])]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_restated_day_is_published_again(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -84,7 +85,7 @@ def test_a_restated_day_is_published_again(tmp_path: Path, instance: dg.DagsterI
     store(platform.lake, DAYS[2:3], version=1)
     told = metadata_of(publish(platform, DAYS[2]), "hf_dataset", DAYS[2])
     assert told["files changed"] == "all-prices.csv, data/prices-2024.parquet, manifest.json"
-    assert commits(tmp_path)[1:] == [str(DAYS[2])]
+    assert published_days(tmp_path) == DAYS
 
 
 def test_days_that_are_not_stored_are_left_out_and_named(
@@ -105,7 +106,7 @@ def test_days_that_are_not_stored_are_left_out_and_named(
     assert told["missing sessions"] == 2
     assert told["complete up to"] == str(DAYS[1])
     assert "not published" not in told
-    assert marker(HubStore(tmp_path / "hub")) == f"{DAYS[-1]:%Y%m%d}"
+    assert marker(tmp_path) == f"{DAYS[-1]:%Y%m%d}"
 
 
 def test_a_run_of_which_no_day_is_stored_fails_with_what_to_do(
@@ -118,7 +119,7 @@ def test_a_run_of_which_no_day_is_stored_fails_with_what_to_do(
     text = failure_text(publish(platform, DAYS[1], DAYS[2]), "hf_dataset")
     said = f"daily_prices is not stored for 2 day(s): {DAYS[1]}, {DAYS[2]}. Materialize"
     assert said in text
-    assert commits(tmp_path) == [str(DAYS[0])]
+    assert published_days(tmp_path) == DAYS[:1]
 
 
 def test_the_check_warns_while_sessions_are_missing(
@@ -139,22 +140,25 @@ def test_the_check_warns_while_sessions_are_missing(
     assert check_outcomes(platform, "hf_dataset") == {"no_missing_sessions": True}
 
 
-@pytest.mark.parametrize("how", ["recreated", "emptied"])
-def test_a_repository_that_lost_its_days_is_told_with_the_command_that_publishes(
-    how: str, tmp_path: Path, instance: dg.DagsterInstance
+def test_a_dataset_that_lost_its_days_is_told_with_the_command_that_publishes(
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     platform = platform_at(tmp_path, instance)
     told = metadata_of(publish(platform, DAYS[0], DAYS[-1]), "hf_dataset", DAYS[-1])
     assert "not published" not in told
-    if how == "recreated":
-        shutil.rmtree(tmp_path / "hub")
-    else:
-        hub = HubStore(tmp_path / "hub")
-        hub.commit(LOCAL_REPOSITORY, "empty", None, {}, hub.at(LOCAL_REPOSITORY, "main").files)
+    shutil.rmtree(tmp_path / "dataset")
     told = metadata_of(publish(platform, DAYS[-2], DAYS[-1]), "hf_dataset", DAYS[-1])
     said = f"the dataset holds 2 of {len(DAYS)} stored days; publish the others with: {PUBLISH}"
     assert told["not published"] == said
-    assert marker(HubStore(tmp_path / "hub")) == f"{DAYS[-1]:%Y%m%d}"
+    assert marker(tmp_path) == f"{DAYS[-1]:%Y%m%d}"
+
+
+def test_a_dataset_by_name_needs_the_hub(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    platform = platform_at(tmp_path, instance)
+    days = platform.lake.days(DAILY_PRICES)
+    with pytest.raises(NoRepository, match=r"Hub dataset someone/prices: .* set HF_DATASET_REPO"):
+        publish_days(dataset_folder(tmp_path), platform.lake, days, repository="someone/prices")
+    assert not (tmp_path / "dataset").exists()
 
 
 @pytest.mark.parametrize("label", ["the lake's", "the files'"])
@@ -202,7 +206,7 @@ def test_the_whole_chain_of_the_sandbox_ends_in_a_published_day(sandbox: Platfor
     chain = [spec.key.path[-1] for spec in specs if spec.partitions_def == TRADING_DAYS]
     day = dt.date(2024, 9, 30)
     assert sandbox.run(day, assets=chain).success
-    assert commits(sandbox.lake.root) == [str(day)]
+    assert published_days(sandbox.lake.root) == [day]
 
 
 def test_thousands_of_missing_days_are_told_in_a_line() -> None:

@@ -10,8 +10,6 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
-from marketdata_assets.publishing import layout
-from marketdata_assets.publishing.manifest import from_json
 from marketdata_assets.resources.tushare import MOST_CALLS_IN_FLIGHT
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
@@ -33,9 +31,8 @@ from marketdata_assets_tests.edited_market import (
     platform_over,
     without,
 )
+from marketdata_assets_tests.published_folder import manifest
 from marketdata_sandbox.columns import Columns
-from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
-from marketdata_sandbox.hub.store import HubStore
 
 DAY, NEXT = dt.date(2024, 9, 26), dt.date(2024, 9, 27)
 SH = "600000.SH"
@@ -134,9 +131,7 @@ def test_one_day_refused_in_the_middle_of_sixty_costs_one_day(
 
 
 def published(platform: Platform):
-    hub = HubStore(platform.lake.root / "hub")
-    entry = hub.at(LOCAL_REPOSITORY, "main").files[layout.MANIFEST]
-    return from_json(hub.blob(entry.sha256).read_bytes())
+    return manifest(platform.lake.root)
 
 
 def test_a_check_has_a_state_for_every_day_and_the_day_that_fails_is_seen_first(

@@ -66,6 +66,7 @@ class FolderPublished:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.revision = ""
         self.fetched: list[str] = []
 
     @property

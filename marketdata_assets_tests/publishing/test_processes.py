@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
@@ -27,7 +28,6 @@ from marketdata_assets_tests.resources.hub_publishing import (
     published_keys,
     titles,
 )
-from marketdata_sandbox.hub.server import HubServer
 
 KILLS, PUBLISHERS = 20, 4
 

@@ -1,4 +1,4 @@
-"""What users load the dataset with reads what was published."""
+"""What users load the dataset with reads what was published, on the Hub and in a folder."""
 
 import datetime as dt
 import os
@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
+from marketdata_assets_tests.published_folder import dataset_folder
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import ORIGIN, hub_resource, publish
-from marketdata_sandbox.hub.server import HubServer
 
 DAYS = [dt.date(2023, 12, 29), dt.date(2024, 1, 2)]
 ROWS = len(DAYS) * len(SHARES)
@@ -22,6 +24,22 @@ LOAD_DATASET = f"""
 from datasets import load_dataset
 rows = load_dataset("{REPO}", split="train")
 print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
+"""
+LOAD_FOLDER = """
+from datasets import load_dataset
+rows = load_dataset("../dataset", split="train")
+print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
+"""
+PANDAS_FOLDER = """
+import pandas as pd
+rows = pd.read_parquet("data")
+print(len(rows), ",".join(rows.columns), rows.iloc[0]["date"], rows.iloc[0]["code"])
+"""
+DUCKDB_FOLDER = """
+import duckdb
+rows = duckdb.sql("SELECT * FROM 'data/*.parquet' ORDER BY date, code")
+found = rows.fetchall()
+print(len(found), ",".join(rows.columns), found[0][1], found[0][0])
 """
 PANDAS = f"""
 import pandas as pd
@@ -67,6 +85,55 @@ def test_the_published_dataset_is_read_by(program: str, server: HubServer, tmp_p
     run = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
     )
+    assert_read(run)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("folder")
+    lake = Lake(root, ORIGIN)
+    store(lake, DAYS)
+    publish_days(dataset_folder(root), lake, DAYS)
+    return root / "dataset"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [LOAD_FOLDER, PANDAS_FOLDER, DUCKDB_FOLDER],
+    ids=["datasets", "pandas", "duckdb"],
+)
+def test_the_published_folder_is_read_as_its_card_says_by(
+    program: str, folder: Path, tmp_path: Path
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert_read(run)
+
+
+def test_the_lines_of_the_folder_s_card_read_it(folder: Path, tmp_path: Path) -> None:
+    card = (folder / "README.md").read_text("utf-8")
+    blocks = [block.split("```")[0] for block in card.split("```python\n")[1:]]
+    program = "\nprint(len(prices))\n".join([*blocks[:2], ""])
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [str(ROWS), str(len(SHARES))]
+    assert "revisions" not in card
+
+
+def assert_read(run: subprocess.CompletedProcess[str]) -> None:
     assert run.returncode == 0, run.stderr
     count, columns, date, code = run.stdout.split()[-4:]
     assert int(count) == ROWS

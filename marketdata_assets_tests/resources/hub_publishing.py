@@ -11,9 +11,9 @@ from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.resources.hugging_face import HuggingFaceResource, Publication
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore
 from marketdata_assets_tests.hubs import REPO, TOKEN
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
 FIRST, NEW = DAYS[:-1], DAYS[-1]
@@ -30,12 +30,12 @@ class WakefulHub(HuggingFaceResource):
 
 
 def hub_resource(server: HubServer, work: Path, **more: object) -> WakefulHub:
+    """A publisher of REPO, which the hub has: as a user makes it before."""
     settings: dict[str, object] = {
         "endpoint": server.url,
         "repository": REPO,
         "token": TOKEN,
         "work_folder": str(work),
-        "create_missing": True,
         "bound_seconds": 60,
         "silence_seconds": 20,
     }

@@ -20,6 +20,11 @@ import pytest
 from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.resources.hugging_face import Outcome, Publication
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.hub_emulator import faults
+from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore
+from marketdata_assets_tests.hub_emulator.xet import XetContent
 from marketdata_assets_tests.hubs import REPO, TOKEN
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
@@ -32,11 +37,6 @@ from marketdata_assets_tests.resources.hub_publishing import (
     published_keys,
     titles,
 )
-from marketdata_sandbox.hub import faults
-from marketdata_sandbox.hub.protocol import HubProtocol
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore
-from marketdata_sandbox.hub.xet import XetContent
 
 PUBLISH = """
 import datetime as dt, json, sys
@@ -62,7 +62,9 @@ except HubError as error:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[HubServer]:
-    protocol = HubProtocol(HubStore(tmp_path / "hub"), TOKEN, 1_000, XetContent(tmp_path / "cas"))
+    store = HubStore(tmp_path / "hub")
+    store.create(REPO)
+    protocol = HubProtocol(store, TOKEN, 1_000, XetContent(tmp_path / "cas"))
     with HubServer(protocol).running() as server:
         yield server
 

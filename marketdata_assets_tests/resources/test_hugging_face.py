@@ -29,6 +29,9 @@ from marketdata_assets.resources.hub_errors import (
 )
 from marketdata_assets.resources.hugging_face import Outcome, is_simulated
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.hub_emulator import faults
+from marketdata_assets_tests.hub_emulator.faults import Fault
+from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
@@ -43,9 +46,6 @@ from marketdata_assets_tests.resources.hub_publishing import (
     published_keys,
     titles,
 )
-from marketdata_sandbox.hub import faults
-from marketdata_sandbox.hub.faults import Fault
-from marketdata_sandbox.hub.server import HubServer
 
 NEW_TITLE = f"{NEW} … {NEW}"
 
@@ -83,8 +83,8 @@ def test_a_day_is_one_commit_that_says_what_it_did(
     done = publish(hub, lake, [NEW])
     assert done.outcome is Outcome.COMMITTED
     assert titles(server)[1:] == [NEW_TITLE]
-    assert done.commit == server.protocol.store.head(hub.repository)
-    assert done.url == f"{server.url}/datasets/someone/prices/commit/{done.commit}"
+    assert done.revision == server.protocol.store.head(hub.repository)
+    assert done.place == f"{server.url}/datasets/someone/prices/commit/{done.revision}"
     assert done.files_changed == [
         ".last_update_date",
         "README.md",
@@ -184,7 +184,7 @@ def test_what_a_retry_can_not_mend_fails_at_once_and_says_what_to_do(
 def test_a_dataset_that_does_not_exist_is_not_created_unasked(
     server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
-    hub = hub_resource(server, tmp_path / "work", create_missing=False)
+    hub = hub_resource(server, tmp_path / "work", repository="someone/else")
     with pytest.raises(NoRepository, match="Create the dataset at https"):
         publish(hub, lake, DAYS)
     assert "create" not in server.stages()

@@ -12,14 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.instruments import Kind, UnknownCode, identify
-from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.adjusting import ADJUSTED_COLUMNS, MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
-from marketdata_assets.storage import adjusting
-from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.lake import Lake, UnfitPartitions
 from marketdata_assets.storage.series import DayNotInSeries, NoSeries, Series, refresh
 from marketdata_assets.tables import (
@@ -89,16 +87,22 @@ def plain(
     adjust: Adjust = Adjust.NONE,
     anchor: dt.date | None = None,
 ) -> pa.Table:
-    """The same question put to the files, with the adjusting that is proved by itself."""
+    """The same question put to the files, adjusted in SQL."""
     table, folder = source_of(code), lake.root / "lake"
     with duckdb.connect() as connection:
         rows = connection.read_parquet(f"{folder}/{table.name}/**/*.parquet")
         if adjust is not Adjust.NONE:
             factors = connection.read_parquet(f"{folder}/{ADJ_FACTOR.name}/**/*.parquet")
-            rows = (
-                adjusting.backward(rows, factors)
-                if adjust is Adjust.HFQ
-                else adjusting.forward(rows, factors, anchor)
+            scale = "adj_factor"
+            if adjust is Adjust.QFQ:
+                [(last,)] = rows.aggregate("max(date)").fetchall()
+                before = f"FILTER (trade_date <= DATE '{anchor or last}')"
+                at_anchor = f"arg_max(adj_factor, trade_date) {before} OVER (PARTITION BY ts_code)"
+                scale = f"(adj_factor / {at_anchor})"
+            scales = factors.select(f"ts_code, trade_date, {scale} AS scale")
+            prices = ", ".join(f"{name} * scale AS {name}" for name in ADJUSTED_COLUMNS)
+            rows = rows.join(scales, "code = ts_code AND date = trade_date").select(
+                f"* EXCLUDE (ts_code, trade_date, scale) REPLACE ({prices})"
             )
         spoken = rows.select(SPOKEN[table.name])
         wanted = spoken.filter(

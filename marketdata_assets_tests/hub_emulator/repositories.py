@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs
 
-from marketdata_sandbox.hub.messages import Answer, Request, as_json, refused
-from marketdata_sandbox.hub.served import Served
-from marketdata_sandbox.hub.store import Commit, git_blob_id, lfs_pointer
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request, as_json, refused
+from marketdata_assets_tests.hub_emulator.served import Served
+from marketdata_assets_tests.hub_emulator.store import Commit, git_blob_id, lfs_pointer
 
 
 def whoami(hub: Served, request: Request) -> Answer:

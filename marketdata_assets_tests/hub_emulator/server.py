@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from marketdata_assets.listening import asks_this_machine
-from marketdata_sandbox.hub.messages import Answer, Request, refused
-from marketdata_sandbox.hub.protocol import HubProtocol
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request, refused
+from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
 from marketdata_sandbox.loopback_server import LoopbackServer
 
 CHUNK = 1 << 20

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from marketdata_sandbox.hub.store import HubStore
-from marketdata_sandbox.hub.xet import XetContent
+from marketdata_assets_tests.hub_emulator.store import HubStore
+from marketdata_assets_tests.hub_emulator.xet import XetContent
 
 REGULAR_AT_MOST = 10_000_000
 # As in the queries of the storage behind the Hub: whoever logs whole URLs logs this.

@@ -9,10 +9,10 @@ Source: `huggingface_hub`'s `hf_api`.
 import re
 from collections.abc import Callable
 
-from marketdata_sandbox.hub import commits, downloads, pages, repositories
-from marketdata_sandbox.hub.messages import Answer, Request, refused
-from marketdata_sandbox.hub.served import Served
-from marketdata_sandbox.hub.store import NoSuchRepository, NoSuchRevision
+from marketdata_assets_tests.hub_emulator import commits, downloads, pages, repositories
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request, refused
+from marketdata_assets_tests.hub_emulator.served import Served
+from marketdata_assets_tests.hub_emulator.store import NoSuchRepository, NoSuchRevision
 
 Act = Callable[..., Answer]
 REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"

@@ -6,8 +6,8 @@ Here belongs HTML. What programs are answered is `repositories` and `downloads`.
 from html import escape
 from urllib.parse import quote
 
-from marketdata_sandbox.hub.messages import Answer, Request
-from marketdata_sandbox.hub.served import Served
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request
+from marketdata_assets_tests.hub_emulator.served import Served
 
 
 def commit(hub: Served, request: Request, repo: str, revision: str = "main") -> Answer:

@@ -2,7 +2,7 @@ import os
 import time
 from pathlib import Path
 
-from marketdata_sandbox.hub.store import YOUNG_SECONDS, Entry, HubStore, git_blob_id
+from marketdata_assets_tests.hub_emulator.store import YOUNG_SECONDS, Entry, HubStore, git_blob_id
 
 REPO = "owner/name"
 

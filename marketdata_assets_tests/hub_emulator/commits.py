@@ -8,9 +8,9 @@ import json
 import time
 from typing import Any
 
-from marketdata_sandbox.hub.messages import Answer, Request, as_json, refused
-from marketdata_sandbox.hub.served import SIGNATURE, Served
-from marketdata_sandbox.hub.store import (
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request, as_json, refused
+from marketdata_assets_tests.hub_emulator.served import SIGNATURE, Served
+from marketdata_assets_tests.hub_emulator.store import (
     Entry,
     HeadMoved,
     UnknownContent,

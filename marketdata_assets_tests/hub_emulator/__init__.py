@@ -1,4 +1,4 @@
-"""A hub for datasets on this machine: the Hugging Face protocol over HTTP, faults on demand.
+"""The Hugging Face Hub as tests need it: its protocol for datasets over HTTP, faults on demand.
 
 store      repositories on disk: content-addressed blobs, commits, one head, many processes
 xet        content that came through xet
@@ -8,7 +8,6 @@ repositories, commits, downloads    what is answered
 protocol   which request is for what
 server     HTTP, the request log, and the faults that are waiting to happen
 faults     what can go wrong between a publisher and the hub
-embedded   the hub of a process, as the platform's publisher sees it
 
-    python -m marketdata_sandbox.hub --root data/sandbox/hub --port 8766
+    python -m marketdata_assets_tests.hub_emulator --root /tmp/hub --port 8766
 """

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from marketdata_sandbox.hub.messages import Answer, refused
+from marketdata_assets_tests.hub_emulator.messages import Answer, refused
 
 
 class Exchange(Protocol):

@@ -6,8 +6,8 @@ Source: `huggingface_hub`'s `file_download`.
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from marketdata_sandbox.hub.messages import Answer, Request, refused
-from marketdata_sandbox.hub.served import SIGNATURE, Served
+from marketdata_assets_tests.hub_emulator.messages import Answer, Request, refused
+from marketdata_assets_tests.hub_emulator.served import SIGNATURE, Served
 
 
 def resolve(hub: Served, request: Request, repo: str, revision: str, path: str) -> Answer:

@@ -18,10 +18,10 @@ from huggingface_hub.errors import (
 
 from marketdata_assets.resources.hub_errors import NoRoom, read_error
 from marketdata_assets_tests.disks import full_disk
+from marketdata_assets_tests.hub_emulator import faults
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import HubStore, git_blob_id
 from marketdata_assets_tests.hubs import REPO, TOKEN, client_of, hub_at
-from marketdata_sandbox.hub import faults
-from marketdata_sandbox.hub.server import HubServer
-from marketdata_sandbox.hub.store import HubStore, git_blob_id
 
 SMALL, LARGE = b"20240105", bytes(range(256)) * 20
 

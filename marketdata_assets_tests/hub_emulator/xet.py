@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from marketdata_sandbox.hub.store import HubStore
+from marketdata_assets_tests.hub_emulator.store import HubStore
 
 HEADER_BYTES, ENTRY_BYTES = 48, 48
 HAS_VERIFICATION, HAS_SHA256 = 1 << 31, 1 << 30
