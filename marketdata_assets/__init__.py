@@ -14,3 +14,5 @@ environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end by themselves
 demo, serve, __main__                  what `make demo`, `make serve` and `make dev` run
 """
+
+__version__ = "0.1.0"

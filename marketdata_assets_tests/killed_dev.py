@@ -23,12 +23,12 @@ from pathlib import Path
 import dagster as dg
 from dagster import RunsFilter
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.automation.sensors import UNFINISHED
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets_tests import PROJECT
 from marketdata_sandbox.hub.embedded import LOCAL_REPOSITORY
 from marketdata_sandbox.hub.store import HubStore, NoSuchRepository
 

@@ -11,7 +11,8 @@ import pytest
 from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from marketdata_assets.__main__ import NOT_FOR_OTHERS, PROJECT
+from marketdata_assets.__main__ import NOT_FOR_OTHERS
+from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_sandbox.market.exchange import SimulatedExchange
 from marketdata_sandbox.protocol import TushareProtocol

@@ -17,7 +17,7 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets_tests import PROJECT
 
 TOKEN = "secret-token-91c4"
 LIVE_FILE = f"""TUSHARE_TOKEN={TOKEN}
@@ -68,22 +68,19 @@ def until(seen: Callable[[], object], what: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of its own, so that its `.env` is nobody's."""
-    project = tmp_path_factory.mktemp("project")
-    for name in ("marketdata_assets", "workspace.yaml", "dagster.yaml"):
-        (project / name).symlink_to(PROJECT / name)
-    return project
+    """A working folder of its own, so that its `.env` is nobody's."""
+    return tmp_path_factory.mktemp("project")
 
 
-def environment(project: Path, **settings: str) -> dict[str, str]:
+def environment(**settings: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**clean, "PYTHONPATH": str(project), "COLUMNS": "120", **settings}
+    return {**clean, "PYTHONPATH": str(PROJECT), "COLUMNS": "120", **settings}
 
 
 def run(project: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "marketdata_assets", *arguments],
-        env=environment(project, **settings),
+        env=environment(**settings),
         cwd=project,
         capture_output=True,
         text=True,
@@ -97,7 +94,7 @@ def running(project: Path, out: Path, *arguments: str, **settings: str) -> Itera
     with out.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(port), *arguments],
-            env=environment(project, API_PORT=str(free_port()), **settings),
+            env=environment(API_PORT=str(free_port()), **settings),
             cwd=project,
             stdout=file,
             stderr=subprocess.STDOUT,

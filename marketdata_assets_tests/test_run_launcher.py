@@ -14,9 +14,9 @@ import yaml
 from dagster._core.events import EngineEventData
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.automation.failures import why_failed
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
+from marketdata_assets_tests import PROJECT
 
 SETTINGS = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
 STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE

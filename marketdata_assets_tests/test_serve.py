@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets_tests import PROJECT
 
 TOKEN = "secret-token-of-the-api"
 COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]

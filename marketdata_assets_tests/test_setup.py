@@ -4,7 +4,7 @@ import re
 import subprocess
 import tomllib
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets_tests import PROJECT
 
 
 def test_every_package_is_installed_by_its_hash_and_the_build_takes_none() -> None:
