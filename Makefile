@@ -26,16 +26,16 @@ setup: .venv/.ready
 	@touch $@
 
 demo: setup
-	@$(BIN)/python -m marketdata_assets demo
+	@$(BIN)/marketdata demo
 
 dev: setup
-	@$(BIN)/python -m marketdata_assets dev --port $(PORT)
+	@$(BIN)/marketdata dev --port $(PORT)
 
 serve: setup
-	@$(BIN)/python -m marketdata_assets serve
+	@$(BIN)/marketdata serve
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import logging
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -158,14 +159,14 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     # In double quotes, so that the shell's single ones need no escaping.
     place, query = json.dumps(str(catalog), ensure_ascii=False), json.dumps(sql)
     code = f"import duckdb; duckdb.connect({place}, read_only=True).sql({query}).show()"
-    command = shlex.join([".venv/bin/python", "-c", code])
+    command = shlex.join([sys.executable, "-c", code])
     console.print(f"[bold]try[/]      {command}", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000, the API on port 5000")
+    console.print("[bold]UI[/]       marketdata dev (or make dev): http://127.0.0.1:3000, API 5000")
     if profile() is Profile.SANDBOX:
-        console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
+        console.print("[bold]real[/]     write TUSHARE_TOKEN=… into a file .env here")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")
 
 
@@ -219,7 +220,7 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
         yield f"         {told['link']} opens while the hub runs: {hub.served_by}"
         yield (
             "[bold]load[/]     while it runs: "
-            f"HF_ENDPOINT={LOCAL_ENDPOINT} HF_HUB_DISABLE_XET=1 .venv/bin/python -c "
+            f"HF_ENDPOINT={LOCAL_ENDPOINT} HF_HUB_DISABLE_XET=1 {sys.executable} -c "
             "\"import pandas; print(pandas.read_parquet('hf://datasets/"
             f"{hub.repository}/data/prices-{str(told['coverage'])[-10:-6]}.parquet'))\""
         )

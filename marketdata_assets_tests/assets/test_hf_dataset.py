@@ -58,7 +58,7 @@ def test_a_range_is_one_commit_and_says_what_it_did(
     told = metadata_of(result, "hf_dataset", DAYS[-1])
     assert told["outcome"] == "committed"
     assert told["commit"] == HubStore(tmp_path / "hub").head(LOCAL_REPOSITORY)
-    assert told["link opens while"] == ".venv/bin/python -m marketdata_assets hub runs"
+    assert told["link opens while"] == "marketdata hub runs"
     assert str(told["link"]).endswith(f"/datasets/{LOCAL_REPOSITORY}/commit/{told['commit']}")
     assert told["bytes sent"] > 0
     assert "data/prices-2024.parquet" in told["files changed"]

@@ -20,7 +20,7 @@ from marketdata_sandbox.hub.store import HubStore
 KEPT_COMMITS = 2
 LOCAL_REPOSITORY = "local/a-share-prices"
 # What serves it between the runs: links lead there.
-SERVE = ".venv/bin/python -m marketdata_assets hub"
+SERVE = "marketdata hub"
 LOCAL_PORT = 8766
 LOCAL_ENDPOINT = f"http://127.0.0.1:{LOCAL_PORT}"
 
