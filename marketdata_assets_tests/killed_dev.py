@@ -128,7 +128,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def until(seen: Callable[[], object], what: str, patience: float = PATIENCE) -> float:
+def until(seen: Callable[..., object], what: str, patience: float = PATIENCE) -> float:
     """The seconds until something was seen. Raises `TimeoutError`."""
     began = time.monotonic()
     while not seen():

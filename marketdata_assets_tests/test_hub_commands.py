@@ -52,7 +52,7 @@ def titles(lake: Lake) -> list[str]:
     return [commit.title for commit in hub(lake).history(LOCAL_REPOSITORY)[::-1]]
 
 
-def succeeds(command: Callable[[], int], capsys: Capture) -> list[str]:
+def succeeds(command: Callable[..., int], capsys: Capture) -> list[str]:
     capsys.readouterr()
     assert in_a_sentence(command) == 0
     told = capsys.readouterr()

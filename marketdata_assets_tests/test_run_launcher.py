@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -65,7 +66,7 @@ def started(
 
 def looked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
     """The run after a look of the monitoring."""
-    context = SimpleNamespace(instance=instance, create_request_context=lambda: None)
+    context: Any = SimpleNamespace(instance=instance, create_request_context=lambda: None)
     errors = list(execute_run_monitoring_iteration(context, logging.getLogger("test")))
     assert not any(errors)
     return instance.get_run_by_id(run.run_id)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import PrivateAttr
@@ -29,8 +30,8 @@ class WakefulHub(HuggingFaceResource):
         self._pauses.append(seconds)
 
 
-def hub_resource(server: HubServer, work: Path, **more: object) -> WakefulHub:
-    settings: dict[str, object] = {
+def hub_resource(server: HubServer, work: Path, **more: Any) -> WakefulHub:
+    settings: dict[str, Any] = {
         "endpoint": server.url,
         "repository": REPO,
         "token": TOKEN,
@@ -60,7 +61,7 @@ def titles(server: HubServer) -> list[str]:
 def published_keys(store: HubStore) -> list[tuple[dt.date, str]]:
     """(date, code) of every published row, in order."""
     files = store.at(REPO, "main").files
-    keys = []
+    keys: list[tuple[dt.date, str]] = []
     for path in sorted(path for path in files if path.startswith("data/")):
         rows = pq.read_table(store.blob(files[path].sha256), partitioning=None)
         keys += zip(rows["date"].to_pylist(), rows["code"].to_pylist(), strict=True)

@@ -46,6 +46,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     lake = Lake(tmp_path_factory.mktemp("stored"), "test")
     store_everything(lake)
     reader = PriceReader(lake.root)
+    asked: list[tuple[str, Adjust, dt.date | None]]
     asked = [(code, Adjust.NONE, None) for code in STORED]
     for code in (*SHARES, GONE):
         asked += [(code, Adjust.HFQ, None), (code, Adjust.QFQ, None), (code, Adjust.QFQ, END)]

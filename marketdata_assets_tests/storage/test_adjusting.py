@@ -63,7 +63,7 @@ def ex_dates(connection: duckdb.DuckDBPyConnection, exchange: SimulatedExchange)
     return simulated(connection, exchange, AROUND_EX_DATES)
 
 
-def in_pandas(relation: Relation, *key: str) -> pd.DataFrame:
+def in_pandas(relation: Relation, *key: str) -> Any:
     return relation.to_arrow_table().to_pandas().set_index(list(key)).sort_index()
 
 
