@@ -69,7 +69,7 @@ def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: 
             TUSHARE_TOKEN=TOKEN,
             TUSHARE_CALLS_PER_MINUTE="500",
         )
-        assert {request.call for request in server.requests} == {
+        assert {request.call for request in server.requests} >= {
             *("trade_cal", "stock_basic", "daily", "stk_limit", "daily_basic"),
             *("adj_factor", "suspend_d", "fund_basic", "fund_daily", "fund_nav"),
         }
