@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import logging
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,9 +163,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000, the API on port 5000")
+    console.print("[bold]UI[/]       marketdata dev (or make dev): http://127.0.0.1:3000, API 5000")
     if profile() is Profile.SANDBOX:
-        console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
+        console.print("[bold]real[/]     write TUSHARE_TOKEN=… into a file .env here")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")
 
 
@@ -230,7 +231,7 @@ def _quoted(text: str | Path) -> str:
 
 
 def _python(code: str) -> str:
-    return shlex.join([".venv/bin/python", "-c", code])
+    return shlex.join([sys.executable, "-c", code])
 
 
 def _profile_line() -> str:

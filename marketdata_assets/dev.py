@@ -8,6 +8,7 @@ so they work in a folder that has none.
 import fcntl
 import os
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from marketdata_assets.storage.durable_files import remove_abandoned
 from marketdata_assets.supervising import run_all
 from marketdata_assets.ui.ui_settings import ui_settings
 
+CODE = Path(__file__).parents[1]
+WORKSPACE = str(Path(__file__).with_name("workspace.yaml"))
 BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
 # Where Dagster would look for more `.env` files.
 FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
@@ -30,7 +33,7 @@ FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
 SECONDS_FOR_THE_LAST = 30
 
 
-def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
+def run_dev(host: str, port: int, told: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
     root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
@@ -44,24 +47,26 @@ def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
         print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
         mend(root)
         make_run_history()
-        workspace = str(project / "workspace.yaml")
         listens = ("--host", ui.host, "--port", str(ui.port))
         return run_all(
             {
-                "The UI": (*BESIDE, "marketdata_assets.ui", *listens, workspace),
-                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", workspace),
+                "The UI": (*BESIDE, "marketdata_assets.ui", *listens, WORKSPACE),
+                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", WORKSPACE),
                 "The API": (*BESIDE, "marketdata_assets.serve"),
             },
-            child_environment(project),
+            child_environment(),
             root / "dagster",
             (held,),
         )
 
 
-def child_environment(project: Path) -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The settings of this process, and the same code, wherever the child works."""
     env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
-    paths = (str(project), env.get("PYTHONPATH"))
+    if str(CODE) == sysconfig.get_path("purelib"):
+        # Installed: Python finds it by itself.
+        return env
+    paths = (str(CODE), env.get("PYTHONPATH"))
     return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

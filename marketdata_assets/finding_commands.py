@@ -39,7 +39,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
     console, root = Console(highlight=False), profile_root()
     days = Lake(root, "reader").days(FINDINGS)
     if not days:
-        console.print("No day of `findings` is stored. Materialize it first, or run `make demo`.")
+        console.print("No day of `findings` is stored: materialize it, or run `marketdata demo`.")
         return 1
     last = day or days[-1]
     lines = finding_list(root, last, since, code, () if with_excused else OPEN)

@@ -131,7 +131,7 @@ def failure_text(result: dg.ExecuteInProcessResult, step: str) -> str:
 
 def metadata_of(
     result: dg.ExecuteInProcessResult, asset: str, day: dt.date | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The metadata values of an asset's materialization in a run, of `day` where given."""
     [event] = [
         event

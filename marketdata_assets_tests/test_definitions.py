@@ -8,7 +8,6 @@ import dagster as dg
 import yaml
 from dagster._core.definitions.dependency import NodeHandle
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.assets.asset_arguments import Pool
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
@@ -18,6 +17,7 @@ from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets_tests import PROJECT
 
 STOCKS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.STOCKS]
 FUNDS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.FUNDS]

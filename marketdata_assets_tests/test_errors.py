@@ -60,7 +60,7 @@ def test_the_picture_shows_the_family_as_it_is() -> None:
             depth = (len(line) - len(line.lstrip())) // 2 - 1
             path[depth:] = [name]
             shown.add((name, path[depth - 1], *marks))
-    actual = {("MarketdataError", "", "500")}
+    actual: set[tuple[str, ...]] = {("MarketdataError", "", "500")}
     for kind in kinds():
         own = kind.__base__
         assert own is not None

@@ -124,4 +124,4 @@ def test_a_broken_file_of_excuses_is_named_by_its_line_and_kept(
 def test_nothing_stored_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("MARKETDATA_HOME", str(tmp_path))
     assert show_findings(None, None, "", with_excused=False) == 1
-    assert "make demo" in capsys.readouterr().out
+    assert "marketdata demo" in capsys.readouterr().out

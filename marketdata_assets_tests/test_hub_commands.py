@@ -56,7 +56,7 @@ def hub() -> int:
     return hub_commands.serve_hub(0)
 
 
-def succeeds(command: Callable[[], int], capsys: Capture) -> list[str]:
+def succeeds(command: Callable[..., int], capsys: Capture) -> list[str]:
     capsys.readouterr()
     assert command() == 0
     told = capsys.readouterr()

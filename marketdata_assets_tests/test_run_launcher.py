@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,9 +15,9 @@ import yaml
 from dagster._core.events import EngineEventData
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.automation.failures import why_failed
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
+from marketdata_assets_tests import PROJECT
 
 SETTINGS = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
 STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
@@ -68,7 +69,7 @@ def started(
 
 def looked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
     """The run after a look of the monitoring."""
-    context = SimpleNamespace(instance=instance, create_request_context=lambda: None)
+    context: Any = SimpleNamespace(instance=instance, create_request_context=lambda: None)
     errors = list(execute_run_monitoring_iteration(context, logging.getLogger("test")))
     assert not any(errors)
     return instance.get_run_by_id(run.run_id)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.serving.requests import Requests
+from marketdata_assets_tests import PROJECT
 
 TOKEN = "secret-token-of-the-api"
 COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]

@@ -189,7 +189,7 @@ class QualityGate:
             accept = f"accept {name} {min(acceptable)} --reason '…'"
             cure = [
                 "If the rows are right as they are:",
-                f".venv/bin/python -m marketdata_assets {accept}",
+                f"marketdata {accept}",
             ]
         more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
         return "\n".join(

@@ -5,6 +5,7 @@ nothing; what different ones leave behind is `assets.restatements`.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -43,7 +44,7 @@ def recent_days_again_schedule(
     stored = set(lake.open().days(DAILY_PRICES))
     sessions = last_closed_sessions(RECENT_SESSIONS, now)
     if days := [day for day in sessions if day in stored and day >= start_date()]:
-        return request(days, None, f"recent {now.date()}", {FETCH_ALL: "true"})
+        return once_more(days, f"recent {now.date()}")
     return dg.SkipReason(f"none of the last {RECENT_SESSIONS} sessions is stored")
 
 
@@ -61,7 +62,7 @@ def past_month_again_schedule(
     month = month_in_turn(saturday, start_date())
     stored = [day for day in lake.open().days(DAILY_PRICES) if day.replace(day=1) == month]
     if days := [day for day in stored if day >= start_date()]:
-        return request(days, None, f"month {saturday}", {FETCH_ALL: "true"})
+        return once_more(days, f"month {saturday}")
     return dg.SkipReason(f"nothing is stored of {month:%Y-%m}, whose turn it is")
 
 
@@ -82,3 +83,8 @@ def month_in_turn(saturday: dt.date, start: dt.date) -> dt.date:
 
 def month_before(day: dt.date) -> dt.date:
     return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=1)
+
+
+def once_more(days: Sequence[dt.date], run_key: str) -> dg.RunRequest:
+    """One run over the whole range that keeps nothing from an interrupted one."""
+    return request(days, None, run_key, {FETCH_ALL: "true"})

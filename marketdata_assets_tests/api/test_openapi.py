@@ -62,7 +62,11 @@ PROMISES = CHECKS.get_by_names(
         "response_schema_conformance",
     ]
 )
-USUAL = {"code": ["600000.SH", "HSI", FUND], "date": [str(NEWEST)], "codes": [["HSI", "BTC"]]}
+USUAL: dict[str, list[Any]] = {
+    "code": ["600000.SH", "HSI", FUND],
+    "date": [str(NEWEST)],
+    "codes": [["HSI", "BTC"]],
+}
 
 # Nobody answers requests here.
 WAITING = {"/api/v1/ohlcv", "/api/v1/ohlcv/batch", "/api/v1/etf/nav"}

@@ -4,6 +4,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -59,7 +60,7 @@ def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
     return Platform(tmp_path, tushare, instance)
 
 
-def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, object]]:
+def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, Any]]:
     return {row["ts_code"]: row for row in platform.lake.read(ETF_PREMIUM, day).to_pylist()}
 
 

@@ -5,6 +5,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -42,14 +43,14 @@ def server() -> Iterator[AlertServer]:
 def alerts(server: AlertServer, monkeypatch: pytest.MonkeyPatch) -> AlertsResource:
     """As the platform makes it of its setting."""
     monkeypatch.setenv("ALERT_URLS", server.address())
-    made = resources()["alerts"]
+    made: Any = resources()["alerts"]
     assert TOKEN not in repr(made)
     assert TOKEN.encode() not in pickle.dumps(made)
     return made.process_config_and_initialize()
 
 
 def after(
-    sensor: Callable, event: dg.DagsterEvent, run: dg.DagsterRun, instance: dg.DagsterInstance
+    sensor: Any, event: dg.DagsterEvent, run: dg.DagsterRun, instance: dg.DagsterInstance
 ) -> dg.RunStatusSensorContext:
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=run

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def ask(protocol: TushareProtocol, call: str, **params: object):
     return json.loads(protocol.answer(json.dumps(body).encode()))
 
 
-def rows(protocol: TushareProtocol, call: str, **params: object) -> list[dict[str, object]]:
+def rows(protocol: TushareProtocol, call: str, **params: object) -> list[dict[str, Any]]:
     answer = ask(protocol, call, **params)
     assert answer["code"] == 0, answer
     fields = answer["data"]["fields"]
@@ -160,7 +161,7 @@ def test_a_money_market_fund_is_quoted_at_a_hundred_and_told_at_one(
 def test_bars_lie_within_the_limits_of_the_day(exchange: SimulatedExchange) -> None:
     protocol = at(exchange, "2025-04-11 20:00")
     bars = rows(protocol, "fund_daily", trade_date=FRIDAY)
-    limits = {}
+    limits: dict[str, Any] = {}
     for offset in (0, 4_000):
         page = rows(protocol, "stk_limit", trade_date=FRIDAY, limit=4_000, offset=offset)
         limits |= {row["ts_code"]: row for row in page}

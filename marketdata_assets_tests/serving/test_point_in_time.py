@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import pytest
 
-from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
-from marketdata_assets.storage.adjusting import MissingFactors
 from marketdata_assets.storage.as_of import NotKnownThen
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
@@ -47,6 +46,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     lake = Lake(tmp_path_factory.mktemp("stored"), "test")
     store_everything(lake)
     reader = PriceReader(lake.root)
+    asked: list[tuple[str, Adjust, dt.date | None]]
     asked = [(code, Adjust.NONE, None) for code in STORED]
     for code in (*SHARES, GONE):
         asked += [(code, Adjust.HFQ, None), (code, Adjust.QFQ, None), (code, Adjust.QFQ, END)]

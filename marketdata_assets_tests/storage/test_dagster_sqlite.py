@@ -4,6 +4,7 @@ import datetime as dt
 import sqlite3
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -86,7 +87,7 @@ def test_history_is_read_by_the_other_kind_of_storage(
         (home / "dagster.yaml").unlink(missing_ok=True)
         return dg.DagsterInstance.local_temp(str(home))
 
-    both = [of_dagster, lambda: shipped_instance(home)]
+    both: list[Any] = [of_dagster, lambda: shipped_instance(home)]
     first, then = reversed(both) if is_shipped_first else both
     with first() as instance, platform_over(EditedMarket({}), tmp_path, instance) as platform:
         run_id = platform.run(DAYS[0], DAYS[1], assets=TABLES).run_id

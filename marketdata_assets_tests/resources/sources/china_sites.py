@@ -58,7 +58,7 @@ def _eastmoney(asked: Asked) -> str:
 
 def _sina_compressed(asked: Asked) -> str:
     bars = [
-        SinaBar(day, *(round(price * 100) for price in prices), shares)
+        SinaBar._make([day, *(round(price * 100) for price in prices), shares])
         for day, prices, shares, _ in ROWS
     ]
     return f'var KLC_KL_x="{encoded(bars)}";'

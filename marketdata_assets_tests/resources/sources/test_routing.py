@@ -1,5 +1,7 @@
 """Who is asked first for every code, through the resource as the live market has it."""
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
@@ -43,6 +45,7 @@ def test_every_code_has_its_first_source_and_another_at_another_host(live: LiveS
 
 
 def test_nothing_is_started_or_connected_before_a_source_is_asked(live: LiveSources) -> None:
+    first: Any
     [first, *_] = live.for_instrument(identify("HSI"))
     assert first.name == "Sina"
     assert not first._worker._process
