@@ -100,14 +100,6 @@ def explained() -> Excuses:
     return Excuses(parsed(text, "known/explained.csv"))
 
 
-@functools.cache
-def changed_codes() -> tuple[tuple[str, str], ...]:
-    """Old and new code of the shares whose code was changed."""
-    folder = resources.files("marketdata_assets.checks") / "known"
-    rows = csv.DictReader(io.StringIO((folder / "code_changes.csv").read_text("utf-8")))
-    return tuple((row["old_code"], row["new_code"]) for row in rows)
-
-
 def excuses_in(folder: Path) -> Excuses:
     """The user's excuses, none where there is no file. Raises `ExcusesUnreadable`."""
     return Excuses(excuse_list(folder))
