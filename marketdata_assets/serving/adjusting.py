@@ -9,8 +9,10 @@ import datetime as dt
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.serving.former_codes import rows_under_both
 from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.adjusting import ADJUSTED_COLUMNS, MissingFactors
@@ -45,14 +47,17 @@ def refuse_without_factors(instrument: Instrument, adjust: Adjust) -> None:
         )
 
 
-def adjusted(code: str, rows: pa.Table, factors: Series | None, anchor: dt.date | None) -> pa.Table:
+def adjusted(
+    code: str, former: str, rows: pa.Table, factors: Series | None, anchor: dt.date | None
+) -> pa.Table:
     """Rows of one share in the columns of `daily_prices`, date among them, adjusted.
 
-    Forward in the money of `anchor`, or backward without one. Raises `MissingFactors`.
+    Forward in the money of `anchor`, or backward without one. `former` is the code it had before,
+    or empty. Raises `MissingFactors`.
     """
     if factors is None:
         raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
-    own = factors.slice(code, None, None, ["trade_date", "adj_factor"]).drop_null()
+    own = _factors_under(code, former, factors)
     scale = _factors_of(code, rows["date"], own)
     if anchor is not None:
         session = previous_session(anchor + ONE_DAY)
@@ -64,6 +69,21 @@ def adjusted(code: str, rows: pa.Table, factors: Series | None, anchor: dt.date 
             )
         scale = scale / _factor_at(code, anchor, own)
     return _scaled(rows, scale)
+
+
+def _factors_under(code: str, former: str, factors: Series) -> pa.Table:
+    """The factors of a share by day; those under its former code where the two agree."""
+    columns = ["trade_date", "adj_factor"]
+    own = factors.slice(code, None, None, columns).drop_null()
+    if not former:
+        return own
+    before = factors.slice(former, None, None, columns).drop_null()
+    shared = own.join(before, "trade_date", right_suffix="_before", join_type="inner")
+    agree = shared.num_rows and pc.all(pc.equal(*shared.columns[1:])).as_py()
+    if own.num_rows and not agree:
+        # Two counts that nothing connects can't be one.
+        return own
+    return rows_under_both(factors, code, former, None, None, columns, "trade_date").drop_null()
 
 
 def _scaled(rows: pa.Table, scale: Numbers) -> pa.Table:

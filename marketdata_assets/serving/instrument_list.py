@@ -72,7 +72,7 @@ class InstrumentList:
             try:
                 kind = identify(code).kind
             except UnknownCode:
-                # Of the funds that are listed some, REITs for one, are nothing that is served.
+                # A code of a form that nobody has seen yet.
                 continue
             yield Listed(code, names.get(code), kind, stored_in.get(code))
 

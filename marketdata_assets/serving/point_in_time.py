@@ -5,7 +5,7 @@ answers is `storage.as_of`, what adjusted means `storage.adjusting`.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -13,7 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.serving.adjusting import refuse_unadjustable, refuse_without_factors
+from marketdata_assets.serving.adjusting import (
+    NotAdjustable,
+    refuse_unadjustable,
+    refuse_without_factors,
+)
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
@@ -37,12 +41,15 @@ Relation = duckdb.DuckDBPyRelation
 def slices_at(
     lake: Lake,
     instruments: Sequence[Instrument],
+    former: Mapping[str, str],
     asked: Range,
     moment: dt.datetime,
     keeps_days_of: Callable[[Instrument], bool],
 ) -> Iterator[Slice]:
     """A slice for every one of `instruments`, all of one kind, in their order.
 
+    `former` has by its code the one that each had before, or an empty text; rows under that one are
+    of days that the present one lacks, and are not adjusted.
     What `keeps_days_of` affirms has its rows in a daily table, or none in the range. Without an
     anchor qfq takes the last day that was known then; factors are those of the same moment. Raises
     `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of` raises.
@@ -54,12 +61,14 @@ def slices_at(
     if view:
         view.stored(asked.columns)
         try:
-            rows, absent = _daily(lake, view, [one.code for one in instruments], asked, moment)
+            codes = [one.code for one in instruments]
+            codes += filter(None, (former[code] for code in codes))
+            rows, absent = _daily(lake, view, codes, asked, moment)
         except NotKnownThen as nothing:
             unknown = nothing
     for instrument in instruments:
         if view and rows is not None:
-            own = rows.filter(pc.equal(rows[view.code], instrument.code))
+            own = _under_both(rows, view, instrument.code, former[instrument.code], asked.adjust)
             if own.num_rows or keeps_days_of(instrument):
                 yield _slice(instrument, own, view, asked.columns, moment, absent)
                 continue
@@ -74,6 +83,20 @@ def slices_at(
             refuse_without_factors(instrument, asked.adjust)
             own = between(history, asked.start, asked.end)
             yield _slice(instrument, own, HISTORY, asked.columns, moment, None)
+
+
+def _under_both(rows: pa.Table, view: View, code: str, former: str, adjust: Adjust) -> pa.Table:
+    own = rows.filter(pc.equal(rows[view.code], code))
+    if not former:
+        return own
+    before = rows.filter(pc.equal(rows[view.code], former))
+    before = before.filter(pc.invert(pc.is_in(before[view.date], own[view.date].combine_chunks())))
+    if before.num_rows and adjust is not Adjust.NONE:
+        raise NotAdjustable(
+            f"{code} was {former} on {before.num_rows} of these days: adjusted prices of two codes "
+            "are not known of a former moment. Ask with adjust=none, or without as_of."
+        )
+    return pa.concat_tables([before, own]).sort_by(view.date)
 
 
 def _daily(
