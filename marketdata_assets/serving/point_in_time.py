@@ -61,8 +61,8 @@ def slices_at(
     if view:
         view.stored(asked.columns)
         try:
-            codes = [one.code for one in instruments]
-            codes += filter(None, (former[code] for code in codes))
+            present = [one.code for one in instruments]
+            codes = [*present, *filter(None, (former[code] for code in present))]
             rows, absent = _daily(lake, view, codes, asked, moment)
         except NotKnownThen as nothing:
             unknown = nothing
