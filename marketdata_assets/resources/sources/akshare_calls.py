@@ -100,7 +100,7 @@ EASTMONEY_PREFIXED = Call(
     takes_range=True,
 )
 EASTMONEY_HONG_KONG = EASTMONEY_SHARE._replace(
-    function="stock_hk_hist", scale=Scale(volume=ONE, turnover=ONE), unit="股, 港元"
+    function="stock_hk_hist", scale=Scale(volume=ONE, turnover=ONE), unit="股, 元 of its currency"
 )
 EASTMONEY_WORLD = Call(
     "index_global_hist_em",
