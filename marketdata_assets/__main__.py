@@ -15,6 +15,7 @@ from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
+from marketdata_assets.written_days import day_written
 
 PROJECT = Path(__file__).parents[1]
 NOT_FOR_OTHERS = 0o027
@@ -108,7 +109,7 @@ def decide(arguments: argparse.Namespace) -> int:
 
 def _day(text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text)
+        return day_written(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
 

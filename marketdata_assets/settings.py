@@ -8,6 +8,8 @@ import datetime as dt
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from marketdata_assets.written_days import day_written
+
 
 class SettingError(ValueError):
     """A setting can't be read."""
@@ -47,7 +49,7 @@ def day(
     earliest = earliest or default
     text = env.get(name) or default.isoformat()
     try:
-        value = dt.date.fromisoformat(text)
+        value = day_written(text)
     except ValueError:
         raise SettingError(name, text, f"write a day, like {default}") from None
     if value < earliest:

@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from marketdata_assets.written_days import day_written
+
 EVERY_CODE = "*"
 COLUMNS = ("check", "code", "first", "last", "reason", "who")
 FILE = "excuses.csv"
@@ -130,7 +132,7 @@ def _excuse(row: dict[str, str], where: str) -> Excuse:
     if None in row or None in row.values():
         raise ExcusesUnreadable(f"{where}: write {len(COLUMNS)} values: {','.join(COLUMNS)}.")
     try:
-        first, last = dt.date.fromisoformat(row["first"]), dt.date.fromisoformat(row["last"])
+        first, last = day_written(row["first"]), day_written(row["last"])
     except ValueError:
         raise ExcusesUnreadable(f"{where}: write first and last as 2024-03-06.") from None
     excuse = Excuse(row["check"], row["code"], first, last, row["reason"], row["who"])

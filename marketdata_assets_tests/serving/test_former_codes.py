@@ -61,9 +61,7 @@ def store(lake: Lake, factor_of_old: float = 2.0) -> None:
         lake.write(
             ADJ_FACTOR,
             day,
-            rows_of(
-                ADJ_FACTOR, count, ts_code=codes, trade_date=[day] * count, adj_factor=factors
-            ),
+            rows_of(ADJ_FACTOR, count, ts_code=codes, trade_date=[day] * count, adj_factor=factors),
         )
     last_before = DAYS[DAYS.index(MOVED) - 1]
     store_list(lake, last_before, [(OLD_BEIJING, "诺思兰德"), (LOST_BEIJING, "艾融软件")])

@@ -114,7 +114,9 @@ def test_the_vendors_name_is_used(
     assert {params["ts_code"] for _, params in vendor.asked} == {theirs}
 
 
-@pytest.mark.parametrize("code", ["600000.SH", "513100.SH", "000300.SH", "AU.SHF", "N225", "113050.SH", "AAPL"])
+@pytest.mark.parametrize(
+    "code", ["600000.SH", "513100.SH", "000300.SH", "AU.SHF", "N225", "113050.SH", "AAPL"]
+)
 def test_a_stretch_stays_below_the_cap_of_rows_and_none_is_left_out(
     tushare: TushareHistory, vendor: OneCode, code: str
 ) -> None:
