@@ -156,6 +156,7 @@ def test_a_code_tells_its_kind_its_market_and_its_currency(
         ("SPX.GI", "SPX"),
         ("^HSCE", "HSCEI"),
         ("DAX", "GDAXI"),
+        ("sp500", "SPX"),
         ("700.HK", "00700.HK"),
         ("0700.HK", "00700.HK"),
         ("hk00700", "00700.HK"),
@@ -239,7 +240,21 @@ def test_what_is_not_clear_is_refused_with_a_hint(text: str, hint: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", ".", "^", "204001.SH", "13579.HK", "^AAPL", "NASDAQS", "60000.SH", "../etc", "²"],
+    [
+        "",
+        " ",
+        ".",
+        "^",
+        "204001.SH",
+        "13579.HK",
+        "^AAPL",
+        "NASDAQS",
+        "60000.SH",
+        "000.CSI",
+        "15.OF",
+        "../etc",
+        "²",
+    ],
 )
 def test_anything_else_is_refused_with_a_list_of_what_is_understood(text: str) -> None:
     with pytest.raises(UnknownCode) as refusal:

@@ -37,6 +37,7 @@ _ALIASES = {
     "HSCE": "HSCEI",
     "GSPC": "SPX",
     "INX": "SPX",
+    "SP500": "SPX",
     "DAX": "GDAXI",
 }
 # Words that mean more than one thing, and what they could mean.

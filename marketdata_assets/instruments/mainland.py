@@ -51,6 +51,8 @@ _RULES: tuple[tuple[str, str, Kind, str], ...] = (
 
 def on_exchange(digits: str, exchange: str) -> Instrument | None:
     """What six digits are on an exchange (SH, SZ, BJ), or None."""
+    if not re.fullmatch(r"\d{6}", digits, re.ASCII):
+        return None
     if exchange == "BJ" and digits.startswith("900"):
         # The vendor's limits label B shares of Shanghai so.
         exchange = "SH"

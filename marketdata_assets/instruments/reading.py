@@ -108,9 +108,11 @@ def _parted(code: str) -> tuple[str, str]:
 
 def _listed_at(symbol: str, ending: str) -> Instrument | None:
     if ending in mainland.EXCHANGES:
-        if re.fullmatch(r"\d{6}", symbol, re.ASCII):
-            return mainland.on_exchange(symbol, ending)
-        return mainland.with_letter(symbol, ending) or mainland.number_used_twice(symbol, ending)
+        return (
+            mainland.on_exchange(symbol, ending)
+            or mainland.with_letter(symbol, ending)
+            or mainland.number_used_twice(symbol, ending)
+        )
     if ending in futures.MARKETS:
         found = futures.futures_of(symbol)
         return found if found and found.code.endswith(f".{ending}") else None

@@ -179,6 +179,7 @@ CSINDEX_INDEX = Call(
     takes_range=True,
     echo="指数代码",
 )
+# AKShare does not check the certificate of this site: it is asked after Tushare.
 SHENWAN_INDEX = Call(
     "index_hist_sw",
     lambda one, first, last: {"symbol": one.symbol, "period": "day"},
