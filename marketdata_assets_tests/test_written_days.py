@@ -15,9 +15,7 @@ def test_a_day_is_written_with_or_without_dashes(text: str) -> None:
     assert day({"FIRST": text}, "FIRST", dt.date(2005, 1, 4)) == written
 
 
-@pytest.mark.parametrize(
-    "text", ["", "2024", "202403", "2024-3-6", "2024-W10-3", "２０２４０３"]
-)
+@pytest.mark.parametrize("text", ["", "2024", "202403", "2024-3-6", "2024-W10-3", "２０２４０３"])
 def test_anything_else_is_told_how_to_write_it(text: str) -> None:
     with pytest.raises(ValueError, match="write a day as YYYY-MM-DD or YYYYMMDD"):
         day_written(text)
