@@ -18,6 +18,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, refusals_told
+from marketdata_assets.written_days import day_written
 
 SHIPPED = Path(__file__).with_name("dagster.yaml")
 NOT_FOR_OTHERS = 0o027
@@ -114,7 +115,7 @@ def decide(arguments: argparse.Namespace) -> int:
 
 def _day(text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text)
+        return day_written(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
 

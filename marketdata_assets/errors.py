@@ -8,6 +8,7 @@ does, it is as the one that it is a kind of.
         UnreadableFile
       CalendarExhausted
       UnknownCode                   400  final
+        SuccessorUnknown
       ExcusesUnreadable
       MissingFactors                409
       NotKnownThen                  404

@@ -77,7 +77,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
     added = [
         Excuse(
             name,
-            code,
+            lines[0].code,
             first or min(one.since for one in lines),
             last or max(one.last for one in lines),
             reason,

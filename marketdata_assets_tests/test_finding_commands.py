@@ -79,7 +79,7 @@ def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> 
     assert second[:4] == ("daily_kline.units", "600000.SH", DAYS[-1], DAYS[-1])
     assert "2 line(s)" in capsys.readouterr().out
     # Said twice it stands once.
-    assert excuse("600000.SH", "daily_kline.units", None, None, "seen it") == 0
+    assert excuse("sh600000", "daily_kline.units", None, None, "seen it") == 0
     assert len(excuse_list(lake.root)) == 2
 
 

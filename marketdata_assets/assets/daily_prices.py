@@ -21,6 +21,7 @@ from marketdata_assets.checks.days import (
 )
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.twins import left_out_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
     COVERAGE,
@@ -71,13 +72,14 @@ def daily_prices(
     together = side_by_side(days, tables, lookback(stored, days[0]), now, excuses)
     findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
+    held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
     prices = merge_prices(
-        kline.filter(f"NOT {held_rows(excuses)}"),
+        kline.filter(f"NOT {held_back}"),
         tables[PRICE_LIMITS.name],
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
     )
-    held = dict(kline.filter(held_rows(excuses)).aggregate("trade_date, count(*)").fetchall())
+    held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in rows_without_partner(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         context.add_asset_metadata(facts, partition_key=day.isoformat())

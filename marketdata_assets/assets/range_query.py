@@ -22,11 +22,11 @@ REASONS_SHOWN = 50
 # for one, where a value belongs, and the question is told to whoever can see the run.
 ASKED = {
     "codes": dg.Field([str], default_value=[]),
-    "start": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
-    "end": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
+    "start": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD or YYYYMMDD."),
+    "end": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD or YYYYMMDD."),
     "columns": dg.Field([str], default_value=[], description="By default OHLCV."),
     "adjust": dg.Field(str, default_value="none", description="none, qfq or hfq."),
-    "anchor": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD, for qfq."),
+    "anchor": dg.Field(str, is_required=False, description="A day in the same form, for qfq."),
     "as_of": dg.Field(
         str, is_required=False, description="A moment in ISO 8601 with its time zone."
     ),

@@ -60,7 +60,7 @@ class NoSource(MarketdataError):
     """Every source failed; what is stored stays as it is."""
 
     def __init__(self, instrument: Instrument, failures: Sequence[SourceFailed]) -> None:
-        said = " | ".join(map(str, failures)) or "nobody is known to have it."
+        said = " | ".join(map(str, failures)) or f"No source has it: {instrument.kind.doc}."
         super().__init__(f"instrument_history {instrument.code}: no usable history. {said}")
 
 

@@ -38,6 +38,7 @@ class Site(NamedTuple):
 
 EASTMONEY = Site("Eastmoney", "push2his.eastmoney.com", akshare_calls.eastmoney)
 SINA = Site("Sina", "finance.sina.com.cn", akshare_calls.sina)
+SHENWAN = Site("Shenwan", "www.swsresearch.com", akshare_calls.shenwan)
 CSINDEX = Site("CSIndex", "www.csindex.com.cn", akshare_calls.csindex)
 
 

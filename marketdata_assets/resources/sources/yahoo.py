@@ -43,6 +43,7 @@ SYMBOLS = {
     "ETH": "ETH-USD",
 }
 CHINA_SUFFIXES = {"SSE": "SS", "SZSE": "SZ"}
+COUNTING_SHARES = (Kind.A_SHARE, Kind.B_SHARE, Kind.HK_SHARE)
 COUNTED = Scale(volume=Decimal(1))
 UNSTATED = Scale()
 DOLLARS = Scale(turnover=Decimal(1))
@@ -101,6 +102,10 @@ def _symbol(instrument: Instrument) -> str | None:
     if instrument.kind in (Kind.A_SHARE, Kind.B_SHARE, Kind.CHINA_ETF):
         suffix = CHINA_SUFFIXES.get(instrument.market.name)
         return f"{instrument.symbol}.{suffix}" if suffix else None
+    if instrument.kind is Kind.HK_SHARE:
+        return f"{int(instrument.symbol):04}.HK"
+    if instrument.kind is Kind.US_SHARE:
+        return instrument.symbol.replace(".", "-")
     return SYMBOLS.get(instrument.code)
 
 
@@ -138,7 +143,7 @@ def _columns(
     if instrument.kind is Kind.CRYPTO:
         columns["turnover"] = columns.pop("volume")
         return columns, DOLLARS, "value traded in USD"
-    if instrument.currency == "USD" or instrument.kind in (Kind.A_SHARE, Kind.B_SHARE):
+    if instrument.currency == "USD" or instrument.kind in COUNTING_SHARES:
         return columns, COUNTED, "shares" if instrument.kind is not Kind.FUTURES else "contracts"
     return columns, UNSTATED, "volume in an unstated unit, left out"
 
