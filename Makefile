@@ -12,7 +12,7 @@ help:
 	@echo "             other ports: make dev PORT=3001 API_PORT=5001"
 	@echo "make serve   the HTTP API alone, on http://127.0.0.1:5000"
 	@echo "make test    all tests"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff and mypy, over the tests too"
 	@echo "make bench   the benchmarks"
 	@echo "make lock    renew requirements.lock"
 
@@ -26,16 +26,16 @@ setup: .venv/.ready
 	@touch $@
 
 demo: setup
-	@$(BIN)/python -m marketdata_assets demo
+	@$(BIN)/marketdata demo
 
 dev: setup
-	@$(BIN)/python -m marketdata_assets dev --port $(PORT)
+	@$(BIN)/marketdata dev --port $(PORT)
 
 serve: setup
-	@$(BIN)/python -m marketdata_assets serve
+	@$(BIN)/marketdata serve
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
 
 lint: setup
 	$(BIN)/ruff check .
@@ -46,7 +46,6 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 lock: setup
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-strip-extras \
 		--generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock

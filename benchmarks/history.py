@@ -1,11 +1,12 @@
-"""What run history takes on disk: evenings, and a range of a backfill, beside Dagster's own.
+"""What run history takes on disk, beside what it may: a year of evenings, twenty years backfilled.
 
-A year and twenty years are reckoned from what an evening and a range add, as told and once pruned;
-ticks of schedules and sensors come on top. BENCH_HISTORY_DAYS says how many days the range has.
+Both are reckoned from what some evenings and one run of a backfill add, as told and once all of it
+is old. BENCH_HISTORY_DAYS says how many days that run has.
 """
 
 import datetime as dt
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -16,24 +17,31 @@ from benchmarks.measuring import console, in_own_process, show
 from benchmarks.year import QUIET
 from marketdata_assets import environment
 from marketdata_assets.assets.fetching import FETCH_ALL, RANGE_END, RANGE_START
-from marketdata_assets.automation.jobs import daily_chain, etf_chain
-from marketdata_assets.automation.pruning import prune_runs
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
+from marketdata_assets.automation.pruning import LOGS_AT_MOST, prune_runs
 from marketdata_assets.automation.refetching import RECENT_SESSIONS
 from marketdata_assets.definitions import build_definitions
+from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.storage.dagster_sqlite import EventLog, Runs
 from marketdata_assets.storage.run_history import give_back_room
 from marketdata_assets.trading_calendar import sessions_between
 
-RANGE = int(os.environ.get("BENCH_HISTORY_DAYS", "60"))
-EVENINGS = 4
+RANGE = int(os.environ.get("BENCH_HISTORY_DAYS", str(BACKFILL_POLICY.max_partitions_per_run)))
+EVENINGS = 2
 DAYS = sessions_between(dt.date(2024, 1, 1), dt.date(2024, 12, 31))[: 1 + EVENINGS + RANGE]
 YEAR, TWENTY_YEARS = 242, 4850
-# Of the days of RUN_HISTORY_DAYS, those that trade.
+YEAR_AT_MOST, TWENTY_YEARS_AT_MOST = 150e6, 1e9
+# Of the days of RUN_HISTORY_DAYS, those that trade; each week asks for one past month again.
 KEPT = environment.DEFAULT_HISTORY_DAYS * 5 // 7
+KEPT_AGAIN = environment.DEFAULT_HISTORY_DAYS // 7 * 21
+# That a backfill makes between two looks of `history_size_sensor`.
+MEANWHILE = 400
+# Of sensors, 26,000 a day of a kilobyte each; see `retention` in dagster.yaml.
+TICKS = 30e6
 
 
 class Sizes(NamedTuple):
-    """Bytes of the databases: of all runs, of what they made, and of each run's own events."""
+    """Bytes of the runs, of what all of them made, and of each run's own events and output."""
 
     runs: float
     of_all: float
@@ -44,19 +52,46 @@ class Sizes(NamedTuple):
         return Sizes(*((mine - others) / shares for mine, others in pairs))
 
 
-class Grown(NamedTuple):
-    """What one evening, and one day of a range, add."""
+class Stage(NamedTuple):
+    """A history as it was told, and as it is when all of it is old."""
 
-    evening: Sizes
-    day_of_range: Sizes
+    told: Sizes
+    pruned: Sizes
 
 
-def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
-    """Run some evenings and a range on a history of its own."""
+def grow(root: str) -> tuple[Stage, Stage, Stage]:
+    """The history after one evening, after more, and after a run of a backfill."""
     definitions = build_definitions(environment.resources({"MARKETDATA_HOME": root}))
-    home = Path(root, f"history {is_ours} {is_pruned}")
-    home.mkdir()
-    ours = {
+    home = Path(root, "dagster")
+    stages = []
+    with instance_of(home) as instance:
+
+        def run(job: str, days: list[dt.date], **tags: str) -> None:
+            definitions.resolve_job_def(job).execute_in_process(
+                run_config=QUIET,
+                instance=instance,
+                tags={RANGE_START: str(days[0]), RANGE_END: str(days[-1]), **tags},
+            )
+
+        for number in range(1 + EVENINGS):
+            evening = [DAYS[number]]
+            run(STOCKS.name, evening)
+            run(FUNDS.name, evening)
+            recent = DAYS[max(0, number + 1 - RECENT_SESSIONS) : number + 1]
+            run(STOCKS.name, recent, **{FETCH_ALL: "true"})
+            if number in (0, EVENINGS):
+                stages.append(Stage(sizes(home), sizes_once_pruned(home)))
+        for job in CHAINS:
+            run(job.name, DAYS[-RANGE:])
+        stages.append(Stage(sizes(home), sizes_once_pruned(home)))
+    first, evenings, backfilled = stages
+    return first, evenings, backfilled
+
+
+def instance_of(home: Path) -> dg.DagsterInstance:
+    """An instance that keeps its history as a world does."""
+    home.mkdir(exist_ok=True)
+    kept_in = {
         name: {
             "module": kind.__module__,
             "class": kind.__name__,
@@ -67,99 +102,72 @@ def grow(root: str, is_ours: bool, is_pruned: bool) -> Grown:
             ("event_log_storage", EventLog, "runs"),
         )
     }
-    with dg.DagsterInstance.local_temp(str(home), overrides=ours if is_ours else {}) as instance:
-
-        def run(job: str, first: dt.date, last: dt.date, **tags: str) -> None:
-            definitions.resolve_job_def(job).execute_in_process(
-                run_config=QUIET,
-                instance=instance,
-                tags={RANGE_START: str(first), RANGE_END: str(last), **tags},
-            )
-
-        def measured() -> Sizes:
-            log = instance.event_log_storage
-            if is_pruned and isinstance(log, EventLog):
-                prune_runs(instance, log, dt.datetime.now(dt.UTC))
-                give_back_room(log.index)
-            return sizes(home)
-
-        for number, day in enumerate(DAYS[: 1 + EVENINGS]):
-            run(daily_chain.name, day, day)
-            run(etf_chain.name, day, day)
-            run(
-                daily_chain.name,
-                DAYS[max(0, number + 1 - RECENT_SESSIONS)],
-                day,
-                **{FETCH_ALL: "true"},
-            )
-            if number == 0:
-                first = measured()
-        evenings = measured()
-        for job in (daily_chain, etf_chain):
-            run(job.name, DAYS[-RANGE], DAYS[-1])
-        return Grown(evenings.added_since(first, EVENINGS), measured().added_since(evenings, RANGE))
+    return dg.DagsterInstance.local_temp(str(home), overrides=kept_in)
 
 
 def sizes(home: Path) -> Sizes:
-    history = home / "history"
-    index = history / "runs" / "index.db"
-    own = [file for file in index.parent.glob("*.db") if file != index]
-    return Sizes(
-        (history / "runs.db").stat().st_size,
-        index.stat().st_size,
-        sum(file.stat().st_size for file in own),
+    runs, of_all = (
+        (home / "history" / name).stat().st_size for name in ("runs.db", "runs/index.db")
     )
+    whole = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+    return Sizes(runs, of_all, whole - runs - of_all)
+
+
+def sizes_once_pruned(home: Path) -> Sizes:
+    """What would be left of a history if all of it were old."""
+    copy = home.with_name("pruned")
+    shutil.copytree(home, copy)
+    with instance_of(copy) as instance:
+        log = instance.event_log_storage
+        assert isinstance(log, EventLog)
+        prune_runs(instance, log, dt.datetime.now(dt.UTC))
+        for database in (log.index, copy / "history" / "runs.db"):
+            give_back_room(database)
+    left = sizes(copy)
+    shutil.rmtree(copy)
+    return left
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as root:
-        console.print(f"{EVENINGS} evenings and a range of {RANGE} days, three times …")
-        made = {
-            kind: in_own_process(grow, root, *kind).result
-            for kind in ((False, False), (True, False), (True, True))
-        }
-    theirs, told, pruned = made.values()
-    assert isinstance(theirs, Grown)
-    assert isinstance(told, Grown)
-    assert isinstance(pruned, Grown)
+        console.print(f"{1 + EVENINGS} evenings, then {RANGE} days in one run …")
+        grown = in_own_process(grow, root).result
+    assert isinstance(grown, tuple)
+    first, evenings, backfilled = grown
+    evening = Stage(*(b.added_since(a, EVENINGS) for a, b in zip(first, evenings, strict=True)))
+    day = Stage(*(b.added_since(a, RANGE) for a, b in zip(evenings, backfilled, strict=True)))
     show(
-        "kB added",
-        ("", "runs.db", "index.db", "runs' own", "ratio"),
+        "kB a stored day",
+        ("", "runs.db", "index.db", "runs' own", "together"),
         [
-            (
-                f"{what}, {how}",
-                *(f"{bytes_ / 1e3:,.0f}" for bytes_ in one),
-                f"{sum(one) / sum(by):.3f}",
+            (what, *(f"{bytes_ / 1e3:,.0f}" for bytes_ in (*one, sum(one))))
+            for what, one in (
+                ("an evening", evening.told),
+                ("an evening, once old", evening.pruned),
+                ("a day of a backfill", day.told),
+                ("a day of a backfill, once old", day.pruned),
             )
-            for what, by, ones in (
-                ("an evening", theirs.evening, (theirs.evening, told.evening, pruned.evening)),
-                (
-                    "a day of a range",
-                    theirs.day_of_range,
-                    (theirs.day_of_range, told.day_of_range, pruned.day_of_range),
-                ),
-            )
-            for how, one in zip(("Dagster's own", "as told", "pruned"), ones, strict=True)
         ],
     )
-    year = YEAR * sum(pruned.evening) + KEPT * (sum(told.evening) - sum(pruned.evening))
-    twenty = TWENTY_YEARS * sum(told.day_of_range)
+    year = (
+        YEAR * sum(evening.pruned)
+        + KEPT * (sum(evening.told) - sum(evening.pruned))
+        + KEPT_AGAIN * sum(day.told)
+        + TICKS
+    )
+    twenty = Sizes(*(TWENTY_YEARS * bytes_ for bytes_ in day.told))
+    at_most = twenty._replace(own=min(twenty.own, LOGS_AT_MOST + MEANWHILE * day.told.own))
     show(
         "MB",
-        ("", "Dagster's own", "this platform", "once pruned"),
+        ("", "at most", "goal", "ratio"),
         [
-            (
-                "a year of evenings",
-                f"{YEAR * sum(theirs.evening) / 1e6:,.0f}",
-                f"{year / 1e6:,.0f}",
-                f"{YEAR * sum(pruned.evening) / 1e6:,.0f}",
-            ),
-            (
-                "twenty years of ranges",
-                f"{TWENTY_YEARS * sum(theirs.day_of_range) / 1e6:,.0f}",
-                f"{twenty / 1e6:,.0f}",
-                f"{TWENTY_YEARS * sum(pruned.day_of_range) / 1e6:,.0f}",
-            ),
+            (what, f"{bytes_ / 1e6:,.0f}", f"{goal / 1e6:,.0f}", f"{bytes_ / goal:.2f}")
+            for what, bytes_, goal in (
+                ("a year of evenings, with ticks", year, YEAR_AT_MOST),
+                ("twenty years backfilled at once", sum(at_most), TWENTY_YEARS_AT_MOST),
+                ("… without pruning", sum(twenty), TWENTY_YEARS_AT_MOST),
+                ("… once old", TWENTY_YEARS * sum(day.pruned), TWENTY_YEARS_AT_MOST),
+            )
         ],
     )
 

@@ -100,7 +100,7 @@ def by_day(url: str, folder: str) -> None:
     import dagster as dg
 
     from marketdata_assets import environment
-    from marketdata_assets.automation.jobs import CHAIN
+    from marketdata_assets.automation.chains import STOCKS
     from marketdata_assets.definitions import build_definitions
     from marketdata_assets.resources.tushare import TushareResource
 
@@ -110,7 +110,7 @@ def by_day(url: str, folder: str) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config=QUIET,
-            asset_selection=[asset.key for asset in CHAIN],
+            asset_selection=[asset.key for asset in STOCKS.assets[:-1]],
             instance=instance,
             tags={
                 "dagster/asset_partition_range_start": DAYS[0].isoformat(),

@@ -11,6 +11,8 @@ assets                                 the datasets, one a file
 automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
-run_launcher, supervising              what becomes of runs and programs that end by themselves
-demo, serve, __main__                  what `make demo`, `make serve` and `make dev` run
+run_launcher, supervising              what becomes of runs and programs that end
+demo, dev, serve, __main__             what `marketdata demo`, `dev` and `serve` run
 """
+
+__version__ = "0.1.0"

@@ -1,7 +1,8 @@
-"""The commands behind the Makefile: `python -m marketdata_assets demo | dev | …`.
+"""The program `marketdata demo | dev | …`, and `python -m marketdata_assets` in its place.
 
-Here belongs what has to happen before Dagster starts: reading `.env`, choosing the profile's folder
-and placing `dagster.yaml` in it. What a command does is its own module.
+Here belongs what has to happen before Dagster starts: reading the `.env` of the working folder,
+choosing the profile's folder and placing `dagster.yaml` in it. What a command does is its own
+module.
 """
 
 import argparse
@@ -11,17 +12,25 @@ import os
 import sys
 from pathlib import Path
 
+from marketdata_assets import __version__
 from marketdata_assets.env_file import UnreadableFile, settle
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
-from marketdata_assets.storage.durable_files import DiskRefuses, becoming, refusals_told
+from marketdata_assets.storage.durable_files import becoming, refusals_told
+from marketdata_assets.written_days import day_written
 
-PROJECT = Path(__file__).parents[1]
+SHIPPED = Path(__file__).with_name("dagster.yaml")
 NOT_FOR_OTHERS = 0o027
+DESCRIPTION = (
+    "Chinese market data as Dagster assets. Data and run history are in MARKETDATA_HOME, settings "
+    "in .env, both looked for in the working folder."
+)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="marketdata_assets", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="marketdata", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="materialize the last trading days and show them")
     demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
@@ -56,12 +65,9 @@ def main() -> int:
         told = prepare()
         with refusals_told(f"{arguments.command} did not finish"):
             return _run(arguments, told)
-    except DiskRefuses as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    except SettingError as error:
+    except MarketdataError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, SettingError) else 1
 
 
 def _run(arguments: argparse.Namespace, told: list[str]) -> int:
@@ -74,7 +80,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
     if arguments.command == "dev":
         from marketdata_assets.dev import run_dev
 
-        return run_dev(PROJECT, arguments.host, arguments.port, told)
+        return run_dev(arguments.host, arguments.port, told)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
@@ -89,7 +95,7 @@ def _run(arguments: argparse.Namespace, told: list[str]) -> int:
         "verify": hub_commands.verify,
         "restore": hub_commands.restore_lake,
     }
-    return hub_commands.in_a_sentence(run[arguments.command])
+    return run[arguments.command]()
 
 
 def decide(arguments: argparse.Namespace) -> int:
@@ -109,7 +115,7 @@ def decide(arguments: argparse.Namespace) -> int:
 
 def _day(text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text)
+        return day_written(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
 
@@ -134,13 +140,14 @@ def prepare() -> list[str]:
     """
     # The user's group may read the data folder, others nothing: so it is for children too.
     os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
-    told = settle(os.environ, PROJECT / ".env")
+    file = Path(".env").absolute()
+    told = settle(os.environ, file)
     root = profile_root()
     home = root / "dagster"
     _make_home(home)
     if (home / ".env").exists():
         # Dagster would read it over everything that was decided here.
-        raise UnreadableFile(home / ".env", f"move its settings to {PROJECT / '.env'}")
+        raise UnreadableFile(home / ".env", f"move its settings to {file}")
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
         told.append(f"DAGSTER_HOME is not taken: the run history of this profile is in {home}.")
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
@@ -160,7 +167,7 @@ def instance_settings(home: Path) -> bytes:
         storage = {"module": "marketdata_assets.storage.dagster_sqlite", "class": kind}
         # JSON is YAML, whatever signs the path has.
         lines.append(f"{name}: {json.dumps(storage | {'config': place}, ensure_ascii=False)}\n")
-    return (PROJECT / "dagster.yaml").read_bytes() + "".join(["\n", *lines]).encode()
+    return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
 
 
 def _make_home(home: Path) -> None:

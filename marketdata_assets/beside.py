@@ -1,7 +1,8 @@
 """A program beside its parent: it ends when the parent does, also when that is killed.
 
-`python -m marketdata_assets.beside MODULE [argument ...]` runs a module as `python -m` does. Here
-belongs watching the parent alone, by a pipe on stdin that closes with it.
+`python -m marketdata_assets.beside MODULE [argument ...]` runs a module as `python -m` does, as the
+leader of a process group. Here belongs watching the parent alone, by a pipe on stdin that closes
+with it. With the program ends all of its group: Dagster's code servers, and their runs.
 """
 
 import os
@@ -12,21 +13,33 @@ import threading
 
 SECONDS_TO_END = 20
 
+parent_is_gone = threading.Event()
+
 
 def main() -> None:
     sys.argv = sys.argv[1:]
-    watching = threading.Thread(target=_end_with_the_parent, daemon=True)
-    watching.start()
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    # Until the program has its own way to end, and where it has none.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    finally:
+        if parent_is_gone.is_set():
+            _end_the_group()
 
 
 def _end_with_the_parent() -> None:
     # Not sys.stdin: a thread that waits in it can't be left behind when Python ends.
     while os.read(0, 1024):
         pass
+    parent_is_gone.set()
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(SECONDS_TO_END)
-    os._exit(1)
+    _end_the_group()
+
+
+def _end_the_group() -> None:
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ this module imports with them: it holds on to nothing of Dagster, whose runs hol
 import logging
 from collections.abc import Iterator
 
-PACKAGE = __name__.partition(".")[0]
+from marketdata_assets.errors import MarketdataError
+
 # What Dagster puts between what happened and its trace.
 BEFORE_TRACE = "\n\n"
 # Dagster's own errors around the one of a step: which step it was, and that it is tried again.
@@ -46,11 +47,9 @@ def _sentence_of(event: object) -> str | None:
 
 
 def _expected() -> Iterator[str]:
-    """The names of the failures that are worded for people: Dagster's, and all of this package."""
+    """The names of the failures that are worded for people: Dagster's, and all of ours."""
     yield FAILURE
-    waiting: list[type[BaseException]] = [Exception]
-    while waiting:
-        for kind in waiting.pop().__subclasses__():
-            waiting.append(kind)
-            if kind.__module__.partition(".")[0] == PACKAGE:
-                yield kind.__name__
+    kinds = [MarketdataError]
+    for kind in kinds:
+        yield kind.__name__
+        kinds += kind.__subclasses__()

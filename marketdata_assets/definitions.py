@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dagster as dg
 
 from marketdata_assets import environment
-from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
@@ -19,27 +18,24 @@ from marketdata_assets.automation.alerting import (
     incomplete_day_alert,
     run_failure_alert,
 )
-from marketdata_assets.automation.funds import late_navs_sensor, missing_etf_partitions_sensor
-from marketdata_assets.automation.jobs import (
-    CHAIN,
-    ETF_CHAIN,
-    calendar_check,
-    daily_chain,
-    etf_chain,
-    series_refresh,
+from marketdata_assets.automation.chains import CHAINS
+from marketdata_assets.automation.evenings import calendar_check_schedule, evening_schedules
+from marketdata_assets.automation.jobs import calendar_check, series_refresh
+from marketdata_assets.automation.late_navs import late_navs_sensor
+from marketdata_assets.automation.pruning import (
+    history_pruning,
+    history_pruning_schedule,
+    history_size_sensor,
 )
-from marketdata_assets.automation.pruning import history_pruning, history_pruning_schedule
 from marketdata_assets.automation.refetching import (
     past_month_again_schedule,
     recent_days_again_schedule,
 )
 from marketdata_assets.automation.requests_sensor import range_queries, requests_sensor
-from marketdata_assets.automation.schedules import (
-    calendar_check_schedule,
-    daily_chain_schedule,
-    etf_chain_schedule,
+from marketdata_assets.automation.sensors import (
+    missing_etf_partitions_sensor,
+    missing_partitions_sensor,
 )
-from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.automation.series_sensor import price_series_sensor
 from marketdata_assets.automation.tracked_instruments import (
     instrument_histories,
@@ -74,16 +70,13 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             trade_calendar,
-            *CHAIN,
-            hf_dataset,
-            *ETF_CHAIN,
+            *(asset for chain in CHAINS for asset in chain.assets),
             *SERIES.values(),
             instrument_history,
             range_query,
         ],
         jobs=[
-            daily_chain,
-            etf_chain,
+            *(chain.job for chain in CHAINS),
             calendar_check,
             series_refresh,
             instrument_histories,
@@ -91,8 +84,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             history_pruning,
         ],
         schedules=[
-            daily_chain_schedule,
-            etf_chain_schedule,
+            *evening_schedules,
             recent_days_again_schedule,
             past_month_again_schedule,
             calendar_check_schedule,
@@ -106,6 +98,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             price_series_sensor,
             tracked_codes_sensor,
             requests_sensor,
+            history_size_sensor,
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,

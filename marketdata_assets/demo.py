@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import logging
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
 from marketdata_assets.definitions import defs
 from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import publisher
@@ -32,7 +32,7 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.tables import STORED_TABLES
-from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 FINDINGS_SHOWN = 12
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -42,7 +42,7 @@ def run_demo(count: int) -> int:
     """Materialize the last `count` sessions of every dataset; the exit code of the command."""
     console = Console(highlight=False)
     days = published_sessions(count, dt.datetime.now(dt.UTC))
-    console.print(f"\n[bold]marketdata-assets[/] · {_world_line()}")
+    console.print(f"\n[bold]marketdata-assets[/] · {_profile_line()}")
     console.print(f"{len(days)} trading days, {days[0]} … {days[-1]}\n")
     began = time.monotonic()
     with dg.DagsterInstance.get() as instance, stored_partitions_shown(console, len(days)):
@@ -51,8 +51,8 @@ def run_demo(count: int) -> int:
             "dagster/asset_partition_range_end": days[-1].isoformat(),
         }
         failures = _materialize([trade_calendar], instance, {})
-        failures = failures or _materialize([*CHAIN, hf_dataset], instance, tags)
-        funds_failures = [] if failures else _materialize([*ETF_CHAIN, findings], instance, tags)
+        failures = failures or _materialize(STOCKS.made_together, instance, tags)
+        funds_failures = [] if failures else _materialize(FUNDS.made_together, instance, tags)
     if not failures:
         _summary(console, days, time.monotonic() - began, not funds_failures)
     for failure in failures + funds_failures:
@@ -61,9 +61,11 @@ def run_demo(count: int) -> int:
 
 
 def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
-    """The last sessions whose data are certainly out: today's only from 21:00 in Shanghai on."""
-    sessions = last_closed_sessions(count, now - dt.timedelta(hours=6))
-    return [day for day in sessions if day >= start_date()] or [start_date()]
+    """The last sessions whose data are certainly out: today's not before its evening."""
+    sessions = last_closed_sessions(count + 1, now)
+    if now < dt.datetime.combine(sessions[-1], STOCKS.evening[0], SHANGHAI):
+        sessions.pop()
+    return [day for day in sessions[-count:] if day >= start_date()] or [start_date()]
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
         TimeElapsedColumn(),
         console=console,
     )
-    bar = progress.add_task("starting", total=days * (len(CHAIN) + len(ETF_CHAIN) + 1) + 1)
+    bar = progress.add_task("starting", total=days * sum(len(one.assets) for one in CHAINS) + 1)
 
     class Advance(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -129,9 +131,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
         grid.add_column(name, justify=side)  # type: ignore[arg-type]
     grid.add_column("rows", justify="right")
     with duckdb.connect(str(catalog), read_only=True) as connection:
-        for asset in (*CHAIN, *(ETF_CHAIN if with_funds else ())):
-            table = STORED_TABLES[asset.key.path[-1]]
-            if table.may_be_empty:
+        for name in (*STOCKS.names, *(FUNDS.names if with_funds else ())):
+            table = STORED_TABLES.get(name)
+            if table is None or table.may_be_empty:
                 continue
             [row] = connection.execute(
                 f"SELECT count(DISTINCT {table.date_column}), min({table.date_column}), "
@@ -161,9 +163,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    console.print("[bold]UI[/]       make dev, then http://127.0.0.1:3000, the API on port 5000")
+    console.print("[bold]UI[/]       marketdata dev (or make dev): http://127.0.0.1:3000, API 5000")
     if profile() is Profile.SANDBOX:
-        console.print("[bold]real[/]     copy .env.example to .env and set TUSHARE_TOKEN")
+        console.print("[bold]real[/]     write TUSHARE_TOKEN=… into a file .env here")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")
 
 
@@ -229,10 +231,10 @@ def _quoted(text: str | Path) -> str:
 
 
 def _python(code: str) -> str:
-    return shlex.join([".venv/bin/python", "-c", code])
+    return shlex.join([sys.executable, "-c", code])
 
 
-def _world_line() -> str:
+def _profile_line() -> str:
     if profile() is Profile.SANDBOX:
         return "the [bold]sandbox[/]: a simulated exchange, not a real market"
     return "the [bold]live[/] market, from Tushare"

@@ -5,9 +5,13 @@ this process, and nothing else. Dagster's programs read the `.env` of their work
 so they work in a folder that has none.
 """
 
+import fcntl
 import os
 import sys
-from collections.abc import Sequence
+import sysconfig
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,16 +24,20 @@ from marketdata_assets.storage.durable_files import remove_abandoned
 from marketdata_assets.supervising import run_all
 from marketdata_assets.ui.ui_settings import ui_settings
 
+CODE = Path(__file__).parents[1]
+WORKSPACE = str(Path(__file__).with_name("workspace.yaml"))
 BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
 # Where Dagster would look for more `.env` files.
 FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
+# What a killed dev has started ends sooner.
+SECONDS_FOR_THE_LAST = 30
 
 
-def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
+def run_dev(host: str, port: int, told: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
     root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
-    with _alone(root):
+    with _alone(root), _nothing_left(root) as held:
         listen(ui.host, ui.port, "--host", "--port").close()
         listen(api.host, api.port, "API_HOST", "API_PORT").close()
         is_live = profile() is Profile.LIVE
@@ -39,23 +47,26 @@ def run_dev(project: Path, host: str, port: int, told: Sequence[str]) -> int:
         print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
         mend(root)
         make_run_history()
-        workspace = str(project / "workspace.yaml")
         listens = ("--host", ui.host, "--port", str(ui.port))
         return run_all(
             {
-                "The UI": (*BESIDE, "marketdata_assets.ui", *listens, workspace),
-                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", workspace),
+                "The UI": (*BESIDE, "marketdata_assets.ui", *listens, WORKSPACE),
+                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", WORKSPACE),
                 "The API": (*BESIDE, "marketdata_assets.serve"),
             },
-            child_environment(project),
+            child_environment(),
             root / "dagster",
+            (held,),
         )
 
 
-def child_environment(project: Path) -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The settings of this process, and the same code, wherever the child works."""
     env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
-    paths = (str(project), env.get("PYTHONPATH"))
+    if str(CODE) == sysconfig.get_path("purelib"):
+        # Installed: Python finds it by itself.
+        return env
+    paths = (str(CODE), env.get("PYTHONPATH"))
     return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
@@ -88,3 +99,29 @@ def _alone(root: Path) -> FileLock:
         how = "another dev runs on this folder, end it or name another folder"
         raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
     return lock
+
+
+@contextmanager
+def _nothing_left(root: Path) -> Iterator[int]:
+    """A lock that the programs hold too, once those of a `dev` that was killed have ended.
+
+    Raises `SettingError` when they don't.
+    """
+    end, is_told = time.monotonic() + SECONDS_FOR_THE_LAST, False
+    held = os.open(root / "dagster" / "programs.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    how = "programs of a dev that was killed still run on this folder, end them"
+                    raise SettingError("MARKETDATA_HOME", str(root.parent), how) from None
+            if not is_told:
+                print("The programs of the last dev are still ending.", flush=True)
+                is_told = True
+            time.sleep(0.2)
+        yield held
+    finally:
+        os.close(held)

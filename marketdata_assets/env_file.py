@@ -12,6 +12,7 @@ from pathlib import Path
 from dotenv.main import DotEnv
 from dotenv.parser import parse_stream
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.settings import SettingError
 
 # Programs that write another encoding than UTF-8 begin with one of these.
@@ -25,7 +26,7 @@ class UnreadableFile(SettingError):
 
     def __init__(self, path: Path, what: str, line: int = 0) -> None:
         where = f"{path}, line {line}" if line else str(path)
-        ValueError.__init__(self, f"{where}: {what}.")
+        MarketdataError.__init__(self, f"{where}: {what}.")
 
 
 def settle(env: MutableMapping[str, str], path: Path) -> list[str]:

@@ -19,7 +19,6 @@ from marketdata_assets.checks.excuses import (
     EVERY_CODE,
     FILE,
     Excuse,
-    ExcusesUnreadable,
     as_csv,
     excuse_list,
 )
@@ -40,7 +39,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
     console, root = Console(highlight=False), profile_root()
     days = Lake(root, "reader").days(FINDINGS)
     if not days:
-        console.print("No day of `findings` is stored. Materialize it first, or run `make demo`.")
+        console.print("No day of `findings` is stored: materialize it, or run `marketdata demo`.")
         return 1
     last = day or days[-1]
     lines = finding_list(root, last, since, code, () if with_excused else OPEN)
@@ -78,7 +77,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
     added = [
         Excuse(
             name,
-            code,
+            lines[0].code,
             first or min(one.since for one in lines),
             last or max(one.last for one in lines),
             reason,
@@ -117,15 +116,11 @@ def accept(table: str, day: dt.date, reason: str) -> int:
 
 
 def _write(console: Console, root: Path, added: Sequence[Excuse], what_next: str) -> int:
-    try:
-        with FileLock(root / f".{FILE}.lock"):
-            known = excuse_list(root)
-            new = [one for one in added if one not in known]
-            with becoming(root / FILE) as unfinished:
-                unfinished.write_text(as_csv([*known, *new]), "utf-8")
-    except ExcusesUnreadable as error:
-        console.print(str(error))
-        return 1
+    with FileLock(root / f".{FILE}.lock"):
+        known = excuse_list(root)
+        new = [one for one in added if one not in known]
+        with becoming(root / FILE) as unfinished:
+            unfinished.write_text(as_csv([*known, *new]), "utf-8")
     for one in added:
         who = "the day" if one.code == EVERY_CODE else one.code
         console.print(f"excused  {one.check}  {who}  {one.first} … {one.last}  {one.reason}")

@@ -1,17 +1,14 @@
 """The commands about the published dataset: `hub` serves the folder, `publish`, `verify`, ...
 
-Here belongs what they print, and that what stands in their way is said in a sentence. What is
-published, compared and written is `publishing`.
+Here belongs what they print. What is published, compared and written is `publishing`.
 """
 
 import itertools
-import sys
 from collections import Counter
-from collections.abc import Callable
 
 from rich.console import Console
 
-from marketdata_assets.assets.hf_dataset import FINAL, publish_days
+from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.environment import dataset_folder, lake_resource, publisher
 from marketdata_assets.hub_server import serve_folder
 from marketdata_assets.publishing import layout
@@ -23,24 +20,9 @@ from marketdata_assets.publishing.verifying import (
     manifest_of,
     restore,
 )
-from marketdata_assets.publishing.workspace import WorkspaceBusy
-from marketdata_assets.resources.hub_errors import HubError
 from marketdata_assets.resources.publisher import Publisher
-from marketdata_assets.settings import SettingError
-from marketdata_assets.storage.lake import MissingPartitions, UnfitPartitions
+from marketdata_assets.storage.lake import MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES
-
-# What a user can mend: it is said, without a traceback.
-SAID = (*FINAL, HubError, NothingPublished, SettingError, UnfitPartitions, WorkspaceBusy)
-
-
-def in_a_sentence(command: Callable[[], int]) -> int:
-    """Run a command; 1 when something stands in its way, which is said."""
-    try:
-        return command()
-    except SAID as obstacle:
-        print(obstacle, file=sys.stderr)
-        return 1
 
 
 def serve_hub(port: int) -> int:

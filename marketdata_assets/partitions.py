@@ -79,6 +79,6 @@ def refuse_open_days(days: Sequence[dt.date], now: dt.datetime) -> None:
         raise dg.Failure(
             f"{', '.join(map(str, open_days[:3]))}: not closed yet at {local:%Y-%m-%d %H:%M} in "
             "Shanghai. A session closes at 15:00 and its data are published by about 17:00: "
-            "materialize it then, or leave it to the schedule at 21:00.",
+            "materialize it then, or leave it to the schedule of the evening.",
             allow_retries=False,
         )

@@ -106,7 +106,7 @@ def what_to_do(run: dg.DagsterRun) -> str:
     if run.tags.get("dagster/max_retries") == "0":
         return "Ask again."
     return (
-        "There is nothing to do: it is started again by itself, up to 3 times; only then "
+        "There is nothing to do: it is started again by itself, up to 10 times; only then "
         "materialize what it was to make. What it printed is on its page, under stdout and stderr."
     )
 

@@ -3,6 +3,7 @@
 Here belongs the server around the application. It knows no Dagster; what the API answers is `api`.
 """
 
+import contextlib
 import datetime as dt
 import os
 import sys
@@ -16,6 +17,7 @@ from marketdata_assets.api.connections import server_config
 from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import profile_root
 from marketdata_assets.serving.price_reader import PriceReader
+from marketdata_assets.serving.request_records import QueueNotReady
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets.settings import SettingError
 from marketdata_assets.trading_calendar import last_published_session
@@ -29,6 +31,9 @@ def serve_api() -> int:
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     # Threads wait for nobody who holds the queue: callers do.
     queue = Requests(root, patience=dt.timedelta(0))
+    # A damaged one is noticed now, not by the first caller; one that is held is looked at later.
+    with contextlib.suppress(QueueNotReady):
+        queue.prove()
     state = AppState(root, PriceReader(root), queue, settings)
     config = server_config(
         create_app(state), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH

@@ -8,8 +8,11 @@ import datetime as dt
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.written_days import day_written
 
-class SettingError(ValueError):
+
+class SettingError(MarketdataError, is_final=True):
     """A setting can't be read."""
 
     def __init__(self, name: str, text: str, how: str) -> None:
@@ -47,7 +50,7 @@ def day(
     earliest = earliest or default
     text = env.get(name) or default.isoformat()
     try:
-        value = dt.date.fromisoformat(text)
+        value = day_written(text)
     except ValueError:
         raise SettingError(name, text, f"write a day, like {default}") from None
     if value < earliest:

@@ -1,9 +1,12 @@
 """Programs side by side, each started again when it ends by itself.
 
-Here belongs when a program is started again and when that is given up. Which programs there are,
-and with which settings, is `dev`.
+Here belongs when a program is started again and when that is given up, and that whatever a program
+has started ends with it: Dagster's code servers outlive the daemon as long as a run of theirs, on a
+full disk for good. Which programs there are, and with which settings, is `dev`.
 """
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -16,15 +19,24 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_OF_HEALTH = 60
 # Before each new start of such a program; after the last somebody has to look.
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
+# For the programs to finish what they are at, their runs included.
+SECONDS_TO_END = 20
+PROCESSES = Path("/proc/self/stat")
 
 
 class Program:
     """A program that runs, or is started again in a while. Ends come with a line on stderr."""
 
     def __init__(
-        self, name: str, command: Sequence[str], env: Mapping[str, str], folder: Path
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        folder: Path,
+        held: Sequence[int],
     ) -> None:
         self._name, self._command, self._env, self._folder = name, command, env, folder
+        self._held = held
         self._ended_soon = 0
         self._due: float | None = None
         self.process = self._start()
@@ -35,6 +47,7 @@ class Program:
             return True
         now = time.monotonic()
         if self._due is None:
+            self.kill()
             is_soon = now - self._started < SECONDS_OF_HEALTH
             self._ended_soon = self._ended_soon + 1 if is_soon else 1
             if self._ended_soon > len(PAUSES):
@@ -51,6 +64,21 @@ class Program:
             self.process = self._start()
         return True
 
+    def is_at_work(self) -> bool:
+        """Whether the program or anything that it has started is still there."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return not PROCESSES.exists() or self.process.pid in _groups_at_work()
+
+    def kill(self) -> None:
+        """End the program and all that it has started, at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def _start(self) -> subprocess.Popen[bytes]:
         self._started = time.monotonic()
         return subprocess.Popen(
@@ -59,7 +87,8 @@ class Program:
             env=self._env,
             # The pipe closes with this process, however that ends.
             stdin=subprocess.PIPE,
-            # Ctrl-C is for this process, which ends the others one after the other.
+            pass_fds=self._held,
+            # Ctrl-C is for this process, which ends the others, each with all of its group.
             start_new_session=True,
         )
 
@@ -69,29 +98,63 @@ class Program:
         print(f"{self._name} has ended with {how}, {what_now}", file=sys.stderr, flush=True)
 
 
-def run_all(commands: Mapping[str, Sequence[str]], env: Mapping[str, str], folder: Path) -> int:
-    """Run programs, by name, until the user ends them (0) or one can't be kept running (1)."""
+def run_all(
+    commands: Mapping[str, Sequence[str]],
+    env: Mapping[str, str],
+    folder: Path,
+    held: Sequence[int] = (),
+) -> int:
+    """Run programs, by name, until the user ends them (0) or one can't be kept running (1).
+
+    The file descriptors in `held` stay open in each of them.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     programs: list[Program] = []
     try:
         for name, command in commands.items():
-            programs.append(Program(name, command, env, folder))
+            programs.append(Program(name, command, env, folder, held))
         while all(program.goes_on() for program in programs):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         return 1
     except KeyboardInterrupt:
         return 0
     finally:
-        _end([program.process for program in programs])
+        _end(programs)
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def _end(programs: Sequence[Program]) -> None:
     """End the programs when each has finished what it is at, or at once with a second Ctrl-C."""
-    for process in processes:
-        process.terminate()
+    end = time.monotonic() + SECONDS_TO_END
     try:
-        for process in processes:
-            process.wait()
+        for program in programs:
+            program.process.terminate()
+        while (late := any(program.is_at_work() for program in programs)) and (
+            time.monotonic() < end
+        ):
+            time.sleep(0.1)
+        if late:
+            print(
+                f"What was still at work after {SECONDS_TO_END} s is ended. A run is started again "
+                "with the next dev.",
+                file=sys.stderr,
+            )
     except KeyboardInterrupt:
-        for process in processes:
-            process.kill()
+        pass
+    finally:
+        for program in programs:
+            program.kill()
+
+
+def _groups_at_work() -> set[int]:
+    """The process groups that somebody is in who has not ended.
+
+    Who has ended is there until process 1 takes notice, which in a container may be never.
+    """
+    groups = set()
+    for process in PROCESSES.parent.parent.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # After the name, which may hold anything: the state, the parent and the group.
+            told = process.read_text("utf-8", errors="replace").rpartition(")")[2].split()
+            if told[0] not in "ZX":
+                groups.add(int(told[2]))
+    return groups

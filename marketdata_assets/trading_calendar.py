@@ -12,12 +12,14 @@ import datetime as dt
 import functools
 from zoneinfo import ZoneInfo
 
+from marketdata_assets.errors import MarketdataError
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FIRST_SESSION = dt.date(2005, 1, 4)
 CLOSING_TIME = dt.time(15, 0)
 
 
-class CalendarExhausted(LookupError):
+class CalendarExhausted(MarketdataError):
     """A day was asked for that the installed calendar does not know yet."""
 
 

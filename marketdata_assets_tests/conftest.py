@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from hypothesis import settings
 
+from marketdata_assets.automation.chains import FUNDS, STOCKS
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.resources.hub_client import settle
@@ -17,6 +18,7 @@ from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets_tests.published_folder import dataset_folder
 from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.market.exchange import SimulatedExchange
@@ -29,19 +31,8 @@ settings.load_profile("any machine")
 # Read once, when the hub's client is imported: before any test imports it.
 settle("http://127.0.0.1")
 
-CHAIN = (
-    "stock_list",
-    "daily_kline",
-    "price_limits",
-    "daily_basic",
-    "adj_factor",
-    "suspensions",
-    "coverage",
-    "daily_prices",
-    "findings",
-    "restatements",
-)
-ETF_CHAIN = ("etf_list", "etf_kline", "etf_nav", "etf_premium")
+CHAIN = tuple(name for name in STOCKS.names if name in STORED_TABLES)
+ETF_CHAIN = FUNDS.names
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -140,7 +131,7 @@ def failure_text(result: dg.ExecuteInProcessResult, step: str) -> str:
 
 def metadata_of(
     result: dg.ExecuteInProcessResult, asset: str, day: dt.date | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The metadata values of an asset's materialization in a run, of `day` where given."""
     [event] = [
         event

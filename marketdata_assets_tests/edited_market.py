@@ -17,7 +17,7 @@ from marketdata_assets_tests.conftest import Platform
 from marketdata_assets_tests.small_funds import SmallFunds
 from marketdata_sandbox.columns import Columns
 from marketdata_sandbox.protocol import TushareProtocol
-from marketdata_sandbox.server import TushareServer
+from marketdata_sandbox.server import Request, TushareServer
 
 Row = dict[str, Any]
 Edit = Callable[[list[Row]], list[Row]]
@@ -98,10 +98,16 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
+class ServedPlatform(Platform):
+    """A platform, and what its server was asked."""
+
+    requests: list[Request]
+
+
 @contextmanager
 def platform_over(
     market: SmallFunds, root: Path, instance: dg.DagsterInstance | None = None
-) -> Iterator[Platform]:
+) -> Iterator[ServedPlatform]:
     """The platform over a server that answers with the market, each day the same all the time.
 
     Its `requests` are those of the server. A market that changes is another one, over the same
@@ -113,6 +119,6 @@ def platform_over(
         tushare = TushareResource(
             token="x", url=server.url, calls_per_minute=6000, state_folder=str(root / "state")
         )
-        platform = Platform(root, tushare, instance)
+        platform = ServedPlatform(root, tushare, instance)
         platform.requests = server.requests
         yield platform

@@ -23,12 +23,12 @@ from pathlib import Path
 import dagster as dg
 from dagster import RunsFilter
 
-from marketdata_assets.__main__ import PROJECT
-from marketdata_assets.automation.sensors import UNFINISHED
+from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.published_folder import keys
 
 OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER", "DEFAULT_")
@@ -123,7 +123,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def until(seen: Callable[[], object], what: str, patience: float = PATIENCE) -> float:
+def until(seen: Callable[..., object], what: str, patience: float = PATIENCE) -> float:
     """The seconds until something was seen. Raises `TimeoutError`."""
     began = time.monotonic()
     while not seen():

@@ -13,9 +13,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.console import leave_out_expected_traces
 from marketdata_assets.resources.tushare_errors import BadToken, NotPublishedYet
+from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox.protocol import TushareProtocol

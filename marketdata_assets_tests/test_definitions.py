@@ -1,5 +1,6 @@
 """The assembly: what is in the graph, and what importing it costs."""
 
+import itertools
 import subprocess
 import sys
 
@@ -7,17 +8,16 @@ import dagster as dg
 import yaml
 from dagster._core.definitions.dependency import NodeHandle
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.assets.asset_arguments import Pool
-from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN, RETRY_OUTAGE
+from marketdata_assets.automation.chains import CHAINS, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets_tests import PROJECT
 
 STOCKS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.STOCKS]
 FUNDS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.FUNDS]
@@ -99,6 +99,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "price_series_sensor",
         "tracked_codes_sensor",
         "requests_sensor",
+        "history_size_sensor",
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",
@@ -117,7 +118,7 @@ def test_one_run_of_a_pool_at_a_time_and_every_asset_in_one() -> None:
 
 
 def test_every_daily_asset_shares_the_partitions_and_the_backfill_policy() -> None:
-    for asset in (*CHAIN, *ETF_CHAIN, hf_dataset):
+    for asset in [asset for chain in CHAINS for asset in chain.assets]:
         assert asset.partitions_def == TRADING_DAYS
         assert asset.backfill_policy == BACKFILL_POLICY
 
@@ -134,6 +135,18 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
         for column, declared in zip(columns, table.columns, strict=True):
             assert declared.unit in column.description
             assert declared.doc_zh in column.description
+
+
+def test_what_no_day_changes_is_told_by_the_definition() -> None:
+    for name in STORED_TABLES:
+        assert nodes()[name].metadata["dagster/table_name"] == name
+    for table in (DAILY_PRICES, ETF_PREMIUM):
+        lineage = nodes()[table.name].metadata["dagster/column_lineage"].deps_by_column
+        assert set(lineage) == set(table.column_names)
+        upstream = {dep.asset_key for dep in nodes()[table.name].deps}
+        for source in itertools.chain(*lineage.values()):
+            assert source.asset_key in upstream
+            assert source.column_name in STORED_TABLES[source.asset_key.path[-1]].column_names
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:

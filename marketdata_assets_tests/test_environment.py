@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from marketdata_sandbox.transport import SandboxTushare
 
 
 def test_the_sandbox_is_labelled_and_needs_nothing_from_outside(tmp_path: Path) -> None:
-    made = resources({"MARKETDATA_HOME": str(tmp_path)})
+    made: dict[str, Any] = resources({"MARKETDATA_HOME": str(tmp_path)})
     assert isinstance(made["tushare"], SandboxTushare)
     assert "simulated" in made["lake"].origin
 
@@ -24,7 +25,7 @@ def test_the_live_market_takes_its_settings_and_asks_over_https(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "hidden-1234"}
-    made = resources({**env, "TUSHARE_CALLS_PER_MINUTE": "500"})
+    made: dict[str, Any] = resources({**env, "TUSHARE_CALLS_PER_MINUTE": "500"})
     assert type(made["tushare"]) is TushareResource
     assert made["tushare"].calls_per_minute == 500
     assert made["tushare"].url == TUSHARE_URL
@@ -35,7 +36,7 @@ def test_the_live_market_takes_its_settings_and_asks_over_https(
 
 def test_another_server_is_taken_from_tushare_url(tmp_path: Path) -> None:
     env = {"MARKETDATA_HOME": str(tmp_path), "TUSHARE_TOKEN": "x"}
-    made = resources({**env, "TUSHARE_URL": "http://127.0.0.1:8765"})
+    made: dict[str, Any] = resources({**env, "TUSHARE_URL": "http://127.0.0.1:8765"})
     assert made["tushare"].url == "http://127.0.0.1:8765"
     assert made["lake"].origin == "Tushare, 127.0.0.1"
 
@@ -89,8 +90,9 @@ def test_a_dataset_setting_that_can_not_be_used_says_why(
 
 def test_alerts_are_silent_unless_set_and_their_addresses_are_not_shown(tmp_path: Path) -> None:
     home = {"MARKETDATA_HOME": str(tmp_path)}
-    assert resources(home)["alerts"].urls == ""
-    made = resources({**home, "ALERT_URLS": "json://hidden1234@host, json://b"})["alerts"]
+    silent: Any = resources(home)["alerts"]
+    assert silent.urls == ""
+    made: Any = resources({**home, "ALERT_URLS": "json://hidden1234@host, json://b"})["alerts"]
     assert "hidden1234" not in repr(made)
     assert "hidden1234" not in str(made.model_dump())
 

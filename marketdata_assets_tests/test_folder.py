@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from marketdata_assets.__main__ import PROJECT, instance_settings
+from marketdata_assets.__main__ import instance_settings
 from marketdata_assets.dev import mend
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
@@ -17,6 +17,7 @@ from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, limits

@@ -81,7 +81,8 @@ def test_a_part_of_a_file_can_be_asked_for(url: str, root: Path) -> None:
 
 
 def test_pages_lead_to_every_file_and_to_nothing_else(url: str, root: Path) -> None:
-    found, pages = set(), ["/"]
+    found: set[str] = set()
+    pages = ["/"]
     while pages:
         page = asked(url, pages.pop().removeprefix("/"))
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -57,7 +57,12 @@ def materialize(
     `begun` is set when the first partition of the run is on disk.
     """
     logger.setLevel(logging.INFO)
-    logger.addFilter(lambda _: begun.set() or True)
+
+    def note(_: logging.LogRecord) -> bool:
+        begun.set()
+        return True
+
+    logger.addFilter(note)
     local, ephemeral = dg.DagsterInstance.local_temp, dg.DagsterInstance.ephemeral
     with local(str(history)) if history else ephemeral() as instance:
         result = platform_at(root, url, instance).run(first, last)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,9 +15,9 @@ import yaml
 from dagster._core.events import EngineEventData
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from marketdata_assets.__main__ import PROJECT
 from marketdata_assets.automation.failures import why_failed
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
+from marketdata_assets_tests import PROJECT
 
 SETTINGS = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
 STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
@@ -52,10 +53,13 @@ def process(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]
 
 
 def started(
-    instance: dg.DagsterInstance, pid: int, tags: dict[str, str] | None = None
+    instance: dg.DagsterInstance,
+    pid: int,
+    tags: dict[str, str] | None = None,
+    first: str | None = None,
 ) -> dg.DagsterRun:
-    """A run as it is when its process has begun to work."""
-    run = instance.create_run_for_job(nothing, tags=tags)
+    """A run as it is when its process has begun to work; `first` is the one that it is again."""
+    run = instance.create_run_for_job(nothing, tags=tags, root_run_id=first, parent_run_id=first)
     instance.report_engine_event("Started", run, EngineEventData.in_process(pid))
     instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="nothing"), run.run_id
@@ -65,7 +69,7 @@ def started(
 
 def looked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
     """The run after a look of the monitoring."""
-    context = SimpleNamespace(instance=instance, create_request_context=lambda: None)
+    context: Any = SimpleNamespace(instance=instance, create_request_context=lambda: None)
     errors = list(execute_run_monitoring_iteration(context, logging.getLogger("test")))
     assert not any(errors)
     return instance.get_run_by_id(run.run_id)
@@ -114,6 +118,16 @@ def test_before_the_tag_comes_the_log_tells_the_process(
     process.kill()
     process.wait()
     assert looked_at(instance, run).status is FAILED
+
+
+def test_a_day_is_made_also_after_ten_kills_in_a_row(instance: dg.DagsterInstance) -> None:
+    gone = 2**22 + 1
+    first = looked_at(instance, started(instance, gone))
+    # Dagster counts by the tag what it finds by the run.
+    again = {"dagster/root_run_id": first.run_id}
+    others = [looked_at(instance, started(instance, gone, again, first.run_id)) for _ in range(10)]
+    tried_again = [run.tags["dagster/will_retry"] for run in (first, *others)]
+    assert tried_again == ["true"] * 10 + ["false"]
 
 
 def test_a_lost_run_that_answers_a_request_is_to_be_asked_for_again(

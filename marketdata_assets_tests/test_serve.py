@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from marketdata_assets.__main__ import PROJECT
+from marketdata_assets.serving.requests import Requests
+from marketdata_assets_tests import PROJECT
 
 TOKEN = "secret-token-of-the-api"
 COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]
@@ -122,6 +123,20 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert f"API_PORT is '{port}': another program has this port" in done.stderr
+
+
+def test_a_damaged_queue_is_noticed_at_the_start(tmp_path: Path) -> None:
+    Requests(tmp_path / "sandbox").request_history("HSI")
+    database = tmp_path / "sandbox" / "state" / "requests.sqlite3"
+    database.write_bytes(database.read_bytes()[:5_000])
+    with serving(tmp_path, API_PORT=str(free_port())) as process:
+        assert process.stdout
+        assert "The API: " in process.stdout.readline()
+        assert database.with_name("requests.damaged.sqlite3").exists()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert "requests.sqlite3 was damaged" in err
+    assert "Traceback" not in err
 
 
 def test_the_command_needs_no_dagster() -> None:

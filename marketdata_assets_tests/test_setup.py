@@ -1,18 +1,33 @@
-"""What `make setup` takes from outside: nothing without a hash."""
+"""What `make` runs: nothing is taken from outside without a hash, and commits are proved alike."""
 
 import re
 import subprocess
 import tomllib
 
-from marketdata_assets.__main__ import PROJECT
+import yaml
+
+from marketdata_assets_tests import PROJECT
+
+
+def commands_of(target: str) -> list[str]:
+    dry = ["make", "--dry-run", "--always-make", "--no-print-directory", target]
+    told = subprocess.run(dry, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    return told.splitlines()
 
 
 def test_every_package_is_installed_by_its_hash_and_the_build_takes_none() -> None:
-    dry = ["make", "--dry-run", "--always-make", "--no-print-directory", "setup"]
-    told = subprocess.run(dry, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    locked, ours = [line.split() for line in told.splitlines() if "pip install" in line]
+    locked, ours = [line.split() for line in commands_of("setup") if "pip install" in line]
     assert {"--require-hashes", "requirements.lock"} <= set(locked)
     assert {"--no-deps", "--no-build-isolation", "."} <= set(ours)
+
+
+def test_renewing_the_lock_installs_nothing_that_is_not_in_it() -> None:
+    dry = ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", "lock"]
+    told = subprocess.run(dry, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert "uv pip compile" in told
+    assert "pip install" not in told
+    lock = (PROJECT / "requirements.lock").read_text("utf-8")
+    assert re.search(r"^uv==[\d.]+ \\\n    --hash=sha256:", lock, re.MULTILINE)
 
 
 def test_what_the_build_needs_is_locked() -> None:
@@ -21,3 +36,10 @@ def test_what_the_build_needs_is_locked() -> None:
     lock = (PROJECT / "requirements.lock").read_text("utf-8")
     [version] = re.findall(rf"^{needed}==(\d+)[\d.]* .*\n    --hash=sha256:", lock, re.MULTILINE)
     assert int(version) >= int(least)
+
+
+def test_what_runs_before_a_commit_is_what_make_lint_runs() -> None:
+    [repository] = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    hooks = [hook["entry"] for hook in repository["hooks"]]
+    assert commands_of("lint")[-len(hooks) :] == hooks
+    assert len(commands_of("lint")) == len(commands_of("setup")) + len(hooks)

@@ -4,8 +4,9 @@ Here belongs what all calls do with their columns. What is asked for is `protoco
 """
 
 from collections.abc import Container, Iterable
+from typing import Any
 
-Columns = dict[str, list[object]]
+Columns = dict[str, list[Any]]
 
 
 def where(columns: Columns, name: str, wanted: Container[object]) -> Columns:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PrivateAttr
 
-from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.resources.sources.history import (
     History,
     HistorySource,
@@ -34,7 +34,7 @@ from marketdata_assets.trading_calendar import (
     sessions_between,
 )
 
-CHINA = (Kind.CHINA_INDEX, Kind.CHINA_ETF, Kind.B_SHARE)
+CHINA = (Kind.CHINA_INDEX, Kind.INDUSTRY_INDEX, Kind.B_SHARE, Kind.CONVERTIBLE_BOND, *FUND_KINDS)
 
 
 class _Manner(NamedTuple):
@@ -50,6 +50,12 @@ _MANNERS = {
     Kind.CHINA_INDEX: _Manner(2_500, 0.014, 4, 2e10),
     Kind.B_SHARE: _Manner(1.2, 0.020, 3, 1e6),
     Kind.CHINA_ETF: _Manner(1.5, 0.013, 3, 3e8),
+    Kind.CLOSED_FUND: _Manner(1.0, 0.012, 3, 1e7),
+    Kind.REIT: _Manner(4.0, 0.008, 3, 2e6),
+    Kind.CONVERTIBLE_BOND: _Manner(110, 0.010, 3, 1e6),
+    Kind.INDUSTRY_INDEX: _Manner(2_500, 0.015, 2, 2e9),
+    Kind.HK_SHARE: _Manner(20, 0.020, 2, 1e7),
+    Kind.US_SHARE: _Manner(50, 0.018, 2, 2e7),
     Kind.HK_INDEX: _Manner(14_000, 0.014, 2, 2e9),
     Kind.WORLD_INDEX: _Manner(4_000, 0.012, 2, 4e9),
     Kind.FUTURES: _Manner(300, 0.011, 2, 2e5),

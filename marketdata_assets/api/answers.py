@@ -28,6 +28,12 @@ MissingSessions = Annotated[
 ]
 
 
+RenamedFrom = Annotated[
+    str | None,
+    Field(description="the former code that was asked for; `code` is the share's present one"),
+]
+
+
 class DateRange(BaseModel):
     start: dt.date | None
     end: dt.date | None
@@ -46,6 +52,7 @@ class OhlcvAnswer(Rows):
     """Prices and turnover in `currency`, volume in `volume_unit`, unadjusted unless asked."""
 
     code: str
+    renamed_from: RenamedFrom
     asset_type: str
     requested_range: DateRange
     available_range: DateRange
@@ -155,6 +162,7 @@ class AssetTypeAnswer(BaseModel):
     description: str
     description_zh: str
     canonical_code: str
+    renamed_from: RenamedFrom
     currency: str
     volume_unit: str
 

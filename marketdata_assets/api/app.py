@@ -81,7 +81,7 @@ def create_app(state: AppState) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        state.metrics.note(state.reader, state.requests)
+        state.metrics.note(state.root, state.reader, state.requests)
         return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import ValidationError
-
 from marketdata_assets.api.answers import ErrorAnswer
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import MEDIA_TYPES
 from marketdata_assets.api.measuring import Metrics
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.serving.requests import Requests
@@ -33,11 +32,9 @@ class AppState:
         """Where a path of ours is for clients, behind a proxy too."""
         return f"{self.settings.root_path}{path}"
 
-    def in_words(self, error: Exception) -> str:
-        """What an error of the other rooms says, without where on this machine things lie."""
-        if isinstance(error, ValidationError):
-            return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        return self.without_root(str(error))
+    def error_body(self, error: MarketdataError) -> dict[str, object]:
+        """What an answer says of an error, without where on this machine things lie."""
+        return {**error.details, "error": self.without_root(str(error))}
 
     def without_root(self, text: str) -> str:
         return text.replace(f"{self.root}/", "")

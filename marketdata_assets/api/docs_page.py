@@ -3,6 +3,7 @@
 Here belongs the page alone; what it says comes from the document.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 code, pre { font: 13px/1.5 ui-monospace, monospace; background: #8881; padding: .1em .3em }
 pre { padding: .8em; overflow-x: auto }
 h2 { margin-top: 2.5rem; border-top: 1px solid #8884; padding-top: 1rem }
+h2 code { font-size: 1em }
 table { border-collapse: collapse } td { padding: .2rem 1rem .2rem 0; vertical-align: top }
 :root { color-scheme: light dark }
 """
@@ -26,12 +28,12 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     title = escape(document["info"]["title"])
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield f"<style>{STYLE}</style><h1>{title}</h1>"
-    yield f"<p>{escape(document['info']['description'])}</p>"
+    yield f"<p>{_prose(document['info']['description'])}</p>"
     yield '<p>For programs: <a href="openapi.json">/openapi.json</a></p>'
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-            yield f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>"
+            yield f"<p>{_prose(operation.get('description') or operation.get('summary', ''))}</p>"
             yield from _parameters(operation.get("parameters", []))
             yield from _body(operation, document)
             yield from _answers(operation["responses"])
@@ -81,6 +83,11 @@ def _headers(responses: Mapping[str, Any]) -> Iterator[str]:
         for name, one in headers.items():
             yield _row(f"<code>{escape(name)}</code>", escape(one["description"]))
         yield "</table>"
+
+
+def _prose(text: str) -> str:
+    """Text of the document, which is Markdown; of that it has code alone."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _row(*cells: str) -> str:

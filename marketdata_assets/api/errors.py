@@ -17,19 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.prefix import path_within
-from marketdata_assets.instruments import UnknownCode
-from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
-from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.ohlcv_view import NoSuchColumn
-from marketdata_assets.serving.request_records import (
-    ExportsFull,
-    QueueNotReady,
-    TooManyOpen,
-    UnknownRequest,
-)
-from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf
-from marketdata_assets.storage.lake import UnfitPartitions
-from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries
+from marketdata_assets.errors import MarketdataError
 
 logger = logging.getLogger(__name__)
 
@@ -44,59 +32,34 @@ EXAMPLES = {
 BAD_DATE = "Invalid date format. Use YYYY-MM-DD"
 
 
-class ApiError(Exception):
-    """An answer that is an error; `more` stands beside its text."""
+class ApiError(MarketdataError):
+    """An answer that is an error, of the status that an endpoint chooses."""
 
-    def __init__(self, status: int, error: str, /, **more: object) -> None:
+    def __init__(self, status: int, error: str, /, **details: object) -> None:
         super().__init__(error)
-        self.status = status
-        self.body = {**more, "error": error}
-        self.headers = {"Retry-After": "5"} if status in (429, 503) else {}
-
-
-# What `serving` and `storage` refuse, and the status that says whose turn it is.
-REFUSALS: dict[type[Exception], int] = {
-    UnknownCode: 400,
-    NoSuchColumn: 400,
-    NotAdjustable: 400,
-    ValidationError: 400,
-    NotKnownThen: 404,
-    DayNotInSeries: 404,
-    UnknownRequest: 404,
-    MissingFactors: 409,
-    MissingSessions: 409,
-    NotReadableAsOf: 409,
-    TooManyOpen: 429,
-    ExportsFull: 429,
-    QueueNotReady: 503,
-    NoSeries: 503,
-    DamagedSeries: 503,
-    UnfitPartitions: 503,
-}
+        self.status, self.details = status, details
 
 
 def add_error_handlers(app: FastAPI, state: AppState) -> None:
-    def refuse(_: Request, error: Exception) -> Response:
-        status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-        return _told(_, ApiError(status, state.in_words(error), **more_of(error)))
+    def answer(_: Request, error: Exception) -> Response:
+        assert isinstance(error, MarketdataError)
+        if error.status == 500:
+            # As anything that nobody foresaw, see `Unexpected`.
+            raise error
+        headers = {"Retry-After": "5"} if error.status in (429, 503) else {}
+        return json_response(state.error_body(error), error.status, headers)
 
-    for kind in REFUSALS:
-        app.add_exception_handler(kind, refuse)
-    app.add_exception_handler(ApiError, _told)
+    app.add_exception_handler(MarketdataError, answer)
+    app.add_exception_handler(ValidationError, _unfit)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _http)
 
 
-def more_of(error: Exception) -> dict[str, object]:
-    """What stands beside the text of an error."""
-    if isinstance(error, MissingSessions):
-        return {"missing_sessions": error.days, "asset": error.table}
-    return {}
-
-
-def _told(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return json_response(error.body, error.status, error.headers)
+def _unfit(_: Request, error: Exception) -> Response:
+    """A question whose parts don't fit together."""
+    assert isinstance(error, ValidationError)
+    message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return json_response({"error": message}, 400)
 
 
 def _refused(request: Request, error: Exception) -> Response:

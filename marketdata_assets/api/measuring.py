@@ -7,14 +7,18 @@ declared, so codes and ids make no series of their own.
 import datetime as dt
 import logging
 import time
+from collections import Counter as Counted
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.requests import Requests
+from marketdata_assets.storage import catalog, damage_notes
+from marketdata_assets.storage.series import noted_segments
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM
 
 logger = logging.getLogger(__name__)
@@ -61,6 +65,12 @@ class Metrics:
             ["what"],
             registry=self.registry,
         )
+        self.damaged = Gauge(
+            "marketdata_damaged_files",
+            "Files that somebody noticed to be damaged, those kept aside included",
+            ["where"],
+            registry=self.registry,
+        )
         self.newest_day = Gauge(
             "marketdata_series_newest_day_seconds",
             "Midnight (UTC) of the last day of a series, since 1970",
@@ -74,7 +84,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def note(self, reader: PriceReader, requests: Requests) -> None:
+    def note(self, root: Path, reader: PriceReader, requests: Requests) -> None:
         """Look at what is served and what is open; a moment's work, whatever is damaged."""
         with self._noting_whether_readable("requests"):
             for (kind, state), count in requests.open_counts().items():
@@ -85,6 +95,17 @@ class Metrics:
                     self.generation.labels(table.name).set(series.generation)
                     midnight = dt.datetime.combine(series.days[-1], dt.time(), dt.UTC)
                     self.newest_day.labels(table.name).set(midnight.timestamp())
+
+        self._count_damage(root, requests)
+
+    def _count_damage(self, root: Path, requests: Requests) -> None:
+        """Count what somebody has noticed; of the lake nothing is read."""
+        noted = Counted(path.parts[0] for path in damage_notes.noted(root))
+        for where in ("lake", "superseded"):
+            self.damaged.labels(where).set(noted[where])
+        self.damaged.labels("series").set(len(noted_segments(root)))
+        self.damaged.labels("catalog").set(not catalog.is_as_written(root))
+        self.damaged.labels("requests").set(requests.has_damaged_copy())
 
     @contextmanager
     def _noting_whether_readable(self, what: str) -> Iterator[None]:

@@ -29,7 +29,8 @@ ONLY_BY_CODE = "stored by code alone, without values"
 # As many days as a header can name without being too long for anybody.
 MOST_IN_A_HEADER = 20
 HEADERS = {
-    "X-Code": "the canonical code",
+    "X-Code": "the canonical code, the present one where a former one was asked for",
+    "X-Renamed-From": "the former code that was asked for; not there where it was none",
     "X-Asset-Type": "what it is",
     "X-Available-Start": "the first day that is stored",
     "X-Available-End": "the last day that is stored",
@@ -71,6 +72,8 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
         "X-Available-End": str(last),
         "X-Cached": str(was_stored).lower(),
     }
+    if found.instrument.renamed_from:
+        headers["X-Renamed-From"] = found.instrument.renamed_from
     if (days := missing_in(found, question)) is not None:
         headers["X-Missing-Sessions"] = in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
@@ -85,6 +88,7 @@ def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> 
     facts = {
         **_facts(rows),
         "code": found.code,
+        "renamed_from": found.instrument.renamed_from or None,
         "asset_type": found.instrument.kind,
         "requested_range": {"start": start, "end": end},
         "available_range": {"start": first, "end": last},

@@ -22,6 +22,7 @@ from marketdata_assets.instruments import Kind
 from marketdata_assets.serving.queries import Adjust, CalendarDay, Format
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.written_days import day_written
 
 DEFAULT_DAYS = 90
 LONGEST_CODE = 40
@@ -35,12 +36,10 @@ def _nothing_if_empty(value: Any) -> Any:
 def _is_day(value: Any) -> Any:
     if isinstance(value, dt.date) or value is None:
         return value
-    if not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII)):
-        raise PydanticCustomError("bad_date", "write a day as YYYY-MM-DD")
     try:
-        return dt.date.fromisoformat(value)
-    except ValueError:
-        raise PydanticCustomError("bad_date", "there is no such day") from None
+        return day_written(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise PydanticCustomError("bad_date", "{how}", {"how": str(error)}) from None
 
 
 def _is_there(value: Any) -> Any:

@@ -5,6 +5,7 @@ code.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
-from marketdata_assets.api.errors import ApiError, more_of
+from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
@@ -24,12 +25,13 @@ from marketdata_assets.api.price_answers import (
 )
 from marketdata_assets.api.questions import BatchQuestion
 from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
 
-Found: TypeAlias = Slice | Exception
+Found: TypeAlias = Slice | MarketdataError
 
 
 def batch_routes(state: AppState) -> APIRouter:
@@ -41,7 +43,7 @@ def batch_routes(state: AppState) -> APIRouter:
         """Daily prices of many codes. A code that has none says why and fails no other; one that is
         not stored yet is requested, and the answer says where to look."""
         _refuse_too_much(question, state)
-        known, unknown = _identified(question.codes)
+        known, unknown = await run_in_threadpool(_identified, state, question.codes)
         if not known:
             return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
@@ -55,7 +57,7 @@ def batch_routes(state: AppState) -> APIRouter:
             again = query.model_copy(update={"codes": list(missing)})
             found |= await run_in_threadpool(_read, state, again)
             found |= why
-        results = {asked: found[one.code] for asked, one in known.items()}
+        results = {asked: _asked_as(found[one.code], one) for asked, one in known.items()}
         return await run_in_threadpool(
             _response, state, question, results | unknown, fetched=set(missing)
         )
@@ -82,13 +84,15 @@ def _refuse_too_much(question: BatchQuestion, state: AppState) -> None:
         )
 
 
-def _identified(codes: Sequence[str]) -> tuple[dict[str, Instrument], dict[str, Found]]:
+def _identified(
+    state: AppState, codes: Sequence[str]
+) -> tuple[dict[str, Instrument], dict[str, Found]]:
     """The instruments by code as asked, and why others are none."""
     known: dict[str, Instrument] = {}
     unknown: dict[str, Found] = {}
     for code in codes:
         try:
-            known[code] = identify(code)
+            known[code] = state.reader.instrument(code)
         except UnknownCode as reason:
             unknown[code] = reason
     return known, unknown
@@ -96,6 +100,10 @@ def _identified(codes: Sequence[str]) -> tuple[dict[str, Instrument], dict[str, 
 
 def _read(state: AppState, query: RangeQuery) -> dict[str, Found]:
     return dict(state.reader.each(query))
+
+
+def _asked_as(found: Found, instrument: Instrument) -> Found:
+    return replace(found, instrument=instrument) if isinstance(found, Slice) else found
 
 
 def _response(
@@ -133,14 +141,10 @@ def _complete(found: Slice, question: BatchQuestion) -> Found:
     return found
 
 
-def _failure(state: AppState, asked: str, reason: Exception) -> dict[str, object]:
+def _failure(state: AppState, asked: str, reason: MarketdataError) -> dict[str, object]:
     try:
         kind = identify(asked).kind.value
     except UnknownCode:
         kind = "unknown"
-    if isinstance(reason, ApiError):
-        more = reason.body
-    else:
-        error = NO_DATA if isinstance(reason, NotStored) else state.in_words(reason)
-        more = {**more_of(reason), "error": error}
-    return {**more, "code": asked, "asset_type": kind, "data": [], "count": 0}
+    body = {"error": NO_DATA} if isinstance(reason, NotStored) else state.error_body(reason)
+    return {**body, "code": asked, "asset_type": kind, "data": [], "count": 0}

@@ -29,7 +29,7 @@ from marketdata_assets.api.questions import (
     InstrumentsQuestion,
 )
 from marketdata_assets.api.ranges import FileAnswer
-from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, OHLCV
+from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, OHLCV
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
@@ -46,8 +46,8 @@ def market_routes(state: AppState) -> APIRouter:
     )
     def cross_section(question: Annotated[CrossSectionQuestion, Query()]) -> Response:
         """All A-shares, or all funds, of one trading day, by code."""
-        if question.kind not in DAILY_VIEWS:
-            raise ApiError(400, f"kind may be {' or '.join(DAILY_VIEWS)}; others by code alone")
+        if question.kind not in CROSS_SECTIONS:
+            raise ApiError(400, f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone")
         columns = question.columns() or ("date", *OHLCV[1:])
         columns = ("code", *(name for name in columns if name != "code"))
         found = state.reader.cross_section(question.date, columns, question.kind)

@@ -4,6 +4,7 @@ Here belongs which answer follows: what is stored at once, what is not when it h
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -32,7 +33,7 @@ from marketdata_assets.api.price_answers import (
 from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
 from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
-from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.instruments import FUND_KINDS, Instrument, identify
 from marketdata_assets.serving.answers import NotStored
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.storage.series import SERIES_ASSETS
@@ -47,7 +48,7 @@ def price_routes(state: AppState) -> APIRouter:
     @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
     def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
         """What a code is: the kind of instrument, its currency and unit."""
-        instrument = identify(question.code)
+        instrument = state.reader.instrument(question.code)
         return json_response(
             {
                 "code": question.code,
@@ -55,6 +56,7 @@ def price_routes(state: AppState) -> APIRouter:
                 "description": instrument.kind.doc,
                 "description_zh": instrument.kind.doc_zh,
                 "canonical_code": instrument.code,
+                "renamed_from": instrument.renamed_from or None,
                 "currency": instrument.currency,
                 "volume_unit": instrument.unit,
             }
@@ -71,7 +73,7 @@ def price_routes(state: AppState) -> APIRouter:
     )
     async def ohlcv(question: Annotated[OhlcvQuestion, Query()], request: Request) -> Response:
         """Daily prices of one code. What is not stored yet is fetched while the call waits."""
-        instrument = identify(question.code)
+        instrument = await run_in_threadpool(state.reader.instrument, question.code)
         query = query_of(question, [instrument.code])
 
         def answer(was_stored: bool) -> Response | None:
@@ -87,6 +89,7 @@ def price_routes(state: AppState) -> APIRouter:
                 )
             except NotStored:
                 return None
+            found = replace(found, instrument=instrument)
             refuse_missing(found, question)
             return ohlcv_response(found, question, was_stored)
 
@@ -114,11 +117,12 @@ def price_routes(state: AppState) -> APIRouter:
     def etf_nav(question: Annotated[NavQuestion, Query()]) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
-        if instrument.kind is not Kind.CHINA_ETF:
+        if instrument.kind not in FUND_KINDS:
             raise ApiError(
                 400,
                 f"Not an ETF: {question.code} (type: {instrument.kind})",
-                hint="ETFs and LOFs of mainland China alone: codes from 50 to 58, 159 and 16",
+                hint="funds of the exchanges of mainland China alone: codes from 50 to 58 in "
+                "Shanghai, 15, 16, 18 in Shenzhen",
             )
 
         query = query_of(question, [instrument.code])
@@ -131,9 +135,7 @@ def price_routes(state: AppState) -> APIRouter:
                 found = read(OHLCV)
         except NotStored:
             # Only the evening's run of the funds brings values: nothing is requested.
-            error = _no_data(instrument, question)
-            error.body["message"] = _what_is_stored(state)
-            raise error from None
+            raise _no_data(instrument, question, message=_what_is_stored(state)) from None
         refuse_missing(found, question)
         return nav_response(found, question)
 
@@ -153,8 +155,9 @@ def _what_is_stored(state: AppState) -> str:
     )
 
 
-def _no_data(instrument: Instrument, question: OhlcvQuestion | NavQuestion) -> ApiError:
+def _no_data(
+    instrument: Instrument, question: OhlcvQuestion | NavQuestion, **more: object
+) -> ApiError:
     start, end = question.days()
-    return ApiError(
-        404, NO_DATA, code=question.code, asset_type=instrument.kind, start=start, end=end
-    )
+    asked = {"code": question.code, "asset_type": instrument.kind, "start": start, "end": end}
+    return ApiError(404, NO_DATA, **asked, **more)

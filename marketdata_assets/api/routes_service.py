@@ -42,12 +42,19 @@ ENDPOINTS = {
 }
 SUPPORTED = {
     "china_index": ["000300.SH", "399006.SZ", "H30269.CSI"],
+    "industry_index": ["801010.SI"],
     "a_share": ["600000.SH", "000001.SZ", "920002.BJ"],
     "b_share": ["900901.SH", "200002.SZ"],
     "china_etf": ["159915.SZ", "513100.SH", "518880.SH"],
+    "closed_fund": ["500038.SH", "184692.SZ"],
+    "reit": ["508000.SH", "180101.SZ"],
+    "convertible_bond": ["113050.SH", "127045.SZ"],
     "hk_index": ["HSI", "HSTECH.HK"],
+    "hk_share": ["00700.HK"],
     "us_index": ["NDX", "SPX", "N225", "GDAXI"],
-    "futures": ["AU.SHF", "CU.SHF", "CL.NYM"],
+    "us_share": ["AAPL", "SPY"],
+    "futures": ["AU.SHF", "M.DCE", "TA.ZCE", "IF.CFX", "SC.INE", "SI.GFE", "CL.NYM"],
+    "futures_contract": ["RB2501.SHF", "M2505.DCE"],
     "crypto": ["BTC", "ETH"],
 }
 

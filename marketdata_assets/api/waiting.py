@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.request_records import QueueNotReady, State, TooManyOpen
 from marketdata_assets.serving.request_records import Request as Requested
@@ -49,7 +50,7 @@ class Waiting:
     """Requests histories and waits for them, up to the seconds that the caller has."""
 
     def __init__(self, state: AppState) -> None:
-        self._door = state
+        self._state = state
 
     async def for_one(
         self, instrument: Instrument, seconds: float | None, caller: Request, renew: bool = False
@@ -66,17 +67,17 @@ class Waiting:
 
     async def for_all(
         self, instruments: Sequence[Instrument], seconds: float | None, caller: Request
-    ) -> dict[str, ApiError]:
+    ) -> dict[str, MarketdataError]:
         """Why there is still nothing of some of `instruments`, by their codes."""
-        refused: dict[str, ApiError] = {}
+        refused: dict[str, MarketdataError] = {}
         asked: dict[str, Requested] = {}
         for instrument in instruments:
             try:
                 asked[instrument.code] = await self._ask(instrument, renew=False)
             except TooManyOpen as full:
-                refused[instrument.code] = ApiError(429, str(full))
+                refused[instrument.code] = full
             except QueueNotReady as why:
-                refused |= {one.code: ApiError(503, str(why)) for one in instruments}
+                refused |= {one.code: why for one in instruments}
                 break
         ended = await self._ended(list(asked.values()), seconds, caller)
         for instrument, requested in zip(
@@ -92,7 +93,7 @@ class Waiting:
 
     async def _ask(self, instrument: Instrument, renew: bool) -> Requested:
         return await from_queue(
-            partial(self._door.requests.request_history, instrument.code, refresh=renew)
+            partial(self._state.requests.request_history, instrument.code, refresh=renew)
         )
 
     async def _ended(
@@ -100,10 +101,10 @@ class Waiting:
     ) -> list[Requested]:
         """The requests as they are when all have ended, the time is up or the caller has gone."""
         if seconds is None:
-            seconds = self._door.settings.limits.default_wait
+            seconds = self._state.settings.limits.default_wait
         until, pause = time.monotonic() + seconds, FIRST_PAUSE
         latest = list(requests)
-        with self._door.metrics.waiting.track_inprogress():
+        with self._state.metrics.waiting.track_inprogress():
             while any(one.state.is_open for one in latest):
                 left = until - time.monotonic()
                 if left <= 0 or await caller.is_disconnected():
@@ -116,14 +117,13 @@ class Waiting:
         return latest
 
     def _look(self, requests: Sequence[Requested]) -> list[Requested]:
-        get = self._door.requests.get
+        get = self._state.requests.get
         return [get(one.id) if one.state.is_open else one for one in requests]
 
     def _failed(self, instrument: Instrument, requested: Requested) -> ApiError:
-        error = requested.error or "The request failed without a reason."
         return ApiError(
             502,
-            self._door.without_root(error),
+            requested.error or "The request failed without a reason.",
             code=instrument.code,
             asset_type=instrument.kind,
             **self._place(requested),
@@ -140,7 +140,7 @@ class Waiting:
         return json_response(body, 202, {"Location": place["status_url"], "Retry-After": "5"})
 
     def _place(self, requested: Requested) -> dict[str, str]:
-        url = self._door.place(f"/api/v1/requests/{requested.id}")
+        url = self._state.place(f"/api/v1/requests/{requested.id}")
         return {"request_id": requested.id, "status": requested.state.value, "status_url": url}
 
 

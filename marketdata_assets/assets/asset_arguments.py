@@ -1,9 +1,10 @@
-"""What every asset says of itself: descriptions and columns from `tables`, partitions, kinds.
+"""What every asset says of itself, and how it fails: descriptions from `tables`, partitions, kinds.
 
 Here belongs what is the same for all assets. What one dataset is, is in its own file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +12,7 @@ import dagster as dg
 
 from marketdata_assets.assets.quality_gate import ANSWER, check_specs
 from marketdata_assets.checks.fetched import fetched_checks
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table
 
@@ -28,9 +30,24 @@ class Pool(StrEnum):
     EXPORTS = "exports"
 
 
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """Within the block an error that is final is a `dg.Failure`, which is not tried again."""
+    try:
+        yield
+    except MarketdataError as error:
+        if not error.is_final:
+            raise
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
 def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
-    """Arguments of `dg.asset` for a dataset that holds `table`."""
+    """Arguments of `dg.asset` for a dataset that holds `table`.
+
+    What is the same on every day is told here; what a run tells is kept for each of its days.
+    """
     metadata = {
+        "dagster/table_name": table.name,
         "dagster/column_schema": column_schema(table),
         "first_date": table.first_date.isoformat(),
         "key": ", ".join(table.key),

@@ -21,6 +21,7 @@ from marketdata_assets.checks.days import (
 )
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.twins import left_out_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
     COVERAGE,
@@ -34,6 +35,13 @@ from marketdata_assets.tables import (
 
 Relation = duckdb.DuckDBPyRelation
 
+COLUMN_LINEAGE = dg.TableColumnLineage(
+    {
+        name: [dg.TableColumnDep(dg.AssetKey(table.name), column)]
+        for name, table, column in DAILY_PRICES_LINEAGE
+    }
+)
+
 
 @dg.asset(
     **daily(
@@ -41,6 +49,7 @@ Relation = duckdb.DuckDBPyRelation
         "prices",
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
+        metadata={"dagster/column_lineage": COLUMN_LINEAGE},
         deps=[dg.AssetKey(COVERAGE.name)],
     )
 )
@@ -63,13 +72,14 @@ def daily_prices(
     together = side_by_side(days, tables, lookback(stored, days[0]), now, excuses)
     findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
+    held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
     prices = merge_prices(
-        kline.filter(f"NOT {held_rows(excuses)}"),
+        kline.filter(f"NOT {held_back}"),
         tables[PRICE_LIMITS.name],
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
     )
-    held = dict(kline.filter(held_rows(excuses)).aggregate("trade_date, count(*)").fetchall())
+    held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in rows_without_partner(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         context.add_asset_metadata(facts, partition_key=day.isoformat())
@@ -78,8 +88,7 @@ def daily_prices(
         CheckedDay(day, data, [finding for finding in findings if finding.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
-    lineage = {"dagster/column_lineage": column_lineage()}
-    yield dg.Output(FetchedDays([], gate.passing(checked)), metadata=lineage)
+    yield dg.Output(FetchedDays([], gate.passing(checked)))
     yield from gate.outcomes()
 
 
@@ -112,12 +121,3 @@ def rows_without_partner(prices: Relation) -> dict[dt.date, dict[str, int]]:
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in without.values())
     counted = prices.aggregate(f"date, {counts}").fetchall()
     return {day: dict(zip(without, numbers, strict=True)) for day, *numbers in counted}
-
-
-def column_lineage() -> dg.TableColumnLineage:
-    return dg.TableColumnLineage(
-        {
-            name: [dg.TableColumnDep(dg.AssetKey(table.name), column)]
-            for name, table, column in DAILY_PRICES_LINEAGE
-        }
-    )

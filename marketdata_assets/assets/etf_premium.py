@@ -42,6 +42,12 @@ _LINEAGE = {
     "premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav")],
     "no_premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav"), (ETF_LIST, "fund_type")],
 }
+COLUMN_LINEAGE = dg.TableColumnLineage(
+    {
+        name: [dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in sources]
+        for name, sources in _LINEAGE.items()
+    }
+)
 
 
 @dg.asset(
@@ -50,6 +56,7 @@ _LINEAGE = {
         "funds",
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(ETF_PREMIUM, PREMIUM_CHECKS),
+        metadata={"dagster/column_lineage": COLUMN_LINEAGE},
     )
 )
 def etf_premium(
@@ -76,8 +83,7 @@ def etf_premium(
             context.add_asset_metadata(told(data), partition_key=day.isoformat())
             yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
-    lineage = {"dagster/column_lineage": column_lineage()}
-    yield dg.Output(FetchedDays([], gate.passing(checked())), metadata=lineage)
+    yield dg.Output(FetchedDays([], gate.passing(checked())))
     yield from gate.outcomes()
 
 
@@ -142,12 +148,3 @@ def told(day: pa.Table) -> dict[str, dg.MetadataValue]:
             if value is not None:
                 facts[f"premium, {name}"] = dg.MetadataValue.float(value)
     return facts
-
-
-def column_lineage() -> dg.TableColumnLineage:
-    return dg.TableColumnLineage(
-        {
-            name: [dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in sources]
-            for name, sources in _LINEAGE.items()
-        }
-    )

@@ -13,6 +13,7 @@ import pyarrow as pa
 from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets import refusals
+from marketdata_assets.assets.asset_arguments import failing_at_once
 from marketdata_assets.assets.lookback import rows_before
 from marketdata_assets.assets.quality_gate import ANSWER, Checked, CheckedDay, QualityGate
 from marketdata_assets.checks.days import check_fetched_day
@@ -22,7 +23,7 @@ from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.running import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_errors import NotPublishedYet, RefusedError, TushareError
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -66,18 +67,17 @@ def through_the_gate(
 ) -> Checked:
     """The days of a run as the output of an asset, each checked before it is stored."""
     gate = QualityGate(context, table, (*fetched_checks(table), ANSWER), lake, resumed)
-    yield dg.Output(
-        FetchedDays(resumed, _ended_when_late(gate.passing(_checked(table, days, lake))))
-    )
+    yield dg.Output(FetchedDays(resumed, _ended_at_once(gate.passing(_checked(table, days, lake)))))
     yield from gate.outcomes()
 
 
-def _ended_when_late(
+def _ended_at_once(
     days: Iterator[tuple[dt.date, pa.Table | None]],
 ) -> Iterator[tuple[dt.date, pa.Table | None]]:
-    """The days; where none is published yet, a failure that is not waited for within the run."""
+    """The days; where no retry can help, or none is published yet, a failure that ends the run."""
     try:
-        yield from days
+        with failing_at_once():
+            yield from days
     except NotPublishedYet as late:
         raise dg.Failure(str(late), metadata={LATE: True}, allow_retries=False) from None
 
@@ -211,13 +211,10 @@ def _watched(
     days: list[dt.date],
     now: dt.datetime,
 ) -> Iterator[tuple[dt.date, pa.Table | TushareError]]:
-    try:
-        for count, (day, data) in enumerate(tushare.days(table, days), start=1):
-            yield day, early_emptiness(table, day, data, now) or data
-            if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
-                context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
-    except RefusedError as refusal:
-        raise failure(refusal) from None
+    for count, (day, data) in enumerate(tushare.days(table, days), start=1):
+        yield day, early_emptiness(table, day, data, now) or data
+        if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
+            context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
 
 
 def early_emptiness(
@@ -232,8 +229,3 @@ def early_emptiness(
         return None
     what = f"no row for {table.name} on {day}, which counts from {published_by:%H:%M} on only."
     return NotPublishedYet(table.tushare.call, {"trade_date": f"{day:%Y%m%d}"}, what)
-
-
-def failure(refusal: RefusedError) -> dg.Failure:
-    """A refusal as Dagster should see it: nothing that a retry could mend."""
-    return dg.Failure(str(refusal), allow_retries=False)

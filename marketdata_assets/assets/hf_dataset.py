@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 import pyarrow.parquet as pq
 
-from marketdata_assets.assets.asset_arguments import Pool
+from marketdata_assets.assets.asset_arguments import Pool, failing_at_once
 from marketdata_assets.assets.telling_published import (
     MISSING_CHECK,
     days_in_words,
@@ -19,34 +19,14 @@ from marketdata_assets.assets.telling_published import (
     unpublished_in_words,
 )
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS, days_of, refuse_open_days
-from marketdata_assets.publishing.adoption import NotAdoptable
-from marketdata_assets.publishing.build import Content, OtherOrigin, build
-from marketdata_assets.publishing.content_checks import NotFitToPublish
-from marketdata_assets.publishing.csv_file import NotInOrder
+from marketdata_assets.publishing.build import Content, build
 from marketdata_assets.publishing.layout import MAIN_BOARD, Choices
-from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.missing import refusals, why_missing
-from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
-from marketdata_assets.resources.hub_errors import NotALocalHub, NotAsSent, RefusedByHub
+from marketdata_assets.publishing.workspace import Published, Workspace
 from marketdata_assets.resources.publisher import Publication, Publisher
 from marketdata_assets.storage.io_manager import LakeResource, RecordedDays
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
-
-# Nothing that trying again could mend.
-FINAL = (
-    RefusedByHub,
-    NotALocalHub,
-    NotAsSent,
-    NotAdoptable,
-    NotAsInManifest,
-    NotFitToPublish,
-    NotInOrder,
-    OtherOrigin,
-    UnreadableManifest,
-    MissingPartitions,
-)
-
 
 # Plain types: those of `dg.Config` take any variable of the environment, a token for one, where a
 # name belongs.
@@ -92,34 +72,22 @@ def hf_dataset(
     config = context.op_execution_context.op_config
     choices, repository = Choices(config["csv_universe"], config["csv"]), config["repository"]
     stored = lake.open()
-    try:
+    with failing_at_once():
         published = stored_days(stored, days)
         left_out = [day for day in days if day not in published]
-        done = publish_days(
-            publisher,
-            stored,
-            published,
-            choices,
-            repository,
-            left_out,
-        )
-    except FINAL as refusal:
-        said = str(refusal)
-    else:
-        context.log.info(in_words(done))
-        metadata = metadata_of(done, len(published))
-        reasons = why_missing(stored, left_out, refusals(stored, left_out))
-        for name, told in {
-            "left out": days_in_words(reasons),
-            "not published": unpublished_in_words(done, stored, repository),
-        }.items():
-            if told:
-                context.log.warning(f"{name}: {told}")
-                metadata[name] = dg.MetadataValue.text(told)
-        yield dg.Output(RecordedDays(published), metadata=metadata)
-        yield missing_result(done.content.manifest)
-        return
-    raise dg.Failure(said, allow_retries=False)
+        done = publish_days(publisher, stored, published, choices, repository, left_out)
+    context.log.info(in_words(done))
+    metadata = metadata_of(done, len(published))
+    reasons = why_missing(stored, left_out, refusals(stored, left_out))
+    for name, told in {
+        "left out": days_in_words(reasons),
+        "not published": unpublished_in_words(done, stored, repository),
+    }.items():
+        if told:
+            context.log.warning(f"{name}: {told}")
+            metadata[name] = dg.MetadataValue.text(told)
+    yield dg.Output(RecordedDays(published), metadata=metadata)
+    yield missing_result(done.content.manifest)
 
 
 def stored_days(lake: Lake, days: list[dt.date]) -> list[dt.date]:

@@ -5,9 +5,9 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import Pool, described
+from marketdata_assets.assets.asset_arguments import Pool, described, failing_at_once
 from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
-from marketdata_assets.instruments import Instrument, UnknownCode, identify
+from marketdata_assets.instruments import Instrument, identify
 from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.storage.io_manager import LakeResource
@@ -55,10 +55,8 @@ def instrument_history(
 
 
 def _instrument(key: str) -> Instrument:
-    try:
+    with failing_at_once():
         instrument = identify(key)
-    except UnknownCode as unknown:
-        raise dg.Failure(f"instrument_history {unknown}", allow_retries=False) from None
     if instrument.code != key:
         raise dg.Failure(
             f"instrument_history {key}: the code of this instrument is {instrument.code}. Delete "

@@ -172,7 +172,7 @@ class QualityGate:
             instance.report_runless_asset_event(
                 dg.AssetMaterialization("findings", partition=day.isoformat())
             )
-        may_help = ended_by is not None and getattr(ended_by, "allow_retries", True)
+        may_help = ended_by is not None and not getattr(ended_by, "is_final", False)
         return dg.Failure(self._in_words(ended_by), allow_retries=may_help or bool(self._late))
 
     def _in_words(self, ended_by: Exception | None) -> str:
@@ -189,7 +189,7 @@ class QualityGate:
             accept = f"accept {name} {min(acceptable)} --reason '…'"
             cure = [
                 "If the rows are right as they are:",
-                f".venv/bin/python -m marketdata_assets {accept}",
+                f"marketdata {accept}",
             ]
         more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
         return "\n".join(

@@ -7,9 +7,8 @@ from typing import Any
 import dagster as dg
 from pydantic import ValidationError
 
-from marketdata_assets.assets.asset_arguments import Pool
+from marketdata_assets.assets.asset_arguments import Pool, failing_at_once
 from marketdata_assets.serving.exports import Export, exports_folder, write_export
-from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.storage.io_manager import LakeResource
@@ -23,11 +22,11 @@ REASONS_SHOWN = 50
 # for one, where a value belongs, and the question is told to whoever can see the run.
 ASKED = {
     "codes": dg.Field([str], default_value=[]),
-    "start": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
-    "end": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD."),
+    "start": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD or YYYYMMDD."),
+    "end": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD or YYYYMMDD."),
     "columns": dg.Field([str], default_value=[], description="By default OHLCV."),
     "adjust": dg.Field(str, default_value="none", description="none, qfq or hfq."),
-    "anchor": dg.Field(str, is_required=False, description="A day as YYYY-MM-DD, for qfq."),
+    "anchor": dg.Field(str, is_required=False, description="A day in the same form, for qfq."),
     "as_of": dg.Field(
         str, is_required=False, description="A moment in ISO 8601 with its time zone."
     ),
@@ -61,10 +60,8 @@ def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
         raise dg.Failure(f"range_query: {said}", allow_retries=False) from None
     root = lake.open().root
     name = _name(context.run)
-    try:
+    with failing_at_once():
         export = write_export(PriceReader(root), query, exports_folder(root), name)
-    except MissingSessions as missing:
-        raise dg.Failure(f"range_query: {missing}", allow_retries=False) from None
     context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")
     path = exports_folder(root) / export.file
     return dg.MaterializeResult(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.sources.history import (
     BARS,
@@ -55,11 +56,11 @@ class Refreshed(NamedTuple):
     failures: list[SourceFailed]
 
 
-class NoSource(Exception):
+class NoSource(MarketdataError):
     """Every source failed; what is stored stays as it is."""
 
     def __init__(self, instrument: Instrument, failures: Sequence[SourceFailed]) -> None:
-        said = " | ".join(map(str, failures)) or "nobody is known to have it."
+        said = " | ".join(map(str, failures)) or f"No source has it: {instrument.kind.doc}."
         super().__init__(f"instrument_history {instrument.code}: no usable history. {said}")
 
 

@@ -14,7 +14,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 
 STRETCHES_SHOWN = 5
-PUBLISH = ".venv/bin/python -m marketdata_assets publish"
+PUBLISH = "marketdata publish"
 MISSING_CHECK = dg.AssetCheckSpec(
     "no_missing_sessions",
     asset="hf_dataset",

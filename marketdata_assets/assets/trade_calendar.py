@@ -5,10 +5,8 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import described
-from marketdata_assets.assets.fetching import failure
+from marketdata_assets.assets.asset_arguments import described, failing_at_once
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_errors import RefusedError
 from marketdata_assets.tables import TRADE_CALENDAR
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
@@ -21,10 +19,8 @@ from marketdata_assets.trading_calendar import (
 @dg.asset(**described(TRADE_CALENDAR, "tushare", kinds={"tushare", "parquet"}))
 def trade_calendar(context: dg.AssetExecutionContext, tushare: TushareResource) -> pa.Table:
     last_day = dt.date(last_published_session().year, 12, 31)
-    try:
+    with failing_at_once():
         calendar = tushare.trade_cal(FIRST_SESSION, last_day)
-    except RefusedError as refusal:
-        raise failure(refusal) from None
     today = dt.datetime.now(SHANGHAI).date()
     differences = disagreements(calendar, today)
     if differences:

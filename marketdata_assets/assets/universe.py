@@ -11,10 +11,10 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.fetching import failure, resumed_days, through_the_gate
+from marketdata_assets.assets.asset_arguments import failing_at_once
+from marketdata_assets.assets.fetching import resumed_days, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.partitions import days_of, refuse_open_days
-from marketdata_assets.resources.tushare_errors import RefusedError
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -44,10 +44,8 @@ def universe_days(
     days = [day for day in days if day >= table.first_date]
     resumed = resumed_days(context, table, lake, days, now)
     missing = [day for day in days if day not in set(resumed)]
-    try:
+    with failing_at_once():
         everything = fetch() if missing else None
-    except RefusedError as refusal:
-        raise failure(refusal) from None
     known_on = now.astimezone(SHANGHAI).date()
 
     def universes() -> Iterator[tuple[dt.date, pa.Table]]:

@@ -7,20 +7,26 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from marketdata_assets.assets.fetching import LATE
 from marketdata_assets.assets.range_query import REQUEST_TAG
-from marketdata_assets.automation import sensors
+from marketdata_assets.automation.chains import EVENING_IS_OVER, FUNDS, STOCKS
+from marketdata_assets.automation.day_runs import Span, days_of_run
 from marketdata_assets.automation.failures import first_lines, root_cause
-from marketdata_assets.automation.jobs import CHAIN, ETF_CHAIN
+from marketdata_assets.automation.lacking import PUBLISHED, missing_datasets
+from marketdata_assets.automation.sensors import sessions_due
+from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import ETF_PREMIUM, FINDINGS
+from marketdata_assets.tables import FINDINGS
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 LINES_TOLD = 20
+# Of a series: after waits of 1, 2, 4 … 32 minutes, which are an hour.
+TOLD_AT_TRY = 7
 TOLD = (Outcome.HELD, Outcome.FLAGGED)
 
 
@@ -28,15 +34,16 @@ TOLD = (Outcome.HELD, Outcome.FLAGGED)
     name="run_failure_alert",
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Tells of every failed run: its days, the failed steps and what they said. Who asked for "
-        "something is told by the request, and of a day that is late on its own evening "
-        "incomplete_day_alert tells, at the end of that."
+        "Tells of every failed run that is not started again: its days, the failed steps and what "
+        "they said. Of a series it tells once it was tried for an hour. Who asked for something is "
+        "told by the request, and of a day that is late on its own evening incomplete_day_alert "
+        "tells, at the end of that."
     ),
 )
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
     run = context.dagster_run
     failed = context.get_step_failure_events()
-    if REQUEST_TAG in run.tags or _is_late_this_evening(run, failed):
+    if REQUEST_TAG in run.tags or _is_tried_again(run) or _is_late_this_evening(run, failed):
         return
     lines = [f"{event.step_key}: {first_lines(root_cause(event))}" for event in failed]
     lines = lines or [first_lines(context.failure_event.message or "")]
@@ -58,7 +65,7 @@ def failed_checks_alert(
     record = context.instance.get_run_record_by_id(run.run_id)
     began = record.create_timestamp if record else dt.datetime.now(dt.UTC)
     refused = list(_failed_checks(context.instance, run.run_id))
-    found = new_findings(lake.open(), sensors.days_of_run(run), began)
+    found = new_findings(lake.open(), days_of_run(run), began)
     if refused or found:
         told = [f"{len(refused)} check(s) failed"] if refused else []
         told += [f"{len(found)} new finding(s)"] if found else []
@@ -70,12 +77,13 @@ def failed_checks_alert(
     name="incomplete_day_alert",
     minimum_interval_seconds=15 * 60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells once of a trading day that is not complete at 22:30 in Shanghai.",
+    description="Tells once of a trading day that is not complete at "
+    f"{EVENING_IS_OVER:%H:%M} in Shanghai.",
 )
 def incomplete_day_alert(
     context: dg.SensorEvaluationContext, lake: LakeResource, alerts: AlertsResource
 ) -> dg.SkipReason | dg.SensorResult:
-    due = sensors.sessions_due(dt.datetime.now(dt.UTC))
+    due = sessions_due(dt.datetime.now(dt.UTC))
     if not due:
         return dg.SkipReason("no trading day is due")
     day = due[-1]
@@ -83,11 +91,13 @@ def incomplete_day_alert(
         return dg.SkipReason(f"{day}: told already")
     stored = lake.open()
     # An account that may not ask for funds has none of them: they are not missed then.
-    chains = [*CHAIN, *ETF_CHAIN] if stored.days(ETF_PREMIUM) else CHAIN
-    missing = sorted(sensors.missing_tables(stored, [day], sensors.names_of(chains)).get(day, ()))
-    lines = [f"not stored: {', '.join(missing)}"] if missing else []
-    if sensors.unpublished(context.instance, [day]):
-        lines.append(f"not published: {sensors.PUBLISHED}")
+    chains = (STOCKS, FUNDS) if stored.days(FUNDS.result) else (STOCKS,)
+    names = [name for chain in chains for name in chain.names]
+    missing = missing_datasets(context.instance, stored, [day], names).get(day, frozenset())
+    unstored = sorted(missing - {PUBLISHED})
+    lines = [f"not stored: {', '.join(unstored)}"] if unstored else []
+    if PUBLISHED in missing:
+        lines.append(f"not published: {PUBLISHED}")
     if not lines:
         return dg.SkipReason(f"{day} is complete")
     cure = "The sensors for missing partitions ask for it every half hour; see their last runs."
@@ -99,7 +109,7 @@ def incomplete_day_alert(
     )
 
 
-def new_findings(lake: Lake, span: sensors.Span | None, since: dt.datetime) -> list[str]:
+def new_findings(lake: Lake, span: Span | None, since: dt.datetime) -> list[str]:
     """A line for everything held or flagged on the days of `span` and not seen before `since`."""
     if span is None:
         return []
@@ -113,9 +123,19 @@ def new_findings(lake: Lake, span: sensors.Span | None, since: dt.datetime) -> l
     ]
 
 
+def _is_tried_again(run: dg.DagsterRun) -> bool:
+    """Whether a run whose process was lost is started again, or a series tried once more.
+
+    A series is tried for good: it is told of once, at the end of the time that others are tried.
+    """
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return True
+    return int(run.tags.get(TRY_TAG, TOLD_AT_TRY)) != TOLD_AT_TRY
+
+
 def _is_late_this_evening(run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent]) -> bool:
     """Whether all that failed is that the vendor has not published today's day yet."""
-    span = sensors.days_of_run(run)
+    span = days_of_run(run)
     if span is None or span.last != dt.datetime.now(SHANGHAI).date():
         return False
     told = [event.step_failure_data.user_failure_data for event in failed]
@@ -136,7 +156,7 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
 
 def _days_of(run: dg.DagsterRun) -> str:
     """The partitions of a run, as the end of a title."""
-    span = sensors.days_of_run(run)
+    span = days_of_run(run)
     if span is None:
         key = run.tags.get("dagster/partition")
         return f" for {key}" if key else ""

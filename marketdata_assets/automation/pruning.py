@@ -16,7 +16,7 @@ from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.run_history import give_back_room, prune
 from marketdata_assets.trading_calendar import SHANGHAI
 
-LOGS_AT_MOST = 300_000_000
+LOGS_AT_MOST = 200_000_000
 
 
 @dg.op
@@ -75,3 +75,19 @@ def history_pruning() -> None:
 )
 def history_pruning_schedule() -> dg.RunRequest:
     return dg.RunRequest()
+
+
+@dg.sensor(
+    # By its name: given the job itself, Dagster warns of its own beta parameter.
+    job_name=history_pruning.name,
+    minimum_interval_seconds=600,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Every ten minutes: prunes the run history where the logs of runs have outgrown "
+    "their room, as during a backfill of years.",
+)
+def history_size_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    log = context.instance.event_log_storage
+    taken = log.bytes_of_own() if isinstance(log, EventLog) else 0
+    if taken > LOGS_AT_MOST:
+        return dg.RunRequest()
+    return dg.SkipReason(f"{taken / 1e6:,.0f} MB of {LOGS_AT_MOST / 1e6:,.0f} are taken")

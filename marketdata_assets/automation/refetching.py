@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from marketdata_assets.assets.fetching import FETCH_ALL
-from marketdata_assets.automation.jobs import daily_chain
+from marketdata_assets.automation.chains import STOCKS
+from marketdata_assets.automation.day_runs import request
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import DAILY_PRICES
@@ -27,7 +28,7 @@ WEEK = dt.timedelta(days=7)
 
 
 @dg.schedule(
-    job=daily_chain,
+    job=STOCKS.job,
     cron_schedule="0 23 * * *",
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -48,7 +49,7 @@ def recent_days_again_schedule(
 
 
 @dg.schedule(
-    job=daily_chain,
+    job=STOCKS.job,
     cron_schedule="0 10 * * 6",
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -86,11 +87,4 @@ def month_before(day: dt.date) -> dt.date:
 
 def once_more(days: Sequence[dt.date], run_key: str) -> dg.RunRequest:
     """One run over the whole range that keeps nothing from an interrupted one."""
-    return dg.RunRequest(
-        run_key=run_key,
-        tags={
-            "dagster/asset_partition_range_start": days[0].isoformat(),
-            "dagster/asset_partition_range_end": days[-1].isoformat(),
-            FETCH_ALL: "true",
-        },
-    )
+    return request(days, None, run_key, {FETCH_ALL: "true"})

@@ -14,8 +14,8 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from marketdata_assets.assets.price_series import SERIES
+from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.automation.jobs import series_refresh
-from marketdata_assets.automation.sensors import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Difference, FileIdentity, difference, stored_files
@@ -25,6 +25,8 @@ PRIORITY = 5
 FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 # What a run was requested for.
 WANTED_TAG = "marketdata/series_wanted"
+# The how manieth run in a row it is that does not help, if it does not.
+TRY_TAG = "marketdata/series_try"
 # After 1, 2, 4 … minutes: an overload passes. What does not pass makes a run an hour, or one every
 # five minutes where something is stored anew all the time: a backfill, or somebody who mends it.
 FIRST_WAIT = dt.timedelta(minutes=1)
@@ -54,7 +56,9 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
         name = asset.key.path[-1]
         files, differing = stored_files(lake, table), difference(lake, table)
         wanted = fingerprint(differing, files)
-        again = _again_at([run for run in ended if asset.key in _made_in(run.dagster_run)], wanted)
+        own = [run for run in ended if asset.key in _made_in(run.dagster_run)]
+        tries = _tries(own, wanted)
+        again = _again_at(tries, wanted)
         if asset.key in under_way:
             reasons.append(f"{name} is being refreshed; looking again afterwards")
         elif not files:
@@ -70,6 +74,7 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
             tags = {
                 "dagster/priority": str(PRIORITY + len(SERIES) - number),
                 WANTED_TAG: wanted,
+                TRY_TAG: str(1 + _number(tries)),
             }
             requests.append(dg.RunRequest(asset_selection=[asset.key], tags=tags))
     return dg.SensorResult(
@@ -87,9 +92,18 @@ def _made_in(run: dg.DagsterRun) -> Collection[dg.AssetKey]:
     return run.asset_selection or [asset.key for asset in SERIES.values()]
 
 
-def _again_at(ended: Sequence[RunRecord], wanted: str) -> dt.datetime | None:
-    """When to try again what the newest of the runs that have ended did not bring about."""
-    tries = list(itertools.takewhile(lambda run: not _has_helped(run.dagster_run, wanted), ended))
+def _tries(ended: Sequence[RunRecord], wanted: str) -> list[RunRecord]:
+    """The newest of the runs that have ended, as far as they did not bring about what is wanted."""
+    return list(itertools.takewhile(lambda run: not _has_helped(run.dagster_run, wanted), ended))
+
+
+def _number(tries: Sequence[RunRecord]) -> int:
+    """How many there were in a row; more than are looked at, perhaps."""
+    return int(tries[0].dagster_run.tags.get(TRY_TAG, len(tries))) if tries else 0
+
+
+def _again_at(tries: Sequence[RunRecord], wanted: str) -> dt.datetime | None:
+    """When to try again what runs, the newest first, did not bring about."""
     if not tries:
         return None
     is_the_same = tries[0].dagster_run.tags.get(WANTED_TAG) == wanted

@@ -8,8 +8,6 @@ import pyarrow as pa
 
 Relation = duckdb.DuckDBPyRelation
 
-# Of so little volume two shares may have the same bar by chance.
-SMALL_VOLUME = 100
 BEFORE = (
     "factor_before",
     "open_before",
@@ -26,6 +24,7 @@ def check_inputs(
     basic: Relation,
     stocks: Relation,
     factors: Relation,
+    pairs: pa.Table,
     bars_before: pa.Table,
     sessions: pa.Table,
 ) -> Relation:
@@ -35,7 +34,8 @@ def check_inputs(
     (SESSIONS) a row for every day of `kline`, where `fifth_session_back` is the earliest listing
     day of a share in its first five sessions. What another table lacks is NULL, and so is what is
     not known of the bar before: all of it where a session between is missing. `before_known` says
-    whether the session before is there. `same_bar_as` is another code with the same bar.
+    whether the session before is there. `same_bar_as` is another code with the same bar, and
+    `left_out` which of the two is not merged (PAIRS).
     """
     known = ", ".join(
         f"if(session_before_traded >= known_since, {name}, NULL) AS {name}" for name in BEFORE
@@ -61,12 +61,6 @@ def check_inputs(
                 lag(trade_date) OVER share AS session_before_traded
             FROM bars
             WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
-        ),
-        twins AS (
-            SELECT trade_date, open, high, low, close, vol, amount,
-                min(ts_code) AS first_code, max(ts_code) AS last_code
-            FROM kline WHERE vol >= {SMALL_VOLUME}
-            GROUP BY ALL HAVING count(*) > 1
         )
         SELECT
             followed.* EXCLUDE (is_before, adj_factor, {", ".join(BEFORE)}),
@@ -77,15 +71,14 @@ def check_inputs(
             total_mv, circ_mv,
             name, market, list_date, names_as_of,
             session_before, fifth_session_back,
-            if(followed.ts_code = first_code, last_code, first_code) AS same_bar_as
+            if(followed.ts_code = first_code, last_code, first_code) AS same_bar_as,
+            left_out
         FROM followed
         LEFT JOIN limits USING (ts_code, trade_date)
         LEFT JOIN basic USING (ts_code, trade_date)
         LEFT JOIN stocks USING (ts_code, trade_date)
-        LEFT JOIN twins ON twins.trade_date = followed.trade_date
-            AND twins.open = followed.open AND twins.high = followed.high
-            AND twins.low = followed.low AND twins.close = followed.close
-            AND twins.vol = followed.vol AND twins.amount = followed.amount
+        LEFT JOIN pairs ON pairs.trade_date = followed.trade_date
+            AND followed.ts_code IN (first_code, last_code)
         JOIN sessions USING (trade_date)
         WHERE NOT is_before
         """,

@@ -20,6 +20,7 @@ from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.prices import PRICE_CHECKS
 from marketdata_assets.checks.running import listed, run_checks
 from marketdata_assets.checks.sessions import Lookback, calendar_around, ledger_days
+from marketdata_assets.checks.twins import twins
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -38,10 +39,12 @@ MERGED_CHECKS = (*ledger.LEDGER_CHECKS, *PRICE_CHECKS)
 
 
 class SideBySide(NamedTuple):
-    """The JUDGED tables of some days beside each other: a row a share, and a row a bar."""
+    """The JUDGED tables of some days beside each other: a row a share, a row a bar, and the pairs
+    of codes with the same bar (PAIRS)."""
 
     facts: Relation
     bars: Relation
+    twins: pa.Table
 
 
 def check_fetched_day(
@@ -76,6 +79,7 @@ def side_by_side(
     stocks, kline, limits, basic, factors, suspensions = (
         tables[one.name] for one in CHECKED_TOGETHER
     )
+    pairs = twins(kline, stocks, excuses)
     facts = ledger.facts(
         stocks,
         kline,
@@ -83,6 +87,7 @@ def side_by_side(
         basic,
         factors,
         suspensions,
+        pairs,
         before.bars,
         before.listed,
         ledger_days(days, now),
@@ -90,7 +95,9 @@ def side_by_side(
     )
     sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
     return SideBySide(
-        facts, check_inputs(kline, limits, basic, stocks, factors, before.bars, sessions)
+        facts,
+        check_inputs(kline, limits, basic, stocks, factors, pairs, before.bars, sessions),
+        pairs,
     )
 
 

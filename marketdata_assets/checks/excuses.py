@@ -15,12 +15,15 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.written_days import day_written
+
 EVERY_CODE = "*"
 COLUMNS = ("check", "code", "first", "last", "reason", "who")
 FILE = "excuses.csv"
 
 
-class ExcusesUnreadable(ValueError):
+class ExcusesUnreadable(MarketdataError):
     """A line of the user's excuses is not of their form."""
 
 
@@ -100,14 +103,6 @@ def explained() -> Excuses:
     return Excuses(parsed(text, "known/explained.csv"))
 
 
-@functools.cache
-def changed_codes() -> tuple[tuple[str, str], ...]:
-    """Old and new code of the shares whose code was changed."""
-    folder = resources.files("marketdata_assets.checks") / "known"
-    rows = csv.DictReader(io.StringIO((folder / "code_changes.csv").read_text("utf-8")))
-    return tuple((row["old_code"], row["new_code"]) for row in rows)
-
-
 def excuses_in(folder: Path) -> Excuses:
     """The user's excuses, none where there is no file. Raises `ExcusesUnreadable`."""
     return Excuses(excuse_list(folder))
@@ -138,7 +133,7 @@ def _excuse(row: dict[str, str], where: str) -> Excuse:
     if None in row or None in row.values():
         raise ExcusesUnreadable(f"{where}: write {len(COLUMNS)} values: {','.join(COLUMNS)}.")
     try:
-        first, last = dt.date.fromisoformat(row["first"]), dt.date.fromisoformat(row["last"])
+        first, last = day_written(row["first"]), day_written(row["last"])
     except ValueError:
         raise ExcusesUnreadable(f"{where}: write first and last as 2024-03-06.") from None
     excuse = Excuse(row["check"], row["code"], first, last, row["reason"], row["who"])

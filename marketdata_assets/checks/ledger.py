@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.checks.excuses import Excuses, changed_codes, explained, quoted
+from marketdata_assets.checks.excuses import Excuses, explained, quoted
+from marketdata_assets.instruments.code_changes import CODE_CHANGES
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.tables.checking import Check, Mass, Outcome
 
@@ -123,6 +124,7 @@ def facts(
     basic: Relation,
     factors: Relation,
     suspensions: Relation,
+    pairs: pa.Table,
     bars_before: pa.Table,
     listed_before: pa.Table,
     days: pa.Table,
@@ -131,10 +133,10 @@ def facts(
     """For every share of `days` (LEDGER_DAYS) what the tables have of it, as yes or no.
 
     `bars_before` (BARS_BEFORE) and `listed_before` (LISTED_BEFORE) are of the session before the
-    first day, or empty where that is not known. Until the next session opens (`may_be_late`) what
-    is missing may still be published.
+    first day, or empty where that is not known. `pairs` (PAIRS) are the twins. Until the next
+    session opens (`may_be_late`) what is missing may still be published.
     """
-    changed = ", ".join(quoted(code) for pair in changed_codes() for code in pair)
+    changed = ", ".join(quoted(code) for one in CODE_CHANGES for code in (one.old, one.new))
     rows = kline.query(
         "kline",
         f"""
@@ -166,7 +168,8 @@ def facts(
             limits.ts_code IS NOT NULL AS price_limits,
             basic.ts_code IS NOT NULL AS daily_basic,
             factors.ts_code IS NOT NULL AS adj_factor,
-            codes.ts_code IN ({changed}) AS has_changed_code,
+            twin.left_out IS NOT NULL AS is_left_out,
+            is_left_out OR codes.ts_code IN ({changed}) AS has_changed_code,
             may_be_late
         FROM codes
         JOIN days USING (trade_date)
@@ -181,6 +184,8 @@ def facts(
         LEFT JOIN limits USING (ts_code, trade_date)
         LEFT JOIN basic USING (ts_code, trade_date)
         LEFT JOIN factors USING (ts_code, trade_date)
+        LEFT JOIN (SELECT DISTINCT trade_date, left_out FROM pairs) AS twin
+            ON twin.left_out = codes.ts_code AND twin.trade_date = codes.trade_date
         LEFT JOIN (
             SELECT DISTINCT ts_code, trade_date FROM suspensions
             WHERE suspend_type = 'S' AND (suspend_timing IS NULL OR trim(suspend_timing) = ''
@@ -238,6 +243,7 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
         {columns}, missing,
         CASE
             WHEN is_held THEN '{HELD}'
+            WHEN is_left_out THEN '{OTHER_CODE}'
             WHEN missing <> '' THEN if(may_be_late, '{LATE}', '{UNEXPLAINED}')
             WHEN known IS NOT NULL THEN known
             WHEN is_pardoned THEN '{EXCUSED}'

@@ -7,6 +7,7 @@ Sources: the trading rules of SSE, SZSE and BSE; the vendor's documentation; lim
 of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to 2022.
 """
 
+from marketdata_assets.checks.twins import PUBLISHED_ONCE
 from marketdata_assets.tables.checking import Check, Mass, Outcome
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
@@ -146,10 +147,20 @@ PRICE_CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "one_code_a_company",
-        "No two codes have the same bar: a change of code can leave the same past under both.",
-        "没有两个代码的行情完全相同:代码变更后,同一历史可能出现在新旧两个代码之下。",
-        "same_bar_as IS NOT NULL",
+        "No two codes that are listed, and no two that are not, have the same bar.",
+        "没有两个在市代码(或两个不在市代码)的行情完全相同。",
+        "same_bar_as IS NOT NULL AND left_out IS NULL",
         ("same_bar_as", "close", "vol", "amount"),
+        mass=Mass(0.05, 50),
+    ),
+    Check(
+        PUBLISHED_ONCE,
+        "A change of code can leave the same past under both codes: it is merged under the one "
+        "that is listed, or of the two the code of the day.",
+        "代码变更后,同一历史可能出现在新旧两个代码之下:合并时只保留在市(或当日有效)的代码。",
+        "left_out = ts_code",
+        ("same_bar_as", "close", "vol", "amount"),
+        outcome=Outcome.HELD,
         mass=Mass(0.05, 50),
     ),
     Check(

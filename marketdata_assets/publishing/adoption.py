@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing.shards import RowsBetween
 from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform
@@ -24,7 +25,7 @@ SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE"}
 REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
 
 
-class NotAdoptable(ValueError):
+class NotAdoptable(MarketdataError, is_final=True):
     """The published CSV is not of the form that can be taken over."""
 
 

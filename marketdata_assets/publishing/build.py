@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import Adopted, adopting
 from marketdata_assets.publishing.calendar_files import calendar_csv, calendar_parquet
@@ -39,7 +40,7 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
 
-class OtherOrigin(ValueError):
+class OtherOrigin(MarketdataError, is_final=True):
     """The published rows come from elsewhere."""
 
 

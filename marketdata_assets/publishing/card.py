@@ -124,7 +124,7 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
 | rows · 行数 | {manifest.rows:,} |
 | trading days missing · 缺失交易日 | {missing} |
 | key · 主键 | {", ".join(DAILY_PRICES.key)} |
-| updated · 更新 | trading days, about 21:00 Shanghai · 每个交易日约 21:00（北京时间） |
+| updated · 更新 | every trading evening in Shanghai · 每个交易日晚间（北京时间） |
 | source · 来源 | {manifest.origin} |
 
 ```python

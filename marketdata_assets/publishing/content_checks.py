@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
@@ -28,7 +29,7 @@ NOT_A_SESSION = "rows on days without trading"
 FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 
-class NotFitToPublish(ValueError):
+class NotFitToPublish(MarketdataError, is_final=True):
     """Rows that would make the dataset wrong."""
 
 

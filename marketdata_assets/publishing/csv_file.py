@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.reading import quoted, rows_of
 from marketdata_assets.tables import DAILY_PRICES
 
@@ -33,7 +34,7 @@ class Merged(NamedTuple):
     rows_added: int
 
 
-class NotInOrder(ValueError):
+class NotInOrder(MarketdataError, is_final=True):
     """The rows of the parquet files, one file after the other, are not by date and code."""
 
 

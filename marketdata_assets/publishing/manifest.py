@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.trading_calendar import previous_session, sessions_between
 
 FORMAT = 2
@@ -23,7 +24,7 @@ NOT_TOLD = "not told"
 CHUNK = 1 << 20
 
 
-class UnreadableManifest(ValueError):
+class UnreadableManifest(MarketdataError, is_final=True):
     """The manifest is of another format, or none at all."""
 
 
@@ -118,8 +119,6 @@ def from_json(text: bytes) -> Manifest:
             files={path: _facts(facts) for path, facts in value["files"].items()},
             missing=_missing(value),
         )
-    except UnreadableManifest:
-        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableManifest(
             f"the published manifest can't be read ({type(error).__name__}): restore it from the "

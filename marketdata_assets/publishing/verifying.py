@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 
 import pyarrow.parquet as pq
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import OtherOrigin
 from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, spans
@@ -22,7 +23,7 @@ from marketdata_assets.tables import DAILY_PRICES
 ONE = dt.timedelta(1)
 
 
-class NothingPublished(LookupError):
+class NothingPublished(MarketdataError):
     """The repository holds no dataset of this form."""
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing.manifest import Facts, hash_of
 from marketdata_assets.storage.durable_files import refusals_told
 
@@ -30,11 +31,11 @@ class Published(Protocol):
     def fetch(self, path: str, target: Path) -> None: ...
 
 
-class WorkspaceBusy(TimeoutError):
+class WorkspaceBusy(MarketdataError):
     """Another process of this machine has been publishing for too long."""
 
 
-class NotAsInManifest(ValueError):
+class NotAsInManifest(MarketdataError, is_final=True):
     """A published file is not what the published manifest says."""
 
 

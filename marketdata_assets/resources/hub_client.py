@@ -9,7 +9,6 @@ the first endpoint a process asks for decides.
 
 import contextlib
 import importlib.util
-import ipaddress
 import logging
 import os
 import threading
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from marketdata_assets.listening import is_loopback
 from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
 from marketdata_assets.resources.hub_errors import scrubbed
 
@@ -30,13 +30,7 @@ TALKERS = ("huggingface_hub", "httpx2", "httpcore2")
 
 def is_local(endpoint: str) -> bool:
     """Whether the endpoint is on this machine: a loopback address, spelled as one."""
-    host = urlsplit(endpoint).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(endpoint).hostname or "")
 
 
 def settle(endpoint: str) -> None:

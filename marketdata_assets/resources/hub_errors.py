@@ -10,10 +10,12 @@ pickled or printed: `read_error` takes from it what may be said.
 import json
 import re
 
+from marketdata_assets.errors import MarketdataError
+
 SECRETS = re.compile(r"hf_\w+|(?<=Bearer )\S+|(?<=[\w/])\?[^\s'\")>]+")
 
 
-class HubError(Exception):
+class HubError(MarketdataError):
     """A call failed. The text names the repository, what happened and what to do."""
 
     cure = ""
@@ -50,7 +52,7 @@ class BoundReached(HubError):
     cure = "The network or the Hub is slow; re-run, what was uploaded is not sent again."
 
 
-class RefusedByHub(HubError):
+class RefusedByHub(HubError, is_final=True):
     """Asking again won't help: somebody has to change something."""
 
     cure = "The Hub refuses this form of the call: upgrade marketdata-assets or report it."
@@ -81,13 +83,13 @@ class NoRoom(RefusedByHub):
     cure = "Make room or give write permission where the hub's files are, then re-run."
 
 
-class NotAsSent(HubError):
+class NotAsSent(HubError, is_final=True):
     """What is at the commit is not what was sent."""
 
     cure = "Run the verify command; if it finds differences, re-run to publish again."
 
 
-class NotALocalHub(HubError):
+class NotALocalHub(HubError, is_final=True):
     cure = (
         "Simulated data are published to a hub on this machine only: set TUSHARE_TOKEN for the "
         "real market, or leave HF_ENDPOINT unset."

@@ -6,8 +6,10 @@ Here belongs what the tunnel and its connection share.
 from pathlib import Path
 from typing import NamedTuple
 
+from marketdata_assets.errors import MarketdataError
 
-class TunnelDown(Exception):
+
+class TunnelDown(MarketdataError):
     """The tunnel can't be built; the text says why and what to do.
 
     It names settings, never the server: clients of the API read why a request failed. `detail` is

@@ -73,7 +73,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._session = requests.Session()
         self._session.mount(self._url, transport or WatchedAdapter(pool_maxsize=connections))
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         # The original sends any unknown name to the server, token included: deepcopy would post
         # to /__deepcopy__.
         if name.startswith("_"):

@@ -7,8 +7,10 @@ to stop follows from the class and is decided in `tushare_client` and in the ass
 import re
 from collections.abc import Mapping
 
+from marketdata_assets.errors import MarketdataError
 
-class TushareError(Exception):
+
+class TushareError(MarketdataError):
     """A call failed. The text names the call, its parameters and what to do."""
 
     cure = ""
@@ -50,7 +52,7 @@ class NotPublishedYet(TushareError):
     cure = "The vendor has not published it yet; it is asked for again by itself."
 
 
-class RefusedError(TushareError):
+class RefusedError(TushareError, is_final=True):
     """Asking again won't help: somebody has to change something."""
 
 

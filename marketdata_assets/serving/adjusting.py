@@ -13,8 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.serving.former_codes import rows_under_both
 from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
@@ -27,11 +30,11 @@ FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
 
 
-class MissingFactors(LookupError):
+class MissingFactors(MarketdataError, status=409):
     """Prices that can't be adjusted, because the factor that they need is not there."""
 
 
-class NotAdjustable(ValueError):
+class NotAdjustable(MarketdataError, is_final=True, status=400):
     """Adjusted prices were asked for of something that has no factors."""
 
 
@@ -60,12 +63,14 @@ def refuse_without_factors(instrument: Instrument, adjust: Adjust) -> None:
         )
 
 
-def factors_in(series: Series | None, code: str) -> Factors:
-    """The factors of one code out of their series. Raises `MissingFactors` without one."""
+def factors_in(series: Series | None, code: str, former: str = "") -> Factors:
+    """The factors of a share out of their series. Raises `MissingFactors` without one.
+
+    Those under the code it had before, which may be empty, count where the two agree.
+    """
     if series is None:
         raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
-    own = series.slice(code, None, None, ["trade_date", "adj_factor"]).drop_null()
-    return Factors(own, series.days[-1])
+    return Factors(_factors_under(code, former, series), series.days[-1])
 
 
 def adjusted(code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None) -> pa.Table:
@@ -91,6 +96,21 @@ def adjusted(code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None
             )
         scale = scale / _factor_at(code, anchor, factors.own)
     return _scaled(rows, scale)
+
+
+def _factors_under(code: str, former: str, factors: Series) -> pa.Table:
+    """The factors of a share by day; those under its former code where the two agree."""
+    columns = ["trade_date", "adj_factor"]
+    own = factors.slice(code, None, None, columns).drop_null()
+    if not former:
+        return own
+    before = factors.slice(former, None, None, columns).drop_null()
+    shared = own.join(before, "trade_date", right_suffix="_before", join_type="inner")
+    agree = shared.num_rows and pc.all(pc.equal(*shared.columns[1:])).as_py()
+    if own.num_rows and not agree:
+        # Two counts that nothing connects can't be one.
+        return own
+    return rows_under_both(factors, code, former, None, None, columns, "trade_date").drop_null()
 
 
 def _scaled(rows: pa.Table, scale: Numbers) -> pa.Table:

@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.tables import Table
 
 Span: TypeAlias = tuple[dt.date, dt.date]
 
 
-class NotStored(LookupError):
+class NotStored(MarketdataError, status=404):
     """Nothing is stored of a code that is well formed."""
 
     def __init__(self, code: str) -> None:

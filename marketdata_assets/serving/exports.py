@@ -8,7 +8,6 @@ written after the file and read by whoever reports the outcome.
 """
 
 import datetime as dt
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,12 @@ from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.ohlcv_view import column_type
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery, FileFormat
-from marketdata_assets.storage.durable_files import make_folder, sync_folder
+from marketdata_assets.storage.durable_files import (
+    becoming,
+    make_folder,
+    refusals_told,
+    sync_folder,
+)
 
 ROWS_IN_A_GROUP = 100_000
 
@@ -82,45 +86,37 @@ def exports_folder(root: Path) -> Path:
 def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: str) -> Export:
     """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
 
-    Raises `OSError` naming the file when the disk refuses, and `MissingSessions` for a strict query
+    Raises `DiskRefuses` naming the file, and `MissingSessions` for a strict query
     that some were never stored of; then there is none.
     """
-    make_folder(folder)
     path = folder / f"{name}.{query.format}"
-    unfinished = folder / f".{path.name}.unfinished"
     codes: dict[str, Exported] = {}
     missing: dict[str, str] = {}
     absent: set[dt.date] = set()
     columns = ["code", *(column for column in query.columns if column != "code")]
-    try:
-        with unfinished.open("wb") as file:
-            with _writer(file, _schema(columns), query.format) as writer:
+    with refusals_told(f"The export {path.name} could not be written"):
+        make_folder(folder)
+        with becoming(path) as unfinished:
+            with (
+                unfinished.open("wb") as file,
+                _writer(file, _schema(columns), query.format) as writer,
+            ):
                 for block in _blocks(_rows_of(reader, query, columns, codes, missing, absent)):
                     writer.write_table(block)
-            file.flush()
-            os.fsync(file.fileno())
+            size = unfinished.stat().st_size
         export = Export(
             file=path.name,
             query=query,
             rows=sum(one.rows for one in codes.values()),
-            bytes=unfinished.stat().st_size,
+            bytes=size,
             columns=columns,
             codes=codes,
             missing=missing,
             missing_sessions=sorted(absent) if _is_told(codes) else None,
             made_at=dt.datetime.now(dt.UTC),
         )
-        unfinished.replace(path)
         _note(path).write_text(export.model_dump_json(indent=2), "utf-8")
         sync_folder(folder)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The export {path.name} could not be written ({error.strerror}). Make room or give "
-            "write permission, then ask again.",
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return export
 
 

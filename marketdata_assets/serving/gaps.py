@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import pyarrow.compute as pc
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.lake import Lake, day_of
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
@@ -29,11 +30,11 @@ LISTS = {DAILY_PRICES.name: STOCK_LIST, ETF_PREMIUM.name: ETF_LIST}
 MOST_NAMED = 5
 
 
-class MissingSessions(LookupError):
+class MissingSessions(MarketdataError, is_final=True, status=409):
     """Sessions of the range were never stored, and an answer without them is not wanted."""
 
     def __init__(self, code: str, table: str, days: Days) -> None:
-        self.table, self.days = table, days
+        self.details = {"missing_sessions": days, "asset": table}
         more = " …" if len(days) > MOST_NAMED else ""
         super().__init__(
             f"{code} lacks {len(days)} session(s) that were never stored: "

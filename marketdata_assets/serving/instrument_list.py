@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.ohlcv_view import View
 from marketdata_assets.storage.lake import Lake
@@ -72,14 +73,14 @@ class InstrumentList:
             try:
                 kind = identify(code).kind
             except UnknownCode:
-                # Of the funds that are listed some, REITs for one, are nothing that is served.
+                # A code of a form that nobody has seen yet.
                 continue
             yield Listed(code, names.get(code), kind, stored_in.get(code))
 
     def _newest_names(self, table: Table) -> dict[str, str | None]:
         """The names in the newest list that can be read; a damaged one leaves the one before."""
         for day in reversed(self._lake.days(table)):
-            with suppress(ValueError, OSError):
+            with suppress(MarketdataError, OSError):
                 if rows := self._lake.read(table, day):
                     names = rows.select(["ts_code", "name"])
                     return dict(zip(*(one.to_pylist() for one in names.columns), strict=True))

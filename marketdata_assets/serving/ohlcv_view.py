@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.instruments import Kind
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.instruments import FUND_KINDS, Kind
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, INSTRUMENT_HISTORY, Table
 from marketdata_assets.tables.declaration import LOTS, THOUSAND_YUAN
 
@@ -22,7 +23,7 @@ _VENDOR_NAMES = {"code": "ts_code", "date": "trade_date", "volume": "vol", "turn
 _SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
 
 
-class NoSuchColumn(ValueError):
+class NoSuchColumn(MarketdataError, is_final=True, status=400):
     """A column that the table at hand does not have."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
@@ -87,7 +88,9 @@ def between(rows: pa.Table, start: dt.date | None, end: dt.date | None) -> pa.Ta
 
 HISTORY = View(INSTRUMENT_HISTORY)
 # Which daily table has a kind of instrument as a whole; the others are stored by code alone.
-DAILY_VIEWS = {Kind.A_SHARE: View(DAILY_PRICES), Kind.CHINA_ETF: View(ETF_PREMIUM)}
+DAILY_VIEWS = {Kind.A_SHARE: View(DAILY_PRICES)} | dict.fromkeys(FUND_KINDS, View(ETF_PREMIUM))
+# By what a cross-section is asked for; china_etf are all funds.
+CROSS_SECTIONS = (Kind.A_SHARE, Kind.CHINA_ETF)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ answers is `storage.as_of`, what adjusted means `adjusting`.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.adjusting import (
     Factors,
+    NotAdjustable,
     adjusted,
     refuse_unadjustable,
     refuse_without_factors,
@@ -42,12 +43,15 @@ Relation = duckdb.DuckDBPyRelation
 def slices_at(
     lake: Lake,
     instruments: Sequence[Instrument],
+    former: Mapping[str, str],
     asked: Range,
     moment: dt.datetime,
     keeps_days_of: Callable[[Instrument], bool],
 ) -> Iterator[Slice]:
     """A slice for every one of `instruments`, all of one kind, in their order.
 
+    `former` has by its code the one that each had before, or an empty text; rows under that one are
+    of days that the present one lacks, and are not adjusted.
     What `keeps_days_of` affirms has its rows in a daily table, or none in the range. Without an
     anchor qfq takes the last day that was known then; factors are those of the same moment. Raises
     `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of` raises.
@@ -58,12 +62,14 @@ def slices_at(
     if view:
         view.stored(asked.columns)
         try:
-            known = _daily(lake, view, [one.code for one in instruments], asked, moment)
+            present = [one.code for one in instruments]
+            codes = [*present, *filter(None, (former[code] for code in present))]
+            known = _daily(lake, view, codes, asked, moment)
         except NotKnownThen as nothing:
             unknown = nothing
     for instrument in instruments:
         if view and known:
-            own = known.of(instrument.code, view)
+            own = known.of(instrument.code, former[instrument.code], view)
             if own.num_rows or keeps_days_of(instrument):
                 yield _slice(instrument, own, view, asked.columns, moment, known.absent)
                 continue
@@ -94,8 +100,18 @@ class _Daily:
     factors_until: dt.date | None = None
     anchor: dt.date | None = None
 
-    def of(self, code: str, view: View) -> pa.Table:
+    def of(self, code: str, former: str, view: View) -> pa.Table:
         own = self.rows.filter(pc.equal(self.rows[view.code], code))
+        before = self.rows.filter(pc.equal(self.rows[view.code], former))
+        known = pc.is_in(before[view.date], value_set=own[view.date].combine_chunks())
+        before = before.filter(pc.invert(known))
+        if before.num_rows and self.factors is not None:
+            raise NotAdjustable(
+                f"{code} was {former} on {before.num_rows} of these days: adjusted prices of two "
+                "codes are not known of a former moment. Ask with adjust=none, or without as_of."
+            )
+        if before.num_rows:
+            own = pa.concat_tables([before, own]).sort_by(view.date)
         if self.factors is None or not own.num_rows:
             return own
         factors = self.factors.filter(pc.equal(self.factors["ts_code"], code))

@@ -13,7 +13,9 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.adjusting import (
     adjusted,
     factors_in,
@@ -21,6 +23,11 @@ from marketdata_assets.serving.adjusting import (
     refuse_without_factors,
 )
 from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
+from marketdata_assets.serving.former_codes import (
+    FormerCodes,
+    SuccessorUnknown,
+    rows_under_both,
+)
 from marketdata_assets.serving.gaps import Gaps
 from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
@@ -41,8 +48,19 @@ class PriceReader:
         self.histories = Histories(self._lake)
         self._instruments = InstrumentList(self._lake)
         self._gaps = Gaps(self._lake)
+        self._former = FormerCodes(self._lake)
         self._series: dict[str, Series] = {}
         self._opening = threading.Lock()
+
+    def instrument(self, text: str) -> Instrument:
+        """What `identify` understands; a former code is the share under its present one.
+
+        Raises `UnknownCode`, and `DamagedSeries` where Beijing's codes of before are asked for.
+        """
+        found = identify(text)
+        if not is_former_code_of_beijing(found.code):
+            return found
+        return self._former.present(found, self.series(DAILY_PRICES))
 
     def ohlcv(
         self,
@@ -59,13 +77,14 @@ class PriceReader:
         Raises `UnknownCode`, `NotStored`, `NoSuchColumn`, `NotAdjustable`, `MissingFactors`,
         `DamagedSeries` or `UnfitPartitions`, and for a former moment what `storage.as_of` raises.
         """
-        instrument, asked = identify(code), Range(start, end, columns, adjust, anchor)
+        instrument = self.instrument(code)
+        asked = Range(start, end, columns, adjust, anchor)
         if as_of is None:
             return self._slice(instrument, asked, self.series)
         [known] = self._as_known([instrument], asked, as_of)
         return known
 
-    def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
+    def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | MarketdataError]]:
         """Every code of a query in its order, with its rows or why there are none.
 
         All answers are of the same generations, whatever is published meanwhile.
@@ -79,9 +98,11 @@ class PriceReader:
             try:
                 yield (
                     code,
-                    self._slice(identify(code), query.range, lambda table: pinned[table.name]),
+                    self._slice(
+                        self.instrument(code), query.range, lambda table: pinned[table.name]
+                    ),
                 )
-            except (LookupError, ValueError) as reason:
+            except MarketdataError as reason:
                 yield code, reason
 
     def cross_section(
@@ -117,7 +138,10 @@ class PriceReader:
         """Whether a daily table has the instrument, and so no history by code answers for it."""
         view = DAILY_VIEWS.get(instrument.kind)
         series = self.series(view.table) if view else None
-        return series is not None and series.span(instrument.code) is not None
+        if series is None:
+            return False
+        codes = (instrument.code, self._former_code(instrument, series))
+        return any(series.span(code) is not None for code in codes if code)
 
     def series(self, table: Table) -> Series | None:
         """The newest generation of a table's series; None where it was never made.
@@ -147,31 +171,41 @@ class PriceReader:
         refuse_unadjustable(instrument, asked.adjust)
         code, view = instrument.code, DAILY_VIEWS.get(instrument.kind)
         series = series_of(view.table) if view else None
-        span = series.span(code) if series else None
-        if view is None or series is None or span is None:
+        former = self._former_code(instrument, series) if series else ""
+        spans = [span for one in (former, code) if one and series and (span := series.span(one))]
+        if view is None or series is None or not spans:
             return self._of_history(instrument, asked)
         is_adjusted = asked.adjust is not Adjust.NONE
         stored = view.stored([*asked.columns, "date"] if is_adjusted else asked.columns)
-        rows = series.slice(code, asked.start, asked.end, stored)
+        rows = rows_under_both(series, code, former, asked.start, asked.end, stored, view.date)
         if is_adjusted:
             anchor = None
             if asked.adjust is Adjust.QFQ:
                 anchor = asked.anchor or series.days[-1]
-            rows = adjusted(code, rows, factors_in(series_of(ADJ_FACTOR), code), anchor)
+            rows = adjusted(code, rows, factors_in(series_of(ADJ_FACTOR), code, former), anchor)
         return Slice(
             code=code,
             instrument=instrument,
             rows=view.ohlcv(rows, asked.columns),
-            available=span,
+            available=(min(first for first, _ in spans), max(last for _, last in spans)),
             source=view.table,
             generation=series.generation,
             stored_at=series.stored_at,
-            missing=self._gaps.of(code, series, asked.start, asked.end),
+            missing=self._gaps.of(
+                code if series.span(code) else former, series, asked.start, asked.end
+            ),
         )
+
+    def _former_code(self, instrument: Instrument, series: Series) -> str:
+        if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
+            return ""
+        return self._former.former(instrument.code, series)
 
     def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
         history = self.histories.get(instrument.code)
         if history is None:
+            if is_former_code_of_beijing(instrument.code):
+                raise SuccessorUnknown(instrument.code)
             raise NotStored(instrument.code)
         refuse_without_factors(instrument, asked.adjust)
         HISTORY.stored(asked.columns)
@@ -190,7 +224,9 @@ class PriceReader:
     def _as_known(
         self, instruments: Sequence[Instrument], asked: Range, moment: dt.datetime
     ) -> Iterator[Slice]:
-        for one in slices_at(self._lake, instruments, asked, moment, self.keeps_days_of):
+        prices = self.series(DAILY_PRICES)
+        former = {one.code: self._former.former(one.code, prices) for one in instruments}
+        for one in slices_at(self._lake, instruments, former, asked, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
             if series is None or one.missing is None:
                 yield one
@@ -199,24 +235,25 @@ class PriceReader:
 
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
-    ) -> Iterator[tuple[str, Slice | LookupError | ValueError]]:
-        instruments = sorted((identify(code) for code in query.codes), key=lambda one: one.kind)
-        found: dict[str, Slice | LookupError | ValueError] = {}
+    ) -> Iterator[tuple[str, Slice | MarketdataError]]:
+        asked = {code: self.instrument(code) for code in query.codes}
+        instruments = sorted(dict.fromkeys(asked.values()), key=lambda one: one.kind)
+        found: dict[str, Slice | MarketdataError] = {}
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
                 found |= {one.code: one for one in self._as_known(alike, query.range, moment)}
-            except (LookupError, ValueError):
+            except MarketdataError:
                 # One of them has no answer: which one, and why, only each by itself can tell.
                 found |= {one.code: self._known(one, query.range, moment) for one in alike}
         for code in query.codes:
-            yield code, found[code]
+            yield code, found[asked[code].code]
 
     def _known(
         self, instrument: Instrument, asked: Range, moment: dt.datetime
-    ) -> Slice | LookupError | ValueError:
+    ) -> Slice | MarketdataError:
         try:
             [known] = self._as_known([instrument], asked, moment)
-        except (LookupError, ValueError) as reason:
+        except MarketdataError as reason:
             return reason
         return known

@@ -24,6 +24,7 @@ from pydantic import (
 from marketdata_assets.instruments import identify
 from marketdata_assets.serving.ohlcv_view import OHLCV, known_columns
 from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
+from marketdata_assets.written_days import HOW, day_written
 
 MOST_CODES = 500
 MOST_CODES_AS_OF = 50
@@ -53,11 +54,11 @@ FileFormat = Literal["parquet", "csv", "arrow"]
 
 def _calendar_day(value: Any) -> Any:
     # pydantic would also take a number of seconds for a day.
-    if isinstance(value, str) and len(value) == 10:
-        return value
+    if isinstance(value, str):
+        return day_written(value)
     if value is None or (isinstance(value, dt.date) and not isinstance(value, dt.datetime)):
         return value
-    raise ValueError("write a day as YYYY-MM-DD")
+    raise ValueError(HOW)
 
 
 def _canonical_codes(codes: list[str]) -> list[str]:

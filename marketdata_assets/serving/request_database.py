@@ -1,4 +1,4 @@
-"""The file that holds the requests: proved when it is first used, made anew where it is damaged.
+"""The file that holds the requests: proved now and then, made anew where it is damaged.
 
     <root>/state/requests.sqlite3            the requests
     <root>/state/requests.damaged.sqlite3    the last one that was damaged, to be looked at
@@ -12,8 +12,9 @@ import fcntl
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -61,36 +62,31 @@ REASONS = {
 
 
 class RequestDatabase:
-    """The database at `path`, for threads and processes; others are waited for up to `patience`."""
+    """The database at `path`, for threads and processes; others are waited for up to `patience`.
 
-    def __init__(self, path: Path, patience: dt.timedelta) -> None:
+    It is proved before it is first used, and before it is used when that is `proof_lasts` ago.
+    """
+
+    def __init__(self, path: Path, patience: dt.timedelta, proof_lasts: dt.timedelta) -> None:
         self._path, self._patience = path, patience
-        self._aside = path.with_stem(f"{path.stem}.damaged")
-        self._is_proved = False
+        self.aside = path.with_stem(f"{path.stem}.damaged")
+        self._proof_lasts = proof_lasts.total_seconds()
+        self._proved_at: float | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one call. Raises `QueueNotReady`."""
         # It costs a fraction of a millisecond and survives threads and forks.
-        try:
-            if not self._is_proved:
-                self._prove()
+        with self._disk_told():
+            self._prove_if_due()
             try:
                 with self._turn(fcntl.LOCK_SH), self._opened() as connection:
                     yield connection
             except DAMAGED:
                 # Either the file is damaged, or what was asked of it is at fault.
-                if self._prove():
-                    raise
-                raise QueueNotReady(
-                    "The queue of requests was damaged and is new now. Ask again."
-                ) from None
-        except OSError as error:
-            raise QueueNotReady(
-                f"The queue of requests can't be used: {error.strerror}. Make room or give write "
-                "permission, then ask again."
-            ) from error
+                self.prove()
+                raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -104,6 +100,20 @@ class RequestDatabase:
                 raise
             connection.execute("COMMIT")
 
+    def prove(self) -> None:
+        """Look at all of it. Raises `QueueNotReady`, also where it was damaged and is new now."""
+        with self._disk_told():
+            if not self._prove():
+                raise QueueNotReady("The queue of requests was damaged and is new now. Ask again.")
+
+    def _prove_if_due(self) -> None:
+        if self._proved_at is None:
+            self._prove()
+        elif time.monotonic() - self._proved_at > self._proof_lasts:
+            # Whoever holds it now keeps nobody from reading.
+            with suppress(QueueNotReady):
+                self._prove()
+
     def _prove(self) -> bool:
         """Whether the database is as it was written; if not, there is a new one then."""
         with self._turn(fcntl.LOCK_SH):
@@ -112,7 +122,7 @@ class RequestDatabase:
             with self._turn(fcntl.LOCK_EX):
                 if not self._is_sound():
                     self._make_anew()
-        self._is_proved = True
+        self._proved_at = time.monotonic()
         return was_sound
 
     def _is_sound(self) -> bool:
@@ -141,18 +151,28 @@ class RequestDatabase:
             # A log that stayed would be taken for the new one's.
             old = self._path.with_name(self._path.name + ending)
             if old.exists():
-                old.replace(self._aside.with_name(self._aside.name + ending))
+                old.replace(self.aside.with_name(self.aside.name + ending))
                 if not ending:
                     logger.error(
                         "%s was damaged, or of another version. It is kept as %s, and there is a "
                         "new one: what was open can be asked again.",
                         self._path,
-                        self._aside.name,
+                        self.aside.name,
                     )
         new.replace(self._path)
 
     def _may_be_written(self) -> bool:
         return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
+
+    @contextmanager
+    def _disk_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise QueueNotReady(
+                f"The queue of requests can't be used: {error.strerror}. Make room or give write "
+                "permission, then ask again."
+            ) from error
 
     @contextmanager
     def _turn(self, kind: int) -> Iterator[None]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.queries import ExportQuery
 
 RESULT_LASTS = dt.timedelta(hours=24)
@@ -70,14 +71,14 @@ class Request(BaseModel):
         return None
 
 
-class UnknownRequest(LookupError):
+class UnknownRequest(MarketdataError, status=404):
     """No request has that id, or it is long over."""
 
     def __init__(self, request_id: str) -> None:
         super().__init__(f"There is no request {request_id[:40]!r}; it may be long over.")
 
 
-class TooManyOpen(Exception):
+class TooManyOpen(MarketdataError, status=429):
     """As many requests are open as may be."""
 
     def __init__(self, kind: RequestKind, limit: int) -> None:
@@ -85,7 +86,7 @@ class TooManyOpen(Exception):
         super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
 
 
-class ExportsFull(Exception):
+class ExportsFull(MarketdataError, status=429):
     """The results that last are as large as they may be."""
 
     def __init__(self, limit: int) -> None:
@@ -95,5 +96,5 @@ class ExportsFull(Exception):
         )
 
 
-class QueueNotReady(Exception):
+class QueueNotReady(MarketdataError, status=503):
     """The database of the requests can't be used now; nothing is lost."""

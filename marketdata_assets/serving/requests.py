@@ -29,6 +29,8 @@ from marketdata_assets.serving.request_records import (
 )
 
 PATIENCE = dt.timedelta(seconds=30)
+# A flipped bit in an index hides a request from whoever looks for it by that index.
+PROOF_LASTS = dt.timedelta(minutes=1)
 MOST_OPEN_EXPORTS = 20
 MOST_OPEN_HISTORIES = 2_000
 # What lasts for a day must leave room for the lake, which has the same disk.
@@ -48,7 +50,8 @@ class Requests:
     """The queue under `root`, for any number of threads and processes.
 
     Every call is a transaction of its own, and raises `QueueNotReady` where others hold the
-    database for longer than `patience`; moments are given for tests.
+    database for longer than `patience`. When it was last proved longer ago than `proof_lasts`, it
+    is proved first. Moments are given for tests.
     """
 
     def __init__(
@@ -58,10 +61,11 @@ class Requests:
         most_open_histories: int = MOST_OPEN_HISTORIES,
         most_export_bytes: int = MOST_EXPORT_BYTES,
         patience: dt.timedelta = PATIENCE,
+        proof_lasts: dt.timedelta = PROOF_LASTS,
     ) -> None:
         self.exports = exports_folder(root)
         self._most_export_bytes = most_export_bytes
-        self._database = RequestDatabase(root / "state" / "requests.sqlite3", patience)
+        self._database = RequestDatabase(root / "state" / "requests.sqlite3", patience, proof_lasts)
         self._limits = {
             RequestKind.EXPORT: most_open_exports,
             RequestKind.HISTORY: most_open_histories,
@@ -101,10 +105,23 @@ class Requests:
             found = self._add(connection, RequestKind.EXPORT, query=query.model_dump_json())
             return _get(connection, found)
 
+    def prove(self) -> None:
+        """Look at all of the database; a damaged one is new then. Raises `QueueNotReady`."""
+        self._database.prove()
+
+    def has_damaged_copy(self) -> bool:
+        """Whether a database that was damaged lies beside, to be looked at."""
+        return self._database.aside.exists()
+
     def get(self, request_id: str) -> Request:
         """Raises `UnknownRequest`."""
-        with self._database.connection() as connection:
-            return _get(connection, request_id)
+        try:
+            with self._database.connection() as connection:
+                return _get(connection, request_id)
+        except UnknownRequest:
+            # Where the index is damaged it may be there.
+            self.prove()
+            raise
 
     def result(self, request: Request) -> Path | None:
         """The file of an export that is done; None where there is none, or none any more."""

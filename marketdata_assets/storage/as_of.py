@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.fitting import misfits
 from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.storage.reading import rows_of
@@ -21,7 +22,7 @@ from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import Table
 
 
-class NotKnownThen(LookupError):
+class NotKnownThen(MarketdataError, status=404):
     """Nothing of what was asked for was stored at that moment."""
 
     def __init__(self, table: Table, days: Sequence[Part], moment: dt.datetime) -> None:
@@ -32,7 +33,7 @@ class NotKnownThen(LookupError):
         )
 
 
-class NotReadableAsOf(ValueError):
+class NotReadableAsOf(MarketdataError, status=409):
     """What was known at that moment is there, or was, and can't be read as declared now."""
 
 

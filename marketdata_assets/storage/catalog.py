@@ -46,6 +46,21 @@ def publish_catalog(root: Path) -> Path:
     return database
 
 
+def is_as_written(root: Path) -> bool:
+    """Whether the catalog is the one that was written here, or there is none yet.
+
+    Reads all of it, a megabyte.
+    """
+    database, script = root / "catalog.duckdb", root / "catalog.sql"
+    try:
+        with script.open("rb") as file:
+            return file.readline() == _headline(database) and not _logs(database)
+    except FileNotFoundError:
+        return not database.exists() and not script.exists()
+    except OSError:
+        return False
+
+
 def _is_right(database: Path, script: Path, statements: str) -> bool:
     try:
         return script.read_bytes() == _script(database, statements) and not _logs(database)
@@ -55,9 +70,13 @@ def _is_right(database: Path, script: Path, statements: str) -> bool:
 
 def _script(database: Path, statements: str) -> bytes:
     """The statements, headed by the hash of the database that they made."""
+    return _headline(database) + f"\n{statements}".encode()
+
+
+def _headline(database: Path) -> bytes:
     with database.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"-- {database.name} is sha256:{digest}\n\n{statements}".encode()
+    return f"-- {database.name} is sha256:{digest}\n".encode()
 
 
 def _replace(database: Path, statements: str) -> None:

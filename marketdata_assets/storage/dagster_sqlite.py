@@ -1,10 +1,12 @@
 """Dagster's databases in SQLite as this platform keeps them; a profile's `dagster.yaml` names them.
 
 Here belongs what differs from Dagster's own: runs and plans don't repeat the definition of the
-partitions. Either reads what the other has stored. A class in `dagster.yaml` is the one public way
-to have a say in what is stored, and what it builds on is private.
+partitions, nor events what they tell twice. Either reads what the other has stored. A class
+in `dagster.yaml` is the one public way to have a say in what is stored, and what it builds on is
+private.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
@@ -54,6 +57,15 @@ class EventLog(SqliteEventLogStorage):
         """The database of a run, which holds all of its events."""
         return Path(self.path_for_shard(run_id))
 
+    def bytes_of_own(self) -> int:
+        """What the databases of all single runs take."""
+        total = 0
+        for file in self.index.parent.glob("*.db"):
+            # Whoever prunes deletes them meanwhile.
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size if file != self.index else 0
+        return total
+
     def delete_own(self, run_id: str) -> None:
         """Delete the database of a run; what the index has of the run stays."""
         for file in self.own(run_id).parent.glob(f"{run_id}.db*"):
@@ -70,21 +82,23 @@ class EventLog(SqliteEventLogStorage):
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
-    """The event as it is, but for the plan of a check: that names its day, or none where many are.
+    """The event without what it tells twice: the tags of its log line, the handle of its step.
 
-    Dagster adds the definition of all partitions to every plan, with each holiday since 2005: 39
-    kB a check, and in a range once more for each of its days. A range has one outcome a check (see
-    `assets.quality_gate`), so that one plan is enough, and its days keep the outcomes they had.
+    Where an event has no handle of a step, Dagster makes it from that of the node.
+    The plan of a check names its day, or none where many are. Dagster adds the definition of all
+    partitions to every plan, with each holiday since 2005: 39 kB a check, and in a range once more
+    for each of its days. A range has one outcome a check (see `assets.quality_gate`), so that one
+    plan is enough, and its days keep the outcomes they had.
     """
     told = event.dagster_event
-    planned = told.event_specific_data if told else None
-    if (
-        told is None
-        or not isinstance(planned, AssetCheckEvaluationPlanned)
-        or planned.partitions_subset is None
-    ):
+    if told is None:
         return event
-    keys = set(planned.partitions_subset.get_partition_keys())
-    day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
-    short = replace(planned, partitions_subset=day)
-    return event._replace(dagster_event=told._replace(event_specific_data=short))
+    told = told._replace(logging_tags={})
+    if told.node_handle and told.step_handle == StepHandle(told.node_handle):
+        told = told._replace(step_handle=None)
+    planned = told.event_specific_data
+    if isinstance(planned, AssetCheckEvaluationPlanned) and planned.partitions_subset is not None:
+        keys = set(planned.partitions_subset.get_partition_keys())
+        day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
+        told = told._replace(event_specific_data=replace(planned, partitions_subset=day))
+    return event._replace(dagster_event=told)

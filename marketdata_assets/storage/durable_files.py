@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from marketdata_assets.errors import MarketdataError
+
 UNFINISHED = ".unfinished"
 ABANDONED_AFTER_SECONDS = 3_600
 SQLITE_REFUSALS = (
@@ -23,7 +25,7 @@ SQLITE_REFUSALS = (
 )
 
 
-class DiskRefuses(OSError):
+class DiskRefuses(MarketdataError):
     """Something can't be written: there is no room, or no permission."""
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
@@ -47,7 +48,8 @@ def finding_list(
 ) -> list[FindingLine]:
     """Findings that are there on a day from `first` to `last`, by default on `last` alone.
 
-    Those that need somebody come first, and of these the newest. A finding of neighbouring stored
+    `code` is one as people write it, or as it is stored; a former one is that of its days. Those
+    that need somebody come first, and of these the newest. A finding of neighbouring stored
     days is one line; it is followed back for so many of them.
     """
     lake = Lake(root, "reader")
@@ -59,7 +61,7 @@ def finding_list(
     files = ", ".join(quoted(literal_path(path)) for path in lake.paths(FINDINGS, followed))
     conditions = ["true"]
     if code:
-        conditions.append("ts_code = $code")
+        conditions.append("ts_code IN ($code, $canonical)")
     if outcomes:
         conditions.append("list_contains($outcomes, outcome)")
     limit = f"LIMIT {rows}" if rows is not None else ""
@@ -90,11 +92,20 @@ def finding_list(
             """,
             {
                 "first": asked[0],
-                **({"code": code} if code else {}),
+                **({"code": code, "canonical": _canonical(code)} if code else {}),
                 **({"outcomes": list(outcomes)} if outcomes else {}),
             },
         ).fetchall()
     return [FindingLine(*row) for row in found]
+
+
+def _canonical(code: str) -> str:
+    """The code as it is stored; one that nobody understands may be stored all the same."""
+    try:
+        found = identify(code)
+    except UnknownCode:
+        return code
+    return found.renamed_from or found.code
 
 
 def as_markdown(lines: Sequence[FindingLine]) -> str:

@@ -126,7 +126,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
         publish_catalog(self._lake.root)
         context.add_output_metadata(
             {
-                "dagster/table_name": table.name,
                 "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
                 "origin": self._lake.origin,
             }

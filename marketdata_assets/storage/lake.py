@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import (
     becoming,
     link_or_copy,
@@ -84,7 +86,7 @@ class EarlierVersion(NamedTuple):
     path: Path
 
 
-class MissingPartitions(LookupError):
+class MissingPartitions(MarketdataError, is_final=True):
     """Partitions that were asked for are not in the lake."""
 
     def __init__(self, table: Table, parts: Sequence[Part]) -> None:
@@ -96,7 +98,7 @@ class MissingPartitions(LookupError):
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
-class UnfitPartitions(ValueError):
+class UnfitPartitions(MarketdataError, status=503):
     """Stored files can't be read as what the table is declared to be now."""
 
     what = "has other columns than declared"
@@ -183,6 +185,7 @@ class Lake:
         try:
             rows = file.read()
         except (pa.ArrowException, OSError) as error:
+            damage_notes.note(self.root, self.path(table, part))
             raise DamagedPartitions(table, self._below(table, part), str(error)) from error
         return Loaded(stored, as_declared(table, rows), stat)
 
@@ -246,12 +249,15 @@ class Lake:
         return [self.path(table, part).relative_to(self.root)]
 
     def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, os.stat_result]:
+        path = self.path(table, part)
         try:
-            file, stat = open_sealed(self.path(table, part))
+            file, stat = open_sealed(path)
         except FileNotFoundError:
             raise MissingPartitions(table, [part]) from None
         except DamagedFile as fault:
+            damage_notes.note(self.root, path)
             raise DamagedPartitions(table, self._below(table, part), str(fault)) from fault
+        damage_notes.forget(self.root, path)
         labels = file.schema_arrow.metadata or {}
         if changes := misfits(table, file.schema_arrow):
             raise UnfitPartitions(table, self._below(table, part), ", ".join(changes))
@@ -293,7 +299,9 @@ class Lake:
         with becoming(path) as unfinished:
             unfinished.write_bytes(sealed(data.replace_schema_metadata(labels)))
             if path.exists():
-                _keep_aside(path, self.versions_folder(table, part), now, is_damaged)
+                aside = _keep_aside(path, self.versions_folder(table, part), now, is_damaged)
+                if is_damaged:
+                    damage_notes.note(self.root, aside)
 
 
 def day_of(file: Path) -> dt.date | None:
@@ -305,8 +313,8 @@ def day_of(file: Path) -> dt.date | None:
     return day if file.parent.name == f"{day:%Y}" else None
 
 
-def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) -> None:
-    """Name the file a second time, by the moment until which it was true."""
+def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) -> Path:
+    """Name the file a second time, by the moment until which it was true; that name."""
     make_folder(folder)
     earlier = _earlier_versions_in(folder)
     if earlier:
@@ -321,6 +329,7 @@ def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) ->
     else:
         link_or_copy(path, aside)
     sync_folder(folder)
+    return aside
 
 
 def _earlier_versions_in(folder: Path) -> list[EarlierVersion]:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from marketdata_assets.errors import MarketdataError
+
 LABEL = b"checksum"
 SIGN = b"crc32:"
 OPEN = SIGN + b"00000000"
@@ -24,7 +26,7 @@ OPEN = SIGN + b"00000000"
 NO_FILE_TO_READ = (errno.EIO, errno.EISDIR)
 
 
-class DamagedFile(ValueError):
+class DamagedFile(MarketdataError):
     """The bytes of a file are not those that were written."""
 
 

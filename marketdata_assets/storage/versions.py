@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import link_or_copy
 from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
@@ -54,12 +55,13 @@ class Versions:
         """
         # First the file, then the superseded ones: a writer keeps the old file aside before it
         # publishes the new one, so what is held here or replaced since is among them.
-        current = self._hold(self._lake.path(table, day))
+        path = self._lake.path(table, day)
+        current = self._hold(path)
         earlier_versions = list(self._earlier_versions(table, day))
         if current is None:
             return earlier_versions
         since = earlier_versions[-1].until if earlier_versions else None
-        now = _version(current, None, since or ALWAYS)
+        now = self._version(current, None, since or ALWAYS, path)
         # A writer about to publish, or killed before it could: the same version by two names.
         while earlier_versions and _same(earlier_versions[-1], now):
             earlier_versions.pop()
@@ -79,8 +81,24 @@ class Versions:
         for until, path in self._lake.earlier_versions(table, day):
             # A link that a killed writer left is renamed by the next one; then it is still current.
             with contextlib.suppress(FileNotFoundError):
-                yield _version(path, until, since)
+                yield self._version(path, until, since, path)
                 since = until
+
+    def _version(
+        self, path: Path, until: dt.datetime | None, since: dt.datetime, lasting: Path
+    ) -> Version:
+        """The version in a file, which has the name `lasting` as well; what is damaged is noted."""
+        try:
+            schema = open_sealed(path)[0].schema_arrow
+        except DamagedFile:
+            damage_notes.note(self._lake.root, lasting)
+            return Version(path, since, until, None)
+        damage_notes.forget(self._lake.root, lasting)
+        try:
+            stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
+        except (ValueError, KeyError):
+            return Version(path, since, until, None)
+        return Version(path, stored_at, until, schema)
 
 
 @contextlib.contextmanager
@@ -97,15 +115,6 @@ def held_still(lake: Lake) -> Iterator[Versions]:
                 shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder) as own:
         yield Versions(lake, Path(own))
-
-
-def _version(path: Path, until: dt.datetime | None, since: dt.datetime) -> Version:
-    try:
-        schema = open_sealed(path)[0].schema_arrow
-        stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
-    except (DamagedFile, ValueError, KeyError):
-        return Version(path, since, until, None)
-    return Version(path, stored_at, until, schema)
 
 
 def _same(one: Version, other: Version) -> bool:

@@ -17,12 +17,16 @@ from marketdata_assets.tables.funds import (
     FUND_NAV,
 )
 from marketdata_assets.tables.instrument_histories import (
+    BOND_BARS,
     FUND_BARS,
     FUTURES_BARS,
     GLOBAL_BARS,
+    HONG_KONG_BARS,
     INDEX_BARS,
+    INDUSTRY_BARS,
     INSTRUMENT_HISTORY,
     SHARE_BARS,
+    US_BARS,
 )
 from marketdata_assets.tables.moneyflow import MONEYFLOW
 from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
@@ -40,6 +44,7 @@ from marketdata_assets.tables.stocks import (
 
 __all__ = [
     "ADJ_FACTOR",
+    "BOND_BARS",
     "COVERAGE",
     "DAILY_BASIC",
     "DAILY_KLINE",
@@ -55,7 +60,9 @@ __all__ = [
     "FUND_NAV",
     "FUTURES_BARS",
     "GLOBAL_BARS",
+    "HONG_KONG_BARS",
     "INDEX_BARS",
+    "INDUSTRY_BARS",
     "INSTRUMENT_HISTORY",
     "PRICE_LIMITS",
     "RESTATEMENTS",
@@ -65,6 +72,7 @@ __all__ = [
     "STORED_TABLES",
     "SUSPENSIONS",
     "TRADE_CALENDAR",
+    "US_BARS",
     "Column",
     "Source",
     "Table",

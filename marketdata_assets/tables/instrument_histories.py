@@ -22,7 +22,12 @@ INSTRUMENT_HISTORY = Table(
         number("volume", "see volume_unit", "traded volume; NULL where not told", "成交量"),
         number("turnover", "currency", "traded value; NULL where not told", "成交额"),
         text("currency", "of prices and turnover: CNY, USD, …", "计价货币", False),
-        text("volume_unit", "shares, contracts or coins", "成交量单位:股(份)、张、枚", False),
+        text(
+            "volume_unit",
+            "shares, bonds, contracts or coins",
+            "成交量单位:股(份)、张、枚",
+            False,
+        ),
         text("source", "who the row comes from", "数据源", False),
         text("source_unit", "how the source counts volume and turnover", "数据源的原始单位", False),
     ),
@@ -57,6 +62,14 @@ SHARE_BARS = _bars("daily", 6_000, "Bars of one A-share.", "单只A股日线。"
 FUND_BARS = _bars("fund_daily", 2_000, "Bars of one ETF or LOF.", "单只场内基金日线。", "千元")
 INDEX_BARS = _bars("index_daily", 8_000, "Bars of one China index.", "单个国内指数日线。", "千元")
 FUTURES_BARS = _bars("fut_daily", 2_000, "Bars of one contract.", "单个期货合约日线。", "万元")
+BOND_BARS = _bars("cb_daily", 2_000, "Bars of one convertible bond.", "单只可转债日线。", "万元")
+HONG_KONG_BARS = _bars(
+    "hk_daily", 5_000, "Bars of one Hong Kong share.", "单只港股日线。", "元", lots="股"
+)
+US_BARS = _bars("us_daily", 6_000, "Bars of one US share.", "单只美股日线。", "", lots="not stated")
+INDUSTRY_BARS = _bars(
+    "sw_daily", 2_000, "Bars of one Shenwan index.", "单个申万指数日线。", "", lots="not stated"
+)
 GLOBAL_BARS = _bars(
     "index_global", 4_000, "Bars of one world index.", "单个国际指数日线。", "", lots="not stated"
 )

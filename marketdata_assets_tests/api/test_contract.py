@@ -82,7 +82,7 @@ def test_start_and_end_default_each_on_its_own(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["20240101", "2024-1-1", "2024-13-01", "2023-02-29", "soon", "0", "２０２４-01-01"]
+    "bad", ["2024-W01-1", "2024-1-1", "2024-13-01", "2023-02-29", "soon", "0", "２０２４-01-01"]
 )
 @pytest.mark.parametrize("path", ["/api/v1/ohlcv", "/api/v1/etf/nav"])
 def test_a_bad_date_is_a_400(api: Client, path: str, bad: str) -> None:

@@ -1,6 +1,7 @@
 """Exports: asked, awaited elsewhere, downloaded, over; and no file but their own."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from marketdata_assets_tests.api.serving import Client, served
 QUERY = {"codes": ["sh600000", "HSI"], "start": "2024-01-01", "end": "2024-12-31"}
 
 
-def asked(client: Client, **more: object) -> dict[str, object]:
+def asked(client: Client, **more: object) -> dict[str, Any]:
     answer = client.post("/api/v1/exports", {**QUERY, **more})
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == answer.json()["status_url"]

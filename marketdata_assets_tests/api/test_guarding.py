@@ -156,7 +156,7 @@ def test_a_code_is_never_a_path_or_sql(api: Client, code: str) -> None:
     assert api.get("/api/v1/ohlcv", code="HSI").status_code == 200
 
 
-class BrokenShelf(PriceReader):
+class BrokenReader(PriceReader):
     """Fails as no code foresees, with a secret in its message."""
 
     def cross_section(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class BrokenShelf(PriceReader):
 def test_what_nobody_foresaw_is_a_500_without_a_trace(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with served(tmp_path, reader=BrokenShelf(tmp_path)) as client:
+    with served(tmp_path, reader=BrokenReader(tmp_path)) as client:
         answer = client.get("/api/v1/cross-section", date=NEWEST)
         assert answer.status_code == 500
         assert answer.json() == {"error": "Internal server error", "message": ANY}

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         codes += [GONE] if day <= BEFORE else []
         lake.write(DAILY_PRICES, day, prices_of(day, codes=sorted(codes)))
         count = len(codes)
-        factors = {"ts_code": sorted(codes), "trade_date": [day] * count}
+        factors: dict[str, Any] = {"ts_code": sorted(codes), "trade_date": [day] * count}
         lake.write(ADJ_FACTOR, day, rows_of(ADJ_FACTOR, count, **factors))
         fund = rows_of(ETF_PREMIUM, 1, ts_code=[FUND], trade_date=[day])
         lake.write(ETF_PREMIUM, day, fund)

@@ -49,6 +49,7 @@ def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> No
         assert f" {path}</code>" in answer.text
     for name in ("nocache", "adjust", "as_of", "codes", "strict", "X-Missing-Sessions"):
         assert f"<code>{name}</code>" in answer.text
+    assert "`" not in answer.text
     assert re.findall(r"https?://|<script|<link|src=|@import", answer.text) == []
 
 
@@ -61,7 +62,11 @@ PROMISES = CHECKS.get_by_names(
         "response_schema_conformance",
     ]
 )
-USUAL = {"code": ["600000.SH", "HSI", FUND], "date": [str(NEWEST)], "codes": [["HSI", "BTC"]]}
+USUAL: dict[str, list[Any]] = {
+    "code": ["600000.SH", "HSI", FUND],
+    "date": [str(NEWEST)],
+    "codes": [["HSI", "BTC"]],
+}
 
 # Nobody answers requests here.
 WAITING = {"/api/v1/ohlcv", "/api/v1/ohlcv/batch", "/api/v1/etf/nav"}

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.storage.lake import Lake
@@ -22,7 +23,7 @@ SPAN = DAYS[:6]
 CODES = ("BTC", "ETH", "HSI", "NDX", "SPX", "DJI")
 
 
-def version_of(rows: list[dict[str, object]], code: str) -> set[float]:
+def version_of(rows: list[dict[str, Any]], code: str) -> set[float]:
     """By how much the closes of rows are shifted."""
     days = {day.isoformat(): day for day in SPAN}
     return {round(row["close"] - close_of(code, days[row["date"]]), 6) for row in rows}

@@ -19,7 +19,7 @@ from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import DAYS, FUND, history_of
 from marketdata_assets_tests.serving.test_requests import held
 
-Answering = Callable[[Request], None]
+Answering = Callable[[Request], object]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -229,7 +230,7 @@ def test_a_day_of_the_future_is_refused_before_anything_is_asked(
 ) -> None:
     class Holiday(dt.datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+        def now(cls, tz: dt.tzinfo | None = None) -> Any:
             return dt.datetime(2024, 9, 26, 1, 0, tzinfo=dt.UTC)
 
     monkeypatch.setattr("marketdata_assets.assets.fetching.dt.datetime", Holiday)

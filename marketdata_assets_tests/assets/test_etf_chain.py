@@ -4,11 +4,12 @@ import datetime as dt
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.funds import waited_for
+from marketdata_assets.automation.late_navs import waited_for
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM, FINDINGS
 from marketdata_assets.trading_calendar import sessions_between
@@ -59,7 +60,7 @@ def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
     return Platform(tmp_path, tushare, instance)
 
 
-def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, object]]:
+def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, Any]]:
     return {row["ts_code"]: row for row in platform.lake.read(ETF_PREMIUM, day).to_pylist()}
 
 

@@ -1,5 +1,6 @@
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -36,7 +37,7 @@ def platform(tmp_path: Path, instance: dg.DagsterInstance, sources: ScriptedSour
     return Platform(tmp_path, tushare, instance, sources=sources)
 
 
-def stored(platform: Platform, code: str) -> list[dict[str, object]]:
+def stored(platform: Platform, code: str) -> list[dict[str, Any]]:
     table = platform.lake.read(INSTRUMENT_HISTORY, code)
     assert table is not None
     return table.to_pylist()

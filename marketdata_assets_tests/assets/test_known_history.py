@@ -25,6 +25,7 @@ from marketdata_assets_tests.edited_market import (
 from marketdata_assets_tests.small_funds import DOMESTIC
 
 SH, SZ, BJ = "600000.SH", "000001.SZ", "920001.BJ"
+PORT = ("000022.SZ", "001872.SZ")
 LAST_CLOSE = 10.5
 
 
@@ -254,11 +255,44 @@ HABITS = (
             for call in ("daily", "stk_limit", "daily_basic", "adj_factor")
         },
         code="000022.SZ",
-        found=(
-            ("daily_prices.one_code_a_company", "000022.SZ", "flagged"),
-            ("daily_prices.one_code_a_company", SZ, "flagged"),
-        ),
+        found=held("daily_prices.published_once", "000022.SZ"),
         reason="other code",
+        merged=False,
+    ),
+    Habit(
+        "the same past under both codes, and a list that has them both",
+        ("2018-12-20",),
+        {("stock_basic", None): both(*(also(code, SZ, symbol=code[:6]) for code in PORT))}
+        | {
+            (call, 0): both(*(also(code, SZ, **values) for code in PORT))
+            for call, values in {
+                "daily": bar(11.9, 11.9, 4),
+                "stk_limit": {"up_limit": 13.09, "down_limit": 10.71},
+                "daily_basic": basic(11.9),
+                "adj_factor": {},
+            }.items()
+        },
+        code="001872.SZ",
+        found=held("daily_prices.published_once", "001872.SZ"),
+        reason="other code",
+        merged=False,
+    ),
+    Habit(
+        "two listed shares with the same bar",
+        ("2018-12-20",),
+        {
+            (call, number): also("000023.SZ", SZ, **more)
+            for call, number, more in (
+                ("stock_basic", None, {"symbol": "000023"}),
+                ("daily", 0, {}),
+                ("stk_limit", 0, {}),
+                ("daily_basic", 0, {}),
+                ("adj_factor", 0, {}),
+            )
+        },
+        code="000023.SZ",
+        found=flagged("daily_prices.one_code_a_company", "000023.SZ")
+        + flagged("daily_prices.one_code_a_company", SZ),
     ),
     Habit(
         "the new code before there were limits for it",

@@ -158,7 +158,7 @@ def test_a_run_whose_only_day_is_refused_fails_with_one_screen_that_says_what_to
         text = failure_text(platform.run(DAY), "daily_kline")
         assert "daily_kline: 1 day(s) refused, 0 stored." in text
         assert f"daily_kline {DAY}, units: 3 of 3 rows (000001.SZ low 11.5" in text
-        assert f"python -m marketdata_assets accept daily_kline {DAY} --reason" in text
+        assert f"marketdata accept daily_kline {DAY} --reason" in text
         assert len(text.splitlines()) < 20
         assert platform.lake.days(DAILY_KLINE) == []
         assert recorded(platform, "daily_kline") == set()

@@ -115,9 +115,9 @@ def test_a_restated_day_is_remembered_made_again_and_published_and_then_all_is_q
         assert (row["kind"], row["old"], row["new"]) == ("changed", "10.5", "11.25")
         assert row["first_seen"] < before < row["replaced_at"]
     assert [day for day in DAYS if remembered(platform, day)] == [DAY]
-    told = metadata_of(result, "restatements", DAY)
-    assert told["restatements"] == 2
-    assert "| daily_kline | changed | 1 |" in told["by table"]
+    metadata = metadata_of(result, "restatements", DAY)
+    assert metadata["restatements"] == 2
+    assert "| daily_kline | changed | 1 |" in metadata["by table"]
     for table in (DAILY_KLINE, DAILY_PRICES):
         [kept] = platform.lake.versions_folder(table, DAY).iterdir()
         assert 10.5 in pq.read_table(kept, partitioning=None)["high"].to_pylist()

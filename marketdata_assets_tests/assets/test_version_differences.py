@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import time
 from dataclasses import replace
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -116,7 +117,7 @@ def test_dates_texts_and_missing_values_are_told_and_the_code_is_that_of_the_tab
 
 def recounted(versions: list[dict[str, float]]) -> set[tuple]:
     """Every change between neighbours, counted in plain Python."""
-    found = set()
+    found: set[tuple[Any, ...]] = set()
     for step, (old, new) in enumerate(itertools.pairwise(versions)):
         for code in old.keys() | new.keys():
             if code not in new:

@@ -5,16 +5,21 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from marketdata_assets.automation import sensors
+from marketdata_assets.automation import alerting
 from marketdata_assets.automation.alerting import (
+    TOLD_AT_TRY,
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
 )
+from marketdata_assets.automation.day_runs import Span
+from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
@@ -38,14 +43,14 @@ def server() -> Iterator[AlertServer]:
 def alerts(server: AlertServer, monkeypatch: pytest.MonkeyPatch) -> AlertsResource:
     """As the platform makes it of its setting."""
     monkeypatch.setenv("ALERT_URLS", server.address())
-    made = resources()["alerts"]
+    made: Any = resources()["alerts"]
     assert TOKEN not in repr(made)
     assert TOKEN.encode() not in pickle.dumps(made)
     return made.process_config_and_initialize()
 
 
 def after(
-    sensor: Callable, event: dg.DagsterEvent, run: dg.DagsterRun, instance: dg.DagsterInstance
+    sensor: Any, event: dg.DagsterEvent, run: dg.DagsterRun, instance: dg.DagsterInstance
 ) -> dg.RunStatusSensorContext:
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=run
@@ -96,6 +101,34 @@ def test_a_run_that_was_killed_is_told_too(
     assert "ended without a word" in told["message"]
 
 
+def test_a_series_that_does_not_succeed_is_told_once_when_it_was_tried_for_an_hour(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    for number in range(1, TOLD_AT_TRY + 3):
+        tags = {TRY_TAG: str(number)}
+        result = sandbox.run(assets=["price_series"], more_tags=tags)
+        assert not result.success
+        tell_of(run_failure_alert, result, sandbox.instance, alerts)
+        assert len(server.told) == (number >= TOLD_AT_TRY)
+    assert "daily_prices is not stored" in server.told[0]["message"]
+    # By hand there is somebody who waits.
+    result = sandbox.run(assets=["price_series"])
+    tell_of(run_failure_alert, result, sandbox.instance, alerts)
+    assert len(server.told) == 2
+
+
+def test_a_run_that_is_started_again_is_not_told_and_the_last_one_is(
+    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+) -> None:
+    job = sandbox.definitions.get_repository_def().get_job("daily_chain")
+    for is_again in ("true", "false"):
+        run = sandbox.instance.create_run_for_job(job, tags={WILL_RETRY_TAG: is_again})
+        event = sandbox.instance.report_run_failed(run, f"Its process is gone; again: {is_again}")
+        run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
+    [told] = server.told
+    assert "again: false" in told["message"]
+
+
 def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
     tmp_path: Path, server: AlertServer, alerts: AlertsResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,8 +146,8 @@ def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
         assert not late.filter_events(lambda event: event.is_step_up_for_retry)
         today = dt.datetime.now(SHANGHAI).date()
         for day in (today, today - dt.timedelta(days=1)):
-            span = sensors.Span(day, day)
-            monkeypatch.setattr(sensors, "days_of_run", lambda _, span=span: span)
+            span = Span(day, day)
+            monkeypatch.setattr(alerting, "days_of_run", lambda _, span=span: span)
             tell_of(run_failure_alert, late, platform.instance, alerts)
     [told] = server.told
     assert told["title"].endswith(f" for {today - dt.timedelta(days=1)}")
@@ -192,7 +225,7 @@ def watch(
 
 @pytest.fixture
 def due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [DAY])
+    monkeypatch.setattr(alerting, "sessions_due", lambda *_: [DAY])
 
 
 def test_a_complete_day_is_no_news(sandbox: Platform, server, alerts, due) -> None:
@@ -242,7 +275,7 @@ def test_a_day_is_told_again_until_a_channel_took_it(
 def test_before_any_session_is_due_nothing_is_told(
     sandbox: Platform, server, alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: [])
+    monkeypatch.setattr(alerting, "sessions_due", lambda *_: [])
     assert watch(sandbox, alerts) == ("no trading day is due", None)
 
 

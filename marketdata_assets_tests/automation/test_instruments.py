@@ -1,6 +1,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -37,7 +38,7 @@ def test_on_a_trading_day_every_tracked_code_has_a_run_of_its_own(
 ) -> None:
     lake = LakeResource(root=str(tmp_path), origin="test")
 
-    def evening_of(day: dt.date) -> list[dg.RunRequest] | dg.SkipReason:
+    def evening_of(day: dt.date) -> Any:
         moment = dt.datetime.combine(day, dt.time(19), SHANGHAI)
         with dg.build_schedule_context(
             instance=stored_instance,
@@ -58,9 +59,7 @@ def test_on_a_trading_day_every_tracked_code_has_a_run_of_its_own(
     assert "not a trading day" in evening_of(HOLIDAY).skip_message
 
 
-def evaluate(
-    instance: dg.DagsterInstance, sources: SandboxSources
-) -> dg.SensorResult | dg.SkipReason:
+def evaluate(instance: dg.DagsterInstance, sources: SandboxSources) -> Any:
     with dg.build_sensor_context(
         instance=instance,
         definitions=defs,

@@ -1,6 +1,7 @@
 """Pruning the run history: what goes, and that what counts stays."""
 
 import datetime as dt
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.pruning import history_pruning, prune_runs
+from marketdata_assets.automation.pruning import (
+    LOGS_AT_MOST,
+    history_pruning,
+    history_size_sensor,
+    prune_runs,
+)
 from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.run_history import give_back_room
 from marketdata_assets.trading_calendar import sessions_between
@@ -108,6 +114,23 @@ def test_of_young_logs_the_oldest_go_where_they_are_too_large(platform: Platform
     assert prune_runs(instance, log, created(platform, runs[0]), at_most=room) == 0
     assert [log.own(run_id).exists() for run_id in runs] == [False, True, True]
     assert set(instance.get_run_ids()) == set(runs)
+
+
+def test_logs_that_outgrow_their_room_by_day_are_not_left_until_the_morning(
+    platform: Platform,
+) -> None:
+    log, job = log_of(platform), platform.definitions.resolve_job_def(history_pruning.name)
+    old, young = (platform.run(day, assets=TABLES).run_id for day in DAYS[:2])
+
+    def asked_for() -> object:
+        return history_size_sensor(dg.build_sensor_context(instance=platform.instance))
+
+    assert isinstance(asked_for(), dg.SkipReason)
+    os.truncate(log.own(old), LOGS_AT_MOST)
+    assert isinstance(asked_for(), dg.RunRequest)
+    assert job.execute_in_process(instance=platform.instance).success
+    assert [log.own(run_id).exists() for run_id in (old, young)] == [False, True]
+    assert isinstance(asked_for(), dg.SkipReason)
 
 
 def test_the_index_shrinks(platform: Platform) -> None:

@@ -1,4 +1,5 @@
 import datetime as dt
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -28,12 +29,12 @@ def at(day: str, hour: int) -> dg.ScheduleEvaluationContext:
     return dg.build_schedule_context(scheduled_execution_time=moment)
 
 
-def of_month(lake: Lake, saturday: str) -> dg.RunRequest | dg.SkipReason:
+def of_month(lake: Lake, saturday: str) -> Any:
     resource = LakeResource(root=str(lake.root), origin="test")
     return past_month_again_schedule(at(saturday, 10), lake=resource)
 
 
-def recent(lake: Lake, day: str) -> dg.RunRequest | dg.SkipReason:
+def recent(lake: Lake, day: str) -> Any:
     resource = LakeResource(root=str(lake.root), origin="test")
     return recent_days_again_schedule(at(day, 23), lake=resource)
 

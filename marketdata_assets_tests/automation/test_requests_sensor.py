@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -42,7 +43,7 @@ class Daemon:
         self.requests = Requests(self.root)
         self.started: list[dg.ExecuteInProcessResult] = []
 
-    def evaluate(self) -> dg.SensorResult | dg.SkipReason:
+    def evaluate(self) -> Any:
         context = dg.build_sensor_context(
             instance=self.platform.instance,
             definitions=self.platform.definitions,
@@ -303,7 +304,7 @@ def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_
 
     with dg.DagsterInstance.local_temp(str(history)) as instance:
 
-        def until(is_so: Callable[[], bool]) -> None:
+        def until(is_so: Callable[..., bool]) -> None:
             end = time.monotonic() + PATIENCE_SECONDS
             while time.monotonic() < end:
                 if is_so():
@@ -311,7 +312,8 @@ def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_
                 running[0].join(0.3)
             raise AssertionError(f"{instance.get_runs_count()} runs, {requests.open_counts()}")
 
-        start(), start()
+        start()
+        start()
         try:
             for number in range(1, KILLS + 1):
                 count = 200 * number
@@ -327,7 +329,8 @@ def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_
         # What a killed daemon had claimed and not submitted, is claimed again after a while.
         lost = len(asked) - instance.get_runs_count()
         let_claims_lapse(root)
-        start(), start()
+        start()
+        start()
         try:
             until(lambda: instance.get_runs_count() == len(asked))
         finally:

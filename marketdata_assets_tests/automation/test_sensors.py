@@ -1,15 +1,18 @@
 import datetime as dt
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
-from marketdata_assets.automation import sensors
-from marketdata_assets.automation.schedules import STOCKS, of_evening
+from marketdata_assets.automation import lacking, sensors
+from marketdata_assets.automation.chains import STOCKS
+from marketdata_assets.automation.day_runs import requests_for
+from marketdata_assets.automation.evenings import of_evening
+from marketdata_assets.automation.lacking import Lacking
 from marketdata_assets.automation.sensors import (
     missing_days,
     missing_partitions_sensor,
-    requests_for,
     sessions_due,
 )
 from marketdata_assets.storage.io_manager import LakeResource
@@ -37,7 +40,7 @@ def pretend_published(sandbox: Platform, *days: dt.date) -> None:
         sandbox.instance.report_runless_asset_event(record)
 
 
-def evaluate(sandbox: Platform) -> dg.SensorResult | dg.SkipReason:
+def evaluate(sandbox: Platform) -> Any:
     context = dg.build_sensor_context(
         instance=sandbox.instance, definitions=sandbox.definitions, sensor_name="sensor"
     )
@@ -114,7 +117,8 @@ def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
     sandbox: Platform, days, by: str
 ) -> None:
     job = sandbox.definitions.get_repository_def().get_job(by)
-    sandbox.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    tags = {RANGE_START: str(days[0]), RANGE_END: str(days[-1])}
+    sandbox.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
     result = evaluate(sandbox)
     assert isinstance(result, dg.SkipReason)
     assert "under way" in result.skip_message
@@ -124,7 +128,8 @@ def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
     "by", ["series_refresh", "instrument_histories", "range_queries", "etf_chain"]
 )
 def test_runs_that_make_no_day_of_the_stocks_are_not_waited_for(sandbox: Platform, by: str) -> None:
-    run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED)
+    tags = {"dagster/partition": "2024-10-15" if by == "etf_chain" else "HSI"}
+    run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED, tags=tags)
     sandbox.instance.add_run(run)
     assert isinstance(evaluate(sandbox), dg.SensorResult)
 
@@ -133,8 +138,8 @@ def test_on_its_own_evening_a_day_is_asked_for_every_half_hour_later_once_a_day(
     thursday, friday = dt.date(2024, 10, 17), dt.date(2024, 10, 18)
 
     def run_keys(now: str, *missing: dt.date) -> list[str]:
-        lacking = {day: frozenset({day.isoformat()}) for day in missing}
-        asked = requests_for([thursday, friday], lacking, shanghai(now))
+        missing_then = {day: frozenset({day.isoformat()}) for day in missing}
+        asked = requests_for([thursday, friday], Lacking(missing_then), shanghai(now))
         return [str(one.run_key) for one in asked]
 
     looks = ["2024-10-18 22:30", "2024-10-18 22:59", "2024-10-18 23:00", "2024-10-19 10:00"]
@@ -180,8 +185,8 @@ def test_missed_days_are_asked_for_at_once_in_order_and_by_one_alone(
     for day in days:
         pretend_stored(sandbox, day, *CHAIN)
     pretend_published(sandbox, *days)
-    monkeypatch.setattr(sensors, "incomplete_tables", lambda *_: {})
-    asked = missing_days(sandbox.instance, sandbox.lake, shanghai(now))
+    monkeypatch.setattr(lacking, "incomplete_tables", lambda *_: {})
+    asked = missing_days(STOCKS, sandbox.instance, sandbox.lake, shanghai(now))
     assert requested(asked) == ([(due[0], due[-1], {*CHAIN, "hf_dataset"})] if due else [])
     evening = shanghai("2024-10-14 21:00")
     if shanghai(now) < evening:
@@ -197,15 +202,15 @@ def test_missed_days_are_stored_and_published_once_in_order(
     monkeypatch.setattr(sensors, "start_date", lambda: days[0])
     assert sandbox.run(days[0], assets=[*CHAIN, "hf_dataset"]).success
     now = shanghai("2024-10-14 22:40")
-    for request in missing_days(sandbox.instance, sandbox.lake, now).run_requests:
+    for request in missing_days(STOCKS, sandbox.instance, sandbox.lake, now).run_requests:
         span = [request.tags[name] for name in (RANGE_START, RANGE_END)]
         first, last = map(dt.date.fromisoformat, span)
         names = {key.path[-1] for key in request.asset_selection}
-        assert sandbox.run(first, last, names).success
+        assert sandbox.run(first, last, sorted(names)).success
     for table in ("daily_kline", "daily_prices", "hf_dataset"):
         records = sandbox.instance.fetch_materializations(dg.AssetKey(table), limit=100).records
         assert [one.partition_key for one in reversed(records)] == [str(day) for day in days]
-    assert isinstance(missing_days(sandbox.instance, sandbox.lake, now), dg.SkipReason)
+    assert isinstance(missing_days(STOCKS, sandbox.instance, sandbox.lake, now), dg.SkipReason)
 
 
 def test_what_the_sensor_asks_for_fills_the_gap(
@@ -215,5 +220,5 @@ def test_what_the_sensor_asks_for_fills_the_gap(
     monkeypatch.setattr(sensors, "sessions_due", lambda *_: watched)
     assert sandbox.run(watched[0], assets=[*CHAIN, "hf_dataset"]).success
     [(first, last, names)] = requested(evaluate(sandbox))
-    assert sandbox.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), names).success
+    assert sandbox.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), [*names]).success
     assert isinstance(evaluate(sandbox), dg.SkipReason)

@@ -3,7 +3,11 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.series_sensor import price_series_sensor, refreshes_due
+from marketdata_assets.automation.series_sensor import (
+    TRY_TAG,
+    price_series_sensor,
+    refreshes_due,
+)
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import DamagedSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
@@ -110,9 +114,10 @@ def test_a_refresh_that_fails_is_tried_again_by_itself_ever_later(daemon: Daemon
     # As an overload: nothing of what is stored is wrong, and nothing of it changes.
     folder = lake.root / "series"
     folder.write_text("no folder", "utf-8")
-    for wait in (1, 2, 4, 8, 16, 32, 60, 60):
+    for number, wait in enumerate((1, 2, 4, 8, 16, 32, 60, 60), start=1):
         [failed] = daemon.run_what_is_due(minutes=61)
         assert not failed.success
+        assert failed.dagster_run.tags[TRY_TAG] == str(number)
         assert "price_series did not succeed" in daemon.skips_because(wait - 0.1)
         assert daemon.requests(wait) == 1
     folder.unlink()
@@ -121,7 +126,8 @@ def test_a_refresh_that_fails_is_tried_again_by_itself_ever_later(daemon: Daemon
     assert "holds what the lake holds" in daemon.skips_because()
     # What failed once is forgotten then.
     store(lake, DAYS[:1], version=1)
-    assert daemon.requests() == 1
+    [request] = daemon.look().run_requests or []
+    assert request.tags[TRY_TAG] == "1"
 
 
 def test_something_new_is_tried_sooner_but_never_without_a_wait(daemon: Daemon) -> None:

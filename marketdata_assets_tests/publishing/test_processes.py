@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -57,13 +59,11 @@ def lake(tmp_path: Path) -> Lake:
 def publish_in_child(url: str, lake: Lake, work: Path, days: list, begun: Event, go: Event) -> None:
     """The child: wait for all the others, publish, and end without ceremony."""
 
-    class At:
-        """What `hub_resource` asks of a server."""
-
-    At.url = url
+    # What `hub_resource` asks of a server.
+    at: Any = SimpleNamespace(url=url)
     begun.set()
     go.wait(60)
-    publish(hub_resource(At, work), lake, days)
+    publish(hub_resource(at, work), lake, days)
     os._exit(0)
 
 

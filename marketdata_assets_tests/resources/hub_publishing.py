@@ -2,13 +2,15 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import PrivateAttr
 
 from marketdata_assets.publishing.build import build
 from marketdata_assets.publishing.layout import Choices
-from marketdata_assets.resources.hugging_face import HuggingFaceResource, Publication
+from marketdata_assets.resources.hugging_face import HuggingFaceResource
+from marketdata_assets.resources.publisher import Publication
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.hub_emulator.server import HubServer
@@ -29,9 +31,9 @@ class WakefulHub(HuggingFaceResource):
         self._pauses.append(seconds)
 
 
-def hub_resource(server: HubServer, work: Path, **more: object) -> WakefulHub:
+def hub_resource(server: HubServer, work: Path, **more: Any) -> WakefulHub:
     """A publisher of REPO, which the hub has: as a user makes it before."""
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "endpoint": server.url,
         "repository": REPO,
         "token": TOKEN,
@@ -60,7 +62,7 @@ def titles(server: HubServer) -> list[str]:
 def published_keys(store: HubStore) -> list[tuple[dt.date, str]]:
     """(date, code) of every published row, in order."""
     files = store.at(REPO, "main").files
-    keys = []
+    keys: list[tuple[dt.date, str]] = []
     for path in sorted(path for path in files if path.startswith("data/")):
         rows = pq.read_table(store.blob(files[path].sha256), partitioning=None)
         keys += zip(rows["date"].to_pylist(), rows["code"].to_pylist(), strict=True)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -98,7 +99,9 @@ class _Server(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._far_end.connections.append(conn)
 
-    def connection_requested(self, dest_host: str, dest_port: int, *origin: object) -> object:
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Any:
         self._far_end.asked_for.append(dest_host)
         port = self._far_end.names.get(dest_host)
         if port is None:
@@ -117,7 +120,7 @@ class _Server(asyncssh.SSHServer):
         return forward
 
 
-async def _pump(source: object, sink: object, counted: FarEnd | None = None) -> None:
+async def _pump(source: Any, sink: Any, counted: FarEnd | None = None) -> None:
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await source.read(65536):
             if counted is not None:

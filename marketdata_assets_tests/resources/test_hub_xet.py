@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from marketdata_assets.assets.hf_dataset import publish_days
-from marketdata_assets.resources.hugging_face import Outcome, Publication
+from marketdata_assets.resources.publisher import Outcome, Publication
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.protocol import HubProtocol

@@ -27,7 +27,8 @@ from marketdata_assets.resources.hub_errors import (
     TooLarge,
     scrubbed,
 )
-from marketdata_assets.resources.hugging_face import Outcome, is_simulated
+from marketdata_assets.resources.hugging_face import is_simulated
+from marketdata_assets.resources.publisher import Outcome
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.faults import Fault

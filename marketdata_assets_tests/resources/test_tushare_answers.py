@@ -196,7 +196,7 @@ def test_a_row_of_another_length_is_refused(
 
 @pytest.mark.parametrize("row", [None, 7, "row", {"ts_code": "600000.SH"}], ids=str)
 def test_a_row_that_is_no_list_is_refused(
-    server: TushareServer, tushare: WakefulTushare, row: object
+    server: TushareServer, tushare: WakefulTushare, row: Any
 ) -> None:
     spoil(server, "daily", faults.edited(lambda answer: data_of(answer)[1].append(row)))
     with pytest.raises(TushareError):

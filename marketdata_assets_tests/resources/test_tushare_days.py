@@ -37,7 +37,7 @@ SESSIONS = sessions_between(dt.date(2025, 3, 3), DAY)
 
 def test_days_come_in_the_order_asked_for(tushare: WakefulTushare) -> None:
     shuffled = SESSIONS[::2] + SESSIONS[1::2][::-1]
-    got = list(tushare.days(DAILY_KLINE, shuffled))
+    got: Any = list(tushare.days(DAILY_KLINE, shuffled))
     assert [day for day, _ in got] == shuffled
     assert [data["trade_date"][0].as_py() for _, data in got] == shuffled
 
@@ -65,7 +65,7 @@ def test_a_day_that_is_not_there_is_told_in_its_place_and_the_others_come(state:
         serving(SmallMarket(quiet=quiet)) as server,
         tushare_at(server, state, calls_per_minute=30) as tushare,
     ):
-        got = list(tushare.days(DAILY_KLINE, SESSIONS))
+        got: Any = list(tushare.days(DAILY_KLINE, SESSIONS))
     assert [day for day, _ in got] == SESSIONS
     for day, outcome in got:
         if day in quiet:
@@ -119,7 +119,7 @@ def test_a_consumer_that_stops_has_not_had_everything_fetched(
         serving(SmallMarket()) as server,
         tushare_at(server, state, calls_per_minute) as tushare,
     ):
-        some = tushare.days(DAILY_KLINE, days)
+        some: Any = tushare.days(DAILY_KLINE, days)
         assert next(some)[0] == days[0]
         some.close()
         assert len(server.requests) < len(days) / 2

@@ -432,8 +432,8 @@ def test_a_new_share_can_be_in_the_bars_a_day_before_the_list(
         assert {row[0] for row in gone} <= set(codes)
         late += len(gone)
         if gone:
-            tomorrow = vendor.stock_basic(day + dt.timedelta(1))
-            assert set(codes) <= set(tomorrow["ts_code"])
+            after = vendor.stock_basic(day + dt.timedelta(1))
+            assert set(codes) <= set(after["ts_code"])
         tomorrow = day + dt.timedelta(1)
         told = set(vendor.stock_basic(tomorrow)["ts_code"])
         assert set(codes) <= told

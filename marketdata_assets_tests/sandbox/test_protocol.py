@@ -2,6 +2,7 @@ import datetime as dt
 import json
 import urllib.request
 import weakref
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def ask(protocol: TushareProtocol, call: str, fields: str = "", **params: object
     return json.loads(protocol.answer(json.dumps(body).encode()))
 
 
-def rows(answer) -> list[list[object]]:
+def rows(answer) -> list[list[Any]]:
     assert answer["code"] == 0, answer
     return answer["data"]["items"]
 
@@ -154,10 +155,10 @@ def test_the_server_speaks_the_same_over_http_and_remembers_its_requests() -> No
         assert [(r.call, r.params) for r in server.requests] == [("daily", body["params"])]
 
 
-class Day(dict):  # type: ignore[type-arg]
+class Day(dict):
     """A day of the whole market that can be told to be still there."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def test_years_of_one_share_hold_few_days_of_the_market_at_a_time() -> None:

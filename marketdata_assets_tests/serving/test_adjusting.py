@@ -99,7 +99,8 @@ def test_across_ex_dates_returns_are_continuous(ex_dates: Market) -> None:
 def test_rows_at_the_anchor_keep_their_prices_to_the_bit(ex_dates: Market) -> None:
     anchor = AROUND_EX_DATES[7]
     got = in_pandas(ex_dates.all_adjusted(anchor), "date", "code")
-    assert got.loc[anchor].equals(in_pandas(ex_dates.prices, "date", "code").loc[anchor])
+    prices = in_pandas(ex_dates.prices, "date", "code")
+    assert got.loc[[anchor]].equals(prices.loc[[anchor]])
 
 
 def prices_of(rows: list[tuple[str, dt.date, float]]) -> pa.Table:

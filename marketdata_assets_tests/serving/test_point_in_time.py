@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from marketdata_assets.serving.adjusting import NotAdjustable
+from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
@@ -46,6 +46,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     lake = Lake(tmp_path_factory.mktemp("stored"), "test")
     store_everything(lake)
     reader = PriceReader(lake.root)
+    asked: list[tuple[str, Adjust, dt.date | None]]
     asked = [(code, Adjust.NONE, None) for code in STORED]
     for code in (*SHARES, GONE):
         asked += [(code, Adjust.HFQ, None), (code, Adjust.QFQ, None), (code, Adjust.QFQ, END)]
@@ -116,7 +117,7 @@ def test_a_moment_before_anything_was_stored(past: Past) -> None:
 
 
 def test_a_share_by_code_alone_has_no_factors_then_either(past: Past) -> None:
-    with pytest.raises(LookupError, match="without factors"):
+    with pytest.raises(MissingFactors, match="without factors"):
         past.reader.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ, as_of=past.moment)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from marketdata_assets.serving.answers import CrossSection
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.series import refresh
+from marketdata_assets.storage.series import DayNotInSeries, refresh
 from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY
 from marketdata_assets_tests.publishing.prices import prices_of
 from marketdata_assets_tests.serving.stored import SESSIONS, history_of
@@ -85,7 +85,7 @@ def a_section(reader: PriceReader, chance: random.Random) -> CrossSection:
     while True:
         try:
             return reader.cross_section(chance.choice(series.days), ["code", "close"])
-        except LookupError:
+        except DayNotInSeries:
             continue
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import multiprocessing
 import os
 import random
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -180,6 +181,7 @@ def test_a_database_of_another_version_is_kept_aside(tmp_path: Path, statement: 
 
 
 FLIPS = 60
+PAGE = 4_096
 
 
 def test_of_flipped_bits_none_is_answered_and_all_are_mended(tmp_path: Path) -> None:
@@ -210,6 +212,56 @@ def test_of_flipped_bits_none_is_answered_and_all_are_mended(tmp_path: Path) -> 
     assert kept_aside > FLIPS / 10
 
 
+def without_its_index(path: Path, request_id: str) -> None:
+    """Spoil what says in the index by id where the request is; the row itself is whole."""
+    raw = path.read_bytes()
+    places = [found.start() for found in re.finditer(request_id.encode(), raw)]
+    # The row holds it twice, once in its proof; the index is the page that holds it alone.
+    pages = Counter(place // PAGE for place in places)
+    [at] = [place for place in places if pages[place // PAGE] == 1]
+    spoiled = bytearray(raw)
+    spoiled[at] ^= 1
+    path.write_bytes(spoiled)
+
+
+@pytest.fixture
+def many(requests: Requests) -> Request:
+    """One of as many requests as fill several pages."""
+    return [requests.request_history(f"{100_000 + n}.CSI") for n in range(60)][30]
+
+
+def test_no_request_is_unknown_because_the_index_is_damaged(
+    tmp_path: Path, requests: Requests, many: Request
+) -> None:
+    with pytest.raises(UnknownRequest):
+        requests.get("nobody's")
+    without_its_index(tmp_path / "state" / "requests.sqlite3", many.id)
+    with pytest.raises(QueueNotReady, match="was damaged and is new now"):
+        requests.get(many.id)
+    assert requests.has_damaged_copy()
+
+
+def test_what_nobody_trips_over_is_noticed_when_the_proof_is_old(
+    tmp_path: Path, many: Request
+) -> None:
+    lasting, renewed = Requests(tmp_path), Requests(tmp_path, proof_lasts=dt.timedelta(0))
+    for requests in (lasting, renewed):
+        assert len(requests.claim(0)) == 0
+    without_its_index(tmp_path / "state" / "requests.sqlite3", many.id)
+    lasting.open_counts()
+    assert not lasting.has_damaged_copy()
+    renewed.open_counts()
+    assert renewed.has_damaged_copy()
+
+
+def test_a_proof_that_is_due_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    requests = Requests(tmp_path, patience=dt.timedelta(0), proof_lasts=dt.timedelta(0))
+    asked = requests.request_history("HSI")
+    with closing(sqlite3.connect(tmp_path / "state" / "requests.sqlite3")) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert requests.get(asked.id) == asked
+
+
 def answered(requests: Requests, request_id: str) -> Request | None:
     try:
         return requests.get(request_id)
@@ -219,7 +271,7 @@ def answered(requests: Requests, request_id: str) -> Request | None:
 
 def test_a_fault_of_ours_is_no_damage(requests: Requests, tmp_path: Path) -> None:
     asked = requests.request_history("HSI")
-    database = RequestDatabase(tmp_path / "state" / "requests.sqlite3", MINUTE)
+    database = RequestDatabase(tmp_path / "state" / "requests.sqlite3", MINUTE, MINUTE)
     with (
         pytest.raises(sqlite3.OperationalError, match="no such column"),
         database.connection() as connection,

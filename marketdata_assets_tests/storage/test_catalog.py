@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -23,7 +24,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def query(catalog: Path, sql: str) -> list[tuple[object, ...]]:
+def query(catalog: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(catalog), read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
@@ -124,12 +125,17 @@ def test_a_bit_that_flips_anywhere_is_noticed_and_mended(
     assert_is_right(published)
 
 
+def without_views(catalog: Path) -> None:
+    catalog.unlink()
+    duckdb.connect(str(catalog)).close()
+
+
 SPOILED: dict[str, Callable[[Path], object]] = {
     "cut off": lambda catalog: catalog.write_bytes(catalog.read_bytes()[:40_000]),
     "empty": lambda catalog: catalog.write_bytes(b""),
     "zeros": lambda catalog: catalog.write_bytes(bytes(catalog.stat().st_size)),
     "gone": lambda catalog: catalog.unlink(),
-    "without views": lambda catalog: (catalog.unlink(), duckdb.connect(str(catalog)).close()),
+    "without views": without_views,
     "without its source": lambda catalog: catalog.with_suffix(".sql").unlink(),
 }
 

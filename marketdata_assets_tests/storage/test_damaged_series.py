@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -93,10 +94,10 @@ def questions(series: Series) -> Iterator[Callable[[], object]]:
     yield series.codes
     yield lambda: (series.days, series.stored_at, series.origins, series.generation)
     for code in CODES[::20]:
-        yield lambda code=code: series.slice(code)
-        yield lambda code=code: series.span(code)
+        yield partial(series.slice, code)
+        yield partial(series.span, code)
     for day in DAYS[::20]:
-        yield lambda day=day: series.cross_section(day)
+        yield partial(series.cross_section, day)
     yield lambda: series.slices(CODES, columns=["price", "symbol"])
 
 

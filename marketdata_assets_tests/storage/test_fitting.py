@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -288,7 +289,7 @@ def test_the_shelf_serves_shares_and_histories_of_it(lake: Lake, rows: pa.Table)
     for table in (DAILY_PRICES, ADJ_FACTOR):
         refresh(lake, table)
     reader = PriceReader(lake.root)
-    asked = {"start": STRICT, "end": STRICT, "columns": ["close"]}
+    asked: dict[str, Any] = {"start": STRICT, "end": STRICT, "columns": ["close"]}
     expected = rows["close"][0].as_py()
     assert reader.ohlcv(codes[0], **asked).rows["close"].to_pylist() == [expected]
     # A factor that is not told is none: the last one that is told counts at the anchor.

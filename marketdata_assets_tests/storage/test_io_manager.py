@@ -1,5 +1,7 @@
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -44,7 +46,7 @@ def materialize(
 
 
 def run(
-    assets: list[dg.AssetsDefinition],
+    assets: Sequence[dg.AssetsDefinition | dg.AssetSpec],
     lake: Lake,
     days: list[dt.date],
     instance: dg.DagsterInstance,
@@ -147,7 +149,7 @@ def test_a_day_that_stays_as_it_is_stored_is_recorded_and_not_touched(lake: Lake
 
 def test_what_is_downstream_of_an_absent_day_goes_on_with_the_others(lake: Lake, instance) -> None:
     lake.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=2.0))
-    seen: list[object] = []
+    seen: list[Any] = []
     upstream = dg.AssetSpec("price_limits", partitions_def=TRADING_DAYS)
     assert run([downstream(pa.Table, seen), upstream], lake, [DAY, NEXT_DAY], instance).success
     [loaded] = seen
@@ -182,7 +184,7 @@ def test_days_are_stored_as_they_come_so_a_failure_keeps_the_earlier_ones(
     assert lake.days(PRICE_LIMITS) == DAYS[:1]
 
 
-def downstream(annotation: type, seen: list[object]) -> dg.AssetsDefinition:
+def downstream(annotation: type, seen: list[Any]) -> dg.AssetsDefinition:
     def price_limits_reader(price_limits):
         seen.append(price_limits)
         if isinstance(price_limits, duckdb.DuckDBPyRelation):
@@ -198,8 +200,8 @@ def downstream(annotation: type, seen: list[object]) -> dg.AssetsDefinition:
     )
 
 
-def loaded_as(annotation: type, lake: Lake, instance: dg.DagsterInstance) -> list[object]:
-    seen: list[object] = []
+def loaded_as(annotation: type, lake: Lake, instance: dg.DagsterInstance) -> list[Any]:
+    seen: list[Any] = []
     upstream = dg.AssetSpec("price_limits", partitions_def=TRADING_DAYS)
     assert run([downstream(annotation, seen), upstream], lake, DAYS, instance).success
     return seen

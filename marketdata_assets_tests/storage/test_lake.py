@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS
+from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS, DiskRefuses
 from marketdata_assets.storage.lake import (
     DamagedPartitions,
     Lake,
@@ -271,7 +271,7 @@ def test_other_programs_files_are_no_versions(lake: Lake) -> None:
 def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake: Lake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     (lake.root / "superseded").write_text("a file where a folder should be")
-    with pytest.raises(OSError, match="price_limits 2024-09-30 could not be stored"):
+    with pytest.raises(DiskRefuses, match="price_limits 2024-09-30 could not be stored"):
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0]
     assert not list(lake.path(PRICE_LIMITS, DAY).parent.glob("*.unfinished"))

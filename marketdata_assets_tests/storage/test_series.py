@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake, MissingPartitions, UnfitPartitions
 from marketdata_assets.storage.series import (
     DamagedSeries,
@@ -275,6 +276,39 @@ def test_a_series_of_other_columns_is_refused_and_made_again(lake: Lake) -> None
     assert_answers(Series.open(lake.root, QUOTES), whole(lake), [YEAR[0]])
 
 
+def test_a_column_added_since_is_null_in_what_was_made_before(lake: Lake) -> None:
+    store(lake, DAYS, 1.0)
+    refresh(lake, QUOTES)
+    old, before = Series.open(lake.root, QUOTES), files(lake)
+    wide = replace(QUOTES, columns=(*QUOTES.columns, QUOTES.columns[-1].renamed("more")))
+    more = pa.field("more", wide["more"].type)
+
+    def with_nulls(rows: pa.Table) -> pa.Table:
+        nulls = pa.nulls(rows.num_rows, more.type)
+        return rows.append_column(more, nulls)
+
+    assert not difference(lake, wide)
+    series = Series.open(lake.root, wide)
+    assert series.slice("a").equals(with_nulls(old.slice("a")))
+    assert series.slice("a", columns=["more", "symbol"]).column_names == ["more", "symbol"]
+    assert series.cross_section(DAYS[0]).equals(with_nulls(old.cross_section(DAYS[0])))
+    assert files(lake) == before
+    # A new day has the column, and what was made before stays as it is.
+    day = DAYS[-1] + dt.timedelta(days=1)
+    rows = quotes(day, {"a": (1.0, "x", None)})
+    lake.write(wide, day, rows.append_column(more, rows["listed"].fill_null(day)))
+    assert refresh(lake, wide).difference.new == [day]
+    assert Series.open(lake.root, wide).slice("a")["more"].to_pylist()[-2:] == [None, day]
+    assert set(segments_by_year(lake)["2023"]) <= set(before)
+
+
+def test_a_series_of_another_version_of_the_columns_is_made_again(lake: Lake) -> None:
+    store(lake, DAYS, 1.0)
+    refresh(lake, QUOTES)
+    with pytest.raises(NoSeries, match=r"made for other columns\. Materialize"):
+        Series.open(lake.root, replace(QUOTES, version=2))
+
+
 def test_a_damaged_day_is_named_and_the_series_stays(lake: Lake) -> None:
     store(lake, YEAR[:3], 1.0)
     refresh(lake, QUOTES)
@@ -301,7 +335,7 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing(lake: Lake) -> None:
     refresh(lake, QUOTES)
     before = files(lake)
     store(lake, DAYS, 1.0)
-    refused = pytest.raises(OSError, match=r"quotes could not be written.*as it was before")
+    refused = pytest.raises(DiskRefuses, match=r"quotes could not be written.*as it was before")
     with refused, full_disk(1_000):
         refresh(lake, QUOTES)
     assert files(lake) == before

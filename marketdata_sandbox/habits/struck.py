@@ -119,7 +119,7 @@ class StruckRows:
     def _unlimited(self, day: dt.date) -> list[str]:
         limits = self._market.stk_limit(day)
         pairs = zip(_codes(limits), limits["up_limit"], strict=True)
-        return [code for code, limit in pairs if limit >= LEAST_SENTINEL]  # type: ignore[operator]
+        return [code for code, limit in pairs if limit >= LEAST_SENTINEL]
 
     def _unmoved(self, day: dt.date) -> list[str]:
         """Those after which nobody can tell that they traded."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources import akshare_calls, akshare_worker
@@ -37,10 +38,11 @@ class Site(NamedTuple):
 
 EASTMONEY = Site("Eastmoney", "push2his.eastmoney.com", akshare_calls.eastmoney)
 SINA = Site("Sina", "finance.sina.com.cn", akshare_calls.sina)
+SHENWAN = Site("Shenwan", "www.swsresearch.com", akshare_calls.shenwan)
 CSINDEX = Site("CSIndex", "www.csindex.com.cn", akshare_calls.csindex)
 
 
-class CallFailed(Exception):
+class CallFailed(MarketdataError):
     """AKShare raised, or was ended for taking too long; the text says which."""
 
 
@@ -132,7 +134,7 @@ class AkshareSource:
         try:
             answer = self._worker.call(call.function, call.arguments(instrument, first, last))
             bars = read_bars(_wanted(call, instrument, answer), call.scale, first, last)
-        except (CallFailed, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise self._failed(instrument, call, str(error)) from None
         if bars.num_rows == 0:
             raise self._failed(instrument, call, f"no bar from {first} to {last}.")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
-from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.resources.sources.history import Scale
 
 Arguments = dict[str, str]
@@ -99,6 +99,9 @@ EASTMONEY_PREFIXED = Call(
     "手, 元",
     takes_range=True,
 )
+EASTMONEY_HONG_KONG = EASTMONEY_SHARE._replace(
+    function="stock_hk_hist", scale=Scale(volume=ONE, turnover=ONE), unit="股, 元 of its currency"
+)
 EASTMONEY_WORLD = Call(
     "index_global_hist_em",
     lambda one, first, last: {"symbol": EASTMONEY_NAMES[one.code]},
@@ -139,12 +142,26 @@ SINA_WORLD_INDEX = SINA_HONG_KONG_INDEX._replace(
     function="index_global_hist_sina",
     arguments=lambda one, first, last: {"symbol": SINA_WORLD[one.code]},
 )
+# The same file of the site, of whatever it lists; nobody states what a bond's volume counts.
+SINA_BOND = SINA_INDEX._replace(
+    function="bond_zh_hs_cov_daily",
+    columns=Columns(volume=""),
+    scale=Scale(),
+    unit="volume in an unstated unit, left out",
+)
 SINA_FUTURES = Call(
     "futures_main_sina",
     lambda one, first, last: {"symbol": f"{one.symbol}0", **_range(first, last)},
     Columns("日期", "开盘价", "最高价", "最低价", "收盘价", "成交量"),
     Scale(volume=ONE),
     "手 (contracts); main contracts spliced without adjustment",
+)
+SINA_CONTRACT = Call(
+    "futures_zh_daily_sina",
+    lambda one, first, last: {"symbol": one.symbol},
+    Columns(),
+    Scale(volume=ONE),
+    "手 (contracts)",
 )
 SINA_FOREIGN_FUTURES = Call(
     "futures_foreign_hist",
@@ -162,32 +179,55 @@ CSINDEX_INDEX = Call(
     takes_range=True,
     echo="指数代码",
 )
+# AKShare does not check the certificate of this site: it is asked after Tushare.
+SHENWAN_INDEX = Call(
+    "index_hist_sw",
+    lambda one, first, last: {"symbol": one.symbol, "period": "day"},
+    Columns("日期", "开盘", "最高", "最低", "收盘", volume=""),
+    Scale(),
+    "volume in an unstated unit, left out",
+    echo="代码",
+)
 
 
 def eastmoney(one: Instrument) -> Call | None:
     """How 东方财富 is asked for an instrument, or None where it has it not."""
-    if one.kind in (Kind.CHINA_INDEX, Kind.B_SHARE):
+    if one.kind in (Kind.CHINA_INDEX, Kind.B_SHARE, Kind.CLOSED_FUND, Kind.REIT):
         return EASTMONEY_PREFIXED
     if one.code in EASTMONEY_NAMES:
         return EASTMONEY_WORLD
     if one.code == "CL.NYM":
         return EASTMONEY_FOREIGN_FUTURES
-    return {Kind.A_SHARE: EASTMONEY_SHARE, Kind.CHINA_ETF: EASTMONEY_ETF}.get(one.kind)
+    of_kind = {
+        Kind.A_SHARE: EASTMONEY_SHARE,
+        Kind.CHINA_ETF: EASTMONEY_ETF,
+        Kind.HK_SHARE: EASTMONEY_HONG_KONG,
+    }
+    return of_kind.get(one.kind)
 
 
 def sina(one: Instrument) -> Call | None:
     """How 新浪 is asked for an instrument, or None where it has it not."""
     if one.kind is Kind.CHINA_INDEX:
         return SINA_INDEX if one.market.name in ("SSE", "SZSE") else None
-    if one.kind is Kind.CHINA_ETF:
+    if one.kind in FUND_KINDS:
         return SINA_ETF
+    if one.kind is Kind.CONVERTIBLE_BOND:
+        return SINA_BOND
+    if one.kind is Kind.FUTURES_CONTRACT:
+        return SINA_CONTRACT
     if one.kind is Kind.FUTURES:
-        return SINA_FUTURES if one.market.name == "SHFE" else SINA_FOREIGN_FUTURES
+        return SINA_FOREIGN_FUTURES if one.code == "CL.NYM" else SINA_FUTURES
     if one.code in SINA_HONG_KONG:
         return SINA_HONG_KONG_INDEX
     if one.code in SINA_US:
         return SINA_US_INDEX
     return SINA_WORLD_INDEX if one.code in SINA_WORLD else None
+
+
+def shenwan(one: Instrument) -> Call | None:
+    """How 申万宏源研究 itself is asked, for its industry indices."""
+    return SHENWAN_INDEX if one.kind is Kind.INDUSTRY_INDEX else None
 
 
 def csindex(one: Instrument) -> Call | None:

@@ -8,6 +8,7 @@ answer holds 300 candles at most.
 import datetime as dt
 from decimal import Decimal
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.history import (
@@ -16,8 +17,7 @@ from marketdata_assets.resources.sources.history import (
     SourceFailed,
     read_bars,
 )
-from marketdata_assets.resources.sources.web import JsonSite, NoJson
-from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.sources.web import JsonSite
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 COINBASE = "https://api.exchange.coinbase.com"
@@ -56,7 +56,7 @@ class CoinbaseSource:
                 start = end + dt.timedelta(days=1)
             columns["date"] = [_day(moment) for moment in columns["date"]]
             bars = read_bars(columns, Scale(volume=Decimal(1)), first, last)
-        except (NoJson, TunnelDown, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise SourceFailed(self.name, instrument.code, str(error)) from None
         if bars.num_rows == 0:
             raise SourceFailed(self.name, instrument.code, f"no candle from {first} to {last}.")

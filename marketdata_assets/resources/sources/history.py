@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 
 NUMBERS = ("open", "high", "low", "close", "volume", "turnover")
@@ -27,7 +28,7 @@ BARS = pa.schema(
 )
 
 
-class SourceFailed(Exception):
+class SourceFailed(MarketdataError):
     """A source has no usable history of an instrument; another source may."""
 
     def __init__(self, source: str, code: str, what: str) -> None:

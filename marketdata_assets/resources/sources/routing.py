@@ -18,6 +18,7 @@ from marketdata_assets.resources.rate_limit import Allowance, shared_path
 from marketdata_assets.resources.sources.akshare import (
     CSINDEX,
     EASTMONEY,
+    SHENWAN,
     SINA,
     AkshareSource,
     AkshareWorker,
@@ -36,17 +37,26 @@ if TYPE_CHECKING:
 
 ORDER: dict[Kind, tuple[str, ...]] = {
     Kind.CHINA_INDEX: ("Tushare", "CSIndex", "Sina", "Eastmoney"),
+    Kind.INDUSTRY_INDEX: ("Tushare", "Shenwan"),
     Kind.A_SHARE: ("Tushare", "Eastmoney", "Yahoo"),
     Kind.B_SHARE: ("Eastmoney", "Yahoo"),
     Kind.CHINA_ETF: ("Tushare", "Eastmoney", "Sina"),
+    Kind.CLOSED_FUND: ("Tushare", "Eastmoney", "Sina"),
+    Kind.REIT: ("Tushare", "Eastmoney", "Sina"),
+    Kind.CONVERTIBLE_BOND: ("Tushare", "Sina"),
+    Kind.BOND: (),
+    Kind.HK_SHARE: ("Eastmoney", "Tushare", "Yahoo"),
+    Kind.US_SHARE: ("Yahoo", "Tushare"),
     Kind.HK_INDEX: ("Sina", "Eastmoney", "Tushare", "Yahoo"),
     Kind.WORLD_INDEX: ("Sina", "Eastmoney", "Tushare", "Yahoo"),
     Kind.FUTURES: ("Tushare", "Sina", "Eastmoney", "Yahoo"),
+    Kind.FUTURES_CONTRACT: ("Tushare", "Sina"),
     Kind.CRYPTO: ("Yahoo", "Coinbase"),
 }
 
 # Far below what these sites turn away: they state no limit, and ban who is in a hurry.
-CALLS_PER_MINUTE = {"Eastmoney": 10, "Sina": 20, "CSIndex": 20, "Yahoo": 30, "Coinbase": 60}
+CALLS_PER_MINUTE = {"Eastmoney": 10, "Sina": 20, "CSIndex": 20, "Shenwan": 20}
+CALLS_PER_MINUTE |= {"Yahoo": 30, "Coinbase": 60}
 
 
 class InstrumentSources(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -110,7 +120,7 @@ class LiveSources(InstrumentSources):
 
         made: list[HistorySource] = [
             TushareHistory(self.tushare.url, self._tushare_client()),
-            *map(site, (EASTMONEY, SINA, CSINDEX)),
+            *map(site, (EASTMONEY, SINA, CSINDEX, SHENWAN)),
             yahoo,
             coinbase,
         ]

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.resources.sources.history import (
     History,
     Scale,
@@ -20,13 +21,16 @@ from marketdata_assets.resources.sources.history import (
     read_bars,
 )
 from marketdata_assets.resources.tushare_answers import typed_table
-from marketdata_assets.resources.tushare_errors import TushareError
 from marketdata_assets.tables import (
+    BOND_BARS,
     FUND_BARS,
     FUTURES_BARS,
     GLOBAL_BARS,
+    HONG_KONG_BARS,
     INDEX_BARS,
+    INDUSTRY_BARS,
     SHARE_BARS,
+    US_BARS,
     Table,
 )
 
@@ -47,15 +51,25 @@ class _Call(NamedTuple):
 
 
 _LOTS = Scale(volume=Decimal(100), turnover=Decimal(1_000))
+_UNSTATED = "volume in an unstated unit, left out"
+_TEN_THOUSAND = Decimal(10_000)
+_FUTURES = _Call(
+    FUTURES_BARS, Scale(volume=Decimal(1), turnover=_TEN_THOUSAND), "手 (contracts), 万元"
+)
 _CALLS = {
     Kind.A_SHARE: _Call(SHARE_BARS, _LOTS, "手, 千元"),
-    Kind.CHINA_ETF: _Call(FUND_BARS, _LOTS, "手, 千元"),
     Kind.CHINA_INDEX: _Call(INDEX_BARS, _LOTS, "手, 千元"),
-    Kind.FUTURES: _Call(
-        FUTURES_BARS, Scale(volume=Decimal(1), turnover=Decimal(10_000)), "手 (contracts), 万元"
+    Kind.INDUSTRY_INDEX: _Call(INDUSTRY_BARS, Scale(), _UNSTATED),
+    # How many bonds its 手 are is stated nowhere.
+    Kind.CONVERTIBLE_BOND: _Call(BOND_BARS, Scale(turnover=_TEN_THOUSAND), "手, left out; 万元"),
+    Kind.HK_SHARE: _Call(
+        HONG_KONG_BARS, Scale(volume=Decimal(1), turnover=Decimal(1)), "股, 元 of its currency"
     ),
-}
-_GLOBAL = _Call(GLOBAL_BARS, Scale(), "volume in an unstated unit, left out")
+    Kind.US_SHARE: _Call(US_BARS, Scale(), _UNSTATED),
+    Kind.FUTURES: _FUTURES,
+    Kind.FUTURES_CONTRACT: _FUTURES,
+} | dict.fromkeys(FUND_KINDS, _Call(FUND_BARS, _LOTS, "手, 千元"))
+_GLOBAL = _Call(GLOBAL_BARS, Scale(), _UNSTATED)
 
 
 class TushareHistory:
@@ -71,8 +85,8 @@ class TushareHistory:
         return urlsplit(self._url).hostname or self._url
 
     def serves(self, instrument: Instrument) -> bool:
-        if instrument.kind is Kind.FUTURES:
-            return instrument.market.name == "SHFE"
+        if instrument.code == "CL.NYM":
+            return False
         return instrument.kind in _CALLS or instrument.code in GLOBAL_CODES
 
     def whole_only(self, instrument: Instrument) -> bool:
@@ -81,13 +95,15 @@ class TushareHistory:
     def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
         call = _CALLS.get(instrument.kind, _GLOBAL)
         code = GLOBAL_CODES.get(instrument.code, instrument.code)
+        if instrument.kind is Kind.US_SHARE:
+            code = instrument.symbol
         try:
             parts = [
                 self._bars(call.table, code, start, end)
                 for start, end in _spans(first, last, call.table.tushare.row_cap)
             ]
             bars = read_bars(_columns(pa.concat_tables(parts)), call.scale, first, last)
-        except (TushareError, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise SourceFailed(self.name, instrument.code, str(error)) from None
         if bars.num_rows == 0:
             what = f"no bar from {first} to {last} in {call.table.name}."

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
@@ -21,7 +22,7 @@ LONGEST_SHOWN = 160
 HEADERS = {"User-Agent": "Mozilla/5.0 (compatible; marketdata-assets)"}
 
 
-class NoJson(Exception):
+class NoJson(MarketdataError):
     """No JSON came; the text says what came instead."""
 
 

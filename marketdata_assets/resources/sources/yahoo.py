@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.history import (
@@ -22,8 +23,7 @@ from marketdata_assets.resources.sources.history import (
     SourceFailed,
     read_bars,
 )
-from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite, NoJson
-from marketdata_assets.resources.ssh_endpoint import TunnelDown
+from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
 
 YAHOO = "https://query1.finance.yahoo.com"
@@ -43,6 +43,7 @@ SYMBOLS = {
     "ETH": "ETH-USD",
 }
 CHINA_SUFFIXES = {"SSE": "SS", "SZSE": "SZ"}
+COUNTING_SHARES = (Kind.A_SHARE, Kind.B_SHARE, Kind.HK_SHARE)
 COUNTED = Scale(volume=Decimal(1))
 UNSTATED = Scale()
 DOLLARS = Scale(turnover=Decimal(1))
@@ -86,7 +87,7 @@ class YahooSource:
             answer = self._site.get(f"/v8/finance/chart/{quote(symbol)}", params)
             columns, scale, unit = _columns(answer.content, answer.status, symbol, instrument)
             bars = read_bars(columns, scale, first, last)
-        except (NoJson, TunnelDown, ValueError) as error:
+        except (MarketdataError, ValueError) as error:
             raise SourceFailed(self.name, instrument.code, str(error)) from None
         if bars.num_rows == 0:
             what = f"no bar from {first} to {last}."
@@ -101,6 +102,10 @@ def _symbol(instrument: Instrument) -> str | None:
     if instrument.kind in (Kind.A_SHARE, Kind.B_SHARE, Kind.CHINA_ETF):
         suffix = CHINA_SUFFIXES.get(instrument.market.name)
         return f"{instrument.symbol}.{suffix}" if suffix else None
+    if instrument.kind is Kind.HK_SHARE:
+        return f"{int(instrument.symbol):04}.HK"
+    if instrument.kind is Kind.US_SHARE:
+        return instrument.symbol.replace(".", "-")
     return SYMBOLS.get(instrument.code)
 
 
@@ -138,7 +143,7 @@ def _columns(
     if instrument.kind is Kind.CRYPTO:
         columns["turnover"] = columns.pop("volume")
         return columns, DOLLARS, "value traded in USD"
-    if instrument.currency == "USD" or instrument.kind in (Kind.A_SHARE, Kind.B_SHARE):
+    if instrument.currency == "USD" or instrument.kind in COUNTING_SHARES:
         return columns, COUNTED, "shares" if instrument.kind is not Kind.FUTURES else "contracts"
     return columns, UNSTATED, "volume in an unstated unit, left out"
 

@@ -25,6 +25,7 @@ from marketdata_assets.storage.series.generation import (
 from marketdata_assets.storage.series.lake_days import stored_files
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
+from marketdata_assets.storage.series.segment import noted_segments
 
 __all__ = [
     "SERIES_ASSETS",
@@ -36,6 +37,7 @@ __all__ = [
     "Refreshed",
     "Series",
     "difference",
+    "noted_segments",
     "refresh",
     "stored_files",
 ]

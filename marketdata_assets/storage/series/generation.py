@@ -10,8 +10,10 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.durable_files import becoming, sync_folder
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.blocks import Checksums
@@ -27,14 +29,14 @@ SERIES_ASSETS = {
 }
 
 
-class NoSeries(LookupError):
+class NoSeries(MarketdataError, status=503):
     """The series of a table has never been made, or was made for other columns."""
 
     def __init__(self, table: Table, what: str) -> None:
         super().__init__(f"{what}. Materialize {made_by(table)}.")
 
 
-class DamagedSeries(ValueError):
+class DamagedSeries(MarketdataError, status=503):
     """Files of a published series are missing, can't be read or are not as they were written."""
 
     def __init__(self, table: Table, file: str, error: Exception) -> None:
@@ -106,6 +108,7 @@ class Generation(BaseModel):
     table: str
     number: int
     columns: list[str]
+    schema_version: int = 1
     segments: list[SegmentEntry]
 
     def days(self) -> dict[dt.date, DayVersion]:
@@ -115,7 +118,13 @@ class Generation(BaseModel):
         return {day: version.file for day, version in self.days().items()}
 
     def fits(self, table: Table) -> bool:
-        return self.table == table.name and self.columns == declared(table)
+        """Whether it is read as `table`: what may be NULL may have been added since it was made."""
+        added = set(declared(table)) - set(self.columns)
+        return (
+            (self.table, self.schema_version) == (table.name, table.version)
+            and set(self.columns) <= set(declared(table))
+            and all(field.nullable for field in table.schema if declared_as(field) in added)
+        )
 
 
 def declared(table: Table) -> list[str]:
@@ -123,7 +132,11 @@ def declared(table: Table) -> list[str]:
 
     What may be NULL is not among them: segments hold the same either way.
     """
-    return [f"{field.name}: {field.type}" for field in table.schema]
+    return [declared_as(field) for field in table.schema]
+
+
+def declared_as(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}"
 
 
 def series_folder(root: Path, table: Table) -> Path:
@@ -140,7 +153,7 @@ def load_generation(root: Path, table: Table) -> tuple[Generation, FileIdentity]
         generation, file = read_manifest(folder)
     except FileNotFoundError:
         raise NoSeries(table, f"{table.name} has no series yet") from None
-    except (OSError, ValueError) as error:
+    except (DamagedFile, OSError, ValueError) as error:
         raise DamagedSeries(table, MANIFEST, error) from error
     if not generation.fits(table):
         raise NoSeries(table, f"The series of {table.name} was made for other columns")

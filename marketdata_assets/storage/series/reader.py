@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.series.generation import (
     MANIFEST,
     DamagedSeries,
@@ -28,7 +29,7 @@ CHECK = "series check"
 logger = logging.getLogger(__name__)
 
 
-class DayNotInSeries(LookupError):
+class DayNotInSeries(MarketdataError, status=404):
     """A day that was asked for is in no segment of the generation."""
 
 

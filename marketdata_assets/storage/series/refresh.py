@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from marketdata_assets.storage.durable_files import UNFINISHED, make_folder
+from marketdata_assets.storage.durable_files import UNFINISHED, make_folder, refusals_told
 from marketdata_assets.storage.lake import Lake, MissingPartitions
+from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.generation import (
     DamagedSeries,
     FileIdentity,
@@ -77,37 +78,27 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
 
     A generation that already holds it, and whose files are whole, stays. Raises
     `MissingPartitions` when the lake has no day, `UnfitPartitions` naming days that can't be read,
-    `OSError` naming the table when the disk refuses; the series is then as it was before.
+    `DiskRefuses` naming the table; the series is then as it was before.
     """
     began = time.perf_counter()
     code_column(table)  # Refuses a table that can have no series.
     folder = series_folder(lake.root, table)
-    make_folder(folder)
-    with FileLock(folder / ".refreshing.lock"):
-        published = _published(folder)
-        present = published.segments if published and published.fits(table) else []
-        _remove_unreferenced(folder, published)
-        try:
-            damaged = [one for one in present if not _is_whole(lake.root, table, one)]
-            segments = _brought_up_to_date(lake, table, [s for s in present if s not in damaged])
-            number = published.number if published else 0
-            if segments != present:
-                # A series that begins anew must not count again from 1: readers know generations
-                # by their numbers. The clock is always ahead of them.
-                number = number + 1 if published else time.time_ns() // 1_000_000
-                columns = declared(table)
-                publish_generation(
-                    folder,
-                    Generation(table=table.name, number=number, columns=columns, segments=segments),
-                )
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"The series of {table.name} could not be written ({error.strerror}); it is as it "
-                "was before. Make room or give write permission, then refresh again.",
-            ) from error
-        finally:
-            _remove_unreferenced(folder, _published(folder))
+    what = f"The series of {table.name} could not be written; it is as it was before"
+    with refusals_told(what):
+        make_folder(folder)
+        with FileLock(folder / ".refreshing.lock"):
+            published = _published(folder)
+            present = published.segments if published and published.fits(table) else []
+            _remove_unreferenced(folder, published)
+            try:
+                damaged = [one for one in present if not _is_whole(lake.root, table, one)]
+                whole = [one for one in present if one not in damaged]
+                segments = _brought_up_to_date(lake, table, whole)
+                number = published.number if published else 0
+                if segments != present:
+                    number = _publish(folder, table, number, segments)
+            finally:
+                _remove_unreferenced(folder, _published(folder))
     return Refreshed(
         generation=number,
         difference=_difference(present, damaged, _files_of(segments)),
@@ -117,6 +108,22 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
         written=sum(segment.bytes for segment in segments if segment not in present),
         seconds=time.perf_counter() - began,
     )
+
+
+def _publish(folder: Path, table: Table, number: int, segments: list[SegmentEntry]) -> int:
+    """Publish the generation after `number`, 0 where there is none yet; its own number."""
+    # A series that begins anew must not count again from 1: readers know generations by their
+    # numbers. The clock is always ahead of them.
+    number = number + 1 if number else time.time_ns() // 1_000_000
+    newest = Generation(
+        table=table.name,
+        number=number,
+        columns=declared(table),
+        schema_version=table.version,
+        segments=segments,
+    )
+    publish_generation(folder, newest)
+    return number
 
 
 def _brought_up_to_date(
@@ -137,7 +144,7 @@ def _published(folder: Path) -> Generation | None:
     """The newest generation; None where there is none, or none that anybody could read."""
     try:
         return read_manifest(folder)[0]
-    except (OSError, ValueError):
+    except (DamagedFile, OSError, ValueError):
         return None
 
 

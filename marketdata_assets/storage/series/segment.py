@@ -105,8 +105,8 @@ def _is_text(field: pa.Field) -> bool:
 class Segment:
     """An open segment; its mapped file stays readable when its name is gone.
 
-    Everything raises `DamagedSeries` when the file is missing or not as `entry` says, and leaves a
-    note of it beside the file.
+    A column that was declared after the file was written is NULL. Everything raises `DamagedSeries`
+    when the file is missing or not as `entry` says, and leaves a note of it beside the file.
     """
 
     def __init__(self, root: Path, table: Table, entry: SegmentEntry) -> None:
@@ -159,8 +159,10 @@ class Segment:
         for name in columns:
             if name == self._code_column:
                 arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
-            else:
+            elif name in self._columns:
                 arrays.append(_plain(self._columns[name].slice(first, last - first)))
+            else:
+                arrays.append(pa.nulls(last - first, self.table[name].type))
         return arrays
 
     def day(self, day: dt.date, columns: Sequence[str]) -> list[pa.Array]:
@@ -172,8 +174,10 @@ class Segment:
             if name == self._code_column:
                 number_of_row = np.searchsorted(self._ends, rows, "right")
                 arrays.append(self._names.take(pa.array(number_of_row)))
-            else:
+            elif name in self._columns:
                 arrays.append(_plain(pc.take(self._columns[name], pa.array(rows))))
+            else:
+                arrays.append(pa.nulls(len(rows), self.table[name].type))
         return arrays
 
     def date_at(self, row: int) -> dt.date:
@@ -184,7 +188,8 @@ class Segment:
         """Compare where the rows from `first` to before `last` of some columns lie."""
         if self._blocks.are_whole:
             return
-        for array in [self._columns[name] for name in columns if name != self._code_column]:
+        stored = [name for name in columns if name in self._columns and name != self._code_column]
+        for array in [self._columns[name] for name in stored]:
             kind = array.type.index_type if pa.types.is_dictionary(array.type) else array.type
             for buffer, bits in zip(array.buffers(), (1, kind.bit_width), strict=True):
                 if buffer:
@@ -210,6 +215,12 @@ class Segment:
 def note_of(segment: Path) -> Path:
     """What lies beside a segment that somebody found damaged, so that it is made again."""
     return segment.with_suffix(".damaged")
+
+
+def noted_segments(root: Path) -> list[Path]:
+    """The segments of every series that have such a note, below `root`."""
+    notes = (root / "series").glob("*/*.damaged")
+    return sorted(note.with_suffix(".arrow").relative_to(root) for note in notes)
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -92,6 +92,14 @@ def two_bars_of_one_share_that_differ(day: Answers, before: Answers) -> None:
 
 
 @corruption("one_code_a_company", Outcome.FLAGGED)
+def the_same_bar_of_two_listed_shares(day: Answers, before: Answers) -> None:
+    row = row_of(day["daily"], ordinary(day))
+    for name, values in day["daily"].items():
+        if name != "ts_code":
+            values[(row + 1) % len(values)] = values[row]
+
+
+@corruption("published_once", Outcome.HELD)
 def the_same_bar_under_another_code(day: Answers, before: Answers) -> None:
     row = row_of(day["daily"], ordinary(day))
     for name, values in day["daily"].items():

@@ -26,6 +26,11 @@ META = {
     "600000.SS": ("CNY", "Asia/Shanghai"),
     "900901.SS": ("USD", "Asia/Shanghai"),
     "200002.SZ": ("HKD", "Asia/Shanghai"),
+    "0700.HK": ("HKD", "Asia/Hong_Kong"),
+    "80700.HK": ("CNY", "Asia/Hong_Kong"),
+    "AAPL": ("USD", "America/New_York"),
+    "BRK-B": ("USD", "America/New_York"),
+    "C": ("USD", "America/New_York"),
 }
 
 

@@ -12,10 +12,12 @@ from marketdata_assets_tests.resources.web_server import Asked, Reply
 
 HOSTS = (
     "push2his.eastmoney.com",
+    "33.push2his.eastmoney.com",
     "finance.sina.com.cn",
     "stock2.finance.sina.com.cn",
     "gi.finance.sina.com.cn",
     "www.csindex.com.cn",
+    "www.swsresearch.com",
 )
 DAYS = [dt.date(2025, 4, 1), dt.date(2025, 4, 2), dt.date(2025, 4, 3)]
 # Open, high, low, close.
@@ -25,18 +27,21 @@ YUAN = [126_000_000.0, 101_000_000.5, 245_000_000.0]
 ROWS = list(zip(DAYS, PRICES, SHARES, YUAN, strict=True))
 
 # What 东方财富 knows, by market and code, with the names it answers.
-SECIDS = {"1": "600000 688981 510300 501018 000300 900901", "2": "H30269", "102": "CL00Y"}
-SECIDS |= {"0": "000001 920002 159915 399006 200002", "100": "N225 GDAXI SPX HSI"}
+SECIDS = {"1": "600000 688981 510300 501018 000300 900901 508000 500038", "2": "H30269"}
+SECIDS |= {"0": "000001 920002 159915 399006 200002 180101 184692", "102": "CL00Y"}
+SECIDS |= {"100": "N225 GDAXI SPX HSI", "116": "00700"}
 
 
 def china_sites(asked: Asked) -> Reply:
     """What the real sites answer, in shape."""
     known: dict[str, Callable[[Asked], str]] = {
         "push2his.eastmoney.com": _eastmoney,
+        "33.push2his.eastmoney.com": _eastmoney,
         "finance.sina.com.cn": _sina_compressed,
         "stock2.finance.sina.com.cn": _sina_futures,
         "gi.finance.sina.com.cn": _sina_world,
         "www.csindex.com.cn": _csindex,
+        "www.swsresearch.com": _shenwan,
     }
     return Reply(known[asked.host](asked).encode())
 
@@ -50,7 +55,7 @@ def _eastmoney(asked: Asked) -> str:
     klines = []
     for day, (opened, high, low, close), shares, yuan in ROWS:
         if f"{day:%Y%m%d}" >= begin:
-            volume = shares if market == "102" else shares // 100
+            volume = shares if market in ("102", "116") else shares // 100
             kline = [str(day), opened, close, high, low, volume, yuan, *range(7)]
             klines.append(",".join(map(str, kline[:count])))
     return json.dumps({"rc": 0, "data": {"code": code, "name": "x", "klines": klines}})
@@ -58,7 +63,7 @@ def _eastmoney(asked: Asked) -> str:
 
 def _sina_compressed(asked: Asked) -> str:
     bars = [
-        SinaBar(day, *(round(price * 100) for price in prices), shares)
+        SinaBar._make([day, *(round(price * 100) for price in prices), shares])
         for day, prices, shares, _ in ROWS
     ]
     return f'var KLC_KL_x="{encoded(bars)}";'
@@ -122,6 +127,25 @@ def _csindex(asked: Asked) -> str:
         for position, (day, (opened, high, low, close), shares, yuan) in enumerate(ROWS)
     ]
     return json.dumps({"code": "200", "msg": "Success", "data": rows, "success": True})
+
+
+def _shenwan(asked: Asked) -> str:
+    rows = [
+        {
+            "swindexcode": asked.params["swindexcode"],
+            "bargaindate": str(day),
+            "openindex": opened,
+            "maxindex": high,
+            "minindex": low,
+            "closeindex": close,
+            "hike": 0.1,
+            "markup": 0.1,
+            "bargainamount": shares,
+            "bargainsum": yuan,
+        }
+        for day, (opened, high, low, close), shares, yuan in ROWS
+    ]
+    return json.dumps({"code": "200", "message": "OK", "data": rows})
 
 
 def _named(names: tuple[str, ...], prices: tuple[float, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.akshare import (
     CSINDEX,
     EASTMONEY,
+    SHENWAN,
     SINA,
     AkshareSource,
     AkshareWorker,
@@ -38,6 +39,11 @@ WITH_TURNOVER = [
     (EASTMONEY, "000300.SH"),
     (EASTMONEY, "399006.SZ"),
     (EASTMONEY, "H30269.CSI"),
+    (EASTMONEY, "508000.SH"),
+    (EASTMONEY, "180101.SZ"),
+    (EASTMONEY, "500038.SH"),
+    (EASTMONEY, "184692.SZ"),
+    (EASTMONEY, "00700.HK"),
 ]
 WITHOUT_TURNOVER = [
     (EASTMONEY, "CL.NYM"),
@@ -47,6 +53,15 @@ WITHOUT_TURNOVER = [
     (SINA, "159915.SZ"),
     (SINA, "AU.SHF"),
     (SINA, "CU.SHF"),
+    (SINA, "M.DCE"),
+    (SINA, "TA.ZCE"),
+    (SINA, "IF.CFX"),
+    (SINA, "SC.INE"),
+    (SINA, "SI.GFE"),
+    (SINA, "RB2501.SHF"),
+    (SINA, "TA2501.ZCE"),
+    (SINA, "508000.SH"),
+    (SINA, "184692.SZ"),
     (SINA, "CL.NYM"),
 ]
 PRICES_ALONE = [
@@ -60,6 +75,9 @@ PRICES_ALONE = [
     (SINA, "SPX"),
     (SINA, "N225"),
     (SINA, "GDAXI"),
+    (SINA, "113050.SH"),
+    (SINA, "127045.SZ"),
+    (SHENWAN, "801010.SI"),
 ]
 
 

@@ -19,7 +19,7 @@ FIRST, LAST = dt.date(2015, 1, 1), dt.date(2025, 12, 31)
 DAYS = ["20250401", "20250402", "20250403"]
 ROWS = [[10.0, 10.6, 9.9, 10.5, 5621204.03, 126000.5] for _ in DAYS]
 CAPS = {"daily": 6_000, "fund_daily": 2_000, "index_daily": 8_000, "fut_daily": 2_000}
-CAPS |= {"index_global": 4_000}
+CAPS |= {"index_global": 4_000, "cb_daily": 2_000, "hk_daily": 5_000, "us_daily": 6_000}
 
 
 class OneCode(TushareProtocol):
@@ -80,7 +80,15 @@ def ask(tushare: TushareHistory, code: str) -> History:
         ("513100.SH", "fund_daily", 562120403.0, 126000500.0),
         ("000300.SH", "index_daily", 562120403.0, 126000500.0),
         ("H30269.CSI", "index_daily", 562120403.0, 126000500.0),
+        ("508000.SH", "fund_daily", 562120403.0, 126000500.0),
+        ("184692.SZ", "fund_daily", 562120403.0, 126000500.0),
         ("AU.SHF", "fut_daily", 5621204.03, 1260005000.0),
+        ("M.DCE", "fut_daily", 5621204.03, 1260005000.0),
+        ("TA2501.ZCE", "fut_daily", 5621204.03, 1260005000.0),
+        ("113050.SH", "cb_daily", None, 1260005000.0),
+        ("801010.SI", "sw_daily", None, None),
+        ("00700.HK", "hk_daily", 5621204.03, 126000.5),
+        ("AAPL", "us_daily", None, None),
         ("SPX", "index_global", None, None),
     ],
 )
@@ -98,12 +106,17 @@ def test_each_kind_has_its_call_and_its_units(
     assert {(name, params["ts_code"]) for name, params in vendor.asked} == {(call, code)}
 
 
-def test_the_vendors_name_of_an_index_is_used(tushare: TushareHistory, vendor: OneCode) -> None:
-    ask(tushare, "HSTECH.HK")
-    assert {params["ts_code"] for _, params in vendor.asked} == {"HKTECH"}
+@pytest.mark.parametrize(("code", "theirs"), [("HSTECH.HK", "HKTECH"), ("C.US", "C")])
+def test_the_vendors_name_is_used(
+    tushare: TushareHistory, vendor: OneCode, code: str, theirs: str
+) -> None:
+    ask(tushare, code)
+    assert {params["ts_code"] for _, params in vendor.asked} == {theirs}
 
 
-@pytest.mark.parametrize("code", ["600000.SH", "513100.SH", "000300.SH", "AU.SHF", "N225"])
+@pytest.mark.parametrize(
+    "code", ["600000.SH", "513100.SH", "000300.SH", "AU.SHF", "N225", "113050.SH", "AAPL"]
+)
 def test_a_stretch_stays_below_the_cap_of_rows_and_none_is_left_out(
     tushare: TushareHistory, vendor: OneCode, code: str
 ) -> None:

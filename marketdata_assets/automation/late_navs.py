@@ -1,7 +1,7 @@
-"""What is looked after of the funds: days that an evening left out, and values published late.
+"""Net asset values that are published late: who is waited for, and when the day is asked for again.
 
 Funds that invest abroad publish the value of a day on the next one, long after the evening's run.
-Here belongs who is waited for, and when the day is asked for again.
+Here belong the funds; whole days that are missing are `sensors`.
 """
 
 import datetime as dt
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import pyarrow.compute as pc
 
-from marketdata_assets.automation import sensors
-from marketdata_assets.automation.jobs import ETF_CHAIN, daily_chain, etf_chain
+from marketdata_assets.automation.chains import FUNDS
+from marketdata_assets.automation.day_runs import request
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
@@ -29,29 +29,7 @@ LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
 
 
 @dg.sensor(
-    job=etf_chain,
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the fund tables that are missing among the last 60 trading days, at "
-    "once: today's every half hour from 22:30 in Shanghai, those of earlier days once a day.",
-)
-def missing_etf_partitions_sensor(
-    context: dg.SensorEvaluationContext, lake: LakeResource
-) -> dg.SensorResult | dg.SkipReason:
-    if sensors.are_days_made(context.instance, daily_chain.name):
-        return dg.SkipReason(sensors.UNDER_WAY)
-    now = dt.datetime.now(SHANGHAI)
-    stored = lake.open()
-    due = sensors.sessions_due(now, sensors.sensors_from(stored, ETF_PREMIUM, now))
-    watched = [day for day in due if day >= ETF_PREMIUM.first_date]
-    missing = missing_fund_tables(stored, watched)
-    if not missing:
-        return dg.SkipReason(f"nothing is missing in the last {len(watched)} trading days")
-    return dg.SensorResult(run_requests=list(sensors.requests_for(watched, missing, now)))
-
-
-@dg.sensor(
-    job=etf_chain,
+    job=FUNDS.job,
     minimum_interval_seconds=30 * 60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Every trading morning from 9:00 in Shanghai: asks once more for the net asset "
@@ -61,44 +39,6 @@ def late_navs_sensor(
     context: dg.SensorEvaluationContext, lake: LakeResource
 ) -> dg.SensorResult | dg.SkipReason:
     return late_navs(lake.open(), dt.datetime.now(SHANGHAI), context.cursor)
-
-
-def missing_fund_tables(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, frozenset[str]]:
-    """For every day that lacks something, the tables to ask for.
-
-    A day that has all but its premiums was refused for what the other tables say: all are asked
-    for again. Where another one is missing, it is asked for with the premiums made of it. Premiums
-    that do not know the stored values are asked for alone.
-    """
-    names = frozenset(sensors.names_of(ETF_CHAIN))
-    premium = frozenset({ETF_PREMIUM.name})
-    missing = {
-        day: names if lacking == premium else lacking | premium
-        for day, lacking in sensors.missing_tables(lake, days, sorted(names)).items()
-    }
-    outdated = [day for day in days if day not in missing and are_premiums_outdated(lake, day)]
-    return missing | dict.fromkeys(outdated, premium)
-
-
-def are_premiums_outdated(lake: Lake, day: dt.date) -> bool:
-    """Whether values were stored after the premiums of `day` that these do not know.
-
-    What is stored later and would make the same premiums, as values of funds without a bar, is not
-    asked for: premiums that stay the same keep the hour they were stored at.
-    """
-    values_stored, premiums_stored = lake.describe(ETF_NAV, day), lake.describe(ETF_PREMIUM, day)
-    if values_stored is None or premiums_stored is None:
-        return False
-    if values_stored.stored_at <= premiums_stored.stored_at:
-        return False
-    navs, premiums = lake.read(ETF_NAV, day), lake.read(ETF_PREMIUM, day)
-    if navs is None or premiums is None:
-        return False
-    own = navs.filter(pc.equal(navs["nav_date"], navs["trade_date"]))
-    columns = (own[name].to_pylist() for name in ("ts_code", "unit_nav", "ann_date"))
-    values = {code: told for code, *told in zip(*columns, strict=True)}
-    known = (premiums[name].to_pylist() for name in ("ts_code", "unit_nav", "nav_ann_date"))
-    return any(told != values.get(code, [None, None]) for code, *told in zip(*known, strict=True))
 
 
 def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResult | dg.SkipReason:
@@ -113,7 +53,7 @@ def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResul
     if asked == today.isoformat():
         return dg.SkipReason(f"asked this morning already; waiting for {in_words(waited)}")
     # A day by itself: one that is refused keeps no other from its premiums.
-    runs = [sensors.request([day], LATE, f"values of {day} on {today}") for day in sorted(waited)]
+    runs = [request([day], LATE, f"values of {day} on {today}") for day in sorted(waited)]
     return dg.SensorResult(run_requests=runs, cursor=today.isoformat())
 
 

@@ -6,17 +6,18 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.automation import sensors
-from marketdata_assets.automation.funds import (
+from marketdata_assets.automation.chains import FUNDS
+from marketdata_assets.automation.day_runs import requests_for
+from marketdata_assets.automation.evenings import of_evening
+from marketdata_assets.automation.lacking import Lacking
+from marketdata_assets.automation.late_navs import (
     in_words,
     late_navs,
     late_navs_sensor,
-    missing_etf_partitions_sensor,
-    missing_fund_tables,
     sessions_waited_for,
     waited_for,
 )
-from marketdata_assets.automation.schedules import FUNDS, of_evening
-from marketdata_assets.automation.sensors import requests_for
+from marketdata_assets.automation.sensors import missing_etf_partitions_sensor
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
@@ -53,6 +54,10 @@ def platform(
 def days_of(request: dg.RunRequest) -> tuple[str, str]:
     tags = request.tags
     return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+
+
+def lacking_in(platform: Platform, days: list[dt.date]) -> Lacking:
+    return FUNDS.lacking(platform.instance, platform.lake, days, FUNDS.names)
 
 
 def run(platform: Platform, request: dg.RunRequest) -> None:
@@ -132,14 +137,14 @@ def test_values_that_their_premiums_do_not_know_are_noticed(
 ) -> None:
     market.late = {FRIDAY: {ABROAD}}
     assert platform.run(THURSDAY, FRIDAY, ETF_CHAIN).success
-    assert missing_fund_tables(platform.lake, [THURSDAY, FRIDAY]) == {}
+    assert lacking_in(platform, [THURSDAY, FRIDAY]).names == {}
     market.late = {}
     # The run that fetched the value ended before it made the premium.
     assert platform.run(THURSDAY, FRIDAY, ["etf_nav"]).success
-    missing = missing_fund_tables(platform.lake, [THURSDAY, FRIDAY])
+    missing = lacking_in(platform, [THURSDAY, FRIDAY]).names
     assert missing == {FRIDAY: {"etf_premium"}}
     assert platform.run(FRIDAY, assets=["etf_premium"]).success
-    assert missing_fund_tables(platform.lake, [THURSDAY, FRIDAY]) == {}
+    assert lacking_in(platform, [THURSDAY, FRIDAY]).names == {}
 
 
 def test_a_value_that_makes_no_premium_is_not_asked_for_again_and_again(
@@ -149,7 +154,7 @@ def test_a_value_that_makes_no_premium_is_not_asked_for_again_and_again(
     date = f"{FRIDAY:%Y%m%d}"
     market.more_navs = [("511000.SH", date, date, 1.0, "0")]
     assert platform.run(FRIDAY, assets=["etf_nav"]).success
-    assert missing_fund_tables(platform.lake, [FRIDAY]) == {}
+    assert lacking_in(platform, [FRIDAY]).names == {}
 
 
 def test_who_is_waited_for_is_told_in_short() -> None:
@@ -174,10 +179,10 @@ def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
     platform: Platform,
 ) -> None:
     assert platform.run(DAYS[0], DAYS[2], ETF_CHAIN).success
-    assert missing_fund_tables(platform.lake, DAYS[:3]) == {}
+    assert lacking_in(platform, DAYS[:3]).names == {}
     platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
     platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
-    assert missing_fund_tables(platform.lake, DAYS[:4]) == {
+    assert lacking_in(platform, DAYS[:4]).names == {
         DAYS[1]: {"etf_list", "etf_premium"},
         DAYS[2]: set(ETF_CHAIN),
         DAYS[3]: set(ETF_CHAIN),
@@ -189,7 +194,7 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
     # Premiums are made for a range at once: one bad day leaves all of them without.
     assert platform.run(days[0], days[-1], ETF_CHAIN[:-1]).success
     platform.lake.path(ETF_NAV, days[4]).unlink()
-    missing = missing_fund_tables(platform.lake, days)
+    missing = lacking_in(platform, days)
     runs = [
         (*days_of(request), {key.path[-1] for key in request.asset_selection})
         for request in requests_for(days, missing, shanghai(f"{days[-1]} 22:30"))

@@ -5,13 +5,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from marketdata_assets.automation import sensors
-from marketdata_assets.automation.schedules import (
-    STOCKS,
-    daily_chain_schedule,
-    etf_chain_schedule,
-    of_evening,
-)
+from marketdata_assets.automation.chains import EVENING_IS_OVER, STOCKS
+from marketdata_assets.automation.evenings import evening_schedules, of_evening
 from marketdata_assets.definitions import defs
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES
 from marketdata_assets.trading_calendar import (
@@ -92,8 +87,8 @@ def minutes(cron_schedule: Sequence[str]) -> list[int]:
 
 def test_the_evening_is_in_shanghai_and_its_last_look_before_the_alert() -> None:
     first = {"daily_chain": 21 * 60, "etf_chain": 21 * 60 + 30}
-    end = sensors.EVENING_IS_OVER.hour * 60 + sensors.EVENING_IS_OVER.minute
-    for schedule in (daily_chain_schedule, etf_chain_schedule):
+    end = EVENING_IS_OVER.hour * 60 + EVENING_IS_OVER.minute
+    for schedule in evening_schedules:
         looks = minutes(schedule.cron_schedule)
         assert looks == sorted(looks)
         assert looks[0] == first[schedule.job_name]

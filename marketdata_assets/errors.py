@@ -1,0 +1,99 @@
+"""The errors of this package: one family, of which each says what it is to a run and to a client.
+
+The status of an answer stands beside an error, and `final` where no retry can help; where nothing
+does, it is as the one that it is a kind of.
+
+    MarketdataError                 500
+      SettingError                  final
+        UnreadableFile
+      CalendarExhausted
+      UnknownCode                   400  final
+        SuccessorUnknown
+      ExcusesUnreadable
+      MissingFactors                409
+      NotKnownThen                  404
+      NotReadableAsOf               409
+      DiskRefuses
+      MissingPartitions             final
+      UnfitPartitions               503
+        DamagedPartitions
+      DamagedFile
+      NoSeries                      503
+      DamagedSeries                 503
+      DayNotInSeries                404
+      NotAdoptable                  final
+      OtherOrigin                   final
+      NotFitToPublish               final
+      NotInOrder                    final
+      UnreadableManifest            final
+      NothingPublished
+      WorkspaceBusy
+      NotAsInManifest               final
+      NotAdjustable                 400  final
+      NotStored                     404
+      MissingSessions               409  final
+      NoSuchColumn                  400  final
+      UnknownRequest                404
+      TooManyOpen                   429
+      ExportsFull                   429
+      QueueNotReady                 503
+      HubError
+        HubUnavailable
+          HubBusy
+        HeadMoved
+        BoundReached
+        RefusedByHub                final
+          BadHubToken
+          NoWriteAccess
+          NoRepository
+          TooLarge
+          NoRoom
+        NotAsSent                   final
+        NotALocalHub                final
+      CallFailed
+      SourceFailed
+      NoJson
+      TunnelDown
+      TushareError
+        Unavailable
+          CallTimedOut
+          UnreadableAnswer
+        RateLimited
+        NotPublishedYet
+        RefusedError                final
+          BadToken
+          NoPermission
+          QuotaExhausted
+          TooManyAddresses
+          BadRequest
+          HttpRefused
+        WrongAnswer
+          MissingColumn
+          DuplicateRows
+          BadValue
+          Truncated
+      NoSource
+      ApiError
+
+Here belongs what they have in common. What went wrong, and what to do, is said where it is noticed.
+"""
+
+from collections.abc import Mapping
+
+
+class MarketdataError(Exception):
+    """An error whose text is a sentence for people: what happened, to what, and what to do.
+
+    `is_final` where trying again can't help, for somebody has to change something first. `status`
+    is the HTTP status of an answer; at 500 the error is nothing that a client could understand, and
+    is told to the log alone. `details` stand beside the text in an answer.
+    """
+
+    is_final = False
+    status = 500
+    details: Mapping[str, object] = {}
+
+    def __init_subclass__(cls, is_final: bool | None = None, status: int | None = None) -> None:
+        super().__init_subclass__()
+        cls.is_final = cls.is_final if is_final is None else is_final
+        cls.status = status or cls.status
