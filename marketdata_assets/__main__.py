@@ -62,25 +62,25 @@ def main() -> int:
     accept.add_argument("--reason", required=True, help="why it is right as it is")
     arguments = parser.parse_args()
     try:
-        told = prepare()
+        notices = prepare()
         with refusals_told(f"{arguments.command} did not finish"):
-            return _run(arguments, told)
+            return _run(arguments, notices)
     except MarketdataError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, SettingError) else 1
 
 
-def _run(arguments: argparse.Namespace, told: list[str]) -> int:
+def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
     # Each imports what it needs: Dagster alone takes seconds.
     if arguments.command == "serve":
         from marketdata_assets.serve import serve_api
 
-        print(*told, sep="\n", end="\n" if told else "", file=sys.stderr)
+        print(*notices, sep="\n", end="\n" if notices else "", file=sys.stderr)
         return serve_api()
     if arguments.command == "dev":
         from marketdata_assets.dev import run_dev
 
-        return run_dev(arguments.host, arguments.port, told)
+        return run_dev(arguments.host, arguments.port, notices)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
@@ -141,7 +141,7 @@ def prepare() -> list[str]:
     # The user's group may read the data folder, others nothing: so it is for children too.
     os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
     file = Path(".env").absolute()
-    told = settle(os.environ, file)
+    notices = settle(os.environ, file)
     root = profile_root()
     home = root / "dagster"
     _make_home(home)
@@ -149,13 +149,13 @@ def prepare() -> list[str]:
         # Dagster would read it over everything that was decided here.
         raise UnreadableFile(home / ".env", f"move its settings to {file}")
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
-        told.append(f"DAGSTER_HOME is not taken: the run history of this profile is in {home}.")
+        notices.append(f"DAGSTER_HOME is not taken: the run history of this profile is in {home}.")
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
         if path := os.environ.get(name):
             os.environ[name] = str(Path(path).expanduser().absolute())
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
-    return told
+    return notices
 
 
 def instance_settings(home: Path) -> bytes:

@@ -19,8 +19,11 @@ from marketdata_assets.automation.alerting import (
     run_failure_alert,
 )
 from marketdata_assets.automation.chains import CHAINS
-from marketdata_assets.automation.evenings import calendar_check_schedule, evening_schedules
-from marketdata_assets.automation.jobs import calendar_check, series_refresh
+from marketdata_assets.automation.evenings import (
+    calendar_check,
+    calendar_check_schedule,
+    evening_schedules,
+)
 from marketdata_assets.automation.late_navs import late_navs_sensor
 from marketdata_assets.automation.pruning import (
     history_pruning,
@@ -36,7 +39,7 @@ from marketdata_assets.automation.sensors import (
     missing_etf_partitions_sensor,
     missing_partitions_sensor,
 )
-from marketdata_assets.automation.series_sensor import price_series_sensor
+from marketdata_assets.automation.series_sensor import price_series_sensor, series_refresh
 from marketdata_assets.automation.tracked_instruments import (
     instrument_histories,
     instrument_histories_schedule,

@@ -210,17 +210,17 @@ def _published(instance: dg.DagsterInstance) -> Iterator[str]:
     event = instance.get_latest_materialization_event(hf_dataset.key)
     if event is None or event.asset_materialization is None:
         return
-    told = {name: one.value for name, one in event.asset_materialization.metadata.items()}
+    metadata = {name: one.value for name, one in event.asset_materialization.metadata.items()}
     where = publisher()
-    year = str(told["coverage"])[-10:-6]
+    year = str(metadata["coverage"])[-10:-6]
     yield (
-        f"[bold]dataset[/]  {told.get('folder') or where.repository}: "
-        f"{told['outcome']}, {told['coverage']}"
+        f"[bold]dataset[/]  {metadata.get('folder') or where.repository}: "
+        f"{metadata['outcome']}, {metadata['coverage']}"
     )
-    if "link" in told:
-        yield f"         {told['link']}"
+    if "link" in metadata:
+        yield f"         {metadata['link']}"
     else:
-        shard = Path(str(told["folder"])) / layout.shard(int(year))
+        shard = Path(str(metadata["folder"])) / layout.shard(int(year))
         code = f"import pandas; print(pandas.read_parquet({_quoted(shard)}))"
         yield f"[bold]load[/]     {_python(code)}"
 

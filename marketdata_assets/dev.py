@@ -33,7 +33,7 @@ FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
 SECONDS_FOR_THE_LAST = 30
 
 
-def run_dev(host: str, port: int, told: Sequence[str]) -> int:
+def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
     root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
@@ -42,7 +42,7 @@ def run_dev(host: str, port: int, told: Sequence[str]) -> int:
         listen(api.host, api.port, "API_HOST", "API_PORT").close()
         is_live = profile() is Profile.LIVE
         kind = "the live market" if is_live else "the sandbox (no TUSHARE_TOKEN is set)"
-        for line in told:
+        for line in notices:
             print(line)
         print(f"Dagster on {kind}: {address(ui.host, ui.port)}    data: {root}", flush=True)
         mend(root)

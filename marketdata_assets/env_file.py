@@ -40,10 +40,10 @@ def settle(env: MutableMapping[str, str], path: Path) -> list[str]:
     both = [name for name in written if name in env]
     for name, value in written.items():
         env.setdefault(name, value)
-    told = [f"{name} is set in the shell and in {path}: the shell's counts." for name in both]
+    notices = [f"{name} is set in the shell and in {path}: the shell's counts." for name in both]
     if written and path.stat().st_mode & stat.S_IROTH:
-        told.append(f"Everybody on this machine can read {path}. Run chmod 600 on it.")
-    return told
+        notices.append(f"Everybody on this machine can read {path}. Run chmod 600 on it.")
+    return notices
 
 
 def read(path: Path) -> Mapping[str, str]:

@@ -71,8 +71,8 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
         if check in ("", name) and one.outcome != Outcome.REFUSED.value:
             chosen.setdefault(name, []).append(one)
     if not chosen:
-        told = f" by {check}" if check else ""
-        console.print(f"Nothing is found of {code}{told}; see `findings --since DAY`.")
+        by_check = f" by {check}" if check else ""
+        console.print(f"Nothing is found of {code}{by_check}; see `findings --since DAY`.")
         return 1
     added = [
         Excuse(

@@ -51,9 +51,9 @@ def publish(repository: str = "") -> int:
             done = publish_days(place, lake, ours, choices, repository)
         outcomes[done.outcome.value] += 1
         console.print(f"{year}  {len(ours):>3} days  {done.outcome}  {done.place}")
-    told = ", ".join(f"{count} year(s) {outcome}" for outcome, count in outcomes.items())
+    summary = ", ".join(f"{count} year(s) {outcome}" for outcome, count in outcomes.items())
     name = repository or place.repository or "dataset"
-    print(f"{name}: all {len(stored):,} stored days are published; {told}")
+    print(f"{name}: all {len(stored):,} stored days are published; {summary}")
     return 0
 
 
@@ -72,8 +72,10 @@ def restore_lake() -> int:
     lake = lake_resource().open()
     with configured().opened() as (state, workspace):
         outcomes = [stored.outcome for _, stored in restore(state, lake, workspace)]
-    told = ", ".join(f"{outcomes.count(one)} {one}" for one in sorted(set(outcomes)))
-    print(f"daily_prices: {len(outcomes)} day(s) restored from revision {state.revision}: {told}")
+    summary = ", ".join(f"{outcomes.count(one)} {one}" for one in sorted(set(outcomes)))
+    print(
+        f"daily_prices: {len(outcomes)} day(s) restored from revision {state.revision}: {summary}"
+    )
     return 0
 
 

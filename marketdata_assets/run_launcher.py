@@ -80,14 +80,14 @@ class MachineRunLauncher(DefaultRunLauncher):
 
     def _too_old(self, run_id: str) -> str | None:
         """What Dagster says of a run that it ends because of its `max_runtime`."""
-        told = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_CANCELING)
-        events = [entry.dagster_event.message or "" for entry in told if entry.dagster_event]
-        return next((said for said in events if "maximum runtime" in said), None)
+        entries = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_CANCELING)
+        messages = [one.dagster_event.message or "" for one in entries if one.dagster_event]
+        return next((text for text in messages if "maximum runtime" in text), None)
 
     def _pid(self, run_id: str) -> int | None:
         """The process id that the log of a run tells."""
-        told = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        for entry in told:
+        entries = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        for entry in entries:
             if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata:
                 return int(str(entry.dagster_event.engine_event_data.metadata["pid"].value))
         return None
@@ -140,5 +140,5 @@ def identity_of(pid: int) -> str | None:
 
 def _identity_elsewhere(pid: int) -> str | None:
     command = ["ps", "-o", "lstart=,stat=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return None if not told or told[-1].startswith("Z") else f"{pid} {' '.join(told[:-1])}"
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return None if not shown or shown[-1].startswith("Z") else f"{pid} {' '.join(shown[:-1])}"

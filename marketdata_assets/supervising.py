@@ -154,7 +154,7 @@ def _groups_at_work() -> set[int]:
     for process in PROCESSES.parent.parent.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             # After the name, which may hold anything: the state, the parent and the group.
-            told = process.read_text("utf-8", errors="replace").rpartition(")")[2].split()
-            if told[0] not in "ZX":
-                groups.add(int(told[2]))
+            fields = process.read_text("utf-8", errors="replace").rpartition(")")[2].split()
+            if fields[0] not in "ZX":
+                groups.add(int(fields[2]))
     return groups

@@ -20,15 +20,16 @@ MAY_KNOW = {
     "errors": set(),
     "trading_calendar": set(),
     "instruments": set(),
-    "settings": set(),
+    "written_days": set(),
+    "settings": {"written_days"},
     "profile": {"settings"},
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
-    "checks": DAYS_AND_TABLES,
-    "storage": DAYS_AND_TABLES,
+    "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
+    "storage": DAYS_AND_TABLES | {"instruments"},
     "publishing": DAYS_AND_TABLES | {"storage"},
-    "serving": DAYS_AND_TABLES | {"instruments", "storage"},
-    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
+    "serving": DAYS_AND_TABLES | {"instruments", "storage", "written_days"},
+    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing", "storage"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
@@ -36,7 +37,7 @@ MAY_KNOW = {
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
     "environment": {"instruments", "settings", "profile", "resources", "storage", "sandbox"},
     "api": DAYS_AND_TABLES
-    | {"instruments", "listening", "serving", "settings", "storage", "profile"},
+    | {"instruments", "listening", "serving", "settings", "storage", "profile", "written_days"},
     "env_file": {"settings"},
     "listening": {"settings"},
     "hub_server": {"listening", "publishing"},
@@ -62,11 +63,15 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
+MODULES = {name_of(path) for path in FILES}
+
+
 def imported_by(path: Path) -> set[str]:
     return {
-        node.module
+        inner if (inner := f"{node.module}.{name.name}") in MODULES else node.module
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and node.module
+        for name in node.names
     }
 
 

@@ -56,15 +56,15 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 def may_answer(*statuses: int) -> Responses:
     """The `responses` of an endpoint: errors of these statuses, and any other one."""
-    told: Responses = {
+    responses: Responses = {
         status: {"model": ErrorAnswer, "description": REASONS[status]} for status in statuses
     }
-    return {**told, "default": {"model": ErrorAnswer, "description": "an error"}}
+    return {**responses, "default": {"model": ErrorAnswer, "description": "an error"}}
 
 
 def in_any_format(headers: Mapping[str, str] | None = None) -> Responses:
     """The 200 of an endpoint that takes `format`; `headers` tell of files what JSON says inside."""
-    told = {
+    responses = {
         name: {"description": doc, "schema": {"type": "string"}}
         for name, doc in (headers or {}).items()
     }
@@ -72,7 +72,7 @@ def in_any_format(headers: Mapping[str, str] | None = None) -> Responses:
         MEDIA_TYPES[form].partition(";")[0]: {} for form in Format if form is not Format.JSON
     }
     return {
-        200: {"description": "the rows", "content": files, "headers": told},
+        200: {"description": "the rows", "content": files, "headers": responses},
         206: {"description": "the range of the file that was asked for", "content": files},
         416: {"model": ErrorAnswer, "description": "the file has no byte in that range"},
     }

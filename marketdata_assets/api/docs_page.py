@@ -68,12 +68,12 @@ def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator
 
 
 def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
-    told = [
+    answers = [
         f"{status} {escape(one['description'])}"
         for status, one in responses.items()
         if status != "default"
     ]
-    yield f"<p>Answers: {' · '.join(told)}</p>"
+    yield f"<p>Answers: {' · '.join(answers)}</p>"
 
 
 def _headers(responses: Mapping[str, Any]) -> Iterator[str]:

@@ -183,8 +183,8 @@ def _premiums(rows: pa.Table) -> dict[str, object]:
     """Premiums of the days that have one, and what they amount to, to six decimals."""
     known = rows.select(["date", "premium"]).drop_null()
     pairs = zip(known["date"].to_pylist(), known["premium"].to_pylist(), strict=True)
-    told = premium_statistics(known.rename_columns(["trade_date", "premium"]))
-    of = told._asdict() if told else {}
+    statistics = premium_statistics(known.rename_columns(["trade_date", "premium"]))
+    of = statistics._asdict() if statistics else {}
     names = {"mean": "mean", "std": "sd", "min": "min", "max": "max", "median": "median"}
     return {
         "premium_series": [{"date": day, "premium": round(value, 6)} for day, value in pairs],

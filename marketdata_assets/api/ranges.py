@@ -25,8 +25,8 @@ class FileAnswer(Response):
 
     def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str]) -> None:
         self.etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-        told = {**headers, "Accept-Ranges": "bytes", "ETag": self.etag}
-        super().__init__(body, headers=told, media_type=media_type)
+        sent = {**headers, "Accept-Ranges": "bytes", "ETag": self.etag}
+        super().__init__(body, headers=sent, media_type=media_type)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Headers(scope=scope)

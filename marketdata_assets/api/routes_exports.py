@@ -41,9 +41,9 @@ def export_routes(state: AppState) -> APIRouter:
     async def export(query: Annotated[ExportQuery, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
         asked = await from_queue(partial(state.requests.request_export, query))
-        told = _export(state, asked)
-        headers = {"Location": str(told["status_url"]), "Retry-After": "5"}
-        return json_response(told, 202, headers)
+        export = _export(state, asked)
+        headers = {"Location": str(export["status_url"]), "Retry-After": "5"}
+        return json_response(export, 202, headers)
 
     @router.get(
         "/api/v1/exports/{request_id}",
@@ -68,15 +68,17 @@ def export_routes(state: AppState) -> APIRouter:
     async def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
         request = await _found(state, request_id)
-        told = _export(state, request)
+        export = _export(state, request)
         if request.state is State.FAILED:
-            raise ApiError(502, str(told["error"] or "The export failed without a reason."), **told)
+            raise ApiError(
+                502, str(export["error"] or "The export failed without a reason."), **export
+            )
         if request.state.is_open:
-            raise ApiError(409, f"The export is {request.state}, not done yet.", **told)
+            raise ApiError(409, f"The export is {request.state}, not done yet.", **export)
         path = state.requests.result(request)
         if path is None:
-            raise ApiError(404, "The file is there no more. Ask for a new export.", **told)
-        form, absent = request.export_query.format, told["missing_sessions"]
+            raise ApiError(404, "The file is there no more. Ask for a new export.", **export)
+        form, absent = request.export_query.format, export["missing_sessions"]
         return FileResponse(
             path,
             headers={} if absent is None else {MISSING: in_a_header(absent)},

@@ -78,8 +78,8 @@ def market_routes(state: AppState) -> APIRouter:
         found = finding_list(
             state.root, day, question.since, question.code, outcomes, question.limit
         )
-        told = [one._asdict() for one in found]
-        return json_response({"date": day, "findings": told, "count": len(told)})
+        rows = [one._asdict() for one in found]
+        return json_response({"date": day, "findings": rows, "count": len(rows)})
 
     @router.get("/api/v1/instruments", response_model=InstrumentsAnswer, responses=may_answer(400))
     def instruments(question: Annotated[InstrumentsQuestion, Query()]) -> Response:
@@ -98,13 +98,13 @@ def market_routes(state: AppState) -> APIRouter:
     @router.get("/api/v1/tables", response_model=TablesAnswer, responses=may_answer())
     def tables() -> Response:
         """Every stored table: its columns, types and units."""
-        told = [_told(table) for table in STORED_TABLES.values()]
-        return json_response({"tables": told, "count": len(told)})
+        described = [_described(table) for table in STORED_TABLES.values()]
+        return json_response({"tables": described, "count": len(described)})
 
     return router
 
 
-def _told(table: Table) -> dict[str, object]:
+def _described(table: Table) -> dict[str, object]:
     return {
         "name": table.name,
         "doc": table.doc,

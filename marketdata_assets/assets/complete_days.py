@@ -33,14 +33,14 @@ def complete_days(
             ]
         )
     }
-    told = [f"{made.name} {day}: {', '.join(names)}" for day, names in lacking.items()]
+    lines = [f"{made.name} {day}: {', '.join(names)}" for day, names in lacking.items()]
     if len(lacking) == len(days):
-        shown = "\n".join(told[:10])
+        shown = "\n".join(lines[:10])
         raise dg.Failure(
             f"{shown}\nMaterialize what is missing first; a refused day says why in `findings`.",
             allow_retries=False,
         )
-    for line in told:
+    for line in lines:
         context.log.warning(f"{line}; the day is left out.")
     return [day for day in days if day not in lacking]
 

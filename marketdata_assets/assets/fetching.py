@@ -114,8 +114,8 @@ def gone_rows(
     if stored is None:
         return {}
     gone = {
-        code: told
-        for code, told in rows_gone(table, data, stored).items()
+        code: shown
+        for code, shown in rows_gone(table, data, stored).items()
         if not excuses.covers(table.name, ROWS_KEPT.name, day, code)
     }
     missed = refusals.first_seen(lake, table, day) if gone else {}

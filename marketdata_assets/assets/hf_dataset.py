@@ -79,13 +79,13 @@ def hf_dataset(
     context.log.info(in_words(done))
     metadata = metadata_of(done, len(published))
     reasons = why_missing(stored, left_out, refusals(stored, left_out))
-    for name, told in {
+    for name, text in {
         "left out": days_in_words(reasons),
         "not published": unpublished_in_words(done, stored, repository),
     }.items():
-        if told:
-            context.log.warning(f"{name}: {told}")
-            metadata[name] = dg.MetadataValue.text(told)
+        if text:
+            context.log.warning(f"{name}: {text}")
+            metadata[name] = dg.MetadataValue.text(text)
     yield dg.Output(RecordedDays(published), metadata=metadata)
     yield missing_result(done.content.manifest)
 

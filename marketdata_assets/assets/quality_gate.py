@@ -177,7 +177,7 @@ class QualityGate:
 
     def _in_words(self, ended_by: Exception | None) -> str:
         name = self._table.name
-        said = [finding.in_words() for finding in self._findings if finding.refuses]
+        sentences = [finding.in_words() for finding in self._findings if finding.refuses]
         # What was no answer at all can't be accepted.
         acceptable = [
             finding.day
@@ -191,12 +191,16 @@ class QualityGate:
                 "If the rows are right as they are:",
                 f"marketdata {accept}",
             ]
-        more = [f"… and {len(said) - FINDINGS_SHOWN} more"] if len(said) > FINDINGS_SHOWN else []
+        more = (
+            [f"… and {len(sentences) - FINDINGS_SHOWN} more"]
+            if len(sentences) > FINDINGS_SHOWN
+            else []
+        )
         return "\n".join(
             [
                 f"{name}: {len(self._refused)} day(s) refused, {len(self._passed)} stored.",
                 *([f"Further days were not reached: {ended_by}"] if ended_by else []),
-                *said[:FINDINGS_SHOWN],
+                *sentences[:FINDINGS_SHOWN],
                 *more,
                 "Nothing of a refused day was stored; what was stored before is as it was. It is "
                 "asked for again by itself.",

@@ -54,10 +54,10 @@ def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
     try:
         query = ExportQuery.model_validate(asked(context.op_execution_context.op_config))
     except ValidationError as error:
-        said = "; ".join(
+        reasons = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'query'}: {one['msg']}" for one in error.errors()
         )
-        raise dg.Failure(f"range_query: {said}", allow_retries=False) from None
+        raise dg.Failure(f"range_query: {reasons}", allow_retries=False) from None
     root = lake.open().root
     name = _name(context.run)
     with failing_at_once():

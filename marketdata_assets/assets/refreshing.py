@@ -60,8 +60,8 @@ class NoSource(MarketdataError):
     """Every source failed; what is stored stays as it is."""
 
     def __init__(self, instrument: Instrument, failures: Sequence[SourceFailed]) -> None:
-        said = " | ".join(map(str, failures)) or f"No source has it: {instrument.kind.doc}."
-        super().__init__(f"instrument_history {instrument.code}: no usable history. {said}")
+        reasons = " | ".join(map(str, failures)) or f"No source has it: {instrument.kind.doc}."
+        super().__init__(f"instrument_history {instrument.code}: no usable history. {reasons}")
 
 
 def refresh(

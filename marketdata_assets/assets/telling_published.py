@@ -29,12 +29,12 @@ MISSING_CHECK = dg.AssetCheckSpec(
 def missing_result(manifest: Manifest) -> dg.AssetCheckResult:
     """The state of the check: it warns while there are holes, whichever run made them."""
     count = len(manifest.missing)
-    told = days_in_words(manifest.missing)
+    missing = days_in_words(manifest.missing)
     return dg.AssetCheckResult(
         check_name=MISSING_CHECK.name,
         passed=not count,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{count:,} session(s) are missing: {told}" if count else None,
+        description=f"{count:,} session(s) are missing: {missing}" if count else None,
         metadata={
             "missing sessions": dg.MetadataValue.int(count),
             "complete up to": dg.MetadataValue.text(str(manifest.complete_to)),

@@ -67,9 +67,9 @@ def failed_checks_alert(
     refused = list(_failed_checks(context.instance, run.run_id))
     found = new_findings(lake.open(), days_of_run(run), began)
     if refused or found:
-        told = [f"{len(refused)} check(s) failed"] if refused else []
-        told += [f"{len(found)} new finding(s)"] if found else []
-        title = f"{', '.join(told)} in {run.job_name}{_days_of(run)}"
+        counts = [f"{len(refused)} check(s) failed"] if refused else []
+        counts += [f"{len(found)} new finding(s)"] if found else []
+        title = f"{', '.join(counts)} in {run.job_name}{_days_of(run)}"
         alerts.send(title, _body((refused + found)[:LINES_TOLD], run), context.log)
 
 
@@ -138,8 +138,8 @@ def _is_late_this_evening(run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent])
     span = days_of_run(run)
     if span is None or span.last != dt.datetime.now(SHANGHAI).date():
         return False
-    told = [event.step_failure_data.user_failure_data for event in failed]
-    return bool(told) and all(one is not None and LATE in one.metadata for one in told)
+    failures = [event.step_failure_data.user_failure_data for event in failed]
+    return bool(failures) and all(one is not None and LATE in one.metadata for one in failures)
 
 
 def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
@@ -147,11 +147,11 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     for entry in entries:
         assert entry.dagster_event is not None
-        told = entry.dagster_event.asset_check_evaluation_data
-        if not told.passed and told.severity is dg.AssetCheckSeverity.ERROR:
-            said = first_lines(told.description or "")
-            table = told.asset_key.to_user_string()
-            yield f"{table}, check {told.check_name} ({told.severity.value}): {said}"
+        outcome = entry.dagster_event.asset_check_evaluation_data
+        if not outcome.passed and outcome.severity is dg.AssetCheckSeverity.ERROR:
+            text = first_lines(outcome.description or "")
+            table = outcome.asset_key.to_user_string()
+            yield f"{table}, check {outcome.check_name} ({outcome.severity.value}): {text}"
 
 
 def _days_of(run: dg.DagsterRun) -> str:

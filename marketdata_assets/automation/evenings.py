@@ -8,9 +8,9 @@ import datetime as dt
 
 import dagster as dg
 
+from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.chains import CHAINS, DayChain
 from marketdata_assets.automation.day_runs import FIRST, is_under_way
-from marketdata_assets.automation.jobs import calendar_check
 from marketdata_assets.automation.lacking import missing_datasets
 from marketdata_assets.automation.sensors import sensors_from
 from marketdata_assets.storage.io_manager import LakeResource
@@ -41,6 +41,16 @@ def evening_schedule(chain: DayChain) -> dg.ScheduleDefinition:
 
 
 evening_schedules = [evening_schedule(chain) for chain in CHAINS]
+
+
+calendar_check = dg.define_asset_job(
+    "calendar_check",
+    selection=dg.AssetSelection.assets(trade_calendar),
+    description="Fetches the vendor's calendar and fails if the partitions disagree with it.",
+    # At 20:35 and 20:40, to be out of the evening's way.
+    op_retry_policy=dg.RetryPolicy(max_retries=2, delay=300),
+    tags={"dagster/max_runtime": "1500"},
+)
 
 
 @dg.schedule(

@@ -127,6 +127,9 @@ def are_premiums_outdated(lake: Lake, day: dt.date) -> bool:
         return False
     own = navs.filter(pc.equal(navs["nav_date"], navs["trade_date"]))
     columns = (own[name].to_pylist() for name in ("ts_code", "unit_nav", "ann_date"))
-    values = {code: told for code, *told in zip(*columns, strict=True)}
+    values = {code: values_of_code for code, *values_of_code in zip(*columns, strict=True)}
     known = (premiums[name].to_pylist() for name in ("ts_code", "unit_nav", "nav_ann_date"))
-    return any(told != values.get(code, [None, None]) for code, *told in zip(*known, strict=True))
+    return any(
+        values_of_code != values.get(code, [None, None])
+        for code, *values_of_code in zip(*known, strict=True)
+    )

@@ -15,7 +15,6 @@ from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.day_runs import UNFINISHED
-from marketdata_assets.automation.jobs import series_refresh
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Difference, FileIdentity, difference, stored_files
@@ -32,6 +31,13 @@ TRY_TAG = "marketdata/series_try"
 FIRST_WAIT = dt.timedelta(minutes=1)
 LONGEST_WAIT, LONGEST_WAIT_FOR_SOMETHING_NEW = dt.timedelta(hours=1), dt.timedelta(minutes=5)
 RUNS_LOOKED_AT = 30
+
+series_refresh = dg.define_asset_job(
+    "series_refresh",
+    selection=dg.AssetSelection.assets(*SERIES.values()),
+    description="Brings the copies that slices are read from to what is stored.",
+    tags={"dagster/max_runtime": "3600"},
+)
 
 
 @dg.sensor(

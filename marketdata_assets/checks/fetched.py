@@ -53,7 +53,7 @@ def rows_gone(table: Table, data: pa.Table, stored: pa.Table) -> dict[str, str]:
     gone: dict[str, str] = {}
     for row in stored.select(key).to_pylist():
         if tuple(row.values()) not in there:
-            told = " ".join(str(value) for value in row.values() if value is not None)
+            shown = " ".join(str(value) for value in row.values() if value is not None)
             code = row["ts_code"]
-            gone[code] = f"{gone[code]}, {told}" if code in gone else told
+            gone[code] = f"{gone[code]}, {shown}" if code in gone else shown
     return gone

@@ -84,8 +84,8 @@ class Adoption:
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
             """)
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise NotAdoptable(f"the published CSV can't be read: {said}") from None
+            reason = str(error).splitlines()[0]
+            raise NotAdoptable(f"the published CSV can't be read: {reason}") from None
         return self._counted()
 
     def _counted(self) -> Adopted:

@@ -155,9 +155,9 @@ def read_error(repository: str, error: BaseException) -> HubError:
 
 def _by_status(repository: str, status: int, error: BaseException, response: object) -> HubError:
     headers = getattr(response, "headers", {})
-    said = headers.get("X-Error-Message") or str(error).strip().splitlines()[0]
+    message = headers.get("X-Error-Message") or str(error).strip().splitlines()[0]
     where = "" if (request := getattr(response, "request", None)) is None else request.url.path
-    what = f"HTTP {status} at {where}: {said}".rstrip(".") + "."
+    what = f"HTTP {status} at {where}: {message}".rstrip(".") + "."
     kind = BY_STATUS.get(status, HubUnavailable if status >= 500 else RefusedByHub)
     wait = headers.get("Retry-After", "")
     return kind(repository, what, float(wait) if wait.isdigit() else None)

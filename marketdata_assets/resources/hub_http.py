@@ -87,8 +87,8 @@ def _refuse_long_wait(status: int, headers: httpx2.Headers, bound: Bound) -> Non
     """
     if status < 500 and status not in (408, 429):
         return
-    said = headers.get("Retry-After", "").strip()
-    seconds = float(said) if said.isdigit() else 0.0
+    retry_after = headers.get("Retry-After", "").strip()
+    seconds = float(retry_after) if retry_after.isdigit() else 0.0
     # The Hub's other way of saying it: nothing remains (r=0) for so many seconds (t).
     if limits := re.search(r"r=0;\s*t=(\d+)", headers.get("RateLimit", "")):
         seconds = max(seconds, float(limits[1]))

@@ -113,10 +113,10 @@ def each_key_once(table: Table, data: pa.Table, params: Params) -> pa.Table:
         return data
     by_key: dict[tuple[object, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in data.to_pylist():
-        told = by_key[tuple(row[name] for name in table.key)]
-        if row not in told:
-            told.append(row)
-    contradicted = [told for told in by_key.values() if len(told) > 1]
+        answers = by_key[tuple(row[name] for name in table.key)]
+        if row not in answers:
+            answers.append(row)
+    contradicted = [answers for answers in by_key.values() if len(answers) > 1]
     values = [column for column in table.columns if column.name not in table.key]
     too_many = data.num_rows - len(by_key) > MOST_REPEATED * data.num_rows
     if (too_many and not table.may_be_empty) or (
@@ -126,24 +126,24 @@ def each_key_once(table: Table, data: pa.Table, params: Params) -> pa.Table:
         what = f"{len(repeated)} keys occur more than once in {table.name}: {shown} …"
         raise DuplicateRows(table.tushare.call, params, what)
     unknown = {column.name: None for column in values}
-    for told in contradicted:
-        _warn_of_contradiction(table, told)
-        told[:] = [told[0] | unknown]
+    for answers in contradicted:
+        _warn_of_contradiction(table, answers)
+        answers[:] = [answers[0] | unknown]
     return pa.Table.from_pylist([row for [row] in by_key.values()], schema=table.schema)
 
 
-def _warn_of_contradiction(table: Table, told: Sequence[Mapping[str, object]]) -> None:
+def _warn_of_contradiction(table: Table, answers: Sequence[Mapping[str, object]]) -> None:
     differing = "; ".join(
-        f"{name} {' and '.join(str(row[name]) for row in told)}"
+        f"{name} {' and '.join(str(row[name]) for row in answers)}"
         for name in table.column_names
-        if any(row[name] != told[0][name] for row in told)
+        if any(row[name] != answers[0][name] for row in answers)
     )
     logger.warning(
         "%s %s: the vendor tells %s times, and differently: %s. Which holds is unknown, so every "
         "value of it is stored as NULL.",
         table.name,
-        " ".join(str(told[0][name]) for name in table.key),
-        len(told),
+        " ".join(str(answers[0][name]) for name in table.key),
+        len(answers),
         differing,
     )
 

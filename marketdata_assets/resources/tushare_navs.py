@@ -53,14 +53,14 @@ def as_of_session(session: dt.date, parts: Sequence[pa.Table]) -> pa.Table:
 
 def _newest(code: str, rows: list[dict[str, Any]], params: Params) -> dict[str, Any]:
     newest = [row for row in rows if not any(_is_newer(other, row) for other in rows)]
-    told = {name: {row[name] for row in newest} - {None} for name in VALUES}
-    if len(told["unit_nav"]) > 1:
+    values_by_name = {name: {row[name] for row in newest} - {None} for name in VALUES}
+    if len(values_by_name["unit_nav"]) > 1:
         which = (
             "equally new rows"
             if len(set(map(_age, newest))) == 1
             else "rows, one amended and another announced later,"
         )
-        values = " and ".join(map(str, sorted(told["unit_nav"])))
+        values = " and ".join(map(str, sorted(values_by_name["unit_nav"])))
         logger.warning(
             "%s %s: %s has %s that differ in unit_nav: %s. Which holds is unknown, so it is stored "
             "as NULL.",
@@ -70,7 +70,9 @@ def _newest(code: str, rows: list[dict[str, Any]], params: Params) -> dict[str, 
             which,
             values,
         )
-    agreed = {name: values.pop() if len(values) == 1 else None for name, values in told.items()}
+    agreed = {
+        name: values.pop() if len(values) == 1 else None for name, values in values_by_name.items()
+    }
     return max(newest, key=_age) | agreed
 
 

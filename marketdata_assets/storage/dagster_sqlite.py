@@ -90,15 +90,17 @@ def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:
     for each of its days. A range has one outcome a check (see `assets.quality_gate`), so that one
     plan is enough, and its days keep the outcomes they had.
     """
-    told = event.dagster_event
-    if told is None:
+    told_event = event.dagster_event
+    if told_event is None:
         return event
-    told = told._replace(logging_tags={})
-    if told.node_handle and told.step_handle == StepHandle(told.node_handle):
-        told = told._replace(step_handle=None)
-    planned = told.event_specific_data
+    told_event = told_event._replace(logging_tags={})
+    if told_event.node_handle and told_event.step_handle == StepHandle(told_event.node_handle):
+        told_event = told_event._replace(step_handle=None)
+    planned = told_event.event_specific_data
     if isinstance(planned, AssetCheckEvaluationPlanned) and planned.partitions_subset is not None:
         keys = set(planned.partitions_subset.get_partition_keys())
         day = DefaultPartitionsSubset(keys) if len(keys) == 1 else None
-        told = told._replace(event_specific_data=replace(planned, partitions_subset=day))
-    return event._replace(dagster_event=told)
+        told_event = told_event._replace(
+            event_specific_data=replace(planned, partitions_subset=day)
+        )
+    return event._replace(dagster_event=told_event)

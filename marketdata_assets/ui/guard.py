@@ -106,8 +106,8 @@ def _asks_itself(headers: Headers) -> bool:
     """Whether the page that asks is the UI's own, or nobody says that a page asks."""
     if headers.get("sec-fetch-site", "") in ELSEWHERE:
         return False
-    said = [*headers.getlist("origin"), *headers.getlist("referer")]
-    return all(_is_at(page, headers["host"]) for page in said)
+    pages = [*headers.getlist("origin"), *headers.getlist("referer")]
+    return all(_is_at(page, headers["host"]) for page in pages)
 
 
 def _is_page_load(headers: Headers) -> bool:

@@ -71,8 +71,8 @@ class CoinbaseSource:
         answer = self._site.get(f"/products/{product}/candles", params)
         candles = answer.content
         if answer.status != 200 or not isinstance(candles, list):
-            said = candles.get("message") if isinstance(candles, dict) else candles
-            raise ValueError(f"Coinbase answers {answer.status} «{said}».")
+            message = candles.get("message") if isinstance(candles, dict) else candles
+            raise ValueError(f"Coinbase answers {answer.status} «{message}».")
         if any(not isinstance(one, list) or len(one) != len(FIELDS) for one in candles):
             raise ValueError("a candle has other than six values.")
         return candles
