@@ -29,7 +29,7 @@ MAY_KNOW = {
     "storage": DAYS_AND_TABLES | {"instruments"},
     "publishing": DAYS_AND_TABLES | {"storage"},
     "serving": DAYS_AND_TABLES | {"instruments", "storage", "written_days"},
-    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing", "storage"},
+    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
