@@ -23,15 +23,13 @@ SIZES = {
     "lg": ("large", "大单"),
     "elg": ("extra large", "特大单"),
 }
-SIDES = {"buy": ("bought", "买入"), "sell": ("sold", "卖出")}
 MEASURES = {"vol": (LOTS, "volume", "量"), "amount": (TEN_THOUSAND_YUAN, "value", "金额")}
 FLOWS = tuple(
     number(f"{side}_{size}_{measure}", unit, f"{what} {done} by {order} orders", f"{zh}{did}{how}")
     for size, (order, zh) in SIZES.items()
-    for side, (done, did) in SIDES.items()
+    for side, done, did in (("buy", "bought", "买入"), ("sell", "sold", "卖出"))
     for measure, (unit, what, how) in MEASURES.items()
 )
-NAMES = tuple(column.name for column in FLOWS)
 
 MONEYFLOW = Table(
     name="moneyflow",
@@ -53,8 +51,8 @@ MONEYFLOW = Table(
             "flows_present",
             "Every flow is there and not negative.",
             "各项资金流向齐全且不为负。",
-            " OR ".join(f"{name} IS NULL OR {name} < 0" for name in NAMES),
-            NAMES[:4],
+            " OR ".join(f"{flow.name} IS NULL OR {flow.name} < 0" for flow in FLOWS),
+            ("buy_sm_vol", "sell_sm_vol", "buy_sm_amount", "sell_sm_amount"),
             mass=MANY_ROWS,
         ),
     ),
