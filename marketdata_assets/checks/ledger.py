@@ -223,7 +223,7 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
     reasons = ", ".join(f"if({lacks[name]}, {known[name]}, NULL)" for name in LACKING)
     is_pardoned = " OR ".join(f"({lacks[name]} AND ({pardoned[name]}))" for name in LACKING)
     columns = ", ".join(COVERAGE.column_names[:-2])
-    explained = rows.select(
+    with_reasons = rows.select(
         f"""
         *,
         concat_ws(', ', {missing}) AS missing,
@@ -238,7 +238,7 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
         coalesce({is_pardoned}, false) AS is_pardoned
         """
     )
-    return explained.select(
+    return with_reasons.select(
         f"""
         {columns}, missing,
         CASE

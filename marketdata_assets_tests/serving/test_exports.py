@@ -99,7 +99,7 @@ def test_adjusted_rows_and_codes_without_any(reader: PriceReader, tmp_path: Path
 
 def test_a_file_that_cannot_be_written_leaves_nothing(reader: PriceReader, tmp_path: Path) -> None:
     (tmp_path / "a1.parquet").mkdir()
-    with pytest.raises(OSError, match=r"The export a1\.parquet could not be written"):
+    with pytest.raises(DiskRefuses, match=r"The export a1\.parquet could not be written"):
         write_export(reader, ExportQuery(codes=["HSI"]), tmp_path, "a1")
     assert [path.name for path in tmp_path.iterdir()] == ["a1.parquet"]
 
