@@ -1,7 +1,7 @@
 """Adjusted prices of one code, computed when asked and never stored.
 
 Here belongs the arithmetic, and what can't be adjusted. Which rows and factors there are is up to
-the caller.
+the caller; those of a fund are `fund_factors`.
 
 Source: Tushare's definition of its `adj_factor`: backward (后复权, hfq) is price × factor, forward
 (前复权, qfq) is price × factor / factor at an anchor.
@@ -16,15 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.instruments import Instrument, Kind
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.serving.former_codes import rows_under_both
 from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
+from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.trading_calendar import previous_session
 
-ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
+# The close before goes by either name; a table has one of them.
+ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close", "pre_close")
+ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE}
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
@@ -39,27 +41,34 @@ class NotAdjustable(MarketdataError, is_final=True, status=400):
 
 
 class Factors(NamedTuple):
-    """Rows of `adj_factor` of one code, by day, and the last day of which any share's are there."""
+    """Rows in the columns of `adj_factor` of one code, by day, and the last day of which any are.
+
+    `table` is what they come from.
+    """
 
     own: pa.Table
     until: dt.date | None
+    table: Table = ADJ_FACTOR
 
 
 def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:
-    """Raise `NotAdjustable` when adjusted prices are asked for of anything but an A-share."""
-    if adjust is not Adjust.NONE and instrument.kind is not Kind.A_SHARE:
+    """Raise `NotAdjustable` when adjusted prices are asked for of neither an A-share nor a fund."""
+    if adjust is not Adjust.NONE and instrument.kind not in ADJUSTABLE_KINDS:
         raise NotAdjustable(
-            f"{instrument.code} can't be adjusted: there are factors of A-shares alone, and it "
-            f"is: {instrument.kind.doc}. Ask with adjust=none."
+            f"{instrument.code} can't be adjusted: there are factors of A-shares and funds alone, "
+            f"and it is: {instrument.kind.doc}. Ask with adjust=none."
         )
 
 
 def refuse_without_factors(instrument: Instrument, adjust: Adjust) -> None:
-    """Raise `MissingFactors` when a share that is stored by code alone is to be adjusted."""
+    """Raise `MissingFactors` when what is stored by code alone is to be adjusted."""
     if adjust is not Adjust.NONE:
+        tables = f"{DAILY_PRICES.name} and {ADJ_FACTOR.name}"
+        if instrument.kind in FUND_KINDS:
+            tables = ETF_PREMIUM.name
         raise MissingFactors(
-            f"{instrument.code} is stored by code alone, without factors. Materialize "
-            f"{DAILY_PRICES.name} and {ADJ_FACTOR.name} for its days."
+            f"{instrument.code} is stored by code alone, without factors. Materialize {tables} "
+            "for its days."
         )
 
 
@@ -73,28 +82,31 @@ def factors_in(series: Series | None, code: str, former: str = "") -> Factors:
     return Factors(_factors_under(code, former, series), series.days[-1])
 
 
-def adjusted(code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None) -> pa.Table:
-    """Rows of one share in the columns of `daily_prices`, date among them, adjusted.
+def adjusted(
+    code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None, date: str = "date"
+) -> pa.Table:
+    """Rows of one share or fund as a daily table has them, their day in `date`, adjusted.
 
     Forward in the money of `anchor`, or backward without one. At an anchor without a factor
     (delisted by then, or no session) a share takes its last one before; rows with the anchor's
     factor keep their prices to the bit. Nothing is rounded, as cents would bend the returns of
     small prices. The columns that are not in `ADJUSTED_COLUMNS` stay as they are: volumes, and also
-    the limits. prev_close gets the factor of its row, so close / prev_close stays what it was.
+    the limits. The close before gets the factor of its row, so close over it stays what it was.
 
     Raises `MissingFactors`, also for a share that was listed after the anchor only, and when the
     factors end before the anchor, for what happened in between is then unknown.
     """
-    scale = _factors_of(code, rows["date"], factors.own)
+    scale = _factors_of(code, rows[date], factors)
     if anchor is not None:
         session = previous_session(anchor + ONE_DAY)
         if factors.until is None or factors.until < session:
+            table = factors.table.name
             raise MissingFactors(
-                f"{ADJ_FACTOR.name} is there up to {factors.until} only, and the anchor is "
-                f"{anchor}. Materialize {ADJ_FACTOR.name} up to {session}, then {FACTOR_SERIES}, "
-                "or choose an earlier anchor."
+                f"{table} is there up to {factors.until} only, and the anchor is {anchor}. "
+                f"Materialize {table} up to {session}, then {SERIES_ASSETS[table]}, or choose an "
+                "earlier anchor."
             )
-        scale = scale / _factor_at(code, anchor, factors.own)
+        scale = scale / _factor_at(code, anchor, factors)
     return _scaled(rows, scale)
 
 
@@ -123,33 +135,35 @@ def _scaled(rows: pa.Table, scale: Numbers) -> pa.Table:
     return rows
 
 
-def _factors_of(code: str, dates: pa.ChunkedArray, factors: pa.Table) -> Numbers:
+def _factors_of(code: str, dates: pa.ChunkedArray, factors: Factors) -> Numbers:
     """The factor of each of `dates`, of the code's own by day."""
-    known, wanted = _ordinals(factors["trade_date"]), _ordinals(dates)
+    known, wanted = _ordinals(factors.own["trade_date"]), _ordinals(dates)
     at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
     found = np.full(len(wanted), np.nan)
     if len(known):
         hit = known[at] == wanted
-        found[hit] = factors["adj_factor"].to_numpy()[at[hit]]
+        found[hit] = factors.own["adj_factor"].to_numpy()[at[hit]]
     missing = np.flatnonzero(~(found > 0))
     if len(missing):
         first = ", ".join(f"{code} {dates[int(n)]}" for n in missing[:3])
         more = " …" if len(missing) > 3 else ""
+        table = factors.table.name
         raise MissingFactors(
-            f"{ADJ_FACTOR.name} has no factor of the day for {len(missing)} of the prices: "
-            f"{first}{more}. Materialize {ADJ_FACTOR.name} for these days, then {FACTOR_SERIES}."
+            f"{table} has no factor of the day for {len(missing)} of the prices: {first}{more}. "
+            f"Materialize {table} for these days, then {SERIES_ASSETS[table]}."
         )
     return found
 
 
-def _factor_at(code: str, anchor: dt.date, factors: pa.Table) -> float:
+def _factor_at(code: str, anchor: dt.date, factors: Factors) -> float:
     """The last factor on or before the anchor."""
-    before = np.searchsorted(_ordinals(factors["trade_date"]), (anchor - EPOCH).days, "right")
-    value = factors["adj_factor"][int(before) - 1].as_py() if before else None
+    days, values = factors.own["trade_date"], factors.own["adj_factor"]
+    before = np.searchsorted(_ordinals(days), (anchor - EPOCH).days, "right")
+    value = values[int(before) - 1].as_py() if before else None
     if not (value and value > 0):
         raise MissingFactors(
-            f"{ADJ_FACTOR.name} has no factor of {code} on or before the anchor {anchor}. Choose "
-            "a later one."
+            f"{factors.table.name} has no factor of {code} on or before the anchor {anchor}. "
+            "Choose a later one."
         )
     return float(value)
 

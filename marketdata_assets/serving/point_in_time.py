@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.instruments import Instrument
+from marketdata_assets.instruments import FUND_KINDS, Instrument
 from marketdata_assets.serving.adjusting import (
     Factors,
     NotAdjustable,
@@ -58,6 +58,11 @@ def slices_at(
     `NotAdjustable`, `NoSuchColumn`, `MissingFactors`, and what `files_as_of` raises.
     """
     refuse_unadjustable(instruments[0], asked.adjust)
+    if asked.adjust is not Adjust.NONE and instruments[0].kind in FUND_KINDS:
+        raise NotAdjustable(
+            f"{instruments[0].code} is a fund, and adjusted prices of funds are not known of a "
+            "former moment. Ask with adjust=none, or without as_of."
+        )
     view = DAILY_VIEWS.get(instruments[0].kind)
     known, unknown = None, None
     if view:

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind, identify
 from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.adjusting import (
     adjusted,
@@ -28,6 +28,7 @@ from marketdata_assets.serving.former_codes import (
     SuccessorUnknown,
     rows_under_both,
 )
+from marketdata_assets.serving.fund_factors import factors_of_fund
 from marketdata_assets.serving.gaps import Gaps
 from marketdata_assets.serving.history_cache import Histories, stale_since
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
@@ -182,7 +183,11 @@ class PriceReader:
             anchor = None
             if asked.adjust is Adjust.QFQ:
                 anchor = asked.anchor or series.days[-1]
-            rows = adjusted(code, rows, factors_in(series_of(ADJ_FACTOR), code, former), anchor)
+            if instrument.kind in FUND_KINDS:
+                factors = factors_of_fund(code, series, rows, anchor)
+            else:
+                factors = factors_in(series_of(ADJ_FACTOR), code, former)
+            rows = adjusted(code, rows, factors, anchor, view.date)
         return Slice(
             code=code,
             instrument=instrument,

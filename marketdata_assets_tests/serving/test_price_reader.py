@@ -100,7 +100,8 @@ def plain(
                 at_anchor = f"arg_max(adj_factor, trade_date) {before} OVER (PARTITION BY ts_code)"
                 scale = f"(adj_factor / {at_anchor})"
             scales = factors.select(f"ts_code, trade_date, {scale} AS scale")
-            prices = ", ".join(f"{name} * scale AS {name}" for name in ADJUSTED_COLUMNS)
+            names = [name for name in ADJUSTED_COLUMNS if name in table.column_names]
+            prices = ", ".join(f"{name} * scale AS {name}" for name in names)
             rows = rows.join(scales, "code = ts_code AND date = trade_date").select(
                 f"* EXCLUDE (ts_code, trade_date, scale) REPLACE ({prices})"
             )
@@ -178,11 +179,11 @@ def test_what_a_code_does_not_have_is_said(reader: PriceReader) -> None:
         reader.ohlcv("600000.SH", columns=["close", "premium"])
     with pytest.raises(NoSuchColumn, match="instrument_history has no column pe"):
         reader.ohlcv(INDEX, columns=["pe"])
-    for code in (INDEX, "510300.SH"):
-        with pytest.raises(NotAdjustable, match="factors of A-shares alone"):
-            reader.ohlcv(code, adjust=Adjust.QFQ)
-    with pytest.raises(MissingFactors, match="stored by code alone"):
-        reader.ohlcv(SHARE_BY_CODE, adjust=Adjust.HFQ)
+    with pytest.raises(NotAdjustable, match="factors of A-shares and funds alone"):
+        reader.ohlcv(INDEX, adjust=Adjust.QFQ)
+    for code, table in ((SHARE_BY_CODE, ADJ_FACTOR), (FUND_BY_CODE, ETF_PREMIUM)):
+        with pytest.raises(MissingFactors, match=f"stored by code alone.*{table.name} for its"):
+            reader.ohlcv(code, adjust=Adjust.HFQ)
 
 
 def test_factors_that_are_missing_are_named(lake: Lake) -> None:
