@@ -22,9 +22,9 @@ from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
+from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 from marketdata_assets.trading_calendar import previous_session
 
-ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close")
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
