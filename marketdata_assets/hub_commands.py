@@ -92,4 +92,4 @@ def _choices(place: Publisher, repository: str) -> Choices:
             manifest = manifest_of(state)
     except NothingPublished:
         return Choices()
-    return Choices(manifest.universe, layout.CSV in manifest.files)
+    return Choices(manifest.universe, layout.CSV in manifest.files, manifest.csv_all_columns)

@@ -161,7 +161,8 @@ def test_another_repository_keeps_what_it_has_chosen_for_its_csv(
     server: HubServer, lake: Lake, capsys: Capture
 ) -> None:
     store(lake, NEW)
-    for number, choices in enumerate((layout.Choices(""), layout.Choices(csv=False))):
+    everything = layout.Choices("", csv_all_columns=True)
+    for number, choices in enumerate((everything, layout.Choices(csv=False))):
         name = f"local/other-{number}"
         server.protocol.store.create(name)
         publish_days(hub_commands.configured(), lake, NEW[:1], choices, name)
@@ -172,6 +173,7 @@ def test_another_repository_keeps_what_it_has_chosen_for_its_csv(
             csv = published(server, layout.CSV, name)
             # All six shares, and not those of the main board alone.
             assert len(csv.splitlines()) == 1 + 6 * len(NEW)
+            assert csv.splitlines()[0].split(",") == DAILY_PRICES.column_names
 
 
 @pytest.mark.parametrize("command", [hub_commands.verify, hub_commands.restore_lake, hub])

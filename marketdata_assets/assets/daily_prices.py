@@ -1,4 +1,4 @@
-"""The merged prices: bars, limits, indicators and names in one row a share, as published.
+"""The merged prices: bars, limits, indicators, names and factors, a row a share, as published.
 
 A row that contradicts itself is held: it stays in the vendor's table and is no row here. A day is
 refused only when many rows speak against it.
@@ -24,6 +24,7 @@ from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.checks.twins import left_out_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
 from marketdata_assets.tables import (
+    ADJ_FACTOR,
     COVERAGE,
     DAILY_BASIC,
     DAILY_KLINE,
@@ -37,8 +38,10 @@ Relation = duckdb.DuckDBPyRelation
 
 COLUMN_LINEAGE = dg.TableColumnLineage(
     {
-        name: [dg.TableColumnDep(dg.AssetKey(table.name), column)]
-        for name, table, column in DAILY_PRICES_LINEAGE
+        merged.column.name: [
+            dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in merged.sources
+        ]
+        for merged in DAILY_PRICES_LINEAGE
     }
 )
 
@@ -78,6 +81,7 @@ def daily_prices(
         tables[PRICE_LIMITS.name],
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
+        tables[ADJ_FACTOR.name],
     )
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in rows_without_partner(prices).items():
@@ -92,31 +96,33 @@ def daily_prices(
     yield from gate.outcomes()
 
 
-def merge_prices(kline: Relation, limits: Relation, basic: Relation, stocks: Relation) -> Relation:
+def merge_prices(
+    kline: Relation, limits: Relation, basic: Relation, stocks: Relation, factors: Relation
+) -> Relation:
     """Every row of `kline`, with what the other tables know of the same share and day.
 
     A share that another table lacks keeps its row with NULLs; units stay the vendor's.
     """
+    partners = {PRICE_LIMITS: limits, DAILY_BASIC: basic, STOCK_LIST: stocks, ADJ_FACTOR: factors}
     merged = kline.set_alias(DAILY_KLINE.name)
-    for table, relation in ((PRICE_LIMITS, limits), (DAILY_BASIC, basic), (STOCK_LIST, stocks)):
+    for table, relation in partners.items():
         same_share_and_day = (
             f"{DAILY_KLINE.name}.ts_code = {table.name}.ts_code "
             f"AND {DAILY_KLINE.name}.trade_date = {table.name}.trade_date"
         )
         merged = merged.join(relation.set_alias(table.name), same_share_and_day, how="left")
     return merged.select(
-        ", ".join(
-            f"{table.name}.{column} AS {name}" for name, table, column in DAILY_PRICES_LINEAGE
-        )
+        ", ".join(f"{merged.sql} AS {merged.column.name}" for merged in DAILY_PRICES_LINEAGE)
     )
 
 
 def rows_without_partner(prices: Relation) -> dict[dt.date, dict[str, int]]:
-    """For every day, how many rows found no limits, no indicators and no name."""
+    """For every day, how many rows found no limits, no indicators, no name and no factor."""
     without = {
         "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
         "rows without indicators": "total_mv IS NULL AND turnover_rate IS NULL",
         "rows without name": "name IS NULL",
+        "rows without factor": "adj_factor IS NULL",
     }
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in without.values())
     counted = prices.aggregate(f"date, {counts}").fetchall()

@@ -27,6 +27,7 @@ from marketdata_assets.resources.publisher import Publication, Publisher
 from marketdata_assets.storage.io_manager import LakeResource, RecordedDays
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
+from marketdata_assets.tables.daily_prices import ADDED
 
 # Plain types: those of `dg.Config` take any variable of the environment, a token for one, where a
 # name belongs.
@@ -40,6 +41,12 @@ CONFIG = {
         description="What the CSV holds: a board, or empty for the whole market.",
     ),
     "csv": dg.Field(bool, default_value=True),
+    "csv_all_columns": dg.Field(
+        bool,
+        default_value=False,
+        description="Whether the CSV has the columns that were added, too: "
+        f"{', '.join(merged.column.name for merged in ADDED)}.",
+    ),
 }
 
 
@@ -70,7 +77,8 @@ def hf_dataset(
     days = days_of(context.partition_keys)
     refuse_open_days(days, dt.datetime.now(dt.UTC))
     config = context.op_execution_context.op_config
-    choices, repository = Choices(config["csv_universe"], config["csv"]), config["repository"]
+    choices = Choices(config["csv_universe"], config["csv"], config["csv_all_columns"])
+    repository = config["repository"]
     stored = lake.open()
     with failing_at_once():
         published = stored_days(stored, days)

@@ -9,6 +9,7 @@ of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to
 
 from marketdata_assets.checks.twins import PUBLISHED_ONCE
 from marketdata_assets.tables.checking import Check, Mass, Outcome
+from marketdata_assets.tables.daily_prices import ST_MARK
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
 # shares that are halted.
@@ -21,9 +22,8 @@ _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
 _IS_MAIN = f"NOT ({_IS_BSE} OR {_IS_STAR} OR {_IS_CHINEXT})"
 # ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005, which
 # has had the same limits since 2007-01-08.
-# What goes before: ex-dividend, ex-rights, first days, and G for the reform.
 _IS_MARKED = (
-    r"(regexp_matches(name, '^(XD|XR|DR|N|G|C|U)* ?(\*ST|ST|S\*ST|SST)[^A-Za-z]') "
+    f"(regexp_matches(name, '{ST_MARK}') "
     r"OR (regexp_matches(name, '^(XD|XR|DR)?S[^A-Za-z*]') AND trade_date >= DATE '2007-01-08'))"
 )
 _NAME_IS_OF_THE_DAY = "names_as_of <= trade_date"

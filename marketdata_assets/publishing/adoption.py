@@ -21,7 +21,8 @@ from marketdata_assets.storage.reading import literal_path, quoted
 from marketdata_assets.tables import DAILY_PRICES
 
 MEMORY_LIMIT = "400MB"
-SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE"}
+SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE", "bool": "VARCHAR"}
+TRUTHS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "bool"]
 REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
 
 
@@ -75,10 +76,12 @@ class Adoption:
             )
         types = {c.name: SQL_TYPES[str(c.type)] for c in DAILY_PRICES.columns}
         columns = ", ".join(f"'{name}': '{types.get(name, 'VARCHAR')}'" for name in header)
+        replaced = [_as_true_or_false(name) for name in TRUTHS if name in header]
+        truths = f"REPLACE ({', '.join(replaced)})" if replaced else ""
         try:
             self._connection.execute(f"""
                 COPY (
-                    SELECT *, row_number() OVER () AS line, year(date) AS year
+                    SELECT * {truths}, row_number() OVER () AS line, year(date) AS year
                     FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
                         header = true, delim = ',', quote = '"', escape = '"', auto_detect = false)
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
@@ -122,6 +125,12 @@ class Adoption:
             return conform(DAILY_PRICES, with_all_columns(DAILY_PRICES, found))
 
         return rows
+
+
+def _as_true_or_false(name: str) -> str:
+    """The SQL of a truth: True and False, or the 1.0 and 0.0 that pandas makes of 1, 0 and NaN."""
+    word = f"CASE \"{name}\" WHEN '1.0' THEN 'true' WHEN '0.0' THEN 'false' ELSE \"{name}\" END"
+    return f'CAST({word} AS BOOLEAN) AS "{name}"'
 
 
 @contextmanager

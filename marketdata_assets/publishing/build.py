@@ -19,7 +19,7 @@ from marketdata_assets.publishing.card import dataset_card
 from marketdata_assets.publishing.content_checks import counted_checks
 from marketdata_assets.publishing.csv_file import (
     first_and_last,
-    has_all_columns,
+    has_columns,
     merge_days,
     write_csv,
 )
@@ -103,7 +103,8 @@ class _Builder:
         # A refused day is never of a run that publishes it: its findings come when it is passed.
         update_findings(self.making, self.lake, {*self.days, *left_out, *refused})
         reasons = why_missing(self.lake, missing, refused)
-        manifest = Manifest(self.lake.origin, self._universe(), self.making.facts, reasons)
+        has_all = self.choices.csv and self.choices.csv_all_columns
+        manifest = Manifest(self.lake.origin, self._universe(), self.making.facts, reasons, has_all)
         self.making.write(layout.MARKER, f"{manifest.last:%Y%m%d}".encode())
         self.making.write(layout.MANIFEST, manifest.to_json())
         self.making.write(layout.CARD, dataset_card(manifest, repository))
@@ -159,18 +160,20 @@ class _Builder:
             return
         shards = sorted(path for path in self.making.facts if path.startswith("data/"))
         target = self.workspace.new(layout.CSV)
-        rows = write_csv(target, self.making.local(shards), self.choices.universe)
+        columns = self.choices.csv_columns
+        rows = write_csv(target, self.making.local(shards), self.choices.universe, (), columns)
         self.making.add(layout.CSV, target, rows, *first_and_last(target))
 
     def _merged_csv(self, known: Facts) -> None:
         copy = self.workspace.copy_of(self.published, layout.CSV, known)
-        if not has_all_columns(copy):
+        columns = self.choices.csv_columns
+        if not has_columns(copy, columns):
             self._whole_csv()
             return
         patch = self.workspace.new("days.csv")
         # From the shards, not from the lake: a day that is restated meanwhile is in both or none.
         shards = self.making.local(layout.shard(year) for year in sorted(_years(self.days)))
-        write_csv(patch, shards, self.choices.universe, self.days)
+        write_csv(patch, shards, self.choices.universe, self.days, columns)
         spliced = self.workspace.new(layout.CSV)
         merged = merge_days(copy, patch, self.days, spliced, self.workspace.may_grow)
         if merged is None:

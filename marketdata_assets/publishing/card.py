@@ -15,6 +15,7 @@ from marketdata_assets.publishing.layout import (
 )
 from marketdata_assets.publishing.manifest import Manifest
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS, Column
+from marketdata_assets.tables.daily_prices import ADDED, ORIGINAL
 
 SIMULATED = "sandbox"
 FRONT_MATTER = f"""\
@@ -83,6 +84,33 @@ prices.merge(findings, left_on=["date", "code"], right_on=["trade_date", "ts_cod
 """
 
 
+ADJUSTING_NOTE = """
+## Adjusting · 复权
+
+Prices are unadjusted. Backward (hfq) is price × `adj_factor`; forward (qfq) divides that by the
+last factor of the share among the rows at hand, so all years belong together.
+
+价格未复权。后复权 = 价格 × `adj_factor`；前复权再除以所取数据中该股的最后一个因子，
+因此应读入全部年份。
+
+```python
+prices["close_hfq"] = prices["close"] * prices["adj_factor"]
+prices["close_qfq"] = prices["close_hfq"] / prices.groupby("code")["adj_factor"].transform("last")
+```
+
+```sql
+SELECT *, close * adj_factor AS close_hfq,
+    close_hfq / arg_max(adj_factor, date) OVER (PARTITION BY code) AS close_qfq
+FROM '{place}/data/*.parquet'
+```
+
+`{added}` are NULL on days that were published before the dataset had them. `is_st` is NULL, too,
+where the name of the day is not known.
+
+`{added}` 在增加该字段之前发布的交易日为空；当日简称未知时 `is_st` 亦为空。
+"""
+
+
 def dataset_card(manifest: Manifest, repository: str) -> bytes:
     """The card of the dataset that the manifest describes; the same content makes the same text.
 
@@ -96,9 +124,12 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
     universe = manifest.universe or "all boards"
     year = manifest.last.year if manifest.last else "<year>"
     missing = len(manifest.missing_sessions)
+    columns, columns_zh = f"the first {len(ORIGINAL)} columns", f"前 {len(ORIGINAL)} 个字段"
+    if manifest.csv_all_columns:
+        columns, columns_zh = "all columns", "全部字段"
     csv_line = (
-        f"| `{CSV}` | universe `{universe}`, sorted by date and code · 股票池 `{universe}`，"
-        "按日期、代码排序 |\n"
+        f"| `{CSV}` | universe `{universe}`, {columns}, sorted by date and code · "
+        f"股票池 `{universe}`，{columns_zh}，按日期、代码排序 |\n"
         if CSV in manifest.files
         else ""
     )
@@ -109,6 +140,9 @@ def dataset_card(manifest: Manifest, repository: str) -> bytes:
         findings_note = FINDINGS_NOTE.format(
             path=layout.FINDINGS, place=place, example=files_of_findings[-1]
         )
+    adjusting_note = ADJUSTING_NOTE.format(
+        place=place, added="`, `".join(merged.column.name for merged in ADDED)
+    )
     text = f"""{FRONT_MATTER}
 # China A-share daily prices · A股日线行情
 {note}
@@ -156,7 +190,7 @@ prices = pd.read_parquet("{place}/data/prices-{year}.parquet")
 | column | type | unit | | 说明 |
 |---|---|---|---|---|
 {chr(10).join(map(_row, DAILY_PRICES.columns))}
-{findings_note}
+{adjusting_note}{findings_note}
 ## Licence and source · 许可与来源
 
 The data belong to their owners and are given for study; see the terms of the source. No

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.reading import quoted, rows_of
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, Column
+from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 
-HEADER = (",".join(DAILY_PRICES.column_names) + "\n").encode()
 CHUNK = 1 << 20
 MEMORY_LIMIT = "400MB"
 MISPLACED = """
@@ -39,17 +40,18 @@ class NotInOrder(MarketdataError, is_final=True):
 
 
 def write_csv(
-    target: Path, sources: Sequence[Path], universe: str, days: Collection[dt.date] = ()
+    target: Path,
+    sources: Sequence[Path],
+    universe: str,
+    days: Collection[dt.date] = (),
+    columns: Sequence[str] = ORIGINAL_COLUMNS,
 ) -> int:
     """Write the rows of parquet files that are in the universe, of some days or of all; how many.
 
     All rows are streamed as they stand, since sorting twenty years takes minutes and gigabytes.
     Raises `NotInOrder` unless that is by date and code, each key once; `OSError` as writing does.
     """
-    columns = ", ".join(
-        _as_pandas_quotes(c.name) if str(c.type) == "string" else f'"{c.name}"'
-        for c in DAILY_PRICES.columns
-    )
+    written = ", ".join(_as_pandas_writes(DAILY_PRICES[name]) for name in columns)
     target.parent.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]]
     settings = {
@@ -73,7 +75,7 @@ def write_csv(
                 "date and code, or not unique. Materialize daily_prices of these days again; if "
                 "they were published so, restore an older revision of the dataset."
             )
-        rows.select(columns).create_view("csv_rows")
+        rows.select(written).create_view("csv_rows")
         form = "FORMAT csv, HEADER, QUOTE '', ESCAPE ''"
         try:
             [[count]] = connection.execute(
@@ -84,8 +86,13 @@ def write_csv(
     return int(count)
 
 
-def _as_pandas_quotes(name: str) -> str:
-    """The text as it stands in the file: DuckDB would quote an empty one, and one with a #."""
+def _as_pandas_writes(column: Column) -> str:
+    """The value as it stands in the file: DuckDB would quote an empty text, and one with a #."""
+    name = column.name
+    if pa.types.is_boolean(column.type):
+        return f"""CASE "{name}" WHEN true THEN 'True' WHEN false THEN 'False' END AS "{name}" """
+    if not pa.types.is_string(column.type):
+        return f'"{name}"'
     return f"""
         CASE WHEN "{name}" = '' THEN NULL
         WHEN regexp_matches("{name}", '[",\\r\\n]')
@@ -127,16 +134,16 @@ def merge_days(
     return Merged(spliced, added - removed)
 
 
-def has_all_columns(csv: Path) -> bool:
-    """Whether its columns are those that are declared now."""
+def has_columns(csv: Path, columns: Sequence[str]) -> bool:
+    """Whether its columns are these, in this order."""
     with csv.open("rb") as file:
-        return file.readline() == HEADER
+        return file.readline() == (",".join(columns) + "\n").encode()
 
 
 def first_and_last(csv: Path) -> tuple[dt.date | None, dt.date | None]:
     """The dates of the first and the last row."""
     with csv.open("rb") as file:
-        first = _date_at(file, len(HEADER))
+        first = _date_at(file, _after_header(file))
         size = _size(file)
         file.seek(max(0, size - CHUNK))
         rows = _ROW.findall(file.read())
@@ -150,7 +157,7 @@ def _span(file: BinaryIO, day: dt.date) -> tuple[int, int]:
 
 def _offset(file: BinaryIO, day: dt.date) -> int:
     """Where the first row of `day` or later begins, by bisection over the bytes."""
-    low, high = len(HEADER), _size(file)
+    low, high = _after_header(file), _size(file)
     while low < high:
         middle = (low + high) // 2
         start = _row_start(file, middle, low)
@@ -162,6 +169,11 @@ def _offset(file: BinaryIO, day: dt.date) -> int:
         else:
             high = start
     return low
+
+
+def _after_header(file: BinaryIO) -> int:
+    file.seek(0)
+    return len(file.readline())
 
 
 def _row_start(file: BinaryIO, position: int, at_least: int) -> int:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
+
 CSV = "all-prices.csv"
 CALENDAR_CSV = "calendar.csv"
 CALENDAR = "meta/calendar.parquet"
@@ -27,7 +30,15 @@ def is_findings(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a dataset may choose: the universe of its CSV (a board, "" is all), or no CSV."""
+    """What a dataset may choose: the universe of its CSV (a board, "" is all), or no CSV.
+
+    The CSV has the columns that it has always had, for who reads them by position, or all of them.
+    """
 
     universe: str = MAIN_BOARD
     csv: bool = True
+    csv_all_columns: bool = False
+
+    @property
+    def csv_columns(self) -> tuple[str, ...]:
+        return tuple(DAILY_PRICES.column_names) if self.csv_all_columns else ORIGINAL_COLUMNS

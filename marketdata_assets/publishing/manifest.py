@@ -44,13 +44,14 @@ class Facts:
 class Manifest:
     """Everything published. `missing` sessions lie between first and last and are not there.
 
-    Each has the reason why.
+    Each has the reason why. The CSV has the original columns, or with `csv_all_columns` all.
     """
 
     origin: str
     universe: str
     files: Mapping[str, Facts]
     missing: Mapping[dt.date, str] = field(default_factory=dict)
+    csv_all_columns: bool = False
 
     @property
     def missing_sessions(self) -> list[dt.date]:
@@ -90,6 +91,7 @@ class Manifest:
             "format": FORMAT,
             "origin": self.origin,
             "csv_universe": self.universe,
+            "csv_all_columns": self.csv_all_columns,
             "rows": self.rows,
             "first": self.first,
             "last": self.last,
@@ -118,6 +120,7 @@ def from_json(text: bytes) -> Manifest:
             universe=value["csv_universe"],
             files={path: _facts(facts) for path, facts in value["files"].items()},
             missing=_missing(value),
+            csv_all_columns=bool(value.get("csv_all_columns")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableManifest(

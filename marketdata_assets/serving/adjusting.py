@@ -22,10 +22,11 @@ from marketdata_assets.serving.ohlcv_view import EPOCH
 from marketdata_assets.serving.queries import Adjust
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
+from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 from marketdata_assets.trading_calendar import previous_session
 
-# The close before goes by either name; a table has one of them.
-ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close", "pre_close")
+# The close before goes by another name in the tables of funds.
+ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
 ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE}
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
@@ -90,7 +91,7 @@ def adjusted(
     Forward in the money of `anchor`, or backward without one. At an anchor without a factor
     (delisted by then, or no session) a share takes its last one before; rows with the anchor's
     factor keep their prices to the bit. Nothing is rounded, as cents would bend the returns of
-    small prices. The columns that are not in `ADJUSTED_COLUMNS` stay as they are: volumes, and also
+    small prices. The columns that are not in `ADJUSTED_IN_ANY` stay as they are: volumes, and also
     the limits. The close before gets the factor of its row, so close over it stays what it was.
 
     Raises `MissingFactors`, also for a share that was listed after the anchor only, and when the
@@ -127,7 +128,7 @@ def _factors_under(code: str, former: str, factors: Series) -> pa.Table:
 
 def _scaled(rows: pa.Table, scale: Numbers) -> pa.Table:
     for number, name in enumerate(rows.column_names):
-        if name in ADJUSTED_COLUMNS:
+        if name in ADJUSTED_IN_ANY:
             column = rows[name].combine_chunks()
             product = column.to_numpy(zero_copy_only=False) * scale
             is_null = column.is_null().to_numpy(zero_copy_only=False)

@@ -1,5 +1,7 @@
 """The catalog: a small DuckDB database beside the lake with one commented view a table.
 
+One more view is reckoned from a table: `daily_prices_adjusted`.
+
     duckdb -readonly <root>/catalog.duckdb -c "SELECT * FROM daily_prices WHERE code = '600000.SH'"
 
 Here belongs how the views are made and published. They hold no data: they read the partition
@@ -15,10 +17,17 @@ from filelock import FileLock
 from marketdata_assets.storage.durable_files import becoming, make_folder
 from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
 from marketdata_assets.storage.reading import literal_path, quoted, select, select_nothing
-from marketdata_assets.tables import STORED_TABLES, Table
+from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES, Table
+from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 
 # What every DuckDB from 1.0 on can read.
 STORAGE_VERSION = "v1.0.0"
+ADJUSTED_PRICES = "daily_prices_adjusted"
+ADJUSTED_DOC = """\
+daily_prices, with adjusted prices besides: forward (_qfq) in the money of the last day of the share
+that has a factor, and backward (_hfq). NULL without a factor.
+
+合并行情,另有复权价格:前复权(_qfq,以该股最后一个有因子的交易日为准)与后复权(_hfq)。无因子时为空。"""
 
 
 def publish_catalog(root: Path) -> Path:
@@ -33,7 +42,8 @@ def publish_catalog(root: Path) -> Path:
     try:
         make_folder(root)
         with FileLock(root / ".catalog.lock"):
-            statements = "\n\n".join(_statements(root, table) for table in STORED_TABLES.values())
+            views = [_statements(root, table) for table in STORED_TABLES.values()]
+            statements = "\n\n".join([*views, _adjusted_prices()])
             if not _is_right(database, script, statements):
                 _replace(database, statements)
                 with becoming(script) as unfinished:
@@ -111,15 +121,37 @@ def _logs(database: Path) -> list[Path]:
     return list(database.parent.glob(f"{database.name}.wal*"))
 
 
+def _adjusted_prices() -> str:
+    """The statements of the view that is reckoned: as `adjusting` does it, of all shares."""
+    columns = [f'"{name}"' for name in DAILY_PRICES.column_names]
+    forward = [f"{name} * (adj_factor / last_factor) AS {name}_qfq" for name in ADJUSTED_COLUMNS]
+    backward = [f"{name} * adj_factor AS {name}_hfq" for name in ADJUSTED_COLUMNS]
+    return "\n".join(
+        (
+            f"CREATE VIEW {ADJUSTED_PRICES} AS SELECT {', '.join([*columns, *forward, *backward])} "
+            "FROM (SELECT *, arg_max(adj_factor, date) OVER (PARTITION BY code) AS last_factor "
+            f"FROM {DAILY_PRICES.name});",
+            f"COMMENT ON VIEW {ADJUSTED_PRICES} IS {quoted(ADJUSTED_DOC)};",
+            *_comments(ADJUSTED_PRICES, DAILY_PRICES),
+        )
+    )
+
+
 def _statements(root: Path, table: Table) -> str:
-    lines = [
-        f"CREATE VIEW {table.name} AS {_select(root, table)};",
-        f"COMMENT ON VIEW {table.name} IS {quoted(table.description)};",
+    return "\n".join(
+        (
+            f"CREATE VIEW {table.name} AS {_select(root, table)};",
+            f"COMMENT ON VIEW {table.name} IS {quoted(table.description)};",
+            *_comments(table.name, table),
+        )
+    )
+
+
+def _comments(view: str, table: Table) -> list[str]:
+    return [
+        f'COMMENT ON COLUMN {view}."{column.name}" IS {quoted(column.description)};'
+        for column in table.columns
     ]
-    for column in table.columns:
-        comment = quoted(column.description)
-        lines.append(f'COMMENT ON COLUMN {table.name}."{column.name}" IS {comment};')
-    return "\n".join(lines)
 
 
 def _select(root: Path, table: Table) -> str:

@@ -6,6 +6,7 @@ a table is fetched, computed or stored belongs to `resources`, `assets` and `sto
 """
 
 from marketdata_assets.tables.coverage import COVERAGE
+from marketdata_assets.tables.daily_prices import DAILY_PRICES, DAILY_PRICES_LINEAGE
 from marketdata_assets.tables.declaration import Column, Source, Table
 from marketdata_assets.tables.findings import FINDINGS
 from marketdata_assets.tables.funds import (
@@ -34,8 +35,6 @@ from marketdata_assets.tables.restatements import RESTATEMENTS
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
-    DAILY_PRICES,
-    DAILY_PRICES_LINEAGE,
     PRICE_LIMITS,
     STOCK_BASIC,
     STOCK_LIST,

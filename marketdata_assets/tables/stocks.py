@@ -1,15 +1,14 @@
-"""A-shares: the vendor's tables, and the merged prices that are published.
+"""A-shares: the vendor's tables of a day, and the list of who is listed.
 
 Here belong declarations only: columns, and what a row can be proved wrong by without looking at
-another table. Any value of the vendor's may be missing in a single row, so only
-keys, and what is not the vendor's, may never be NULL.
+another table; what is merged of them is in `daily_prices`. Any value of the vendor's may be missing
+in a single row, so only keys, and what is not the vendor's, may never be NULL.
 
 Sources of the checks: the exchanges' rules; the vendor's documentation of each call; 2.4 million
 real bars of 2005 to 2022 and a real day of 2025, none of which is held or refused.
 """
 
 import datetime as dt
-from dataclasses import replace
 
 import pyarrow as pa
 
@@ -274,39 +273,4 @@ DAILY_BASIC = Table(
         ),
     ),
     chain=Chain.STOCKS,
-)
-
-# Columns of the published dataset and where each comes from: (published name, table, column).
-DAILY_PRICES_LINEAGE: tuple[tuple[str, Table, str], ...] = (
-    ("code", DAILY_KLINE, "ts_code"),
-    ("date", DAILY_KLINE, "trade_date"),
-    ("open", DAILY_KLINE, "open"),
-    ("high", DAILY_KLINE, "high"),
-    ("low", DAILY_KLINE, "low"),
-    ("close", DAILY_KLINE, "close"),
-    ("prev_close", DAILY_KLINE, "pre_close"),
-    ("quote_rate", DAILY_KLINE, "pct_chg"),
-    ("volume", DAILY_KLINE, "vol"),
-    ("turnover", DAILY_KLINE, "amount"),
-    ("high_limit", PRICE_LIMITS, "up_limit"),
-    ("low_limit", PRICE_LIMITS, "down_limit"),
-    *((c.name, DAILY_BASIC, c.name) for c in DAILY_BASIC.columns[3:]),
-    ("name", STOCK_LIST, "name"),
-    ("area", STOCK_LIST, "area"),
-    ("industry", STOCK_LIST, "industry"),
-    ("market", STOCK_LIST, "market"),
-    ("exchange", STOCK_LIST, "exchange"),
-    ("list_date", STOCK_LIST, "list_date"),
-)
-
-DAILY_PRICES = Table(
-    name="daily_prices",
-    doc="Bars, limits, indicators and names of the day in one row a share, as published.",
-    doc_zh="每股一行的合并行情:日线、涨跌停、指标与名称,即对外发布的口径。",
-    key=("date", "code"),
-    columns=tuple(
-        replace(table[column], name=name, nullable=name not in ("code", "date", "close"))
-        for name, table, column in DAILY_PRICES_LINEAGE
-    ),
-    date_column="date",
 )

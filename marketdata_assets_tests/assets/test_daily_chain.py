@@ -109,6 +109,18 @@ def test_days_before_limits_were_published_have_empty_limits_and_keep_their_bars
     assert prices["total_mv"].null_count == 0
 
 
+def test_the_merged_prices_have_the_mean_price_and_the_factor_of_the_day(
+    platform: Platform,
+) -> None:
+    assert platform.run(FIRST).success
+    prices = platform.lake.read(DAILY_PRICES, FIRST)
+    # Only today's names are known of a past day.
+    assert prices["is_st"].null_count == len(CODES)
+    for row in prices.to_pylist():
+        assert row["avg_price"] == pytest.approx(row["close"])
+        assert row["adj_factor"] == 1.0
+
+
 def test_an_empty_answer_is_not_published_yet_and_never_stored(
     platform: Platform, server: TushareServer
 ) -> None:

@@ -46,7 +46,8 @@ def test_limits_names_and_indicators_are_joined_to_every_real_bar(real_day) -> N
     platform, result = real_day
     prices = platform.lake.read(DAILY_PRICES, REAL_DAY)
     assert platform.lake.read(PRICE_LIMITS, REAL_DAY).num_rows == 7071
-    for name in ("high_limit", "low_limit", "total_mv", "name", "exchange", "list_date"):
+    joined = ("high_limit", "low_limit", "total_mv", "name", "exchange", "list_date", "adj_factor")
+    for name in joined:
         assert prices[name].null_count == 0, name
     metadata = metadata_of(result, "daily_prices")
     assert metadata["rows without limits"] == 0
@@ -69,6 +70,7 @@ def test_values_and_units_are_the_vendors(real_day) -> None:
     assert (row["volume"], row["turnover"]) == (643913.91, 730375.808)
     assert (row["high_limit"], row["low_limit"]) == (12.51, 10.23)
     assert (row["name"], row["market"], row["exchange"]) == ("平安银行", "主板", "SZSE")
+    assert row["avg_price"] == pytest.approx(730375.808 * 1_000 / (643913.91 * 100))
 
 
 def test_the_catalog_shows_the_real_day_by_table_name(real_day) -> None:

@@ -15,6 +15,7 @@ from marketdata_assets.publishing.build import Content
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
+from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 
 SHARES = {
     "000001.SZ": ("平安银行", "主板"),
@@ -39,6 +40,7 @@ def prices_of(day: dt.date, codes: Sequence[str] = tuple(SHARES), version: int =
             for c in DAILY_PRICES.columns
             if c.type == pa.float64()
         }
+        row["is_st"] = numbers.choice([None, True, False])
         row |= {"open": low + 0.01, "high": low + 0.02, "low": low, "close": low + 0.01}
         row |= {"prev_close": low, "quote_rate": -0.5, "volume": 100.0, "turnover": 1e8}
         row |= {"code": code, "date": day, "name": name, "market": market, "area": None}
@@ -100,9 +102,13 @@ class FolderPublished:
         return pa.concat_tables(pq.read_table(shard, partitioning=None) for shard in shards)
 
 
-def pandas_csv(rows: pa.Table, universe: str = layout.MAIN_BOARD) -> bytes:
+def pandas_csv(
+    rows: pa.Table,
+    universe: str = layout.MAIN_BOARD,
+    columns: Sequence[str] = ORIGINAL_COLUMNS,
+) -> bytes:
     """What pandas writes of these rows."""
-    frame = rows.to_pandas().sort_values(["date", "code"])
+    frame = rows.select(columns).to_pandas().sort_values(["date", "code"])
     if universe:
         frame = frame[frame["market"] == universe]
     return frame.to_csv(index=False).encode()

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +20,7 @@ from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
 from marketdata_assets.storage.lake import DamagedPartitions, Lake, MissingPartitions
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.publishing.prices import (
     REPO,
@@ -259,6 +261,67 @@ def test_another_universe_rewrites_the_csv_alone(desk: Desk) -> None:
     assert desk.published.read(layout.CSV) == pandas_csv(desk.rows(DAYS), universe="")
 
 
+HEADER = (
+    "code,date,open,high,low,close,prev_close,quote_rate,volume,turnover,high_limit,low_limit,"
+    "turnover_rate,turnover_rate_f,volume_ratio,pe,pe_ttm,pb,ps,ps_ttm,dv_ratio,dv_ttm,total_share,"
+    "float_share,free_share,total_mv,circ_mv,name,area,industry,market,exchange,list_date"
+)
+
+
+def test_the_csv_keeps_its_first_columns_unless_all_are_asked_for(desk: Desk) -> None:
+    desk.publish(DAYS[:-2])
+    assert desk.text(layout.CSV).splitlines()[0] == HEADER
+    everything = Choices(csv_all_columns=True)
+    assert desk.publish(DAYS[-2:-1], everything) == sorted(
+        [*SMALL, layout.CSV, "data/prices-2024.parquet"]
+    )
+    desk.publish(DAYS[-1:], everything)
+    columns = [*HEADER.split(","), "avg_price", "adj_factor", "is_st"]
+    assert desk.published.read(layout.CSV) == pandas_csv(desk.rows(DAYS), columns=columns)
+    assert "all columns" in desk.text(layout.CARD)
+    assert json.loads(desk.text(layout.MANIFEST))["csv_all_columns"]
+    desk.publish(DAYS[-1:])
+    desk.is_right(DAYS)
+
+
+def test_a_dataset_without_the_added_columns_gets_them_with_its_next_days(desk: Desk) -> None:
+    added = ["avg_price", "adj_factor", "is_st"]
+    desk.publish(DAYS[:-1])
+    path = desk.published.folder / "data/prices-2024.parquet"
+    before = pq.read_table(path, partitioning=None).drop_columns(added)
+    pq.write_table(before, path)
+    manifest = json.loads(desk.text(layout.MANIFEST))
+    content = path.read_bytes()
+    manifest["files"]["data/prices-2024.parquet"] |= {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    del manifest["csv_all_columns"]
+    (desk.published.folder / layout.MANIFEST).write_text(json.dumps(manifest))
+    csv = desk.published.read(layout.CSV)
+    desk.publish(DAYS[-1:])
+    rows = pq.read_table(path, partitioning=None)
+    assert rows.schema.equals(DAILY_PRICES.schema)
+    is_new = pc.equal(rows["date"], DAYS[-1])
+    assert_same_rows(rows.filter(is_new), desk.rows(DAYS[-1:]))
+    for name in added:
+        assert rows.filter(pc.invert(is_new))[name].null_count == before.num_rows
+    assert desk.published.read(layout.CSV).startswith(csv)
+
+
+@pytest.mark.parametrize("truths", [("True", "False"), ("1.0", "0.0"), ("1", "0")])
+def test_an_adopted_csv_may_have_the_added_columns(desk: Desk, truths: tuple[str, str]) -> None:
+    rows = desk.rows(DAYS[:1])
+    text = pandas_csv(rows, "", DAILY_PRICES.column_names).decode()
+    text = text.replace(",True\n", f",{truths[0]}\n").replace(",False\n", f",{truths[1]}\n")
+    (desk.published.folder / layout.CSV).write_text(text)
+    desk.publish(DAYS[1:2])
+    found = desk.published.prices()
+    kept = found.filter(pc.equal(found["date"], DAYS[0])).sort_by("code")
+    for name in ("avg_price", "adj_factor", "is_st"):
+        assert kept[name].to_pylist() == rows.sort_by("code")[name].to_pylist()
+
+
 def test_the_csv_can_be_switched_off_and_on_again(desk: Desk) -> None:
     desk.publish(DAYS[:-1])
     desk.publish(DAYS[-1:], Choices(csv=False))
@@ -316,7 +379,10 @@ def original_csv(folder: FolderPublished, days: list[dt.date], repeated: list[dt
     by_stock = rows.to_pandas().sort_values(["code", "date"])
     none = DAILY_PRICES.schema.empty_table()
     again = pa.concat_tables([none, *(prices_of(day) for day in repeated)]).to_pandas()
-    main = [frame[frame["market"] == layout.MAIN_BOARD] for frame in (by_stock, again)]
+    main = [
+        frame.loc[frame["market"] == layout.MAIN_BOARD, list(ORIGINAL_COLUMNS)]
+        for frame in (by_stock, again)
+    ]
     text = main[0].to_csv(index=False) + main[1].to_csv(index=False, header=False)
     (folder.folder / layout.CSV).write_text(text)
     (folder.folder / layout.MARKER).write_text(f"{max(days):%Y%m%d}")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.publishing.csv_file import NotInOrder, first_and_last, write_csv
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets_tests.publishing.prices import pandas_csv, prices_of
 
 DAY = dt.date(2024, 1, 2)
@@ -32,6 +33,16 @@ def test_any_number_and_any_text_is_written_as_pandas_writes_it(
     pq.write_table(rows, tmp_path / "rows.parquet")
     assert write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], "") == 6
     assert (tmp_path / "rows.csv").read_bytes() == pandas_csv(rows, universe="")
+
+
+def test_a_truth_is_written_as_pandas_writes_it_beside_a_missing_one(tmp_path: Path) -> None:
+    at, field = ROWS.schema.get_field_index("is_st"), ROWS.schema.field("is_st")
+    truths = pa.array([True, False, None, None, False, True])
+    rows = ROWS.set_column(at, field, truths)
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    columns = DAILY_PRICES.column_names
+    write_csv(tmp_path / "rows.csv", [tmp_path / "rows.parquet"], "", (), columns)
+    assert (tmp_path / "rows.csv").read_bytes() == pandas_csv(rows, "", columns)
 
 
 def test_a_universe_without_rows_is_a_header(tmp_path: Path) -> None:

@@ -133,6 +133,44 @@ def test_the_lines_of_the_folder_s_card_read_it(folder: Path, tmp_path: Path) ->
     assert "revisions" not in card
 
 
+ADJUSTED = """
+import duckdb
+import pandas as pd
+from marketdata_assets_tests.publishing.test_readers import blocks_of
+prices = pd.read_parquet("data")
+(in_pandas,) = [block for block in blocks_of("python") if "close_qfq" in block]
+exec(in_pandas)
+(in_sql,) = blocks_of("sql")
+found = duckdb.sql(in_sql).df().sort_values(["date", "code"], ignore_index=True)
+expected = prices.sort_values(["date", "code"], ignore_index=True)
+for name in ("code", "close", "close_hfq", "close_qfq"):
+    pd.testing.assert_series_equal(found[name], expected[name], check_dtype=False)
+rows = expected[expected["close_qfq"].notna()]
+print(len(found), len(rows), (rows["close_hfq"] == rows["close"] * rows["adj_factor"]).all())
+"""
+
+
+def blocks_of(language: str) -> list[str]:
+    """The programs of the card in the working folder."""
+    card = Path("README.md").read_text("utf-8")
+    return [block.split("```")[0] for block in card.split(f"```{language}\n")[1:]]
+
+
+def test_the_card_adjusts_alike_in_pandas_and_in_sql(folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", ADJUSTED],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert run.returncode == 0, run.stderr
+    count, adjusted, is_right = run.stdout.split()
+    assert (int(count), is_right) == (ROWS, "True")
+    assert 0 < int(adjusted) <= ROWS
+
+
 def assert_read(run: subprocess.CompletedProcess[str]) -> None:
     assert run.returncode == 0, run.stderr
     count, columns, date, code = run.stdout.split()[-4:]

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.serving.adjusting import (
-    ADJUSTED_COLUMNS,
     Factors,
     MissingFactors,
     adjusted,
 )
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, DAILY_PRICES, Table
+from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_sandbox.market.exchange import SimulatedExchange
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.instruments import Kind, UnknownCode, identify
-from marketdata_assets.serving.adjusting import ADJUSTED_COLUMNS, MissingFactors, NotAdjustable
+from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
@@ -27,6 +27,7 @@ from marketdata_assets.tables import (
     INSTRUMENT_HISTORY,
     Table,
 )
+from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 from marketdata_assets_tests.serving.stored import (
     FUND_BY_CODE,
     FUNDS,

@@ -1,3 +1,4 @@
+import datetime as dt
 import shutil
 import subprocess
 import sys
@@ -6,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import PRICE_LIMITS, STORED_TABLES
+from marketdata_assets.tables import DAILY_PRICES, PRICE_LIMITS, STORED_TABLES
+from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
@@ -49,6 +52,37 @@ def test_views_and_columns_carry_comments_with_units(lake: Lake) -> None:
         catalog, "SELECT comment FROM duckdb_views() WHERE view_name = 'price_limits'"
     )
     assert "stk_limit" in comment
+
+
+EX_DATE = [(1.0, 10.0), (1.0, 11.0), (2.0, 5.0)]
+
+
+def priced(day: dt.date, factor: float | None, close: float) -> pa.Table:
+    """A row of `daily_prices` of one share."""
+    row = {"code": "600000.SH", "date": day, "close": close, "adj_factor": factor}
+    return pa.Table.from_pylist([row], schema=DAILY_PRICES.schema)
+
+
+def test_adjusted_prices_are_continuous_and_the_last_ones_as_they_were(lake: Lake) -> None:
+    days = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 10))
+    for day, (factor, close) in zip(days, EX_DATE, strict=True):
+        lake.write(DAILY_PRICES, day, priced(day, factor, close))
+    catalog = publish_catalog(lake.root)
+    asked = "SELECT close_qfq, close_hfq, open_qfq FROM daily_prices_adjusted ORDER BY date"
+    expected = [(5.0, 10.0, None), (5.5, 11.0, None), (5.0, 10.0, None)]
+    assert query(catalog, asked) == expected
+    [(comment,)] = query(
+        catalog, "SELECT comment FROM duckdb_views() WHERE view_name = 'daily_prices_adjusted'"
+    )
+    assert "_qfq" in comment
+
+
+def test_a_day_without_a_factor_is_not_adjusted_and_costs_the_others_nothing(lake: Lake) -> None:
+    first, second = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 9))
+    lake.write(DAILY_PRICES, first, priced(first, 2.0, 10.0))
+    lake.write(DAILY_PRICES, second, priced(second, None, 11.0))
+    asked = "SELECT close, close_qfq, close_hfq FROM daily_prices_adjusted ORDER BY date"
+    assert query(publish_catalog(lake.root), asked) == [(10.0, 10.0, 20.0), (11.0, None, None)]
 
 
 def test_new_days_are_seen_without_publishing_again(lake: Lake) -> None:
@@ -109,7 +143,7 @@ def views(catalog: Path) -> int:
 
 
 def assert_is_right(catalog: Path) -> None:
-    assert views(catalog) == len(STORED_TABLES)
+    assert views(catalog) == len(STORED_TABLES) + 1
     assert query(catalog, "SELECT ts_code, up_limit FROM price_limits") == [("a", 1.0)]
     left = {path.name for path in catalog.parent.glob("*catalog*")}
     assert left == {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
