@@ -183,7 +183,7 @@ def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
     platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
     platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
     assert lacking_in(platform, DAYS[:4]).names == {
-        DAYS[1]: {"etf_list", "etf_premium"},
+        DAYS[1]: {"etf_coverage", "etf_list", "etf_premium"},
         DAYS[2]: set(ETF_CHAIN),
         DAYS[3]: set(ETF_CHAIN),
     }
@@ -201,7 +201,7 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
     ]
     assert runs == [
         (str(days[0]), str(days[3]), set(ETF_CHAIN)),
-        (str(days[4]), str(days[4]), {"etf_nav", "etf_premium"}),
+        (str(days[4]), str(days[4]), {"etf_coverage", "etf_nav", "etf_premium"}),
         (str(days[5]), str(days[9]), set(ETF_CHAIN)),
     ]
 
