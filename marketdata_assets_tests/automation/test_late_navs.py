@@ -76,7 +76,8 @@ def test_a_late_value_is_asked_for_on_the_next_trading_mornings_until_it_is_ther
     first = late_navs(platform.lake, shanghai("2024-09-30 09:00"), None)
     [request] = first.run_requests
     assert days_of(request) == (str(FRIDAY), str(FRIDAY))
-    assert {key.path[-1] for key in request.asset_selection} == {"etf_nav", "etf_premium"}
+    asked = {key.path[-1] for key in request.asset_selection}
+    assert asked == {"etf_nav", "etf_coverage", "etf_premium"}
     run(platform, request)
     again = late_navs(platform.lake, shanghai("2024-09-30 09:30"), first.cursor)
     assert (
