@@ -51,6 +51,7 @@ GRAPH = {
     "instrument_history": [],
     "etf_list": [],
     **{name: [] for name in FUNDS_FETCHED},
+    "etf_coverage": ["etf_kline", "etf_list", "etf_nav"],
     "etf_premium": ["etf_kline", "etf_list", "etf_nav"],
     "range_query": [
         "adj_factor_series",

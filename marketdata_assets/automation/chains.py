@@ -17,6 +17,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_prices import daily_prices
+from marketdata_assets.assets.etf_coverage import etf_coverage
 from marketdata_assets.assets.etf_list import etf_list
 from marketdata_assets.assets.etf_premium import etf_premium
 from marketdata_assets.assets.fetched_tables import fetched
@@ -99,7 +100,7 @@ STOCKS = DayChain(
 FUNDS = DayChain(
     Chain.FUNDS,
     "Bars, net asset values and premiums of all listed funds",
-    assets=(etf_list, *fetched(Chain.FUNDS), etf_premium),
+    assets=(etf_list, *fetched(Chain.FUNDS), etf_coverage, etf_premium),
     shared=(findings,),
     result=ETF_PREMIUM,
     # Most funds publish their values by 20:00; the stocks' evening goes first.

@@ -19,6 +19,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     COVERAGE,
     DAILY_PRICES,
+    ETF_COVERAGE,
     ETF_NAV,
     ETF_PREMIUM,
     FINDINGS,
@@ -58,11 +59,12 @@ def of_funds(
     """What is missing, and premiums that do not know the stored values: those alone.
 
     A day that has all but its premiums was refused for what the other tables say: all are asked
-    for again. Where another one is missing, it is asked for with the premiums made of it.
+    for again. Where another one is missing, it is asked for with what is made of it.
     """
     premium = frozenset({ETF_PREMIUM.name})
+    made = premium | {ETF_COVERAGE.name}
     missing = {
-        day: frozenset(names) if lacking == premium else lacking | premium
+        day: frozenset(names) if lacking == premium else lacking | made
         for day, lacking in missing_datasets(instance, lake, days, names).items()
     }
     outdated = [day for day in days if day not in missing and are_premiums_outdated(lake, day)]

@@ -16,7 +16,7 @@ from marketdata_assets.automation.day_runs import request
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM
+from marketdata_assets.tables import ETF_COVERAGE, ETF_NAV, ETF_PREMIUM
 from marketdata_assets.trading_calendar import SHANGHAI, is_session, last_closed_sessions
 
 # How long a value is waited for; what is missing even then, the vendor does not have.
@@ -25,7 +25,8 @@ SESSIONS_WAITED = 10
 SESSIONS_OF_SILENCE = 10
 MORNING = dt.time(9, 0)
 CODES_SHOWN = 10
-LATE = frozenset({ETF_NAV.name, ETF_PREMIUM.name})
+# A value also tells whether a fund without a bar was halted.
+LATE = frozenset({ETF_NAV.name, ETF_COVERAGE.name, ETF_PREMIUM.name})
 
 
 @dg.sensor(

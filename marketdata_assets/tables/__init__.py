@@ -5,7 +5,7 @@ storage, the column schemas in Dagster's UI, the comments in the catalog and the
 a table is fetched, computed or stored belongs to `resources`, `assets` and `storage`.
 """
 
-from marketdata_assets.tables.coverage import COVERAGE
+from marketdata_assets.tables.coverage import COVERAGE, ETF_COVERAGE
 from marketdata_assets.tables.daily_prices import DAILY_PRICES, DAILY_PRICES_LINEAGE
 from marketdata_assets.tables.declaration import Column, Source, Table
 from marketdata_assets.tables.findings import FINDINGS
@@ -49,6 +49,7 @@ __all__ = [
     "DAILY_KLINE",
     "DAILY_PRICES",
     "DAILY_PRICES_LINEAGE",
+    "ETF_COVERAGE",
     "ETF_KLINE",
     "ETF_LIST",
     "ETF_NAV",
@@ -96,6 +97,7 @@ STORED_TABLES: dict[str, Table] = {
         ETF_LIST,
         ETF_KLINE,
         ETF_NAV,
+        ETF_COVERAGE,
         ETF_PREMIUM,
     )
 }

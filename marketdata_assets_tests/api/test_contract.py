@@ -148,6 +148,17 @@ def test_adjusted_prices(api: Client) -> None:
     assert at_first == plain[:ex_date] + [p * 2 for p in plain[ex_date:]]
 
 
+def test_a_fund_is_adjusted_and_one_that_is_stored_by_code_alone_is_refused(api: Client) -> None:
+    plain = api.get("/api/v1/ohlcv", code=FUND, start=DAYS[0]).json()
+    for adjust in ("qfq", "hfq"):
+        told = api.get("/api/v1/ohlcv", code=FUND, start=DAYS[0], adjust=adjust).json()
+        # Its pre_close is the close before, on every day.
+        assert (told["adjust"], told["data"]) == (adjust, plain["data"])
+        refused = api.get("/api/v1/ohlcv", code=FUND_BY_CODE, start=DAYS[0], adjust=adjust)
+        assert refused.status_code == 409
+        assert "stored by code alone" in refused.json()["error"]
+
+
 def test_what_the_evenings_run_keeps_is_answered_though_a_new_one_is_asked_for(api: Client) -> None:
     told = api.get("/api/v1/ohlcv", code=CODE, start=DAYS[0], nocache="true", wait=0).json()
     assert (told["cached"], told["source"]) == (True, "daily_prices")

@@ -11,7 +11,14 @@ import pytest
 
 from marketdata_assets.automation.late_navs import waited_for
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM, FINDINGS
+from marketdata_assets.tables import (
+    ETF_COVERAGE,
+    ETF_KLINE,
+    ETF_LIST,
+    ETF_NAV,
+    ETF_PREMIUM,
+    FINDINGS,
+)
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import (
     ETF_CHAIN,
@@ -307,7 +314,7 @@ def test_a_spoilt_answer_is_told_and_nothing_of_it_is_stored(
 def test_the_days_before_the_first_fund_are_empty_by_definition(platform: Platform) -> None:
     day = dt.date(2005, 2, 22)
     assert platform.run(day, assets=ETF_CHAIN).success
-    for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
+    for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_COVERAGE, ETF_PREMIUM):
         assert platform.lake.read(table, day).num_rows == 0
 
 

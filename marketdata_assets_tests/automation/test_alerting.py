@@ -257,7 +257,9 @@ def test_funds_are_missed_where_there_were_some_before(
     day_before.touch()
     watch(sandbox, alerts)
     [told] = server.told
-    assert "not stored: etf_kline, etf_list, etf_nav, etf_premium\n" in told["message"]
+    assert (
+        "not stored: etf_coverage, etf_kline, etf_list, etf_nav, etf_premium\n" in told["message"]
+    )
 
 
 def test_a_day_is_told_again_until_a_channel_took_it(

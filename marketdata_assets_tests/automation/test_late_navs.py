@@ -76,7 +76,8 @@ def test_a_late_value_is_asked_for_on_the_next_trading_mornings_until_it_is_ther
     first = late_navs(platform.lake, shanghai("2024-09-30 09:00"), None)
     [request] = first.run_requests
     assert days_of(request) == (str(FRIDAY), str(FRIDAY))
-    assert {key.path[-1] for key in request.asset_selection} == {"etf_nav", "etf_premium"}
+    asked = {key.path[-1] for key in request.asset_selection}
+    assert asked == {"etf_nav", "etf_coverage", "etf_premium"}
     run(platform, request)
     again = late_navs(platform.lake, shanghai("2024-09-30 09:30"), first.cursor)
     assert (
@@ -183,7 +184,7 @@ def test_what_is_missing_is_asked_for_and_without_premiums_all_of_the_day(
     platform.lake.path(STORED_TABLES["etf_list"], DAYS[1]).unlink()
     platform.lake.path(ETF_PREMIUM, DAYS[2]).unlink()
     assert lacking_in(platform, DAYS[:4]).names == {
-        DAYS[1]: {"etf_list", "etf_premium"},
+        DAYS[1]: {"etf_coverage", "etf_list", "etf_premium"},
         DAYS[2]: set(ETF_CHAIN),
         DAYS[3]: set(ETF_CHAIN),
     }
@@ -201,7 +202,7 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
     ]
     assert runs == [
         (str(days[0]), str(days[3]), set(ETF_CHAIN)),
-        (str(days[4]), str(days[4]), {"etf_nav", "etf_premium"}),
+        (str(days[4]), str(days[4]), {"etf_coverage", "etf_nav", "etf_premium"}),
         (str(days[5]), str(days[9]), set(ETF_CHAIN)),
     ]
 
