@@ -79,12 +79,15 @@ def read_bars(
     """The columns `date`, `open` … as BARS within the range, sorted by day, every day once.
 
     A row without any price is no bar. An open, high or low of 0 is how vendors write a missing
-    one and becomes NULL. Raises `ValueError` saying what can't be a history.
+    one and becomes NULL. The last day may come twice, as it grew: the later row counts. Raises
+    `ValueError` saying what can't be a history.
     """
     bars = sorted(
         (bar for bar in _bars(columns, scale) if first <= bar.date <= last and any(bar[1:5])),
         key=lambda bar: bar.date,
     )
+    while len(bars) > 1 and bars[-2].date == bars[-1].date:
+        del bars[-2]
     for bar, following in itertools.pairwise(bars):
         if bar.date == following.date:
             raise ValueError(f"{bar.date} occurs more than once.")

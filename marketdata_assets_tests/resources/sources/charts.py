@@ -40,6 +40,8 @@ class Chart:
     def __init__(self) -> None:
         self.bars: Bars = dict(BARS)
         self.splits: dict[dt.date, str] = {}
+        # Yahoo has the last day twice while it still changes: as it was, and as it is.
+        self.last_again: tuple[float | None, ...] | None = None
         self.meta: dict[str, str] = {}
 
     def __call__(self, asked: Asked) -> Reply:
@@ -52,7 +54,10 @@ class Chart:
         begin, end = int(asked.params["period1"]), int(asked.params["period2"])
         shown = [day for day, moment in moments.items() if begin <= moment < end]
         names = ("open", "high", "low", "close", "volume")
-        quote = {name: [self.bars[day][n] for day in shown] for n, name in enumerate(names)}
+        rows, times = [self.bars[day] for day in shown], [moments[day] for day in shown]
+        if self.last_again:
+            rows, times = [*rows, self.last_again], [*times, times[-1] + 3600]
+        quote = {name: [row[n] for row in rows] for n, name in enumerate(names)}
         result = {
             "meta": {
                 "symbol": symbol,
@@ -61,8 +66,8 @@ class Chart:
                 "dataGranularity": "1d",
                 **self.meta,
             },
-            "timestamp": [moments[day] for day in shown],
-            "indicators": {"quote": [quote], "adjclose": [{"adjclose": [1.0] * len(shown)}]},
+            "timestamp": times,
+            "indicators": {"quote": [quote], "adjclose": [{"adjclose": [1.0] * len(times)}]},
         }
         if self.splits:
             result["events"] = {

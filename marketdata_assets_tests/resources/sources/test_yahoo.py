@@ -82,6 +82,15 @@ def test_a_holiday_that_comes_as_a_row_of_nulls_is_no_bar(yahoo: YahooSource, ch
     assert yahoo.history(identify("N225"), FIRST, LAST).bars["date"].to_pylist() == list(BARS)
 
 
+def test_the_last_day_twice_is_once_and_the_later_row_counts(
+    yahoo: YahooSource, chart: Chart
+) -> None:
+    chart.last_again = (10.2, 11.5, 10.2, 11.4, 3500)
+    bars = yahoo.history(identify("NDX"), FIRST, LAST).bars
+    assert bars["date"].to_pylist() == list(BARS)
+    assert bars["close"].to_pylist() == [10.5, 10.2, 11.4]
+
+
 def test_a_bar_without_a_close_is_refused(yahoo: YahooSource, chart: Chart) -> None:
     chart.bars[dt.date(2025, 4, 4)] = (1.0, 1.0, 1.0, None, 5)
     assert "2025-04-04 has prices but no close" in refused(yahoo)
