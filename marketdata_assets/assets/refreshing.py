@@ -5,15 +5,26 @@ Here belong decisions over what is stored and what sources answer; no Dagster an
 A history comes from one source as a whole, for sources differ in the last digit and in what they
 count. Where the source that is stored answers again, only what is new is fetched, with an overlap
 that proves that the past is still the same.
+
+What `checks.histories` finds makes a source fail, and the next one is asked. Where none is whole
+the best is taken, and all are asked again the next time.
 """
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.checks.histories import (
+    Fault,
+    Flaw,
+    begins_late,
+    closed_days,
+    faults_of,
+    lacked_alike,
+)
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.sources.history import (
@@ -28,6 +39,9 @@ OVERLAP_BARS = 10
 # A vendor may take a wrong day back, but a stretch that is gone is an answer that is cut.
 MOST_DAYS_TAKEN_BACK = 5
 ROWS_SHOWN = 5
+
+# Of some sessions of a code those on which it is known to have no bar.
+Explain: TypeAlias = Callable[[Sequence[dt.date]], Collection[dt.date]]
 
 
 class Restatement(NamedTuple):
@@ -46,14 +60,24 @@ class Restatement(NamedTuple):
 
 
 class Refreshed(NamedTuple):
-    """The whole history as it is now, in INSTRUMENT_HISTORY, and how it came about."""
+    """The whole history as it is now, in INSTRUMENT_HISTORY, and how it came about.
+
+    `faults` are what is wrong with it, where no source has a better one; `alike` are the sessions
+    that two sources lack.
+    """
 
     table: pa.Table
     source: HistorySource
     was_whole: bool
     new_days: int
     restatement: Restatement | None
-    failures: list[SourceFailed]
+    failures: Sequence[SourceFailed] = ()
+    faults: Sequence[Fault] = ()
+    alike: Collection[dt.date] = ()
+
+    @property
+    def days(self) -> list[dt.date]:
+        return list(self.table["date"].to_pylist())
 
 
 class NoSource(MarketdataError):
@@ -70,18 +94,86 @@ def refresh(
     stored: pa.Table | None,
     first: dt.date,
     last: dt.date,
+    explain: Explain,
 ) -> Refreshed:
-    """The history from `first` to `last` by the first source that has it.
+    """The history from `first` to `last` by the first source that has all of it, or by the best.
 
-    `stored` is what is known from a former time, with the same `first`. Raises `NoSource`.
+    `stored` is what is known from a former time, with the same `first`; `explain` tells on which
+    sessions there is no bar. Raises `NoSource`.
     """
     failures: list[SourceFailed] = []
+    had: list[Refreshed] = []
+    judged: list[Refreshed] = []
+    is_faulty = stored is not None and _is_faulty(instrument, stored, explain)
     for source in sources:
         try:
-            return _from(source, instrument, stored, first, last)._replace(failures=failures)
+            answered = _from(source, instrument, stored, first, last, again=is_faulty)
+            _refuse_another_unit(instrument, answered, last)
         except SourceFailed as failure:
             failures.append(failure)
-    raise NoSource(instrument, failures)
+            continue
+        had.append(answered)
+        judged = [
+            _beside(one, [other for other in had if other is not one], instrument, last, explain)
+            for one in had
+        ]
+        is_alone = len(had) == 1 and stored is None
+        if any(not one.faults for one in judged) and not (
+            is_alone and begins_late(instrument, had[0].days[0], first)
+        ):
+            break
+    if not judged:
+        raise NoSource(instrument, failures)
+    best = min(
+        judged, key=lambda one: (sum(len(fault.days) for fault in one.faults), -len(one.table))
+    )
+    failures += [
+        SourceFailed(one.source.name, instrument.code, in_words(one.faults))
+        for one in judged
+        if one.faults and one is not best
+    ]
+    return best._replace(failures=failures)
+
+
+def _worse(one: Refreshed) -> tuple[int, int]:
+    """The fewest wrong days are best, and of equals the longest history."""
+    return sum(len(fault.days) for fault in one.faults), -len(one.table)
+
+
+def in_words(faults: Sequence[Fault]) -> str:
+    """What is wrong with a history, as one sentence."""
+    return f"{'; '.join(map(str, faults))}."
+
+
+def _is_faulty(instrument: Instrument, stored: pa.Table, explain: Explain) -> bool:
+    """Whether something is wrong with what is stored, but for its end, which is to be refreshed."""
+    end = stored["date"][-1].as_py()
+    faults = faults_of(instrument, stored, end)
+    return bool(faults and faults_of(instrument, stored, end, explain(_lacking(faults))))
+
+
+def _beside(
+    one: Refreshed,
+    others: Sequence[Refreshed],
+    instrument: Instrument,
+    last: dt.date,
+    explain: Explain,
+) -> Refreshed:
+    """A history with what is wrong with it, seen beside those of other sources."""
+    lacking = _lacking(faults_of(instrument, one.table, last))
+    explained = set(explain(lacking))
+    compared = [other.days for other in others]
+    unexplained = [day for day in lacking if day not in explained]
+    alike = lacked_alike(instrument, unexplained, one.days, compared)
+    faults = faults_of(instrument, one.table, last, explained | alike)
+    earliest = min((days[0] for days in compared), default=one.days[0])
+    return one._replace(faults=faults + begins_late(instrument, one.days[0], earliest), alike=alike)
+
+
+def _lacking(faults: Sequence[Fault]) -> list[dt.date]:
+    return [
+        day for fault in faults if fault.flaw in (Flaw.SESSIONS, Flaw.END) for day in fault.days
+    ]
 
 
 def _from(
@@ -90,16 +182,18 @@ def _from(
     stored: pa.Table | None,
     first: dt.date,
     last: dt.date,
+    again: bool,
 ) -> Refreshed:
+    """One source's history; the whole of it where it is asked `again` for what was faulty."""
     known = stored if stored is not None and _source_of(stored) == source.name else None
-    if known is not None and not source.whole_only(instrument):
+    if known is not None and not again and not source.whole_only(instrument):
         start = known["date"][max(len(known) - OVERLAP_BARS, 0)].as_py()
         recent = source.history(instrument, start, last)
         overlap = known.filter(pc.greater_equal(known["date"], pa.scalar(start)))
         if recent.source_unit == _unit_of(known) and compare(overlap, recent.bars) is None:
             older = known.filter(pc.less(known["date"], pa.scalar(start)))
             table = pa.concat_tables([older, as_table(instrument, recent)])
-            return Refreshed(table, source, False, len(table) - len(known), None, [])
+            return Refreshed(table, source, False, len(table) - len(known), None)
     whole = source.history(instrument, first, last)
     if stored is not None:
         _refuse_less(source, instrument, stored, whole.bars, same_source=known is not None)
@@ -109,7 +203,6 @@ def _from(
         was_whole=True,
         new_days=_days_after(stored, whole.bars),
         restatement=compare(known, whole.bars) if known is not None else None,
-        failures=[],
     )
 
 
@@ -157,12 +250,22 @@ def _refuse_less(
 ) -> None:
     """Raise `SourceFailed` when a whole history lacks days that are stored."""
     lost = sorted(set(stored["date"].to_pylist()) - set(bars["date"].to_pylist()))
+    closed = set(closed_days(instrument, lost))
+    lost = [day for day in lost if day not in closed]
     if len(lost) > (MOST_DAYS_TAKEN_BACK if same_source else 0):
         what = (
             f"its history lacks {len(lost)} day(s) that are stored from {_source_of(stored)}, "
             f"{lost[0]} … {lost[-1]}; nothing of it was taken."
         )
         raise SourceFailed(source.name, instrument.code, what)
+
+
+def _refuse_another_unit(instrument: Instrument, one: Refreshed, last: dt.date) -> None:
+    """Raise `SourceFailed` when volume or turnover is in another unit on most days."""
+    for fault in faults_of(instrument, one.table, last):
+        if fault.flaw is Flaw.UNITS and 2 * len(fault.days) > len(one.table):
+            what = f"{fault}, of {len(one.table)}: nothing of it was taken."
+            raise SourceFailed(one.source.name, instrument.code, what)
 
 
 def _differences(before: dict[str, object], after: dict[str, object]) -> str:

@@ -7,12 +7,14 @@ import pyarrow as pa
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.sources.history import BARS, History, SourceFailed
 from marketdata_assets.resources.sources.routing import InstrumentSources
+from marketdata_assets.trading_calendar import sessions_between
 
-FIRST = dt.date(2025, 1, 1)
+FIRST = dt.date(2025, 1, 2)
 
 
 def days(count: int) -> list[dt.date]:
-    return [FIRST + dt.timedelta(n) for n in range(count)]
+    """The first sessions of mainland China; no other market is closed for longer meanwhile."""
+    return sessions_between(FIRST, FIRST + dt.timedelta(2 * count + 20))[:count]
 
 
 class ScriptedSource:

@@ -52,7 +52,7 @@ def test_a_code_is_one_file_and_one_partition_with_its_source_as_metadata(
     assert [row["close"] for row in stored(platform, "AU.SHF")] == list(source.closes.values())
     told = metadata_of(result, STEP)
     assert (told["source"], told["host"]) == ("A", "nowhere")
-    assert (told["first day"], told["last day"]) == ("2025-01-01", "2025-01-30")
+    assert (told["first day"], told["last day"]) == ("2025-01-02", "2025-02-20")
     assert (told["new days"], told["dagster/row_count"], told["file"]) == (30, 30, "new")
 
 
@@ -75,7 +75,7 @@ def test_a_restated_past_is_metadata_and_the_file_before_is_kept(
     source.closes[days(30)[-2]] = 99.0
     told = metadata_of(platform.run_code("HSI"), STEP)
     assert told["restated days"] == 1
-    assert "2025-01-29 open 38.0 → 99.0" in str(told["restatement"])
+    assert "2025-02-19 open 38.0 → 99.0" in str(told["restatement"])
     assert told["file"] == "replaced"
     assert len(list((platform.lake.root / "superseded" / STEP / "HSI").iterdir())) == 1
 
@@ -89,7 +89,7 @@ def test_when_every_source_fails_the_run_says_why_and_what_is_stored_stays(
     assert not result.success
     said = failure_text(result, STEP)
     assert "instrument_history HSI: no usable history. A for HSI: out of order." in said
-    assert "up to 2025-01-30, stays" in said
+    assert "up to 2025-02-20, stays" in said
     assert len(stored(platform, "HSI")) == 30
 
 

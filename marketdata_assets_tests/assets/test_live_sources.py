@@ -10,7 +10,12 @@ import pytest
 from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import INSTRUMENT_HISTORY
-from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import (
+    Platform,
+    check_outcomes,
+    failure_text,
+    metadata_of,
+)
 from marketdata_assets_tests.resources.sources.charts import BARS, Chart, candles
 from marketdata_assets_tests.resources.ssh_server import FAR_NAME, FarEnd
 from marketdata_assets_tests.resources.web_server import Reply, WebServer
@@ -19,9 +24,19 @@ from marketdata_sandbox.transport import sandbox_tushare
 STEP = "instrument_history"
 
 
+# What a coin's history must have to be whole; one that is a day older by then is still not stale.
+UP_TO_NOW = [dt.datetime.now(dt.UTC).date() - dt.timedelta(n) for n in range(8, 0, -1)]
+PRICES = (10.0, 10.6, 9.9, 10.5, 1000)
+
+
 @pytest.fixture
-def yahoo() -> Iterator[WebServer]:
-    with WebServer(Chart()).running() as server:
+def chart() -> Chart:
+    return Chart()
+
+
+@pytest.fixture
+def yahoo(chart: Chart) -> Iterator[WebServer]:
+    with WebServer(chart).running() as server:
         yield server
 
 
@@ -38,9 +53,11 @@ def platform(
     yahoo_url: str,
     coinbase_url: str,
     tunnel: TunnelSettings,
+    first_day: dt.date = dt.date(2015, 1, 1),
 ) -> Platform:
     tushare: TushareResource = sandbox_tushare(folder / "state")
     live = LiveSources(
+        first_day=first_day.isoformat(),
         tushare=tushare,
         tunnel=tunnel,
         yahoo_url=yahoo_url,
@@ -62,18 +79,19 @@ def tunnel_to(far_end: FarEnd) -> TunnelSettings:
 
 
 def test_a_coin_comes_through_the_tunnel_into_its_file(
-    tmp_path: Path, instance: dg.DagsterInstance, yahoo: WebServer
+    tmp_path: Path, instance: dg.DagsterInstance, yahoo: WebServer, chart: Chart
 ) -> None:
+    chart.bars = dict.fromkeys(UP_TO_NOW, PRICES)
     with FarEnd(tmp_path).running() as far_end:
         far_end.names = {FAR_NAME: yahoo.server_port}
         url = f"http://{FAR_NAME}"
-        made = platform(tmp_path, instance, url, url, tunnel_to(far_end))
+        made = platform(tmp_path, instance, url, url, tunnel_to(far_end), UP_TO_NOW[0])
         result = made.run_code("BTC")
         assert result.success
         assert far_end.asked_for == [FAR_NAME]
     table = made.lake.read(INSTRUMENT_HISTORY, "BTC")
     assert table is not None
-    assert table["date"].to_pylist() == list(BARS)
+    assert table["date"].to_pylist() == UP_TO_NOW
     assert set(table["source_unit"].to_pylist()) == {"value traded in USD"}
     assert metadata_of(result, STEP)["source"] == "Yahoo"
 
@@ -126,3 +144,21 @@ def test_a_share_comes_from_tushare_whatever_the_tunnel_does(
     table = made.lake.read(INSTRUMENT_HISTORY, "000001.SZ")
     assert table is not None
     assert table["date"][0].as_py() == dt.date(2026, 1, 5)
+
+
+def test_a_coin_that_lacks_days_at_one_host_comes_from_the_other(
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    yahoo: WebServer,
+    coinbase: WebServer,
+    chart: Chart,
+) -> None:
+    first = min(BARS)
+    chart.bars = {day: prices for day, prices in BARS.items() if day != dt.date(2025, 4, 2)}
+    made = platform(tmp_path, instance, yahoo.url, coinbase.url, TunnelSettings(), first)
+    told = metadata_of(made.run_code("BTC"), STEP)
+    assert told["source"] == "Coinbase"
+    assert "Yahoo for BTC: 1 session(s) without a bar" in str(told["failed sources"])
+    outcomes = check_outcomes(made, STEP)
+    # Nobody has what came after: that is told, and the better history is stored.
+    assert [name for name, passed in outcomes.items() if not passed] == ["ends_in_time"]

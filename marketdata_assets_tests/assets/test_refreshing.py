@@ -1,4 +1,5 @@
 import datetime as dt
+from collections.abc import Collection
 
 import pyarrow as pa
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
 from marketdata_assets.instruments import identify
 from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.assets.scripted_source import FIRST, ScriptedSource, days
 
 HSI = identify("HSI")
@@ -15,7 +17,7 @@ LAST = dt.date(2025, 12, 31)
 
 
 def refreshed(stored: pa.Table | None, *sources: ScriptedSource) -> Refreshed:
-    done = refresh(HSI, sources, stored, FIRST, LAST)
+    done = refresh(HSI, sources, stored, FIRST, LAST, lambda days: [])
     assert done.table.schema.equals(INSTRUMENT_HISTORY.schema)
     return done
 
@@ -105,7 +107,7 @@ def test_another_source_that_lacks_stored_days_is_not_taken() -> None:
     with pytest.raises(NoSource) as nobody:
         refreshed(made_by("A", 30), first, second)
     assert "A for HSI: out of order" in str(nobody.value)
-    assert "lacks 1 day(s) that are stored from A, 2025-01-05 … 2025-01-05" in str(nobody.value)
+    assert "lacks 1 day(s) that are stored from A, 2025-01-08 … 2025-01-08" in str(nobody.value)
 
 
 def test_a_history_that_suddenly_lacks_a_stretch_is_cut_and_not_taken() -> None:
@@ -123,6 +125,94 @@ def test_another_unit_of_the_same_source_leads_to_the_whole_history_again() -> N
     done = refreshed(made_by("A", 30), source)
     assert done.was_whole
     assert set(done.table["source_unit"].to_pylist()) == {"lots"}
+
+
+def whole_until(last: dt.date, name: str) -> ScriptedSource:
+    source = ScriptedSource(name)
+    source.closes = {day: 10.0 + n for n, day in enumerate(sessions_between(FIRST, last))}
+    return source
+
+
+def judged(
+    code: str, *sources: ScriptedSource, explained: Collection[dt.date] = (), first: dt.date = FIRST
+) -> Refreshed:
+    instrument = identify(code)
+    return refresh(instrument, sources, None, first, LAST, lambda asked: explained)
+
+
+def test_a_whole_history_is_taken_and_nobody_else_is_asked() -> None:
+    first, second = whole_until(LAST, "A"), whole_until(LAST, "B")
+    assert judged("000300.SH", first, second).source is first
+    assert second.asked == []
+
+
+@pytest.mark.parametrize("code", ["000300.SH", "600000.SH"])
+def test_one_that_lacks_sessions_or_ends_early_is_a_failed_source(code: str) -> None:
+    frozen, holed = whole_until(dt.date(2025, 9, 30), "A"), whole_until(LAST, "B")
+    del holed.closes[dt.date(2025, 5, 8)]
+    whole = whole_until(LAST, "C")
+    done = judged(code, frozen, holed, whole)
+    assert done.source is whole
+    assert done.faults == []
+    said = [str(failure) for failure in done.failures]
+    assert said[0].startswith(f"A for {code}: 60 session(s) after its last bar, 2025-10-09")
+    assert said[1] == (
+        f"B for {code}: 1 session(s) without a bar that nothing explains, 2025-05-08."
+    )
+
+
+def test_where_none_is_whole_the_one_with_the_fewest_wrong_days_is_taken() -> None:
+    frozen, holed = whole_until(dt.date(2025, 9, 30), "A"), whole_until(LAST, "B")
+    del holed.closes[dt.date(2025, 5, 8)]
+    done = judged("000300.SH", frozen, holed)
+    assert done.source is holed
+    assert [fault.days for fault in done.faults] == [(dt.date(2025, 5, 8),)]
+    assert [failure.source for failure in done.failures] == ["A"]
+
+
+def test_a_late_beginning_is_compared_with_one_other_source() -> None:
+    late, whole, more = whole_until(LAST, "A"), whole_until(LAST, "B"), whole_until(LAST, "C")
+    late.closes = {day: close for day, close in late.closes.items() if day.month > 3}
+    done = judged("000300.SH", late, whole, more)
+    assert done.source is whole
+    assert "before its first bar that another source has" in str(done.failures[0])
+    # Both begin then: so does the instrument.
+    assert judged("000300.SH", late, late, more).faults == []
+    assert more.asked == []
+    # Nobody else answers: it may well begin then.
+    assert judged("000300.SH", late, ScriptedSource("B")).faults == []
+
+
+def test_a_halt_that_two_sources_know_or_the_ledger_explains_is_none_of_the_faults() -> None:
+    halted, alike = whole_until(LAST, "A"), whole_until(LAST, "B")
+    halt = sessions_between(dt.date(2025, 3, 3), dt.date(2025, 8, 29))
+    for day in halt:
+        del halted.closes[day], alike.closes[day]
+    done = judged("600000.SH", halted, alike)
+    assert (done.source, done.faults, set(done.alike)) == (halted, [], set(halt))
+    alone = judged("600000.SH", halted, explained=halt)
+    assert (alone.source, alone.faults, alone.alike) == (halted, [], set())
+    # Nobody to compare with: stored, and told.
+    assert [len(fault.days) for fault in judged("600000.SH", halted).faults] == [len(halt)]
+    # An index is never halted, whoever lacks what.
+    assert judged("000300.SH", halted, alike).faults
+
+
+def test_what_is_stored_with_holes_is_asked_for_as_a_whole_and_of_the_others_too() -> None:
+    holed, whole = whole_until(LAST, "A"), whole_until(LAST, "B")
+    del holed.closes[dt.date(2025, 5, 8)]
+    stored = judged("000300.SH", holed).table
+    done = refresh(identify("000300.SH"), [holed, whole], stored, FIRST, LAST, lambda asked: ())
+    assert holed.asked[-1] == (FIRST, LAST)
+    assert done.source is whole
+
+
+def test_a_bar_of_a_closed_day_that_is_stored_is_not_lost() -> None:
+    odd, whole = whole_until(LAST, "A"), whole_until(LAST, "B")
+    odd.closes[dt.date(2025, 3, 8)] = 10.0
+    stored = judged("000300.SH", odd).table
+    done = refresh(identify("000300.SH"), [odd, whole], stored, FIRST, LAST, lambda asked: ())
+    assert done.source is whole
 
 
 @given(st.integers(1, 40), st.integers(0, 10), st.sets(st.integers(0, 49), max_size=3))
