@@ -63,6 +63,13 @@ class OhlcvAnswer(Rows):
     source: str
     stored_at: dt.datetime
     missing_sessions: MissingSessions
+    stale: Annotated[
+        dt.date | None,
+        Field(
+            description="of what is stored by code: its last day, where it ends more than a few "
+            "sessions before the last one that is over; null where it does not"
+        ),
+    ]
 
 
 class RequestedAnswer(BaseModel):

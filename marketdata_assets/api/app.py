@@ -38,6 +38,7 @@ TOLD_IN_HEADERS = (
     "X-Cached",
     "X-Data-Origin",
     "X-Missing-Sessions",
+    "X-Stale",
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Length",

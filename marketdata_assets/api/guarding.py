@@ -92,7 +92,10 @@ class Guard:
 
 
 class Labelled:
-    """ASGI middleware: every answer says where its data come from, whatever its form."""
+    """ASGI middleware: every answer says where its data come from, whatever its form.
+
+    It is the profile's origin where an answer names no other.
+    """
 
     def __init__(self, app: ASGIApp, origin: str) -> None:
         self._app, self._origin = app, origin
@@ -100,7 +103,7 @@ class Labelled:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def labelled(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Data-Origin"] = self._origin
+                MutableHeaders(scope=message).setdefault("X-Data-Origin", self._origin)
             await send(message)
 
         await self._app(scope, receive, labelled)

@@ -35,6 +35,8 @@ HEADERS = {
     "X-Available-Start": "the first day that is stored",
     "X-Available-End": "the last day that is stored",
     "X-Cached": "whether it was stored before the question",
+    "X-Stale": "of what is stored by code: its last day, where it ends more than a few sessions "
+    "early; not there where it does not",
     "X-Missing-Sessions": "of files: how many sessions were never stored, and the first "
     f"{MOST_IN_A_HEADER} of them, like 2: 2024-01-02,2024-01-03; not told of what is stored by "
     "code",
@@ -61,11 +63,12 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
 
 def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> Response:
     """The prices in the form that was asked for; what JSON says beside them is in the headers."""
+    headers = {"X-Data-Origin": found.origin} if found.origin else {}
     if question.format is Format.JSON:
         body = ohlcv_json(found, question, question.adjust, was_stored)
-        return Response(body, media_type=JSON)
+        return Response(body, headers=headers, media_type=JSON)
     first, last = found.available or ("", "")
-    headers = {
+    headers |= {
         "X-Code": found.code,
         "X-Asset-Type": found.instrument.kind.value,
         "X-Available-Start": str(first),
@@ -74,6 +77,8 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
     }
     if found.instrument.renamed_from:
         headers["X-Renamed-From"] = found.instrument.renamed_from
+    if found.stale:
+        headers["X-Stale"] = str(found.stale)
     if (days := missing_in(found, question)) is not None:
         headers["X-Missing-Sessions"] = in_a_header(days)
     body = table_bytes(_rows(found, question), question.format)
@@ -99,6 +104,7 @@ def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> 
         "source": found.source.name,
         "stored_at": found.stored_at,
         "missing_sessions": missing_in(found, question),
+        "stale": found.stale,
     }
     return _with_data(rows, facts)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from marketdata_assets.profile import is_simulated
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import hash_of
 from marketdata_assets.publishing.workspace import Workspace
@@ -194,9 +195,3 @@ def refuse_real_hub(repository: str, endpoint: str, origins: Collection[str]) ->
         if is_local(endpoint):
             return
         raise NotALocalHub(repository, f"the prices are simulated ({simulated[0]}).")
-
-
-def is_simulated(origin: str) -> bool:
-    """Whether rows of this origin are the simulated exchange's, embedded or on a local server."""
-    host = origin.rpartition(", ")[2]
-    return origin.startswith("sandbox") or is_local(f"http://{host}")

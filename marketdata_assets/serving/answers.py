@@ -32,7 +32,9 @@ class Slice:
     new version of the source, `stored_at` is when its newest day was stored. Where the question
     was about a former moment `available` is of the rows, None without any, `generation` is None,
     and `stored_at` is that moment. `missing` are the sessions of the range that were never stored,
-    None where it is not stored by day, and so nobody can tell.
+    None where it is not stored by day, and so nobody can tell. Of a history by code `stale` is its
+    last day, where sessions are over that came more than a few after it, and `origin` who it comes
+    from; None of everything else.
     """
 
     code: str
@@ -43,6 +45,8 @@ class Slice:
     generation: int | None
     stored_at: dt.datetime
     missing: tuple[dt.date, ...] | None
+    stale: dt.date | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from marketdata_assets.checks.histories import ends_early
+from marketdata_assets.instruments import Instrument
 from marketdata_assets.storage.lake import CODE_FILES, Lake, MissingPartitions
 from marketdata_assets.storage.series import FileIdentity
 from marketdata_assets.tables import INSTRUMENT_HISTORY
@@ -20,11 +22,12 @@ MOST_BYTES = 256_000_000
 
 
 class History(NamedTuple):
-    """A whole history by date, and the version of it."""
+    """A whole history by date, the version of it, and who it comes from."""
 
     rows: pa.Table
     stored_at: dt.datetime
     file: FileIdentity
+    origin: str
 
     @property
     def generation(self) -> int:
@@ -41,6 +44,16 @@ class Remembered(NamedTuple):
     bytes: int
     most_codes: int
     most_bytes: int
+
+
+def stale_since(instrument: Instrument, dates: pa.ChunkedArray, now: dt.datetime) -> dt.date | None:
+    """The last day of a whole history that ends early at `now`; None where it does not.
+
+    So it is with a source that has stopped, a code that nobody tracks any more, and whatever has
+    left its market.
+    """
+    end: dt.date = dates[-1].as_py()
+    return end if ends_early(instrument, end, instrument.market.last_final_day(now)) else None
 
 
 class Histories:
@@ -84,7 +97,7 @@ class Histories:
         except MissingPartitions:
             return None
         rows = rows.replace_schema_metadata().combine_chunks()
-        history = History(rows, stored.stored_at, FileIdentity.of(read))
+        history = History(rows, stored.stored_at, FileIdentity.of(read), stored.origin)
         self._keep(code, history)
         return history
 

@@ -7,7 +7,7 @@ answers is `storage.as_of`, what adjusted means `adjusting`.
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +23,7 @@ from marketdata_assets.serving.adjusting import (
 )
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days
+from marketdata_assets.serving.history_cache import stale_since
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
@@ -84,7 +85,8 @@ def slices_at(
         else:
             refuse_without_factors(instrument, asked.adjust)
             own = between(history, asked.start, asked.end)
-            yield _slice(instrument, own, HISTORY, asked.columns, moment, None)
+            known_then = _slice(instrument, own, HISTORY, asked.columns, moment, None)
+            yield replace(known_then, stale=stale_since(instrument, history["date"], moment))
 
 
 @dataclass

@@ -29,7 +29,7 @@ from marketdata_assets.serving.former_codes import (
     rows_under_both,
 )
 from marketdata_assets.serving.gaps import Gaps
-from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.history_cache import Histories, stale_since
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
 from marketdata_assets.serving.point_in_time import slices_at
@@ -219,6 +219,8 @@ class PriceReader:
             generation=history.generation,
             stored_at=history.stored_at,
             missing=None,
+            stale=stale_since(instrument, dates, dt.datetime.now(dt.UTC)),
+            origin=history.origin,
         )
 
     def _as_known(

@@ -104,13 +104,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if isinstance(obj, RecordedDays):
             record_only(context, obj.days)
             return
-        table = STORED_TABLES[context.asset_key.path[-1]]
+        table, origin = STORED_TABLES[context.asset_key.path[-1]], self._lake.origin
         try:
             if context.has_asset_partitions and not table.code_column:
                 self._store_range(context, table, obj)
             else:
                 [part] = _parts(table, context)
                 one = self._lake.write(table, part, conform(table, _arrow(obj)))
+                origin = one.origin
                 context.add_output_metadata(
                     {
                         "dagster/row_count": one.rows,
@@ -127,7 +128,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(
             {
                 "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
-                "origin": self._lake.origin,
+                "origin": origin,
             }
         )
 

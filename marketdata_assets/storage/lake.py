@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.profile import is_simulated
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import (
     becoming,
@@ -287,12 +288,18 @@ class Lake:
         self._publish(table, part, data, is_damaged)
         return Outcome.NEW if is_new else Outcome.REPLACED
 
+    def _origin_of(self, table: Table, data: pa.Table) -> str:
+        """This lake's, but of real rows that say themselves who they come from what they say."""
+        if "source" not in table.column_names or is_simulated(self.origin):
+            return self.origin
+        return ", ".join(sorted(set(data["source"].to_pylist()))) or self.origin
+
     def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
         path = self.path(table, part)
         remove_abandoned(path.parent)
         now = dt.datetime.now(dt.UTC)
         labels = {
-            "origin": self.origin,
+            "origin": self._origin_of(table, data),
             "stored_at": now.isoformat(),
             VERSION: str(table.version),
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from marketdata_assets.profile import is_simulated
 from marketdata_assets.resources.hub_errors import (
     BadHubToken,
     BoundReached,
@@ -27,7 +28,6 @@ from marketdata_assets.resources.hub_errors import (
     TooLarge,
     scrubbed,
 )
-from marketdata_assets.resources.hugging_face import is_simulated
 from marketdata_assets.resources.publisher import Outcome
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator import faults
