@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from marketdata_assets.instruments import Instrument, identify
@@ -13,12 +14,14 @@ from marketdata_assets.resources.sources.history import HistorySource
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.sources.tushare_history import TushareHistory
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets.tables import COVERAGE, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
 from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
+from marketdata_sandbox.transport import sandbox_tushare
 
 STEP = "instrument_history"
 FIRST = dt.date(2021, 1, 4)
@@ -90,6 +93,14 @@ def platform(
         )
         sources = TushareAlone(tushare=tushare, first_day=FIRST.isoformat())
         yield Platform(tmp_path, tushare, instance, sources=sources)
+
+
+def halted(code: str, day: dt.date) -> pa.Table:
+    """The ledger of a day on which one share was suspended."""
+    row = dict.fromkeys(COVERAGE.column_names, False)
+    known = {"trade_date": day, "ts_code": code, "listed": True, "suspended": True}
+    why = {"missing": "", "reason": "suspended"}
+    return pa.Table.from_pylist([{**row, **known, **why}], schema=COVERAGE.schema)
 
 
 def failing(platform: Platform) -> list[str]:
@@ -182,3 +193,43 @@ def test_what_was_wrong_is_asked_for_again_and_mended(
     assert told["fetched"] == "the whole history"
     assert told["restatement"].startswith("0 day(s) changed, 0 gone, 3 appeared")
     assert failing(platform) == []
+
+
+def test_a_halt_that_the_ledger_explains_is_no_fault(
+    platform: Platform, vendor: OneHistory
+) -> None:
+    three_sessions_missing(vendor)
+    for day in ODD:
+        platform.lake.write(COVERAGE, day, halted("600000.SH", day))
+    result = platform.run_code("600000.SH")
+    assert failing(platform) == []
+    assert warnings(platform, result) == ""
+
+
+def test_what_two_sources_lack_is_explained_on_the_next_evening_too(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    last = identify("600000.SH").market.last_final_day(dt.datetime.now(dt.UTC))
+    halted_share, alike = ScriptedSource("A"), ScriptedSource("B")
+    days = [day for day in sessions_between(FIRST, last) if day not in ODD]
+    halted_share.closes = alike.closes = dict.fromkeys(days, 10.0)
+    sources = asking(halted_share, alike, first_day=FIRST)
+    platform = Platform(tmp_path, sandbox_tushare(tmp_path / "s"), instance, sources=sources)
+    told = metadata_of(platform.run_code("600000.SH"), STEP)
+    assert told["sessions that two sources lack"] == [str(day) for day in ODD]
+    assert failing(platform) == []
+    again = metadata_of(platform.run_code("600000.SH"), STEP)
+    assert again["fetched"] == "what is new, with an overlap"
+    assert len(alike.asked) == 1
+    assert failing(platform) == []
+
+
+def test_the_file_and_the_run_name_the_source_that_served(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    source = ScriptedSource("Sina", 30)
+    platform = Platform(tmp_path, sandbox_tushare(tmp_path / "s"), instance, sources=asking(source))
+    told = metadata_of(platform.run_code("HSI"), STEP)
+    stored = platform.lake.describe(INSTRUMENT_HISTORY, "HSI")
+    assert stored is not None
+    assert told["origin"] == stored.origin == "Sina"
