@@ -51,6 +51,8 @@ def _value(column: Column, day: dt.date) -> str:
         return f"if(c < {MAIN_BOARD_CODES}, '主板', '创业板')"
     if str(column.type) == "date32[day]":
         return f"DATE '{day}'"
+    if str(column.type) == "bool":
+        return "random() < 0.05"
     if str(column.type) != "double":
         return "'银行'"
     value = "round(random() * 1000, 2)"

@@ -1,6 +1,7 @@
 import pytest
 
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES, Table
+from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 
 PUBLISHED = """
     code date open high low close prev_close quote_rate volume turnover high_limit low_limit
@@ -8,10 +9,12 @@ PUBLISHED = """
     total_share float_share free_share total_mv circ_mv
     name area industry market exchange list_date
 """
+ADDED = "avg_price adj_factor is_st"
 
 
 def test_the_merged_prices_have_exactly_the_published_columns() -> None:
-    assert DAILY_PRICES.column_names == PUBLISHED.split()
+    assert list(ORIGINAL_COLUMNS) == PUBLISHED.split()
+    assert DAILY_PRICES.column_names == [*PUBLISHED.split(), *ADDED.split()]
 
 
 @pytest.mark.parametrize("table", STORED_TABLES.values(), ids=lambda table: table.name)

@@ -39,6 +39,8 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 
+COLUMNS = tuple(DAILY_PRICES.column_names)
+
 
 class OtherOrigin(MarketdataError, is_final=True):
     """The published rows come from elsewhere."""
@@ -95,7 +97,7 @@ class _Builder:
             refuse_other_origin(before.origin, self.lake.origin)
             self.making.go_on_from(before)
             present = self._still_there(before)
-            self._update(before.universe)
+            self._update(before)
         present |= self.days
         self._calendar(max(present))
         missing = set(sessions_between(min(present), max(present))) - present
@@ -103,8 +105,14 @@ class _Builder:
         # A refused day is never of a run that publishes it: its findings come when it is passed.
         update_findings(self.making, self.lake, {*self.days, *left_out, *refused})
         reasons = why_missing(self.lake, missing, refused)
-        has_all = self.choices.csv and self.choices.csv_all_columns
-        manifest = Manifest(self.lake.origin, self._universe(), self.making.facts, reasons, has_all)
+        manifest = Manifest(
+            self.lake.origin,
+            self._universe(),
+            self.making.facts,
+            reasons,
+            COLUMNS,
+            self.choices.csv and self.choices.csv_all_columns,
+        )
         self.making.write(layout.MARKER, f"{manifest.last:%Y%m%d}".encode())
         self.making.write(layout.MANIFEST, manifest.to_json())
         self.making.write(layout.CARD, dataset_card(manifest, repository))
@@ -138,14 +146,19 @@ class _Builder:
         years = {year for year in _years(days) if layout.shard(year) in self.making.facts}
         return {day for day in days if day.year in years}
 
-    def _update(self, universe: str) -> None:
-        for year in sorted(_years(self.days)):
+    def _update(self, before: Manifest) -> None:
+        years = _years(self.days)
+        # Shards that differ in their columns are no one dataset to those who load them.
+        has_grown = before.columns != COLUMNS
+        if has_grown:
+            years |= _years(self._still_there(before))
+        for year in sorted(years):
             rows = self.making.rows(DAILY_PRICES, layout.shard(year))
             ours = {day for day in self.days if day.year == year}
-            if changed_days(DAILY_PRICES, rows, ours, self.read):
+            if has_grown or changed_days(DAILY_PRICES, rows, ours, self.read):
                 self._shard(year, rows)
         known = self.making.facts.pop(layout.CSV, None)
-        if known is None or universe != self._universe():
+        if known is None or before.universe != self._universe():
             self._whole_csv()
         elif self.choices.csv:
             self._merged_csv(known)

@@ -82,8 +82,6 @@ findings = pd.read_parquet("{place}/{example}")
 prices.merge(findings, left_on=["date", "code"], right_on=["trade_date", "ts_code"])
 ```
 """
-
-
 ADJUSTING_NOTE = """
 ## Adjusting · 复权
 

@@ -44,13 +44,15 @@ class Facts:
 class Manifest:
     """Everything published. `missing` sessions lie between first and last and are not there.
 
-    Each has the reason why. The CSV has the original columns, or with `csv_all_columns` all.
+    Each has the reason why. Every shard has the `columns`, in their order; of former days they are
+    not told. The CSV has the original ones, or with `csv_all_columns` all.
     """
 
     origin: str
     universe: str
     files: Mapping[str, Facts]
     missing: Mapping[dt.date, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
     csv_all_columns: bool = False
 
     @property
@@ -90,6 +92,7 @@ class Manifest:
         value = {
             "format": FORMAT,
             "origin": self.origin,
+            "columns": self.columns,
             "csv_universe": self.universe,
             "csv_all_columns": self.csv_all_columns,
             "rows": self.rows,
@@ -120,6 +123,7 @@ def from_json(text: bytes) -> Manifest:
             universe=value["csv_universe"],
             files={path: _facts(facts) for path, facts in value["files"].items()},
             missing=_missing(value),
+            columns=tuple(value.get("columns", ())),
             csv_all_columns=bool(value.get("csv_all_columns")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -284,29 +284,35 @@ def test_the_csv_keeps_its_first_columns_unless_all_are_asked_for(desk: Desk) ->
     desk.is_right(DAYS)
 
 
-def test_a_dataset_without_the_added_columns_gets_them_with_its_next_days(desk: Desk) -> None:
+def test_all_years_of_a_dataset_get_the_added_columns_with_its_next_day(desk: Desk) -> None:
     added = ["avg_price", "adj_factor", "is_st"]
     desk.publish(DAYS[:-1])
-    path = desk.published.folder / "data/prices-2024.parquet"
-    before = pq.read_table(path, partitioning=None).drop_columns(added)
-    pq.write_table(before, path)
     manifest = json.loads(desk.text(layout.MANIFEST))
-    content = path.read_bytes()
-    manifest["files"]["data/prices-2024.parquet"] |= {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-    }
-    del manifest["csv_all_columns"]
+    for year in (2023, 2024):
+        path = desk.published.folder / layout.shard(year)
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(added), path)
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        manifest["files"][layout.shard(year)] |= {"sha256": digest, "bytes": len(content)}
+    for name in ("columns", "csv_all_columns"):
+        del manifest[name]
     (desk.published.folder / layout.MANIFEST).write_text(json.dumps(manifest))
     csv = desk.published.read(layout.CSV)
+    desk.workspace = Workspace(desk.published.folder.parent / "another")
     desk.publish(DAYS[-1:])
-    rows = pq.read_table(path, partitioning=None)
-    assert rows.schema.equals(DAILY_PRICES.schema)
+    for year in (2023, 2024):
+        shard = pq.ParquetFile(desk.published.folder / layout.shard(year))
+        assert shard.schema_arrow.equals(DAILY_PRICES.schema)
+    rows = desk.published.prices()
     is_new = pc.equal(rows["date"], DAYS[-1])
     assert_same_rows(rows.filter(is_new), desk.rows(DAYS[-1:]))
+    before = rows.filter(pc.invert(is_new))
     for name in added:
-        assert rows.filter(pc.invert(is_new))[name].null_count == before.num_rows
+        assert before[name].null_count == before.num_rows
+    kept = desk.rows(DAYS[:-1]).select(ORIGINAL_COLUMNS)
+    assert_same_rows(before.select(ORIGINAL_COLUMNS), kept)
     assert desk.published.read(layout.CSV).startswith(csv)
+    assert desk.publish(DAYS[-1:]) == []
 
 
 @pytest.mark.parametrize("truths", [("True", "False"), ("1.0", "0.0"), ("1", "0")])
