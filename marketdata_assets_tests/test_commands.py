@@ -108,7 +108,7 @@ def test_what_stands_in_a_command_s_way_is_a_sentence(tmp_path: Path) -> None:
     verify = run(tmp_path, "verify", HF_DATASET_REPO="", HF_ENDPOINT="")
     assert verify.returncode == 1
     [said] = verify.stderr.splitlines()
-    assert "nothing was published yet. Materialize hf_dataset, or run the publish command." in said
+    assert "nothing was published here yet. Materialize hf_dataset, or run the publish" in said
 
 
 @pytest.mark.parametrize("days", ["0", "-3", "some"])
