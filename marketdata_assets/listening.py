@@ -1,7 +1,8 @@
 """A socket that listens, or a sentence naming the setting that stands in the way.
 
 Here belongs the opening of a port, and which names are this machine's: a page that had its own name
-pointed here asks by that one. Who is answered, and what, is each server's.
+pointed here asks by that one, and rows from a server on it are simulated. Who is answered, and
+what, is each server's.
 """
 
 import errno
@@ -45,6 +46,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_simulated(origin: str) -> bool:
+    """Whether rows of this origin are the simulated exchange's, embedded or on a local server."""
+    return origin.startswith("sandbox") or is_loopback(origin.rpartition(", ")[2])
 
 
 def asks_this_machine(host: str) -> bool:

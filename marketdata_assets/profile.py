@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from marketdata_assets.listening import is_loopback
 from marketdata_assets.settings import SettingError, day, web_address
 
 TUSHARE_URL = "https://api.tushare.pro/dataapi"
@@ -74,11 +73,6 @@ def origin(env: Mapping[str, str] = os.environ) -> str:
     if profile(env) is Profile.SANDBOX:
         return "sandbox: simulated, not a real market"
     return f"Tushare, {_host(upstream(env))}"
-
-
-def is_simulated(origin: str) -> bool:
-    """Whether rows of this origin are the simulated exchange's, embedded or on a local server."""
-    return origin.startswith("sandbox") or is_loopback(origin.rpartition(", ")[2])
 
 
 def history_start(env: Mapping[str, str] = os.environ) -> dt.date:

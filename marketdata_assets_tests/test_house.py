@@ -26,9 +26,9 @@ MAY_KNOW = {
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
-    "storage": DAYS_AND_TABLES | {"instruments"},
+    "storage": DAYS_AND_TABLES | {"instruments", "listening"},
     "publishing": DAYS_AND_TABLES | {"storage"},
-    "serving": DAYS_AND_TABLES | {"instruments", "storage", "written_days"},
+    "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
     "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},

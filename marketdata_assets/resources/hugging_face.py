@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from marketdata_assets.profile import is_simulated
+from marketdata_assets.listening import is_simulated
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import hash_of
 from marketdata_assets.publishing.workspace import Workspace

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.profile import is_simulated
+from marketdata_assets.listening import is_simulated
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import (
     becoming,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from marketdata_assets.profile import is_simulated
+from marketdata_assets.listening import is_simulated
 from marketdata_assets.resources.hub_errors import (
     BadHubToken,
     BoundReached,
