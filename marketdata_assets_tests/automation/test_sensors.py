@@ -116,9 +116,9 @@ def test_days_that_are_stored_and_not_published_are_asked_for(sandbox: Platform,
 def test_while_any_run_is_under_way_nothing_is_asked_for_twice(
     sandbox: Platform, days, by: str
 ) -> None:
-    job = sandbox.definitions.get_repository_def().get_job(by)
     tags = {RANGE_START: str(days[0]), RANGE_END: str(days[-1])}
-    sandbox.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    run = dg.DagsterRun(job_name=by, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    sandbox.instance.add_run(run)
     result = evaluate(sandbox)
     assert isinstance(result, dg.SkipReason)
     assert "under way" in result.skip_message
