@@ -11,10 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import dagster as dg
-
 from benchmarks.measuring import console, in_own_process, show
-from benchmarks.year import QUIET
+from benchmarks.year import QUIET, instance_of
 from marketdata_assets import environment
 from marketdata_assets.assets.fetching import FETCH_ALL, RANGE_END, RANGE_START
 from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
@@ -22,7 +20,7 @@ from marketdata_assets.automation.pruning import LOGS_AT_MOST, prune_runs
 from marketdata_assets.automation.refetching import RECENT_SESSIONS
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.partitions import BACKFILL_POLICY
-from marketdata_assets.storage.dagster_sqlite import EventLog, Runs
+from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.run_history import give_back_room
 from marketdata_assets.trading_calendar import sessions_between
 
@@ -86,23 +84,6 @@ def grow(root: str) -> tuple[Stage, Stage, Stage]:
         stages.append(Stage(sizes(home), sizes_once_pruned(home)))
     first, evenings, backfilled = stages
     return first, evenings, backfilled
-
-
-def instance_of(home: Path) -> dg.DagsterInstance:
-    """An instance that keeps its history as a world does."""
-    home.mkdir(exist_ok=True)
-    kept_in = {
-        name: {
-            "module": kind.__module__,
-            "class": kind.__name__,
-            "config": {"base_dir": str(home / "history" / folder)},
-        }
-        for name, kind, folder in (
-            ("run_storage", Runs, ""),
-            ("event_log_storage", EventLog, "runs"),
-        )
-    }
-    return dg.DagsterInstance.local_temp(str(home), overrides=kept_in)
 
 
 def sizes(home: Path) -> Sizes:

@@ -18,6 +18,7 @@ from marketdata_assets import environment
 from marketdata_assets.automation.chains import STOCKS
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.partitions import BACKFILL_POLICY
+from marketdata_assets.storage.dagster_sqlite import EventLog, Runs
 from marketdata_assets.trading_calendar import sessions_between
 
 YEAR = sessions_between(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
@@ -29,11 +30,9 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def materialize(root: str, days: list[dt.date]) -> None:
     """Run the chain over `days` as a backfill does: range after range, history on disk."""
     definitions = build_definitions(environment.resources({"MARKETDATA_HOME": root}))
-    history = Path(root) / "history"
-    history.mkdir(exist_ok=True)
     size = BACKFILL_POLICY.max_partitions_per_run
     assert size
-    with dg.DagsterInstance.local_temp(str(history)) as instance:
+    with instance_of(Path(root, "dagster")) as instance:
         for start in range(0, len(days), size):
             part = days[start : start + size]
             definitions.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -45,6 +44,23 @@ def materialize(root: str, days: list[dt.date]) -> None:
                     "dagster/asset_partition_range_end": part[-1].isoformat(),
                 },
             )
+
+
+def instance_of(home: Path) -> dg.DagsterInstance:
+    """An instance that keeps its history as a world does."""
+    home.mkdir(exist_ok=True)
+    kept_in = {
+        name: {
+            "module": kind.__module__,
+            "class": kind.__name__,
+            "config": {"base_dir": str(home / "history" / folder)},
+        }
+        for name, kind, folder in (
+            ("run_storage", Runs, ""),
+            ("event_log_storage", EventLog, "runs"),
+        )
+    }
+    return dg.DagsterInstance.local_temp(str(home), overrides=kept_in)
 
 
 def export_csv(root: str, day: dt.date, everything: str, one_day: str) -> int:

@@ -7,6 +7,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.instance.types import InstanceType
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.storage.event_log import InMemoryEventLogStorage
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.storage.root import TemporaryLocalArtifactStorage
+from dagster._core.storage.runs import InMemoryRunStorage
 from hypothesis import settings
 
 from marketdata_assets.automation.chains import FUNDS, STOCKS
@@ -16,6 +23,7 @@ from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.storage.dagster_sqlite import in_short
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
@@ -41,9 +49,28 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path, "test")
 
 
+class ShortEventLog(InMemoryEventLogStorage):
+    """The event log in memory, of events as they are kept on disk; in full they take seconds."""
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        super().store_event(in_short(event))
+
+
+def instance_in_memory() -> dg.DagsterInstance:
+    return dg.DagsterInstance(
+        instance_type=InstanceType.EPHEMERAL,
+        local_artifact_storage=TemporaryLocalArtifactStorage(),
+        run_storage=InMemoryRunStorage(),
+        event_storage=ShortEventLog(),
+        compute_log_manager=NoOpComputeLogManager(),
+        run_coordinator=DefaultRunCoordinator(),
+        run_launcher=SyncInMemoryRunLauncher(),
+    )
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         yield instance
 
 

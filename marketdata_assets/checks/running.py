@@ -5,7 +5,8 @@ modules.
 """
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -39,20 +40,28 @@ def run_checks(
     """
     if not checks:
         return []
-    counts = ", ".join(
-        f"count(*) FILTER ({_wrong(table, check)} AND NOT {_excused(table, check, excuses)}), "
-        f"count(*) FILTER ({_wrong(table, check)} AND {_excused(table, check, excuses)}), "
-        f"count(*) FILTER (coalesce({check.among}, false))"
-        for check in checks
+    marks = ", ".join(
+        f"{_wrong(table, check)} AS wrong_{number}, "
+        f"wrong_{number} AND {_excused(table, check, excuses)} AS excused_{number}, "
+        f"coalesce({check.among}, false) AS among_{number}"
+        for number, check in enumerate(checks)
     )
+    counts = ", ".join(
+        f"count(*) FILTER (wrong_{number} AND NOT excused_{number}), "
+        f"count(*) FILTER (excused_{number}), "
+        f"count(*) FILTER (among_{number})"
+        for number in range(len(checks))
+    )
+    counted_by_day = rows.select(f"trade_date, {marks}").aggregate(f"trade_date, {counts}")
     findings = []
-    for day, *counted in rows.aggregate(f"trade_date, {counts}").fetchall():
+    for day, *counted in counted_by_day.fetchall():
         by_check = zip(checks, counted[::3], counted[1::3], counted[2::3], strict=True)
         for check, wrong, excused, total in by_check:
             if wrong or excused:
-                sample = _sample(rows, table, check, excuses, day) if wrong else ()
-                findings.append(Finding(check, table, day, wrong, total, sample, excused))
-    return sorted(findings, key=lambda finding: (finding.day, checks.index(finding.check)))
+                findings.append(Finding(check, table, day, wrong, total, (), excused))
+    findings.sort(key=lambda finding: (finding.day, checks.index(finding.check)))
+    samples = _samples(table, rows, findings, excuses)
+    return [one._replace(sample=tuple(samples[one.check.name, one.day])) for one in findings]
 
 
 def listed(
@@ -64,23 +73,28 @@ def listed(
 ) -> pa.Table:
     """Every wrong row of `findings` as a row of LISTED; those of the whole answer with no code.
 
-    What is excused for every code, and what speaks against the answer as a whole, is one row.
+    `rows` is read once more. What is excused for every code, and what speaks against the answer as
+    a whole, is one row.
     """
-    parts = []
+    lines: list[str] = []
     for check in checks:
         # A day of which many rows are wrong is told as one.
         days = [one.day for one in findings if one.check is check and not one.is_mass]
         if days and check.outcome is not Outcome.REFUSED:
-            parts.append(_rows_of(table, of_days(rows, days), check, excuses))
-    tables = [part.to_arrow_table().cast(LISTED) for part in parts]
+            lines.append(_line(len(lines), table, check, excuses, days))
     whole = [one for one in findings if one.is_mass or _is_whole(one, excuses)]
-    return pa.concat_tables([LISTED.empty_table(), *tables, *map(_whole_row, whole)])
+    return pa.concat_tables([LISTED.empty_table(), *_of_rows(rows, lines), *map(_whole_row, whole)])
+
+
+def _of_rows(rows: duckdb.DuckDBPyRelation, lines: Sequence[str]) -> Iterator[pa.Table]:
+    if lines:
+        told = rows.select(_each(lines)).select("unnest(line)").order("number, trade_date, ts_code")
+        yield told.select(", ".join(LISTED.names)).to_arrow_table().cast(LISTED)
 
 
 def of_days(rows: duckdb.DuckDBPyRelation, days: Collection[dt.date]) -> duckdb.DuckDBPyRelation:
     """The rows of `days` alone."""
-    listed = ", ".join(f"DATE '{day}'" for day in days)
-    return rows.filter(f"trade_date IN ({listed})")
+    return rows.filter(f"trade_date IN ({_dates(days)})")
 
 
 def _is_whole(finding: Finding, excuses: Excuses) -> bool:
@@ -104,51 +118,85 @@ def _whole_row(finding: Finding) -> pa.Table:
     return pa.Table.from_pylist([row], schema=LISTED)
 
 
-def _rows_of(
-    table: str, rows: duckdb.DuckDBPyRelation, check: Check, excuses: Excuses
-) -> duckdb.DuckDBPyRelation:
+def _line(
+    number: int, table: str, check: Check, excuses: Excuses, days: Collection[dt.date]
+) -> str:
+    """The expression of a row of LISTED, NULL where the row is not wrong on one of `days`."""
     of_codes = Excuses(one for one in excuses.of(table, check.name) if one.code != EVERY_CODE)
     whole = Excuses(one for one in excuses.of(table, check.name) if one.code == EVERY_CODE)
     seen = ", ', ', ".join(f"'{name} ', {_as_text(name)}" for name in check.shown)
     reason = of_codes.reason(table, check.name)
-    return rows.filter(
-        f"{_wrong(table, check)} AND NOT ({whole.condition(table, check.name)})"
-    ).select(
-        f"""
-        trade_date,
-        {quoted(table)} AS table_name,
-        ts_code,
-        {quoted(check.name)} AS check_name,
-        if(({reason}) IS NULL, '{check.outcome}', '{Outcome.EXCUSED}') AS outcome,
-        concat({seen}) AS seen,
-        {quoted(check.doc)} AS expected,
-        {reason} AS reason
-        """
-    )
+    return f"""
+        CASE WHEN trade_date IN ({_dates(days)}) AND {_wrong(table, check)}
+            AND NOT ({whole.condition(table, check.name)})
+        THEN {{
+            'number': {number},
+            'trade_date': trade_date,
+            'table_name': {quoted(table)},
+            'ts_code': ts_code,
+            'check_name': {quoted(check.name)},
+            'outcome': if(({reason}) IS NULL, '{check.outcome}', '{Outcome.EXCUSED}'),
+            'seen': concat({seen}),
+            'expected': {quoted(check.doc)},
+            'reason': {reason}
+        }} END
+    """
 
 
 def _as_text(name: str) -> str:
     return f"coalesce(CAST({name} AS VARCHAR), 'NULL')"
 
 
-def _sample(
-    rows: duckdb.DuckDBPyRelation, table: str, check: Check, excuses: Excuses, day: dt.date
-) -> tuple[str, ...]:
-    wrong = rows.filter(
-        f"trade_date = DATE '{day}' AND {_wrong(table, check)} "
-        f"AND NOT {_excused(table, check, excuses)}"
-    )
-    shown = wrong.order("ts_code").limit(SAMPLE_ROWS).select(", ".join(("ts_code", *check.shown)))
-    return tuple(
-        " ".join(map(" ".join, [(code,), *zip(check.shown, map(_shown, values), strict=True)]))
-        for code, *values in shown.fetchall()
-    )
+def _samples(
+    table: str, rows: duckdb.DuckDBPyRelation, findings: Collection[Finding], excuses: Excuses
+) -> Mapping[tuple[str, dt.date], list[str]]:
+    """Some wrong rows as text, by check and day, in the order of their codes."""
+    days: dict[Check, list[dt.date]] = defaultdict(list)
+    for one in findings:
+        if one.wrong:
+            days[one.check].append(one.day)
+    samples: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
+    if days:
+        kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        lines = [
+            f"""
+            CASE WHEN trade_date IN ({_dates(among)}) AND {_wrong(table, check)}
+                AND NOT {_excused(table, check, excuses)}
+            THEN {{
+                'check_name': {quoted(check.name)},
+                'trade_date': trade_date,
+                'ts_code': ts_code,
+                'seen': {_seen(check, kinds)}
+            }} END
+            """
+            for check, among in days.items()
+        ]
+        found = rows.select(_each(lines)).select("unnest(line)")
+        place = "row_number() OVER (PARTITION BY check_name, trade_date ORDER BY ts_code)"
+        shown = found.select(f"*, {place} AS place").filter(f"place <= {SAMPLE_ROWS}")
+        for name, day, seen in (
+            shown.order("place").select("check_name, trade_date, seen").fetchall()
+        ):
+            samples[name, day].append(seen)
+    return samples
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "NULL"
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+def _each(lines: Sequence[str]) -> str:
+    """A row for each of the expressions that is not NULL."""
+    return f"unnest(list_filter([{', '.join(lines)}], lambda one: one IS NOT NULL)) AS line"
+
+
+def _dates(days: Collection[dt.date]) -> str:
+    return ", ".join(f"DATE '{day}'" for day in days)
+
+
+def _seen(check: Check, kinds: Mapping[str, str]) -> str:
+    """The expression of the code and of what is shown, with ten digits of a number."""
+    seen = ["ts_code"]
+    for name in check.shown:
+        value = f"format('{{:.10g}}', {name})" if kinds[name] == "DOUBLE" else name
+        seen += [f"'{name}'", _as_text(value)]
+    return f"concat_ws(' ', {', '.join(seen)})"
 
 
 def _wrong(table: str, check: Check) -> str:

@@ -6,7 +6,10 @@ in `dagster.yaml` is the one public way to have a say in what is stored, and wha
 private.
 """
 
-from contextlib import suppress
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,10 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.record import replace
+from sqlalchemy.engine import Connection
+
+# Of all partitions and checks of a run, some thousands.
+MOST_EVENTS_IN_A_BATCH = 1_000
 
 
 class Runs(SqliteRunStorage):
@@ -39,8 +46,22 @@ class Runs(SqliteRunStorage):
         return dagster_run
 
 
+class Batch(threading.local):
+    """The open connections of the batch that a thread stores: to the run's database, the index."""
+
+    connections: tuple[Connection, Connection] | None = None
+
+
 class EventLog(SqliteEventLogStorage):
-    """The event log; the part of a run may be deleted."""
+    """The event log. The part of a run may be deleted; what comes together is stored together."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._batch = Batch()
+        super().__init__(base_dir, inst_data)
+        # Both databases are open while a batch is stored.
+        self._db_lock = threading.RLock()  # type: ignore[assignment]
+        # Dagster hands over a batch only where this says how many events may wait for each other.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(MOST_EVENTS_IN_A_BATCH))
 
     @classmethod
     def from_config_value(
@@ -72,13 +93,29 @@ class EventLog(SqliteEventLogStorage):
             file.unlink()
 
     def run_connection(self, run_id: str | None = None) -> Any:
+        if self._batch.connections:
+            return nullcontext(self._batch.connections[0])
         # Who has seen the events of a run before they were deleted would miss the tables.
         if run_id and not self.own(run_id).exists():
             self._initialized_dbs.discard(run_id)
         return super().run_connection(run_id)
 
+    def index_connection(self) -> AbstractContextManager[Connection]:
+        if self._batch.connections:
+            return nullcontext(self._batch.connections[1])
+        return super().index_connection()
+
     def store_event(self, event: dg.EventLogEntry) -> None:
         super().store_event(in_short(event))
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Events of one run, in one transaction of each database instead of one an event."""
+        with self.run_connection(events[0].run_id) as own, self.index_connection() as index:
+            self._batch.connections = (own, index)
+            try:
+                super().store_event_batch(events)
+            finally:
+                self._batch.connections = None
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:

@@ -58,6 +58,7 @@ def finding_list(
     followed = days[-followed_for - len(asked) :]
     if not asked:
         return []
+    numbers = ", ".join(f"(DATE '{day}', {number})" for number, day in enumerate(followed))
     files = ", ".join(quoted(literal_path(path)) for path in lake.paths(FINDINGS, followed))
     conditions = ["true"]
     if code:
@@ -67,18 +68,14 @@ def finding_list(
     limit = f"LIMIT {rows}" if rows is not None else ""
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
-        connection.execute("CREATE TEMP TABLE stored (trade_date DATE, number INT)")
-        connection.executemany(
-            "INSERT INTO stored VALUES ($1, $2)",
-            [(day, number) for number, day in enumerate(followed)],
-        )
         found = connection.execute(
             f"""
             WITH numbered AS (
                 SELECT *, number - row_number() OVER (
                     PARTITION BY table_name, check_name, ts_code, outcome ORDER BY trade_date
                 ) AS stretch
-                FROM ({select(FINDINGS, f"[{files}]")}) JOIN stored USING (trade_date)
+                FROM ({select(FINDINGS, f"[{files}]")})
+                JOIN (VALUES {numbers}) AS stored (trade_date, number) USING (trade_date)
             )
             SELECT table_name, check_name, ts_code, outcome,
                 min(trade_date), max(trade_date), count(*),

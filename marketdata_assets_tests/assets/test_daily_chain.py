@@ -25,6 +25,7 @@ from marketdata_assets_tests.conftest import (
     Platform,
     check_outcomes,
     failure_text,
+    instance_in_memory,
     metadata_of,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket
@@ -73,7 +74,7 @@ def test_a_single_day_and_a_range_store_the_same(
     platform: Platform, server: TushareServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert platform.run(FIRST, LAST).success
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         root = tmp_path_factory.mktemp("one by one")
         one_by_one = Platform(root, _tushare(server, root), instance)
         for day in DAYS:

@@ -26,6 +26,7 @@ from marketdata_assets_tests.conftest import (
     Platform,
     check_outcomes,
     failure_text,
+    instance_in_memory,
     metadata_of,
 )
 from marketdata_assets_tests.resources.spoiling import column_set
@@ -101,7 +102,7 @@ def test_a_range_and_single_days_store_the_same_premiums(
     tushare = TushareResource(
         token="x", url=server.url, calls_per_minute=5_000, state_folder=str(root / "state")
     )
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         one_by_one = Platform(root, tushare, instance)
         for day in DAYS:
             assert one_by_one.run(day, assets=ETF_CHAIN).success

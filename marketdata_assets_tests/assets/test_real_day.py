@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pyarrow.compute as pc
 import pytest
 
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS
-from marketdata_assets_tests.conftest import Platform, metadata_of
+from marketdata_assets_tests.conftest import Platform, instance_in_memory, metadata_of
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
@@ -24,7 +23,7 @@ def real_day(tmp_path_factory: pytest.TempPathFactory):
     root = tmp_path_factory.mktemp("real")
     with (
         TushareServer(TushareProtocol(ReplayedDay())).running() as server,
-        dg.DagsterInstance.ephemeral() as instance,
+        instance_in_memory() as instance,
     ):
         tushare = TushareResource(token="x", url=server.url, state_folder=str(root / "state"))
         platform = Platform(root, tushare, instance)

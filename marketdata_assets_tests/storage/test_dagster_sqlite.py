@@ -55,6 +55,27 @@ def test_an_event_is_read_as_it_was_told_but_for_the_tags_of_its_log_line(tmp_pa
     assert [event for event in told if event not in kept] == []
 
 
+def test_of_events_that_come_together_all_are_stored_or_none(tmp_path: Path) -> None:
+    """In either database: Dagster stores them one by one when it is refused all of them."""
+    with (
+        shipped_instance(tmp_path / "dagster") as instance,
+        platform_over(EditedMarket({}), tmp_path, instance) as platform,
+    ):
+        run_id = platform.run(DAYS[0], DAYS[2], assets=TABLES).run_id
+        storage = instance.event_log_storage
+        events = [one for one in instance.all_logs(run_id) if one.dagster_event]
+        made = [one for one in events if one.get_dagster_event().is_step_materialization]
+        known = partitions(instance)
+        unlike: Any = "no event"
+        with pytest.raises(AttributeError):
+            storage.store_event_batch([*made, unlike])
+        assert [one for one in instance.all_logs(run_id) if one.dagster_event] == events
+        storage.store_event_batch(made)
+        again = [one for one in instance.all_logs(run_id) if one.dagster_event]
+        assert len(again) == len(events) + len(made)
+        assert partitions(instance) == known
+
+
 def test_a_range_plans_each_check_once_and_leaves_the_days_their_outcomes(tmp_path: Path) -> None:
     wrong = EditedMarket({("daily", DAYS[1]): changed("600000.SH", change=3.0)})
     with shipped_instance(tmp_path / "dagster") as instance:
