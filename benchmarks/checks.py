@@ -8,8 +8,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import duckdb
-
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.simulated import tables_of
 from marketdata_assets.assets.lookback import lookback, rows_before
@@ -21,7 +19,7 @@ from marketdata_assets.checks.days import (
 )
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.partitions import BACKFILL_POLICY
-from marketdata_assets.storage.io_manager import MEMORY_LIMIT
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import sessions_between
@@ -53,7 +51,7 @@ def judge_all(root: str, days: list[dt.date]) -> int:
 
 def _judge_range(lake: Lake, days: list[dt.date]) -> int:
     before = lookback(lake, days[0])
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+    with bounded_duckdb() as connection:
         connection.execute("SET enable_progress_bar = false")
         findings = [
             finding

@@ -4,7 +4,7 @@ A day that was refused, or is not published, is absent; the other days of the ru
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import duckdb
@@ -14,6 +14,9 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
 
 Relation = duckdb.DuckDBPyRelation
+
+# The whole market of so many sessions can be joined and sorted within `bounded_duckdb`.
+DAYS_TOGETHER = 15
 
 
 def complete_days(
@@ -43,6 +46,12 @@ def complete_days(
     for line in lines:
         context.log.warning(f"{line}; the day is left out.")
     return [day for day in days if day not in lacking]
+
+
+def parts_of(days: Sequence[dt.date]) -> Iterator[Sequence[dt.date]]:
+    """The days in stretches that are made together; each looks back as a run of its own does."""
+    for start in range(0, len(days), DAYS_TOGETHER):
+        yield days[start : start + DAYS_TOGETHER]
 
 
 def _lacking(table: Table, day: dt.date, lake: Lake) -> str:

@@ -5,12 +5,13 @@ refused only when many rows speak against it.
 """
 
 import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
 
 from marketdata_assets.assets.asset_arguments import daily
-from marketdata_assets.assets.complete_days import complete_days, tables_of
+from marketdata_assets.assets.complete_days import complete_days, parts_of, tables_of
 from marketdata_assets.assets.lookback import lookback
 from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
 from marketdata_assets.checks.days import (
@@ -23,6 +24,7 @@ from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.checks.twins import left_out_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     COVERAGE,
@@ -67,12 +69,27 @@ def daily_prices(
     suspensions: Relation,
 ) -> Checked:
     stored = lake.open()
-    excuses = excuses_in(stored.root)
-    days = complete_days(context, DAILY_PRICES, stored, CHECKED_TOGETHER)
     inputs = (stock_list, daily_kline, price_limits, daily_basic, adj_factor, suspensions)
-    tables = tables_of(CHECKED_TOGETHER, inputs, days)
+    days = complete_days(context, DAILY_PRICES, stored, CHECKED_TOGETHER)
+    gate = QualityGate(context, DAILY_PRICES, MERGED_CHECKS, stored)
+    merged = (
+        day
+        for part in parts_of(days)
+        for day in _merged_days(context, stored, tables_of(CHECKED_TOGETHER, inputs, part), part)
+    )
+    yield dg.Output(FetchedDays([], gate.passing(merged)))
+    yield from gate.outcomes()
+
+
+def _merged_days(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    tables: Mapping[str, Relation],
+    days: Sequence[dt.date],
+) -> Iterator[CheckedDay]:
+    excuses = excuses_in(lake.root)
     now = dt.datetime.now(dt.UTC)
-    together = side_by_side(days, tables, lookback(stored, days[0]), now, excuses)
+    together = side_by_side(days, tables, lookback(lake, days[0]), now, excuses)
     findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
     held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
@@ -87,13 +104,8 @@ def daily_prices(
     for day, counts in rows_without_partner(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         context.add_asset_metadata(facts, partition_key=day.isoformat())
-    gate = QualityGate(context, DAILY_PRICES, MERGED_CHECKS, stored)
-    checked = (
-        CheckedDay(day, data, [finding for finding in findings if finding.day == day])
-        for day, data in by_day(DAILY_PRICES, prices)
-    )
-    yield dg.Output(FetchedDays([], gate.passing(checked)))
-    yield from gate.outcomes()
+    for day, data in by_day(DAILY_PRICES, prices):
+        yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
 
 def merge_prices(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.complete_days import parts_of
 from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.assets.lookback import lookback, premiums_before
 from marketdata_assets.checks import premium
@@ -22,8 +23,9 @@ from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.running import LISTED, listed, run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.partitions import days_of
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
-from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import (
@@ -98,32 +100,39 @@ def listed_days(
     lake: Lake, days: Sequence[dt.date], excuses: Excuses, now: dt.datetime
 ) -> pa.Table:
     """What is wrong with the stored days of all tables, row by row (LISTED), but for refusals."""
-    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(lake.root / "spill")}
-    with duckdb.connect(config=settings) as connection:  # type: ignore[arg-type]
-        connection.execute("SET enable_progress_bar = false")
+    with bounded_duckdb(lake.root / "spill") as connection:
         parts = [LISTED.empty_table()]
-        for table in BY_THEMSELVES:
-            if stored := _stored(lake, (table,), days):
-                parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
-        if stored := _stored(lake, CHECKED_TOGETHER, days):
-            tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
-            before = lookback(lake, stored[0])
-            parts.append(list_merged(side_by_side(stored, tables, before, now, excuses), excuses))
-        if stored := _stored(lake, FUNDS, days):
-            kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
-            rows = premium.check_inputs(
-                premiums(without_held(kline, excuses), navs, listing),
-                navs,
-                listing,
-                premiums_before(lake, stored[0]),
-                calendar_around(stored),
-            )
-            name, checks = ETF_PREMIUM.name, premium.PREMIUM_CHECKS
-            parts.append(
-                listed(name, rows, checks, run_checks(name, rows, checks, excuses), excuses)
-            )
+        for part in parts_of(days):
+            parts += _listed_together(connection, lake, part, excuses, now)
         found = pa.concat_tables(parts)
         return found.filter(pc.not_equal(found["outcome"], str(Outcome.REFUSED)))
+
+
+def _listed_together(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    days: Sequence[dt.date],
+    excuses: Excuses,
+    now: dt.datetime,
+) -> Iterator[pa.Table]:
+    for table in BY_THEMSELVES:
+        if stored := _stored(lake, (table,), days):
+            yield list_fetched(table, _read(connection, lake, table, stored), excuses)
+    if stored := _stored(lake, CHECKED_TOGETHER, days):
+        tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
+        before = lookback(lake, stored[0])
+        yield list_merged(side_by_side(stored, tables, before, now, excuses), excuses)
+    if stored := _stored(lake, FUNDS, days):
+        kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
+        rows = premium.check_inputs(
+            premiums(without_held(kline, excuses), navs, listing),
+            navs,
+            listing,
+            premiums_before(lake, stored[0]),
+            calendar_around(stored),
+        )
+        name, checks = ETF_PREMIUM.name, premium.PREMIUM_CHECKS
+        yield listed(name, rows, checks, run_checks(name, rows, checks, excuses), excuses)
 
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:

@@ -16,7 +16,8 @@ import pyarrow as pa
 from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.partitions import days_of
-from marketdata_assets.storage.io_manager import MEMORY_LIMIT, FetchedDays, LakeResource
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import (
@@ -113,9 +114,8 @@ def restated_days(
 
 def _differences(lake: Lake, table: Table, day: dt.date, versions: Sequence[Version]) -> pa.Table:
     # A connection of its own: what an odd file does to one must not be met by the next table.
-    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(lake.root / "spill")}
-    with duckdb.connect(config=settings) as connection:  # type: ignore[arg-type]
-        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    with bounded_duckdb(lake.root / "spill") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         return differences(connection, table, day, versions)
 
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing.shards import RowsBetween
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.reading import literal_path, quoted
 from marketdata_assets.tables import DAILY_PRICES
 
-MEMORY_LIMIT = "400MB"
 SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE", "bool": "VARCHAR"}
 TRUTHS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "bool"]
 REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
@@ -135,8 +135,5 @@ def _as_true_or_false(name: str) -> str:
 
 @contextmanager
 def adopting(folder: Path) -> Iterator[Adoption]:
-    settings: dict[str, str | bool | int | float | list[str]]
-    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder / "spill")}
-    with duckdb.connect(config=settings) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with bounded_duckdb(folder / "spill") as connection:
         yield Adoption(connection, folder / "raw")

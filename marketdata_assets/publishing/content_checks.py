@@ -3,9 +3,8 @@
 import datetime as dt
 from pathlib import Path
 
-import duckdb
-
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
@@ -37,8 +36,7 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
     """How many rows of the shard break each check. Raises `NotFitToPublish` for a forbidden one."""
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in COUNTED.values())
     sessions = sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31))
-    with duckdb.connect(config={"memory_limit": "400MB"}) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with bounded_duckdb() as connection:
         rows = rows_of(connection, DAILY_PRICES, [shard])
         [numbers] = rows.aggregate(counts).fetchall()
         [[repeated]] = (

@@ -16,12 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.reading import quoted, rows_of
 from marketdata_assets.tables import DAILY_PRICES, Column
 from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 
 CHUNK = 1 << 20
-MEMORY_LIMIT = "400MB"
 MISPLACED = """
     date < lag(date) OVER () OR (date = lag(date) OVER () AND code <= lag(code) OVER ())
 """
@@ -53,14 +53,8 @@ def write_csv(
     """
     written = ", ".join(_as_pandas_writes(DAILY_PRICES[name]) for name in columns)
     target.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, str | bool | int | float | list[str]]
-    settings = {
-        "memory_limit": MEMORY_LIMIT,
-        "preserve_insertion_order": True,
-        "temp_directory": str(target.parent / "spill"),
-    }
-    with duckdb.connect(config=settings) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with bounded_duckdb(target.parent / "spill") as connection:
+        connection.execute("SET preserve_insertion_order = true")
         rows = rows_of(connection, DAILY_PRICES, sources)
         if universe:
             rows = rows.filter(f"market = {quoted(universe)}")

@@ -6,13 +6,11 @@ Here belong the reasons. Which sessions are missing is `build`; how they are wri
 import datetime as dt
 from collections.abc import Collection, Mapping
 
-import duckdb
-
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 
-MEMORY_LIMIT = "400MB"
 NOT_PUBLISHED = "stored, not published"
 NOT_STORED = "not stored"
 
@@ -42,8 +40,7 @@ def refusals(lake: Lake, days: Collection[dt.date]) -> dict[dt.date, str]:
     if not files:
         return {}
     # As one query: there may be thousands of days, as when 2005 follows the last weeks.
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with bounded_duckdb() as connection:
         rows = (
             rows_of(connection, FINDINGS, files)
             .filter("outcome = 'refused'")

@@ -6,7 +6,6 @@ answers is `storage.as_of`, what adjusted means `adjusting`.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -27,6 +26,7 @@ from marketdata_assets.serving.history_cache import stale_since
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
@@ -37,7 +37,6 @@ from marketdata_assets.trading_calendar import (
     sessions_between,
 )
 
-MEMORY_LIMIT = "400MB"
 Relation = duckdb.DuckDBPyRelation
 
 
@@ -136,7 +135,7 @@ def _daily(
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
-    with _connection() as connection, files_as_of(lake, view.table, days, moment) as files:
+    with bounded_duckdb() as connection, files_as_of(lake, view.table, days, moment) as files:
         rows = _of_codes(rows_of(connection, view.table, files.values()), view.code, codes)
         rows = _between(rows, view.date, start, end)
         over = min(end, last_closed_session(moment))
@@ -158,18 +157,11 @@ def _daily(
 
 def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:
     with (
-        _connection() as connection,
+        bounded_duckdb() as connection,
         files_as_of(lake, INSTRUMENT_HISTORY, [code], moment) as files,
     ):
         rows = rows_of(connection, INSTRUMENT_HISTORY, files.values())
         return rows.order("date").to_arrow_table()
-
-
-@contextmanager
-def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        connection.execute("SET enable_progress_bar = false")
-        yield connection
 
 
 def _of_codes(rows: Relation, code_column: str, codes: Iterable[str]) -> Relation:

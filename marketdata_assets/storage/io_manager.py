@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import PrivateAttr
 
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake, Part, Stored
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
-MEMORY_LIMIT = "400MB"
 ROWS_PER_BATCH = 50_000
 
 
@@ -75,10 +75,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     @contextlib.contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["LakeIOManager"]:
         self._lake = self.lake.open()
-        settings: dict[str, str | bool | int | float | list[str]]
-        settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": f"{self.lake.root}/spill"}
-        with duckdb.connect(config=settings) as connection:
-            connection.execute("SET enable_progress_bar = false")
+        with bounded_duckdb(Path(self.lake.root, "spill")) as connection:
             self._connection = connection
             yield self
 

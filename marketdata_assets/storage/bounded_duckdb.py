@@ -1,0 +1,25 @@
+"""A DuckDB that takes no more of a machine than a laptop can spare.
+
+Here belongs the bound, which is the same for everybody. What is asked is up to the caller, and so
+is how many days are asked about at once: what can't spill to disk has to fit.
+"""
+
+import os
+from pathlib import Path
+
+import duckdb
+
+MEMORY_LIMIT = "400MB"
+# Each takes a share of the memory, so that on 16 of them fifteen days of the market did not fit.
+MOST_THREADS = 4
+
+
+def bounded_duckdb(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection of its own, in memory, that writes to `spill` what it can't hold."""
+    settings: dict[str, str | bool | int | float | list[str]]
+    settings = {"memory_limit": MEMORY_LIMIT, "threads": min(MOST_THREADS, os.cpu_count() or 1)}
+    if spill:
+        settings["temp_directory"] = str(spill)
+    connection = duckdb.connect(config=settings)
+    connection.execute("SET enable_progress_bar = false")
+    return connection
