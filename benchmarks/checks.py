@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.simulated import tables_of
+from marketdata_assets.assets.complete_days import DAYS_TOGETHER
 from marketdata_assets.assets.lookback import lookback, rows_before
 from marketdata_assets.checks.days import (
     CHECKED_TOGETHER,
@@ -18,7 +19,6 @@ from marketdata_assets.checks.days import (
     side_by_side,
 )
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_KLINE
@@ -43,7 +43,7 @@ def simulated_lake(root: str) -> int:
 def judge_all(root: str, days: list[dt.date]) -> int:
     """Every check of every day, read from the lake; the number of refusals."""
     lake, refusing = Lake(Path(root), "benchmark"), 0
-    step = BACKFILL_POLICY.max_partitions_per_run or len(days)
+    step = DAYS_TOGETHER
     for start in range(0, len(days), step):
         refusing += _judge_range(lake, days[start : start + step])
     return refusing
@@ -52,7 +52,6 @@ def judge_all(root: str, days: list[dt.date]) -> int:
 def _judge_range(lake: Lake, days: list[dt.date]) -> int:
     before = lookback(lake, days[0])
     with bounded_duckdb() as connection:
-        connection.execute("SET enable_progress_bar = false")
         findings = [
             finding
             for table in CHECKED_TOGETHER
