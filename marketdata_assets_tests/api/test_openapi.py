@@ -23,6 +23,7 @@ PATHS = {
     "/api/v1/findings",
     "/api/v1/instruments",
     "/api/v1/tables",
+    "/api/v1/tables/{name}/rows",
     "/api/v1/exports",
     "/api/v1/exports/{request_id}",
     "/api/v1/exports/{request_id}/file",
