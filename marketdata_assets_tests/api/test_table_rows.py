@@ -79,13 +79,13 @@ def test_days_and_codes_are_understood_as_people_write_them(api: Client) -> None
 
 
 def test_a_code_has_its_rows_of_a_range_by_day(api: Client) -> None:
-    asked = {"code": "000001.SZ", "start": EX_DATE - dt.timedelta(days=1), "end": NEWEST}
-    told = rows(api, "adj_factor", **asked)
-    days = [day for day in DAYS if day >= asked["start"]]
+    start = EX_DATE - dt.timedelta(days=1)
+    told = rows(api, "adj_factor", code="000001.SZ", start=start, end=NEWEST)
+    days = [day for day in DAYS if day >= start]
     assert [row["trade_date"] for row in told["data"]] == [str(day) for day in days]
     assert {row["adj_factor"] for row in told["data"][-20:]} == {2.0}
     assert told["missing_sessions"] == []
-    assert (told["start"], told["end"]) == (str(asked["start"]), str(NEWEST))
+    assert (told["start"], told["end"]) == (str(start), str(NEWEST))
 
 
 def test_fields_are_columns_as_stored_and_the_key_is_always_there(api: Client) -> None:
