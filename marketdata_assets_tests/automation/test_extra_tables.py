@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
@@ -15,11 +16,12 @@ from marketdata_assets.automation.extra_tables import (
     extra_tables_sensor,
     missing_extras,
 )
+from marketdata_assets.automation.lacking import incomplete_tables
 from marketdata_assets.automation.sensors import missing_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import COVERAGE, DAILY_PRICES, FINDINGS, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.conftest import Platform, failure_text
@@ -149,6 +151,16 @@ def test_a_damaged_one_keeps_no_findings_up(platform: Platform) -> None:
     raw[100] ^= 1
     path.write_bytes(raw)
     assert platform.run(MONDAY, MONDAY, ["findings"]).success
+
+
+def test_one_that_was_refused_is_not_the_evenings_to_ask_for(lake: Lake) -> None:
+    for table in (COVERAGE, DAILY_PRICES):
+        lake.write(table, MONDAY, table.schema.empty_table())
+    row = {"trade_date": MONDAY, "table_name": INDICES, "ts_code": "", "check_name": "row_count"}
+    row |= {"outcome": "refused", "seen": "7", "expected": "8", "reason": None}
+    row |= {"first_seen": dt.datetime(2024, 9, 23, 15, 0, tzinfo=dt.UTC)}
+    lake.write(FINDINGS, MONDAY, pa.Table.from_pylist([row], schema=FINDINGS.schema))
+    assert incomplete_tables(lake, [MONDAY], STOCKS.names) == {}
 
 
 def test_an_index_that_goes_missing_is_a_day_that_is_refused(
