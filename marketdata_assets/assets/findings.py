@@ -40,6 +40,7 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Chain
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 # What is fetched is judged by itself, too.
@@ -56,7 +57,12 @@ DAYS_FOLLOWED = 20
         FINDINGS,
         "proof",
         kinds={"duckdb", "parquet"},
-        deps=[dg.AssetKey(table.name) for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)],
+        # Not of the extras: what becomes of one of them keeps nothing from being published.
+        deps=[
+            dg.AssetKey(table.name)
+            for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)
+            if table.chain is not Chain.EXTRAS
+        ],
     )
 )
 def findings(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedDays:
@@ -116,7 +122,8 @@ def _listed_together(
     now: dt.datetime,
 ) -> Iterator[pa.Table]:
     for table in BY_THEMSELVES:
-        if stored := _stored(lake, (table,), days):
+        there = _readable if table.chain is Chain.EXTRAS else _stored
+        if stored := there(lake, (table,), days):
             yield list_fetched(table, _read(connection, lake, table, stored), excuses)
     if stored := _stored(lake, CHECKED_TOGETHER, days):
         tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
@@ -137,6 +144,11 @@ def _listed_together(
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
     return [day for day in days if all(lake.has(table, day) for table in tables)]
+
+
+def _readable(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
+    """The stored days, without damaged ones: of what nobody builds on, they keep nothing up."""
+    return [day for day in days if all(lake.describe(table, day) for table in tables)]
 
 
 def _read(
