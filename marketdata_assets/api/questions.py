@@ -12,6 +12,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -145,6 +146,8 @@ class NavQuestion(Range):
 
 
 class BatchQuestion(Range):
+    model_config = ConfigDict(extra="forbid")
+
     codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
         examples=[["000300.SH", "NDX"]]
     )

@@ -6,7 +6,7 @@ Here belongs what is not asked by code.
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from marketdata_assets.api.answers import (
@@ -15,6 +15,7 @@ from marketdata_assets.api.answers import (
     InstrumentsAnswer,
 )
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
+from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import (
     MEDIA_TYPES,
     json_records,
@@ -42,8 +43,11 @@ def market_routes(state: AppState) -> APIRouter:
         "/api/v1/cross-section",
         response_model=CrossSectionAnswer,
         responses={**may_answer(400, 404), **in_any_format()},
+        openapi_extra=parameters(CrossSectionQuestion),
     )
-    def cross_section(question: Annotated[CrossSectionQuestion, Query()]) -> Response:
+    def cross_section(
+        question: Annotated[CrossSectionQuestion, Depends(asked(CrossSectionQuestion))],
+    ) -> Response:
         """All A-shares, or all funds, of one trading day, by code."""
         if question.kind not in CROSS_SECTIONS:
             raise ApiError(400, f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone")
@@ -64,8 +68,15 @@ def market_routes(state: AppState) -> APIRouter:
         body = b'{"data":' + json_records(found.rows) + b"," + orjson.dumps(facts)[1:]
         return Response(body, media_type=MEDIA_TYPES[Format.JSON])
 
-    @router.get("/api/v1/findings", response_model=FindingsAnswer, responses=may_answer(400, 404))
-    def findings(question: Annotated[FindingsQuestion, Query()]) -> Response:
+    @router.get(
+        "/api/v1/findings",
+        response_model=FindingsAnswer,
+        responses=may_answer(400, 404),
+        openapi_extra=parameters(FindingsQuestion),
+    )
+    def findings(
+        question: Annotated[FindingsQuestion, Depends(asked(FindingsQuestion))],
+    ) -> Response:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
         stored = Lake(state.root, "reader").days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
@@ -80,8 +91,15 @@ def market_routes(state: AppState) -> APIRouter:
         rows = [one._asdict() for one in found]
         return json_response({"date": day, "findings": rows, "count": len(rows)})
 
-    @router.get("/api/v1/instruments", response_model=InstrumentsAnswer, responses=may_answer(400))
-    def instruments(question: Annotated[InstrumentsQuestion, Query()]) -> Response:
+    @router.get(
+        "/api/v1/instruments",
+        response_model=InstrumentsAnswer,
+        responses=may_answer(400),
+        openapi_extra=parameters(InstrumentsQuestion),
+    )
+    def instruments(
+        question: Annotated[InstrumentsQuestion, Depends(asked(InstrumentsQuestion))],
+    ) -> Response:
         """Instruments whose code or name holds `q`, the closest first."""
         found = [
             {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
@@ -19,6 +19,7 @@ from marketdata_assets.api.answers import (
     RequestedAnswer,
 )
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
+from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
@@ -34,6 +35,7 @@ from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, Ohlc
 from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import FUND_KINDS, Instrument, identify
+from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.answers import NotStored
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.storage.series import SERIES_ASSETS
@@ -45,8 +47,15 @@ def price_routes(state: AppState) -> APIRouter:
     waiting, limits = Waiting(state), state.settings.limits
     reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
 
-    @router.get("/api/v1/asset-type", response_model=AssetTypeAnswer, responses=may_answer(400))
-    def asset_type(question: Annotated[AssetTypeQuestion, Query()]) -> Response:
+    @router.get(
+        "/api/v1/asset-type",
+        response_model=AssetTypeAnswer,
+        responses=may_answer(400),
+        openapi_extra=parameters(AssetTypeQuestion),
+    )
+    def asset_type(
+        question: Annotated[AssetTypeQuestion, Depends(asked(AssetTypeQuestion))],
+    ) -> Response:
         """What a code is: the kind of instrument, its currency and unit."""
         instrument = state.reader.instrument(question.code)
         return json_response(
@@ -70,10 +79,16 @@ def price_routes(state: AppState) -> APIRouter:
             **in_any_format(HEADERS),
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
+        openapi_extra=parameters(OhlcvQuestion),
     )
-    async def ohlcv(question: Annotated[OhlcvQuestion, Query()], request: Request) -> Response:
+    async def ohlcv(
+        question: Annotated[OhlcvQuestion, Depends(asked(OhlcvQuestion))], request: Request
+    ) -> Response:
         """Daily prices of one code. What is not stored yet is fetched while the call waits."""
-        instrument = await run_in_threadpool(state.reader.instrument, question.code)
+        instrument = identify(question.code)
+        if is_former_code_of_beijing(instrument.code):
+            # What became of it is in the series, which may have to be opened.
+            instrument = await run_in_threadpool(state.reader.instrument, question.code)
         query = query_of(question, [instrument.code])
 
         def answer(was_stored: bool) -> Response | None:
@@ -113,8 +128,9 @@ def price_routes(state: AppState) -> APIRouter:
         "/api/v1/etf/nav",
         response_model=NavAnswer,
         responses=may_answer(400, 404, 409),
+        openapi_extra=parameters(NavQuestion),
     )
-    def etf_nav(question: Annotated[NavQuestion, Query()]) -> Response:
+    def etf_nav(question: Annotated[NavQuestion, Depends(asked(NavQuestion))]) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind not in FUND_KINDS:
