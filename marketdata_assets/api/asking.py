@@ -1,10 +1,9 @@
-"""How the question in a URL is read: strictly, and in microseconds.
+"""How the question in a URL is read, in microseconds.
 
-Here belongs what lies between a query string and its model. FastAPI reads a model field by field,
-which takes longer than finding the rows, and passes over what it does not know.
+Here belongs what lies between a query string and its model, see `questions`. FastAPI reads a model
+field by field, which takes as long as finding the rows.
 """
 
-import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,30 +11,15 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-Question = TypeVar("Question", bound=BaseModel)
-# What other services call it.
-ELSEWHERE = {
-    "adj": "adjust",
-    "adjustment": "adjust",
-    "start_date": "start",
-    "end_date": "end",
-    "symbol": "code",
-    "ts_code": "code",
-    "trade_date": "date",
-    "columns": "fields",
-    "query": "q",
-}
+Form = TypeVar("Form", bound=BaseModel)
 
 
-def asked(form: type[Question]) -> Callable[[Request], Awaitable[Question]]:
+def asked(form: type[Form]) -> Callable[[Request], Awaitable[Form]]:
     """The dependency that reads a question. Raises `RequestValidationError`."""
 
-    async def read(request: Request) -> Question:
-        query = dict(request.query_params)
-        if unknown := [name for name in query if name not in form.model_fields]:
-            raise RequestValidationError([_unknown(name, form) for name in unknown])
+    async def read(request: Request) -> Form:
         try:
-            return form.model_validate(query)
+            return form.model_validate(dict(request.query_params))
         except ValidationError as error:
             problems = error.errors(include_url=False)
             raise RequestValidationError(
@@ -43,15 +27,6 @@ def asked(form: type[Question]) -> Callable[[Request], Awaitable[Question]]:
             ) from None
 
     return read
-
-
-def _unknown(name: str, form: type[BaseModel]) -> dict[str, Any]:
-    known = list(form.model_fields)
-    meant = ELSEWHERE.get(name.lower())
-    if meant not in known:
-        meant = next(iter(difflib.get_close_matches(name.lower(), known, 1)), None)
-    hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(known)}"
-    return {"type": "unknown", "loc": ("query", name), "msg": f"no such parameter; {hint}"}
 
 
 def parameters(form: type[BaseModel]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Here belongs how they are written. Which columns and combinations there are is `
 """
 
 import datetime as dt
+import difflib
 import re
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -27,6 +27,17 @@ from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets.written_days import day_written
 
 DEFAULT_DAYS = 90
+# What other services call our parameters.
+ELSEWHERE = {
+    "adj": "adjust",
+    "start_date": "start",
+    "end_date": "end",
+    "symbol": "code",
+    "ts_code": "code",
+    "trade_date": "date",
+    "columns": "fields",
+    "query": "q",
+}
 LONGEST_CODE = 40
 LONGEST_FIELDS = 1_000
 
@@ -103,7 +114,29 @@ Wait = Annotated[
 ]
 
 
-class Range(BaseModel):
+class Question(BaseModel):
+    """Who asks for what there is not is told so: an answer to less would pass for one to it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_known(cls, asked: Any) -> Any:
+        # What is no object at all, pydantic says itself.
+        for name in asked if isinstance(asked, dict) else ():
+            if name not in cls.model_fields:
+                raise PydanticCustomError("unknown", "{told}", {"told": cls._told(name)})
+        return asked
+
+    @classmethod
+    def _told(cls, name: str) -> str:
+        known = list(cls.model_fields)
+        meant = ELSEWHERE.get(name.lower())
+        if meant not in known:
+            meant = next(iter(difflib.get_close_matches(name.lower(), known, 1)), None)
+        hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+        return f"No such parameter: {name}; {hint}"
+
+
+class Range(Question):
     """From `start` to `end`, both included: by default the 90 days up to `end`, and today."""
 
     start: Day = Field(None, description="first day; 90 days before the end where not given")
@@ -119,7 +152,7 @@ class Range(BaseModel):
         return dt.date.fromordinal(max(1, end.toordinal() - DEFAULT_DAYS)), end
 
 
-class AssetTypeQuestion(BaseModel):
+class AssetTypeQuestion(Question):
     code: Code
 
 
@@ -146,8 +179,6 @@ class NavQuestion(Range):
 
 
 class BatchQuestion(Range):
-    model_config = ConfigDict(extra="forbid")
-
     codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
         examples=[["000300.SH", "NDX"]]
     )
@@ -161,7 +192,7 @@ class BatchQuestion(Range):
     ] = None
 
 
-class CrossSectionQuestion(BaseModel):
+class CrossSectionQuestion(Question):
     date: RequiredDay
     kind: Kind = Field(Kind.A_SHARE, description="a_share or china_etf")
     fields: Fields = None
@@ -208,7 +239,7 @@ class TableRowsQuestion(Range):
         return self
 
 
-class FindingsQuestion(BaseModel):
+class FindingsQuestion(Question):
     date: Day = Field(None, description="trading day; the last one stored where not given")
     since: Day = Field(None, description="findings of all days from this one on, not of one alone")
     code: Annotated[str, Field(max_length=LONGEST_CODE)] = ""
@@ -216,6 +247,6 @@ class FindingsQuestion(BaseModel):
     limit: int = Field(1_000, ge=1, le=10_000)
 
 
-class InstrumentsQuestion(BaseModel):
+class InstrumentsQuestion(Question):
     q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
     limit: int = Field(50, ge=1, le=1_000)

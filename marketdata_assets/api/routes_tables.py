@@ -7,12 +7,13 @@ import datetime as dt
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import TableRowsAnswer, TablesAnswer
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
+from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, table_bytes
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
@@ -55,10 +56,11 @@ def table_routes(state: AppState) -> APIRouter:
             **may_answer(400, 404, 409, 413, 429),
             **in_any_format({name: HEADERS[name] for name in TOLD_OF_FILES}),
         },
+        openapi_extra=parameters(TableRowsQuestion),
     )
     async def rows(
         name: Annotated[str, Path(description="as /api/v1/tables lists it, like moneyflow")],
-        question: Annotated[TableRowsQuestion, Query()],
+        question: Annotated[TableRowsQuestion, Depends(asked(TableRowsQuestion))],
         request: Request,
     ) -> Response:
         """Rows of a table that is stored by day: all of a `date`, or those of a `code` in a range.

@@ -136,6 +136,36 @@ def test_tables_tell_their_columns_and_units(api: Client) -> None:
     assert prices["key"] == ["date", "code"]
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "meant"),
+    [
+        ("/api/v1/ohlcv", {"code": CODE, "adj": "qfq"}, "adj; did you mean adjust?"),
+        (
+            "/api/v1/ohlcv",
+            {"code": CODE, "Start_Date": "20240102"},
+            "Start_Date; did you mean start",
+        ),
+        ("/api/v1/ohlcv", {"ts_code": CODE}, "ts_code; did you mean code?"),
+        ("/api/v1/etf/nav", {"code": FUND, "starts": "2024"}, "starts; did you mean start?"),
+        ("/api/v1/cross-section", {"trade_date": str(DAYS[0])}, "did you mean date?"),
+        ("/api/v1/instruments", {"zzz": "1"}, "zzz; there are q, limit"),
+        ("/api/v1/tables/daily_prices/rows", {"day": str(DAYS[0])}, "day; there are"),
+    ],
+)
+def test_what_nobody_knows_is_refused_with_what_was_meant(
+    api: Client, path: str, asked: dict[str, str], meant: str
+) -> None:
+    answer = api.get(path, **asked)
+    assert answer.status_code == 400
+    assert f"No such parameter: {meant}" in answer.json()["error"].replace("trade_date; ", "")
+
+
+def test_a_batch_is_as_strict(api: Client) -> None:
+    answer = api.post("/api/v1/ohlcv/batch", {"codes": [CODE], "start_date": str(DAYS[0])})
+    assert answer.status_code == 400
+    assert "No such parameter: start_date; did you mean start?" in answer.json()["error"]
+
+
 def test_the_cache_is_told_and_cleared(api: Client) -> None:
     api.get("/api/v1/ohlcv", code="HSI")
     stats = api.get("/api/v1/cache/stats").json()
