@@ -8,7 +8,6 @@ so they work in a folder that has none.
 import fcntl
 import os
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,14 +20,10 @@ from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import remove_abandoned
-from marketdata_assets.supervising import run_all
+from marketdata_assets.supervising import BESIDE, child_environment, run_all
 from marketdata_assets.ui.ui_settings import ui_settings
 
-CODE = Path(__file__).parents[1]
 WORKSPACE = str(Path(__file__).with_name("workspace.yaml"))
-BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
-# Where Dagster would look for more `.env` files.
-FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
 # What a killed dev has started ends sooner.
 SECONDS_FOR_THE_LAST = 30
 
@@ -58,16 +53,6 @@ def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
             root / "dagster",
             (held,),
         )
-
-
-def child_environment() -> dict[str, str]:
-    """The settings of this process, and the same code, wherever the child works."""
-    env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
-    if str(CODE) == sysconfig.get_path("purelib"):
-        # Installed: Python finds it by itself.
-        return env
-    paths = (str(CODE), env.get("PYTHONPATH"))
-    return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def mend(root: Path) -> None:

@@ -2,7 +2,7 @@
 
 Here belongs when a program is started again and when that is given up, and that whatever a program
 has started ends with it: Dagster's code servers outlive the daemon as long as a run of theirs, on a
-full disk for good. Which programs there are, and with which settings, is `dev`.
+full disk for good. Which programs there are is `dev` and `serve`.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 # For the programs to finish what they are at, their runs included.
 SECONDS_TO_END = 20
 PROCESSES = Path("/proc/self/stat")
+CODE = Path(__file__).parents[1]
+# Before a module and its arguments: a program that ends when this process does.
+BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
+# Where Dagster would look for more `.env` files.
+FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
 
 
 class Program:
@@ -96,6 +102,16 @@ class Program:
         code = self.process.returncode
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         print(f"{self._name} has ended with {how}, {what_now}", file=sys.stderr, flush=True)
+
+
+def child_environment() -> dict[str, str]:
+    """The settings of this process, and the same code, wherever the child works."""
+    env = {name: value for name, value in os.environ.items() if name != FILES_OF_SETTINGS}
+    if str(CODE) == sysconfig.get_path("purelib"):
+        # Installed: Python finds it by itself.
+        return env
+    paths = (str(CODE), env.get("PYTHONPATH"))
+    return {**env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def run_all(

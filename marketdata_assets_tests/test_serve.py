@@ -139,6 +139,36 @@ def test_a_damaged_queue_is_noticed_at_the_start(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_workers_share_a_port_and_a_count_and_one_that_ends_is_missed_by_nobody(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with serving(tmp_path, API_PORT=str(port), API_WORKERS="2") as process:
+        assert process.stdout
+        assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+        for worker in (0, 1):
+            for _ in range(10):
+                assert ask(port, "/health").status_code == 200
+            counted = {
+                line.split()[-1]
+                for line in ask(port, "/metrics").text.splitlines()
+                if line.startswith('marketdata_api_requests_total{endpoint="/health"')
+            }
+            assert counted == {f"{10 * (worker + 1)}.0"}
+            workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii")
+            if worker == 0:
+                assert len(workers.split()) == 2
+                os.kill(int(workers.split()[0]), signal.SIGKILL)
+                assert process.stderr
+                told = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "API worker 1 has ended with signal SIGKILL, and is started again" in told
+    assert "Traceback" not in err
+
+
 def test_the_command_needs_no_dagster() -> None:
     code = (
         "import sys, marketdata_assets.__main__, marketdata_assets.serve; print(list(sys.modules))"

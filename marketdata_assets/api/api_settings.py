@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from marketdata_assets.api.prefix import root_path
 from marketdata_assets.listening import is_loopback
 from marketdata_assets.profile import HISTORY_BEGINS, history_start, origin
-from marketdata_assets.settings import SettingError, port, switch, web_address
+from marketdata_assets.settings import SettingError, port, switch, web_address, whole_number
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
+WORKERS = "API_WORKERS"
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Limits:
 class ApiSettings:
     """Without a `token` only this machine may ask; `cors_origins` are sites whose pages may.
 
-    `root_path` is where a proxy has the API. `origin`, `ssh_enabled` and `history_start` are told
+    `root_path` is where a proxy has the API, `workers` how many processes answer: each has the
+    limits to itself. `origin`, `ssh_enabled` and `history_start` are told
     to clients and change nothing.
     """
 
@@ -52,6 +55,7 @@ class ApiSettings:
     token: str = field(default="", repr=False)
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""
+    workers: int = 1
     origin: str = ""
     ssh_enabled: bool = False
     history_start: dt.date = HISTORY_BEGINS
@@ -76,10 +80,18 @@ def api_settings(env: Mapping[str, str]) -> ApiSettings:
         token=token,
         cors_origins=_origins(env),
         root_path=root_path(env),
+        workers=_workers(env),
         origin=origin(env),
         ssh_enabled=switch(env, "SSH_ENABLED"),
         history_start=history_start(env),
     )
+
+
+def _workers(env: Mapping[str, str]) -> int:
+    workers = whole_number(env, WORKERS, 1)
+    if not 1 <= workers <= MOST_WORKERS:
+        raise SettingError(WORKERS, str(workers), f"write a number from 1 to {MOST_WORKERS}")
+    return workers
 
 
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:

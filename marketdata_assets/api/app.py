@@ -6,7 +6,7 @@ price reader, a queue and settings.
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -92,7 +92,7 @@ def create_app(state: AppState) -> FastAPI:
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         state.metrics.note(state.root, state.reader, state.requests)
-        return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(state.metrics.as_text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

@@ -6,13 +6,15 @@ declared, so codes and ids make no series of their own.
 
 import datetime as dt
 import logging
+import os
 import time
 from collections import Counter as Counted
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.serving.price_reader import PriceReader
@@ -23,14 +25,18 @@ from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM
 
 logger = logging.getLogger(__name__)
 
+# The setting of `prometheus_client` by which processes count together.
+COUNTED_IN = "PROMETHEUS_MULTIPROC_DIR"
 SERIES_TABLES = (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM)
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The counters of one application."""
+    """The counters of one application, or of all that are told the folder COUNTED_IN."""
 
     def __init__(self) -> None:
+        if COUNTED_IN in os.environ:
+            _forget_what_ended_workers_are_doing(Path(os.environ[COUNTED_IN]))
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "marketdata_api_requests",
@@ -46,42 +52,51 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "marketdata_api_in_flight", "Requests being answered", registry=self.registry
+            "marketdata_api_in_flight",
+            "Requests being answered",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.waiting = Gauge(
             "marketdata_api_waiting",
             "Calls that wait for what is not stored yet",
             registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.open_requests = Gauge(
             "marketdata_requests_open",
             "Requests for histories and exports without an outcome",
             ["kind", "state"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.readable = Gauge(
             "marketdata_readable",
             "Whether the queue of requests, or a series, can be read: 1, or 0 where it is damaged",
             ["what"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.damaged = Gauge(
             "marketdata_damaged_files",
             "Files that somebody noticed to be damaged, those kept aside included",
             ["where"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.newest_day = Gauge(
             "marketdata_series_newest_day_seconds",
             "Midnight (UTC) of the last day of a series, since 1970",
             ["table"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.generation = Gauge(
             "marketdata_series_generation",
             "Generation of a series that is served",
             ["table"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
 
     def note(self, root: Path, reader: PriceReader, requests: Requests) -> None:
@@ -97,6 +112,14 @@ class Metrics:
                     self.newest_day.labels(table.name).set(midnight.timestamp())
 
         self._count_damage(root, requests)
+
+    def as_text(self) -> bytes:
+        """All of it in Prometheus' form, with what the other processes of the API have counted."""
+        if COUNTED_IN not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
     def _count_damage(self, root: Path, requests: Requests) -> None:
         """Count what somebody has noticed; of the lake nothing is read."""
@@ -117,6 +140,13 @@ class Metrics:
             self.readable.labels(what).set(0)
         else:
             self.readable.labels(what).set(1)
+
+
+def _forget_what_ended_workers_are_doing(folder: Path) -> None:
+    for file in folder.glob("gauge_live*_*.db"):
+        worker = file.stem.rpartition("_")[2]
+        if not Path("/proc", worker).exists():
+            mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]
 
 
 class Measured:
