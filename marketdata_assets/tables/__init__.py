@@ -40,6 +40,7 @@ from marketdata_assets.tables.stocks import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
+from marketdata_assets.tables.suspended import SUSPENDED
 
 __all__ = [
     "ADJ_FACTOR",
@@ -70,6 +71,7 @@ __all__ = [
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
+    "SUSPENDED",
     "SUSPENSIONS",
     "TRADE_CALENDAR",
     "US_BARS",
@@ -90,6 +92,7 @@ STORED_TABLES: dict[str, Table] = {
         SUSPENSIONS,
         MONEYFLOW,
         COVERAGE,
+        SUSPENDED,
         DAILY_PRICES,
         FINDINGS,
         RESTATEMENTS,
