@@ -126,7 +126,7 @@ def in_words(done: Publication) -> str:
     sent = "" if done.bytes_sent is None else f"; {done.bytes_sent:,} {sent_as(done)}"
     return (
         f"{adopted}{done.outcome}: {done.place}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_of_files:,} bytes large{sent}{suspended}"
+        f"{done.bytes_of_files:,} bytes large{suspended}{sent}"
     )
 
 
