@@ -4,7 +4,7 @@ Here belong words and numbers for people. What is published, and when that fails
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -92,7 +92,7 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
     if adopted := done.content.adopted:
         facts["adopted"] = dg.MetadataValue.text(adopted.in_words())
         facts |= {
-            f"left out: {reason}": dg.MetadataValue.int(count)
+            f"rows left out: {reason}": dg.MetadataValue.int(count)
             for reason, count in adopted.left_out.items()
             if count
         }
@@ -109,14 +109,12 @@ def suspended_in_words(content: Content) -> str:
     added, lacking = set(content.caught_up), set(content.manifest.without_suspended)
     told = []
     if added:
-        told.append(f"added for {len(added):,} day(s) published before: {_days(added, 'stored')}")
+        when = days_in_words(dict.fromkeys(added, "published before"))
+        told.append(f"added for {len(added):,} day(s): {when}")
     if lacking:
-        told.append(f"not told for {len(lacking):,} day(s): {_days(lacking, 'not stored')}")
+        when = days_in_words(dict.fromkeys(lacking, "materialize suspended of them"))
+        told.append(f"not told for {len(lacking):,} day(s): {when}")
     return "; ".join(told)
-
-
-def _days(days: Collection[dt.date], reason: str) -> str:
-    return days_in_words(dict.fromkeys(days, reason))
 
 
 def in_words(done: Publication) -> str:

@@ -45,7 +45,7 @@ class LeftOut(StrEnum):
     REPEATED = "repeated"
 
 
-IN_CHINESE = {
+IN_CHINESE: dict[str, str] = {
     LeftOut.INCOMPLETE: "缺代码、日期或收盘价",
     LeftOut.NO_ZEROS: "代码缺前导零",
     LeftOut.NO_SUFFIX: "代码缺后缀",

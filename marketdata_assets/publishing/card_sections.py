@@ -185,7 +185,7 @@ def _adopted(manifest: Manifest) -> str:
         ("read", "读取", adopted.rows_read),
         ("kept", "保留", adopted.rows_kept),
         *(
-            (f"left out: {reason}", f"略去：{IN_CHINESE[reason]}", count)
+            (f"left out: {reason}", f"略去：{IN_CHINESE.get(reason, reason)}", count)
             for reason, count in adopted.left_out.items()
             if count
         ),
