@@ -2,21 +2,31 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
 from marketdata_assets.assets.suspended import suspended_shares
+from marketdata_assets.checks import ledger
+from marketdata_assets.checks.days import CHECKED_TOGETHER, side_by_side
+from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.sessions import before
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.edited_market import EditedMarket, platform_over, without
-from marketdata_assets_tests.small_market import CODES
+from marketdata_assets_tests.checks.market_day import LATER
+from marketdata_assets_tests.conftest import Platform
+from marketdata_assets_tests.real_history import days as real_days
+from marketdata_assets_tests.real_history import needs_real_history
 
 DAY = dt.date(2024, 3, 1)
 SHARE = "600000.SH"
+
+
+def ledger_row(**known: object) -> pa.Table:
+    row = dict.fromkeys(COVERAGE.column_names, False) | {"missing": "", "ts_code": SHARE}
+    return pa.Table.from_pylist([row | known], schema=COVERAGE.schema)
 
 
 def made(
@@ -27,14 +37,13 @@ def made(
     bar: bool = False,
 ) -> list[tuple[bool | None, str, str | None]]:
     """(is_paused, reason, suspend_timing) of a share that the ledger has so, with these notices."""
-    ledger = dict.fromkeys(COVERAGE.column_names, False) | {"missing": "", "reason": reason}
-    ledger |= {"listed": listed, "suspended": suspended, "daily_kline": bar}
+    known = {"listed": listed, "suspended": suspended, "daily_kline": bar, "reason": reason}
     keys = {"trade_date": DAY, "ts_code": SHARE}
     names = ("suspend_timing", "suspend_type")
     told = [keys | dict(zip(names, one, strict=True)) for one in notices]
     with duckdb.connect() as connection:
         rows = suspended_shares(
-            connection.from_arrow(pa.Table.from_pylist([ledger | keys], schema=COVERAGE.schema)),
+            connection.from_arrow(ledger_row(**known, trade_date=DAY)),
             connection.from_arrow(pa.Table.from_pylist(told, schema=SUSPENSIONS.schema)),
         )
         found = conform(SUSPENDED, rows.to_arrow_table()).to_pylist()
@@ -79,26 +88,38 @@ def test_who_traded_resumed_or_is_not_listed_is_not_among_them() -> None:
     assert made([(None, "S")], "delisted", listed=False, suspended=True) == []
 
 
-def test_the_chain_stores_every_day_and_one_without_any_is_empty(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 5))
-    edits = {("suspend_d", day): without(*CODES) for day in (days[0], days[2])}
-    edits |= {("suspend_d", days[1]): lambda rows: [rows[0] | {"suspend_timing": None}, rows[1]]}
-    edits["daily", days[1]] = without(CODES[0])
-    with platform_over(EditedMarket(edits), tmp_path) as platform:
-        assert platform.run(days[0], days[-1]).success
-        assert platform.lake.days(SUSPENDED) == days
-        found = [platform.lake.read(SUSPENDED, day).to_pylist() for day in days]
-        assert found[0] == found[2] == []
-        told = {row["ts_code"]: (row["is_paused"], row["reason"]) for row in found[1]}
-        assert told == {CODES[0]: (True, "suspended"), CODES[1]: (False, "part of the day")}
+def test_every_day_that_has_a_ledger_is_stored_though_it_be_empty(sandbox: Platform) -> None:
+    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 6))
+    for day in days:
+        sandbox.lake.write(SUSPENSIONS, day, SUSPENSIONS.schema.empty_table())
+        if day != days[2]:
+            halted = ledger_row(reason="halted", listed=day == days[1], trade_date=day)
+            sandbox.lake.write(COVERAGE, day, halted)
+    assert sandbox.run(days[0], days[-1], ["suspended"]).success
+    assert sandbox.lake.days(SUSPENDED) == [days[0], days[1], days[3]]
+    found = [sandbox.lake.read(SUSPENDED, day).num_rows for day in sandbox.lake.days(SUSPENDED)]
+    assert found == [0, 1, 0]
 
 
-def test_a_day_without_a_ledger_is_left_out_and_holds_no_other_up(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 5))
-    with platform_over(EditedMarket({}), tmp_path) as platform:
-        platform.run(days[0], days[-1])
-        for table in (COVERAGE, SUSPENDED):
-            platform.lake.path(table, days[1]).unlink()
-        result = platform.run(days[0], days[-1], ["suspended"])
-        assert result.success
-        assert platform.lake.days(SUSPENDED) == [days[0], days[2]]
+@needs_real_history
+def test_on_real_days_who_is_listed_has_a_bar_or_is_among_them() -> None:
+    days = dict(real_days("2015H1", dt.date(2015, 2, 12), dt.date(2015, 2, 13)))
+    with duckdb.connect() as connection:
+        tables = {
+            table.name: connection.from_arrow(
+                pa.concat_tables(one[table.name] for one in days.values())
+            )
+            for table in CHECKED_TOGETHER
+        }
+        together = side_by_side(list(days), tables, before([]), LATER, NONE)
+        rows = ledger.coverage(together.facts, NONE).to_arrow_table()
+        found = suspended_shares(connection.from_arrow(rows), tables[SUSPENSIONS.name])
+        suspended = conform(SUSPENDED, found.to_arrow_table()).to_pylist()
+    listed = [row for row in rows.to_pylist() if row["listed"]]
+    without_bar = {(row["trade_date"], row["ts_code"]) for row in listed if not row["daily_kline"]}
+    assert len(without_bar) > 400
+    assert {(row["trade_date"], row["ts_code"]) for row in suspended} == without_bar
+    assert {(row["is_paused"], row["reason"]) for row in suspended} == {
+        (True, "suspended"),
+        (True, "halted"),
+    }
