@@ -44,10 +44,15 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     manifest = manifest_of(published)
     stored = set(lake.days(DAILY_PRICES))
     days = manifest.days()
-    compared = dict.fromkeys(manifest.shards, (DAILY_PRICES, days & stored))
-    with_suspended = days - manifest.without_suspended
-    suspended = with_suspended.intersection(lake.days(SUSPENDED))
-    compared |= dict.fromkeys(manifest.suspended, (SUSPENDED, suspended))
+    with_suspended = (days - manifest.without_suspended).intersection(lake.days(SUSPENDED))
+    compared = {
+        path: (table, [day for day in sorted(of_table) if path_of(day.year) == path])
+        for table, files, of_table, path_of in (
+            (DAILY_PRICES, manifest.shards, days & stored, layout.shard),
+            (SUSPENDED, manifest.suspended, with_suspended, layout.suspended),
+        )
+        for path in files
+    }
     last = f"{manifest.last:%Y%m%d}" if manifest.last else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
@@ -86,7 +91,7 @@ def _shard_differences(
     path: str,
     facts: Facts,
     table: Table,
-    days: set[dt.date],
+    days: list[dt.date],
 ) -> Iterator[str]:
     try:
         copy = workspace.copy_of(published, path, facts)
@@ -96,7 +101,7 @@ def _shard_differences(
     if (rows := pq.read_metadata(copy).num_rows) != facts.rows:
         yield f"{path} has {rows} rows, the manifest says {facts.rows}"
     read, what = published_rows(table, copy), "" if table is DAILY_PRICES else f"{table.name} "
-    for day in sorted(day for day in days if facts.first and day.year == facts.first.year):
+    for day in days:
         try:
             ours, theirs = lake.load(table, day).rows, read(day, day + ONE)
         except UnfitPartitions as fault:
@@ -112,7 +117,8 @@ def restore(
 ) -> Iterator[tuple[dt.date, Stored]]:
     """Write every published day into the lake; a different one there moves to `superseded`.
 
-    Each is told with what became of its prices; its suspended shares come along. Raises
+    Each is told with what became of its prices; its suspended shares come along. Days that hold
+    rows of an adopted CSV are left out: in a lake they would pass for the whole market. Raises
     `OtherOrigin` when the rows come from another profile than the lake's.
     """
     manifest = manifest_of(published)
@@ -125,12 +131,13 @@ def restore(
         path: published_rows(SUSPENDED, workspace.copy_of(published, path, facts))
         for path, facts in manifest.suspended.items()
     }
+    adopted = manifest.adopted.days if manifest.adopted else frozenset()
     for path, facts in sorted(manifest.shards.items()):
         copy = workspace.copy_of(published, path, facts)
         file, read = pq.ParquetFile(copy), published_rows(DAILY_PRICES, copy)
         for group in range(file.num_row_groups):
             dates = file.read_row_group(group, columns=["date"])["date"]
-            for day in sorted(set(dates.to_pylist())):
+            for day in sorted(set(dates.to_pylist()) - adopted):
                 if day not in manifest.without_suspended:
                     rows = suspended[layout.suspended(day.year)](day, day + ONE)
                     lake.write(SUSPENDED, day, rows)

@@ -11,6 +11,9 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import LeftOut, NotAdoptable
 from marketdata_assets.publishing.build import Content, OtherOrigin
 from marketdata_assets.publishing.manifest import Adopted, from_json
+from marketdata_assets.publishing.verifying import restore
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 from marketdata_assets_tests.publishing.test_build import DAYS, Desk, original_csv
 
@@ -127,6 +130,15 @@ def test_a_year_that_somebody_removed_holds_no_adopted_days_any_more(desk: Desk)
     (desk.published.folder / layout.shard(2023)).unlink()
     desk.publish(DAYS[-1:])
     assert {day.year for day in held(desk).days} == {2024}
+
+
+def test_rows_of_the_csv_are_not_restored_into_a_lake(desk: Desk, tmp_path: Path) -> None:
+    original_csv(desk.published, BEFORE, [])
+    desk.publish(AFTER)
+    other = Lake(tmp_path / "other", desk.lake.origin)
+    with desk.workspace.locked(5):
+        restored = [day for day, _ in restore(desk.published, other, desk.workspace)]
+    assert restored == other.days(DAILY_PRICES) == AFTER
 
 
 def test_a_csv_with_a_header_alone_leaves_nothing_to_take_over(desk: Desk) -> None:

@@ -149,6 +149,15 @@ def test_what_is_changed_by_hand_or_unpublished_differs(desk: Desk) -> None:
     assert [line for line in found(desk) if line.startswith(f"{path} is not what")]
 
 
+def test_a_year_that_is_published_without_any_row_differs_when_the_lake_has_one(
+    desk: Desk,
+) -> None:
+    suspend(desk.lake, NEW[0])
+    desk.publish(DAYS)
+    suspend(desk.lake, NEW[0], HALTED)
+    assert found(desk) == [f"{NEW[0]}: suspended 0 rows published, 1 others in the lake"]
+
+
 def test_a_lake_is_restored_with_them_and_with_days_that_have_none(
     desk: Desk, tmp_path: Path
 ) -> None:
