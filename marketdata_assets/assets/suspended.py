@@ -42,14 +42,16 @@ def suspended_shares(ledger: Relation, notices: Relation) -> Relation:
         "ledger",
         """
         WITH timings AS (
-            SELECT trade_date, ts_code, nullif(trim(suspend_timing), '') AS timing FROM notices
+            -- No NULL: where a file has no other, DuckDB can't plan a comparison of its parts.
+            SELECT trade_date, ts_code, coalesce(trim(suspend_timing), '') AS timing FROM notices
             WHERE suspend_type = 'S'
         ),
         halts AS (
             SELECT
                 trade_date,
                 ts_code,
-                string_agg(DISTINCT timing, ', ' ORDER BY timing) AS suspend_timing,
+                string_agg(DISTINCT timing, ', ' ORDER BY timing) FILTER (timing <> '')
+                    AS suspend_timing,
                 -- A halt of no width is one of the whole day.
                 bool_or(split_part(timing, '-', 1) <> split_part(timing, '-', 2)) AS has_hours
             FROM timings GROUP BY ALL

@@ -91,7 +91,10 @@ def test_who_traded_resumed_or_is_not_listed_is_not_among_them() -> None:
 def test_every_day_that_has_a_ledger_is_stored_though_it_be_empty(sandbox: Platform) -> None:
     days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 6))
     for day in days:
-        sandbox.lake.write(SUSPENSIONS, day, SUSPENSIONS.schema.empty_table())
+        # Files with no timing at all, as on most days.
+        halt = {"ts_code": SHARE, "trade_date": day, "suspend_type": "S", "suspend_timing": None}
+        notices = pa.Table.from_pylist([halt], schema=SUSPENSIONS.schema)
+        sandbox.lake.write(SUSPENSIONS, day, notices)
         if day != days[2]:
             halted = ledger_row(reason="halted", listed=day == days[1], trade_date=day)
             sandbox.lake.write(COVERAGE, day, halted)
