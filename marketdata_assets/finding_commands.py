@@ -31,7 +31,7 @@ from marketdata_assets.tables.checking import Outcome
 
 COLOURS = {"refused": "bold red", "held": "red", "flagged": "yellow", "excused": "dim"}
 OPEN = [Outcome.REFUSED.value, Outcome.HELD.value, Outcome.FLAGGED.value]
-DERIVED = "coverage, daily_prices and findings"
+DERIVED = "coverage, suspended, daily_prices and findings"
 
 
 def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_excused: bool) -> int:

@@ -72,10 +72,16 @@ def restore_lake() -> int:
     lake = lake_resource().open()
     with configured().opened() as (state, workspace):
         outcomes = [stored.outcome for _, stored in restore(state, lake, workspace)]
+        adopted = manifest_of(state).adopted
     summary = ", ".join(f"{outcomes.count(one)} {one}" for one in sorted(set(outcomes)))
     print(
         f"daily_prices: {len(outcomes)} day(s) restored from revision {state.revision}: {summary}"
     )
+    if adopted:
+        print(
+            f"{len(adopted.days):,} day(s) left out: they hold rows of a CSV that was adopted, not "
+            "the whole market"
+        )
     return 0
 
 

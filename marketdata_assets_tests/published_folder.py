@@ -25,7 +25,7 @@ def marker(root: Path) -> str:
 
 
 def rows(root: Path) -> pa.Table:
-    shards = sorted((root / "dataset").glob(layout.SHARDS))
+    shards = sorted((root / "dataset").glob(layout.PRICES))
     return pa.concat_tables(pq.read_table(shard, partitioning=None) for shard in shards)
 
 

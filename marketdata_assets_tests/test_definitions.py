@@ -35,6 +35,7 @@ GRAPH = {
     "stock_list": [],
     **{name: [] for name in STOCKS_FETCHED},
     "coverage": EXPLAINED,
+    "suspended": ["coverage", "suspensions"],
     "daily_prices": ["coverage", *EXPLAINED],
     "findings": [
         "daily_prices",
@@ -45,7 +46,7 @@ GRAPH = {
         *FUNDS_FETCHED,
     ],
     "restatements": ["daily_prices", "stock_list", *STOCKS_FETCHED],
-    "hf_dataset": ["daily_prices", "findings"],
+    "hf_dataset": ["daily_prices", "suspended", "findings"],
     "price_series": ["daily_prices"],
     "adj_factor_series": ["adj_factor"],
     "etf_price_series": ["etf_premium"],

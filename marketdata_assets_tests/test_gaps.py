@@ -26,7 +26,7 @@ from marketdata_sandbox.server import TushareServer
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 30))
 HOLE = DAYS[2]
 EVERYTHING = (*CHAIN, "hf_dataset")
-DERIVED = {"coverage", "daily_prices", "findings", "restatements", "hf_dataset"}
+DERIVED = {"coverage", "suspended", "daily_prices", "findings", "restatements", "hf_dataset"}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ MAY_KNOW = {
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
     "storage": DAYS_AND_TABLES | {"instruments", "listening"},
-    "publishing": DAYS_AND_TABLES | {"storage"},
+    "publishing": DAYS_AND_TABLES | {"listening", "storage"},
     "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
     "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES

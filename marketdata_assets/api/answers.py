@@ -34,6 +34,15 @@ RenamedFrom = Annotated[
 ]
 
 
+Stale = Annotated[
+    dt.date | None,
+    Field(
+        description="of what is stored by code: its last day, where it ends more than a few "
+        "sessions before the last one that is over; null where it does not"
+    ),
+]
+
+
 class DateRange(BaseModel):
     start: dt.date | None
     end: dt.date | None
@@ -63,13 +72,7 @@ class OhlcvAnswer(Rows):
     source: str
     stored_at: dt.datetime
     missing_sessions: MissingSessions
-    stale: Annotated[
-        dt.date | None,
-        Field(
-            description="of what is stored by code: its last day, where it ends more than a few "
-            "sessions before the last one that is over; null where it does not"
-        ),
-    ]
+    stale: Stale
 
 
 class RequestedAnswer(BaseModel):
@@ -121,6 +124,7 @@ class NavAnswer(BaseModel):
     source: str
     available_range: DateRange
     missing_sessions: MissingSessions
+    stale: Stale
     price: Rows
     nav: Rows
     without_premium: list[DayWithoutPremium]
@@ -288,7 +292,9 @@ class ExportAnswer(BaseModel):
     """`status` is queued, running, done, failed or expired; a file lasts until `expires_at`.
 
     `missing_sessions` are those that were never stored and one of the codes at least should have;
-    null before the file is done, and where everything is stored by code.
+    null before the file is done, and where everything is stored by code. `renamed_from` has the
+    former codes that were asked for by the present ones, `stale` the last days of codes that are
+    stored by code and end early; null before the file is done.
     """
 
     id: str
@@ -296,6 +302,8 @@ class ExportAnswer(BaseModel):
     error: str | None
     rows: int | None
     missing_sessions: list[dt.date] | None
+    renamed_from: dict[str, str] | None
+    stale: dict[str, dt.date] | None
     created_at: dt.datetime
     finished_at: dt.datetime | None
     expires_at: dt.datetime | None

@@ -4,7 +4,6 @@ Here belongs what an answer says beside its rows. Its shape for the OpenAPI docu
 how values are written `encoding`.
 """
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -121,11 +120,11 @@ def refuse_missing(found: Slice, question: Range) -> None:
         raise MissingSessions(found.code, found.source.name, days)
 
 
-def in_a_header(days: Sequence[dt.date]) -> str:
-    """Missing sessions as `X-Missing-Sessions` says them."""
-    named = ",".join(map(str, days[:MOST_IN_A_HEADER]))
-    more = ",..." if len(days) > MOST_IN_A_HEADER else ""
-    return f"{len(days)}: {named}{more}" if days else "0"
+def in_a_header(values: Sequence[object]) -> str:
+    """How many there are, and the first of them."""
+    named = ",".join(map(str, values[:MOST_IN_A_HEADER]))
+    more = ",..." if len(values) > MOST_IN_A_HEADER else ""
+    return f"{len(values)}: {named}{more}" if values else "0"
 
 
 def nav_response(found: Slice, question: Range) -> Response:
@@ -137,6 +136,7 @@ def nav_response(found: Slice, question: Range) -> Response:
         "source": found.source.name,
         "available_range": {"start": first, "end": last},
         "missing_sessions": missing_in(found, question),
+        "stale": found.stale,
         "without_premium": _without_premium(rows),
     }
     price = rows.select(list(OHLCV))

@@ -4,6 +4,7 @@ Here belongs looking at the queue. The file of an export is found by the request
 that a caller writes becomes a path.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -26,7 +27,13 @@ OF_FILES = {
     **{form: MEDIA_TYPES[form] for form in (Format.PARQUET, Format.CSV)},
     Format.ARROW: "application/vnd.apache.arrow.file",
 }
-MISSING, TEXT = "X-Missing-Sessions", {"type": "string"}
+OF_CODES = {
+    "X-Missing-Sessions": HEADERS["X-Missing-Sessions"],
+    "X-Renamed-From": "how many former codes were asked for, and the first of them by the present "
+    "ones, like 1: 001872.SZ=000022.SZ; not there where none was",
+    "X-Stale": "how many codes are stored by code and end early, and the first of them with their "
+    "last days, like 1: 000902.SH=2023-06-13; not there where none does",
+}
 
 
 def export_routes(state: AppState) -> APIRouter:
@@ -61,7 +68,10 @@ def export_routes(state: AppState) -> APIRouter:
             **may_answer(400, 404, 409, 502),
             200: {
                 "content": {media.partition(";")[0]: {} for media in OF_FILES.values()},
-                "headers": {MISSING: {"description": HEADERS[MISSING], "schema": TEXT}},
+                "headers": {
+                    name: {"description": text, "schema": {"type": "string"}}
+                    for name, text in OF_CODES.items()
+                },
             },
         },
     )
@@ -78,10 +88,10 @@ def export_routes(state: AppState) -> APIRouter:
         path = state.requests.result(request)
         if path is None:
             raise ApiError(404, "The file is there no more. Ask for a new export.", **export)
-        form, absent = request.export_query.format, export["missing_sessions"]
+        form = request.export_query.format
         return FileResponse(
             path,
-            headers={} if absent is None else {MISSING: in_a_header(absent)},
+            headers=_headers(export),
             media_type=OF_FILES[Format(form)],
             filename=f"marketdata-{request.id}.{form}",
         )
@@ -107,6 +117,19 @@ async def _found(state: AppState, request_id: str) -> Request:
     return request
 
 
+def _headers(export: Mapping[str, Any]) -> dict[str, str]:
+    """What an export says of its file."""
+    absent = export["missing_sessions"]
+    headers = {} if absent is None else {"X-Missing-Sessions": in_a_header(absent)}
+    for name, of_codes in {
+        "X-Renamed-From": export["renamed_from"],
+        "X-Stale": export["stale"],
+    }.items():
+        if of_codes:
+            headers[name] = in_a_header([f"{code}={value}" for code, value in of_codes.items()])
+    return headers
+
+
 def _told(state: AppState, request: Request) -> dict[str, object]:
     return {
         "id": request.id,
@@ -128,6 +151,8 @@ def _export(state: AppState, request: Request) -> dict[str, Any]:
         "error": request.error and state.without_root(request.error),
         "rows": request.rows,
         "missing_sessions": written.missing_sessions if written else None,
+        "renamed_from": written.renamed_from if written else None,
+        "stale": written.stale if written else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,

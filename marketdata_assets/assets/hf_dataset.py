@@ -26,7 +26,7 @@ from marketdata_assets.publishing.workspace import Published, Workspace
 from marketdata_assets.resources.publisher import Publication, Publisher
 from marketdata_assets.storage.io_manager import LakeResource, RecordedDays
 from marketdata_assets.storage.lake import Lake, MissingPartitions
-from marketdata_assets.tables import DAILY_PRICES, FINDINGS
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS, SUSPENDED
 from marketdata_assets.tables.daily_prices import ADDED
 
 # Plain types: those of `dg.Config` take any variable of the environment, a token for one, where a
@@ -59,7 +59,7 @@ CONFIG = {
         "对外发布的数据集：年度 Parquet、CSV、检查结果、交易日历、清单与说明，每次运行整体发布；"
         "未入库的交易日不发布，并列明原因。"
     ),
-    deps=[dg.AssetKey(DAILY_PRICES.name), dg.AssetKey(FINDINGS.name)],
+    deps=[dg.AssetKey(table.name) for table in (DAILY_PRICES, SUSPENDED, FINDINGS)],
     io_manager_key="lake_io",
     check_specs=[MISSING_CHECK],
     partitions_def=TRADING_DAYS,

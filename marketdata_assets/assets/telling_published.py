@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import Manifest, spans
 from marketdata_assets.resources.publisher import Publication
 from marketdata_assets.storage.lake import Lake
@@ -88,17 +89,42 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
     else:
         facts["link"] = dg.MetadataValue.url(done.place)
         facts[sent_as(done)] = dg.MetadataValue.int(done.bytes_sent)
-    if done.content.adopted:
-        facts["adopted"] = dg.MetadataValue.text(done.content.adopted.in_words())
+    if adopted := done.content.adopted:
+        facts["adopted"] = dg.MetadataValue.text(adopted.in_words())
+        facts |= {
+            f"rows left out: {reason}": dg.MetadataValue.int(count)
+            for reason, count in adopted.left_out.items()
+            if count
+        }
+    if suspended := suspended_in_words(done.content):
+        facts["suspended shares"] = dg.MetadataValue.text(suspended)
     return facts
+
+
+def suspended_in_words(content: Content) -> str:
+    """Which days got their suspended shares later, and which lack them; empty when all is told.
+
+    So it is with a dataset that was published before there were any.
+    """
+    added, lacking = set(content.caught_up), set(content.manifest.without_suspended)
+    told = []
+    if added:
+        when = days_in_words(dict.fromkeys(added, "published before"))
+        told.append(f"added for {len(added):,} day(s): {when}")
+    if lacking:
+        when = days_in_words(dict.fromkeys(lacking, "materialize suspended of them"))
+        told.append(f"not told for {len(lacking):,} day(s): {when}")
+    return "; ".join(told)
 
 
 def in_words(done: Publication) -> str:
     adopted = f"{done.content.adopted.in_words()}; " if done.content.adopted else ""
+    told = suspended_in_words(done.content)
+    suspended = f"; suspended shares {told}" if told else ""
     sent = "" if done.bytes_sent is None else f"; {done.bytes_sent:,} {sent_as(done)}"
     return (
         f"{adopted}{done.outcome}: {done.place}, {len(done.files_changed)} file(s) changed, "
-        f"{done.bytes_of_files:,} bytes large{sent}"
+        f"{done.bytes_of_files:,} bytes large{suspended}{sent}"
     )
 
 

@@ -25,6 +25,7 @@ from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.restatements import restatements
 from marketdata_assets.assets.stock_list import stock_list
+from marketdata_assets.assets.suspended import suspended
 from marketdata_assets.automation import lacking
 from marketdata_assets.automation.lacking import Lacking
 from marketdata_assets.storage.lake import Lake
@@ -86,6 +87,7 @@ STOCKS = DayChain(
         stock_list,
         *fetched(Chain.STOCKS),
         coverage,
+        suspended,
         daily_prices,
         findings,
         restatements,

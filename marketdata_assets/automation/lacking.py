@@ -25,13 +25,16 @@ from marketdata_assets.tables import (
     FINDINGS,
     RESTATEMENTS,
     STORED_TABLES,
+    SUSPENDED,
 )
 from marketdata_assets.trading_calendar import SHANGHAI
 
 # What is missing in a day for longer, the vendor does not have.
 SESSIONS_MENDED = 5
 PUBLISHED = hf_dataset.key.path[-1]
-DERIVED = frozenset({COVERAGE.name, DAILY_PRICES.name, FINDINGS.name, RESTATEMENTS.name, PUBLISHED})
+DERIVED = frozenset(
+    table.name for table in (COVERAGE, SUSPENDED, DAILY_PRICES, FINDINGS, RESTATEMENTS)
+) | {PUBLISHED}
 
 
 class Lacking(NamedTuple):

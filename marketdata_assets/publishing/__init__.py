@@ -5,9 +5,11 @@ manifest      what each file holds: hash, rows, first and last date, outcome of 
 missing       why a session between the first and the last day is not there
 making        the files of the next publication while they are being made
 shards        a parquet file a year, a row group a month
-findings      what the checks found, a file a year
+findings_file what the checks found, a file a year
+suspended_file  who did not trade, a file a year
 csv_file      the one CSV: rows of a day, found, appended, replaced in place
-calendar_files, card, content_checks
+calendar_files, content_checks
+card, card_sections, marked_card  the card, and what of it is other people's
 adoption      a dataset that has only an unsorted CSV
 workspace     the local copies of published files
 folder        the dataset in a plain folder: whole or not at all

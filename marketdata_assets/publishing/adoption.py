@@ -1,59 +1,72 @@
 """Taking over a dataset that has one CSV, unsorted and with repeated rows, and no manifest.
 
-Of repeated rows the last in the file wins: it was appended by the latest update. The CSV is read
-once, into raw parquet a year; the shards are then written from that like any others.
+Of repeated rows the last in the file wins: it was appended by the latest update. A row whose share
+or day can't be told is left out and counted; to mend it would be to guess. The CSV is read once,
+into raw parquet a year; the shards are then written from that like any others.
 """
 
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.publishing.manifest import Adopted
 from marketdata_assets.publishing.shards import RowsBetween
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.reading import literal_path, quoted
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    last_published_session,
+    sessions_between,
+)
 
 SQL_TYPES = {"string": "VARCHAR", "date32[day]": "DATE", "double": "DOUBLE", "bool": "VARCHAR"}
 TRUTHS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "bool"]
 REQUIRED = [c.name for c in DAILY_PRICES.columns if not c.nullable]
 
 
+class LeftOut(StrEnum):
+    """Why a row is not taken over; the values are read by people, after a number."""
+
+    INCOMPLETE = "without code, date or close"
+    NO_ZEROS = "of a code without its zeros"
+    NO_SUFFIX = "of a code without its suffix"
+    OTHER_FORM = "of a code in another form"
+    OUTSIDE = "of a day outside the calendar"
+    NO_TRADING = "of a day without trading"
+    REPEATED = "repeated"
+
+
+IN_CHINESE: dict[str, str] = {
+    LeftOut.INCOMPLETE: "缺代码、日期或收盘价",
+    LeftOut.NO_ZEROS: "代码缺前导零",
+    LeftOut.NO_SUFFIX: "代码缺后缀",
+    LeftOut.OTHER_FORM: "代码格式不符",
+    LeftOut.OUTSIDE: "日期超出交易日历",
+    LeftOut.NO_TRADING: "非交易日",
+    LeftOut.REPEATED: "重复",
+}
+# The first that holds is why; a former Shanghai code begins with T.
+_REASONS = {
+    LeftOut.INCOMPLETE: " OR ".join(f'"{name}" IS NULL' for name in REQUIRED),
+    LeftOut.NO_ZEROS: r"regexp_full_match(code, '\d{1,5}(\.0)?(\.(SH|SZ|BJ))?')",
+    LeftOut.NO_SUFFIX: r"regexp_full_match(code, '\d{6}(\.0)?')",
+    LeftOut.OTHER_FORM: r"NOT regexp_full_match(code, '(T\d{5}|T?\d{6})\.(SH|SZ|BJ)')",
+    LeftOut.OUTSIDE: "date < $first OR year(date) > year($last)",
+    LeftOut.NO_TRADING: "date NOT IN (SELECT day FROM sessions)",
+}
+
+
 class NotAdoptable(MarketdataError, is_final=True):
     """The published CSV is not of the form that can be taken over."""
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """What was taken over: rows in the CSV, and how many of them were left out and why.
-
-    The `absent` columns are NULL.
-    """
-
-    rows_read: int
-    repeated: int
-    incomplete: int
-    years: tuple[int, ...]
-    days: frozenset[dt.date]
-    absent: tuple[str, ...]
-
-    @property
-    def rows_kept(self) -> int:
-        return self.rows_read - self.repeated - self.incomplete
-
-    def in_words(self) -> str:
-        absent = f"; NULL, as it lacks them: {', '.join(self.absent)}" if self.absent else ""
-        return (
-            f"adopted the CSV: {self.rows_read:,} rows read, {self.repeated:,} repeated and "
-            f"{self.incomplete:,} incomplete ones left out, {self.rows_kept:,} kept, sorted{absent}"
-        )
 
 
 class Adoption:
@@ -76,39 +89,58 @@ class Adoption:
             )
         types = {c.name: SQL_TYPES[str(c.type)] for c in DAILY_PRICES.columns}
         columns = ", ".join(f"'{name}': '{types.get(name, 'VARCHAR')}'" for name in header)
+        reasons = " ".join(f"WHEN {wrong} THEN '{reason}'" for reason, wrong in _REASONS.items())
         replaced = [_as_true_or_false(name) for name in TRUTHS if name in header]
         truths = f"REPLACE ({', '.join(replaced)})" if replaced else ""
+        first, last = FIRST_SESSION, last_published_session()
+        sessions = pa.table({"day": sessions_between(first, last)})
+        self._connection.register("sessions", sessions)
         try:
-            self._connection.execute(f"""
+            copied = self._connection.execute(
+                f"""
                 COPY (
-                    SELECT * {truths}, row_number() OVER () AS line, year(date) AS year
-                    FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
-                        header = true, delim = ',', quote = '"', escape = '"', auto_detect = false)
+                    SELECT *, CASE {reasons} END AS left_out FROM (
+                        SELECT * {truths}, row_number() OVER () AS line, year(date) AS year
+                        FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
+                            header = true, delim = ',', quote = '"', escape = '"',
+                            auto_detect = false)
+                    )
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
-            """)
+                """,
+                {"first": first, "last": last},
+            ).fetchall()
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise NotAdoptable(f"the published CSV can't be read: {reason}") from None
-        return self._counted()
+        if copied == [(0,)]:
+            return Adopted(0, {}, (), tuple(self._absent), frozenset())
+        adopted = self._counted()
+        if not adopted.days:
+            raise NotAdoptable(
+                f"of the published CSV no row can be taken over: {adopted.counted()}. Nothing was "
+                "sent. Mend it, or publish to an empty dataset."
+            )
+        return adopted
 
     def _counted(self) -> Adopted:
-        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
         files = quoted(f"{literal_path(self._folder)}/**/*.parquet")
-        rows = f"read_parquet({files}, hive_partitioning = true)"
-        [[read, whole]] = self._connection.execute(
-            f"SELECT count(*), count(*) FILTER ({complete}) FROM {rows}"
-        ).fetchall()
-        per_day = self._connection.execute(
-            f"SELECT date, count(DISTINCT code) FROM {rows} WHERE {complete} GROUP BY date"
-        ).fetchall()
-        days = frozenset(day for day, _ in per_day)
-        kept = sum(count for _, count in per_day)
-        years = tuple(sorted({day.year for day in days}))
-        return Adopted(read, whole - kept, read - whole, years, days, tuple(self._absent))
+        rows = self._connection.sql(f"FROM read_parquet({files}, hive_partitioning = true)")
+        counts = dict(rows.aggregate("left_out, count(*)").fetchall())
+        kept = rows.filter("left_out IS NULL")
+        per_day = dict(kept.aggregate("date, count(DISTINCT code)").fetchall())
+        boards = [] if "market" in self._absent else kept.select("market").distinct().fetchall()
+        left_out = {str(reason): counts.get(str(reason), 0) for reason in LeftOut}
+        left_out[LeftOut.REPEATED] = counts.get(None, 0) - sum(per_day.values())
+        return Adopted(
+            rows_read=sum(counts.values()),
+            left_out=left_out,
+            boards=tuple(sorted(board for (board,) in boards if board)),
+            absent=tuple(self._absent),
+            days=frozenset(per_day),
+        )
 
     def rows(self, year: int) -> RowsBetween:
         """The rows of a year, each once."""
-        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in REQUIRED)
         there = [name for name in DAILY_PRICES.column_names if name not in self._absent]
         names = ", ".join(f'"{name}"' for name in there)
         files = quoted(f"{literal_path(self._folder)}/year={year}/*.parquet")
@@ -117,7 +149,7 @@ class Adoption:
             found = self._connection.sql(
                 f"""
                 SELECT {names} FROM read_parquet({files}, hive_partitioning = false)
-                WHERE date >= $start AND date < $end AND {complete}
+                WHERE date >= $start AND date < $end AND left_out IS NULL
                 QUALIFY row_number() OVER (PARTITION BY code, date ORDER BY line DESC) = 1
                 """,
                 params={"start": start, "end": end},

@@ -9,13 +9,15 @@ import datetime as dt
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.listening import is_simulated
 from marketdata_assets.publishing import layout
-from marketdata_assets.publishing.adoption import Adopted, adopting
+from marketdata_assets.publishing.adoption import adopting
 from marketdata_assets.publishing.calendar_files import calendar_csv, calendar_parquet
-from marketdata_assets.publishing.card import dataset_card
+from marketdata_assets.publishing.card import dataset_card, origin_on
 from marketdata_assets.publishing.content_checks import counted_checks
 from marketdata_assets.publishing.csv_file import (
     first_and_last,
@@ -26,7 +28,8 @@ from marketdata_assets.publishing.csv_file import (
 from marketdata_assets.publishing.findings_file import update_findings
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.publishing.making import Making
-from marketdata_assets.publishing.manifest import Facts, Manifest, from_json
+from marketdata_assets.publishing.manifest import Adopted, Facts, Manifest, from_json
+from marketdata_assets.publishing.marked_card import with_block
 from marketdata_assets.publishing.missing import refusals, why_missing
 from marketdata_assets.publishing.shards import (
     RowsBetween,
@@ -34,6 +37,7 @@ from marketdata_assets.publishing.shards import (
     published_rows,
     stored_rows,
 )
+from marketdata_assets.publishing.suspended_file import update_suspended
 from marketdata_assets.publishing.workspace import Published, Workspace
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
@@ -48,12 +52,17 @@ class OtherOrigin(MarketdataError, is_final=True):
 
 @dataclass
 class Content:
-    """The files that may differ from the published ones, and those to be removed."""
+    """The files that may differ from the published ones, and those to be removed.
+
+    `adopted` is what is taken over now. Of the days that are `caught_up` the dataset gets suspended
+    shares, though they are not of the run.
+    """
 
     manifest: Manifest
     files: dict[str, Path] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     adopted: Adopted | None = None
+    caught_up: Collection[dt.date] = ()
 
 
 def build(
@@ -93,10 +102,12 @@ class _Builder:
     def build(self, repository: str, left_out: Collection[dt.date]) -> Content:
         before, adopted = self._before()
         present = set(adopted.days) if adopted else set()
+        held_over = adopted
         if before:
             refuse_other_origin(before.origin, self.lake.origin)
             self.making.go_on_from(before)
             present = self._still_there(before)
+            held_over = before.adopted and before.adopted.without(before.days() - present)
             self._update(before)
         present |= self.days
         self._calendar(max(present))
@@ -104,6 +115,7 @@ class _Builder:
         refused = refusals(self.lake, missing)
         # A refused day is never of a run that publishes it: its findings come when it is passed.
         update_findings(self.making, self.lake, {*self.days, *left_out, *refused})
+        suspended = update_suspended(self.making, self.lake, self.days, present, before)
         reasons = why_missing(self.lake, missing, refused)
         manifest = Manifest(
             self.lake.origin,
@@ -112,19 +124,26 @@ class _Builder:
             reasons,
             COLUMNS,
             self.choices.csv and self.choices.csv_all_columns,
+            suspended.lacking,
+            held_over and held_over.without(self.days),
         )
         self.making.write(layout.MARKER, f"{manifest.last:%Y%m%d}".encode())
         self.making.write(layout.MANIFEST, manifest.to_json())
-        self.making.write(layout.CARD, dataset_card(manifest, repository))
+        self.making.write(layout.CARD, self._card(manifest, repository))
         removed = [] if self.choices.csv else [layout.CSV]
         return Content(
-            manifest, self.making.made, [p for p in removed if p in self.published.files], adopted
+            manifest,
+            self.making.made,
+            [p for p in removed if p in self.published.files],
+            adopted,
+            suspended.caught_up,
         )
 
     def _before(self) -> tuple[Manifest | None, Adopted | None]:
         """The published manifest; without one, the CSV is adopted, or everything is made new."""
         if layout.MANIFEST in self.published.files:
             return from_json(self.published.read(layout.MANIFEST)), None
+        self._refuse_rows_of_other_origin()
         adopted = None
         with adopting(self.workspace.new("adoption").parent) as adoption:
             if layout.CSV in self.published.files:
@@ -132,13 +151,39 @@ class _Builder:
                 self.published.fetch(layout.CSV, csv)
                 adopted = adoption.read(csv)
                 csv.unlink()
-            for year in sorted({*(adopted.years if adopted else ()), *_years(self.days)}):
-                was_there = adopted is not None and year in adopted.years
+            taken_over = _years(adopted.days if adopted else ())
+            for year in sorted(taken_over | _years(self.days)):
+                there = year in taken_over
                 self._shard(
-                    year, adoption.rows(year) if was_there else published_rows(DAILY_PRICES, None)
+                    year, adoption.rows(year) if there else published_rows(DAILY_PRICES, None)
                 )
         self._whole_csv()
         return None, adopted
+
+    def _refuse_rows_of_other_origin(self) -> None:
+        """Raise `OtherOrigin` where rows lie without a manifest that may not join this lake's.
+
+        The card tells their origin, if it is one of ours. If not they may be anybody's: simulated
+        rows don't join them.
+        """
+        files = self.published.files
+        there = [path for path in files if path == layout.CSV or fnmatch(path, layout.SHARDS)]
+        if not there:
+            return
+        told = origin_on(self.published.read(layout.CARD)) if layout.CARD in files else ""
+        if told:
+            refuse_other_origin(told, self.lake.origin)
+        elif is_simulated(self.lake.origin):
+            raise OtherOrigin(
+                f"{min(there)} is in the dataset and no manifest tells where its rows come from; "
+                f"those of this lake come from {self.lake.origin!r}. Nothing was sent. Publish to "
+                "another dataset, or move it away."
+            )
+
+    def _card(self, manifest: Manifest, repository: str) -> bytes:
+        there = layout.CARD in self.published.files
+        before = self.published.read(layout.CARD) if there else b""
+        return with_block(before, *dataset_card(manifest, repository))
 
     def _still_there(self, before: Manifest) -> set[dt.date]:
         """The published days, but for those of files that somebody has removed."""
@@ -171,7 +216,7 @@ class _Builder:
         """The CSV from all shards: once, and when universe or columns are others."""
         if not self.choices.csv:
             return
-        shards = sorted(path for path in self.making.facts if path.startswith("data/"))
+        shards = sorted(filter(layout.is_shard, self.making.facts))
         target = self.workspace.new(layout.CSV)
         columns = self.choices.csv_columns
         rows = write_csv(target, self.making.local(shards), self.choices.universe, (), columns)

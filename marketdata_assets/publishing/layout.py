@@ -12,12 +12,26 @@ MARKER = ".last_update_date"
 MANIFEST = "manifest.json"
 CARD = "README.md"
 SHARDS = "data/*.parquet"
+PRICES = "data/prices-*.parquet"
+SUSPENDED = "data/suspended-*.parquet"
 FINDINGS = "meta/findings-<year>.parquet"
 MAIN_BOARD = "主板"
 
 
 def shard(year: int) -> str:
-    return f"data/prices-{year}.parquet"
+    return PRICES.replace("*", str(year))
+
+
+def is_shard(path: str) -> bool:
+    return path.startswith(PRICES.partition("*")[0])
+
+
+def suspended(year: int) -> str:
+    return SUSPENDED.replace("*", str(year))
+
+
+def is_suspended(path: str) -> bool:
+    return path.startswith(SUSPENDED.partition("*")[0])
 
 
 def findings(year: int) -> str:

@@ -9,17 +9,19 @@ import bisect
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.publishing import layout
 from marketdata_assets.trading_calendar import previous_session, sessions_between
 
-FORMAT = 2
-# Format 1 doesn't say why sessions are missing, and its marker stops before the first of them.
-READABLE = (1, FORMAT)
+FORMAT = 3
+# Format 1 doesn't say why sessions are missing, and its marker stops before the first of them. Up
+# to format 2 there were no suspended shares, and no word of which rows were taken over.
+READABLE = (1, 2, FORMAT)
 NOT_TOLD = "not told"
 CHUNK = 1 << 20
 
@@ -41,11 +43,46 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """What was taken over of a CSV: rows in it, and how many were left out for which reason.
+
+    Its rows are those of `days` until the lake replaces them, and of these `boards`. The `absent`
+    columns are NULL.
+    """
+
+    rows_read: int
+    left_out: Mapping[str, int]
+    boards: tuple[str, ...]
+    absent: tuple[str, ...]
+    days: frozenset[dt.date]
+
+    @property
+    def rows_kept(self) -> int:
+        return self.rows_read - sum(self.left_out.values())
+
+    def without(self, days: Collection[dt.date]) -> "Adopted | None":
+        """The same after `days` were replaced; None when none is left."""
+        left = self.days.difference(days)
+        return replace(self, days=left) if left else None
+
+    def in_words(self) -> str:
+        absent = f"; NULL, as it lacks them: {', '.join(self.absent)}" if self.absent else ""
+        return f"adopted the CSV: {self.counted()}, sorted{absent}"
+
+    def counted(self) -> str:
+        """The numbers of rows, those left out by reason."""
+        counts = [f"{count:,} {reason}" for reason, count in self.left_out.items() if count]
+        left_out = f"left out {', '.join(counts)}, " if counts else ""
+        return f"{self.rows_read:,} rows read, {left_out}{self.rows_kept:,} kept"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything published. `missing` sessions lie between first and last and are not there.
 
     Each has the reason why. Every shard has the `columns`, in their order; of former days they are
-    not told. The CSV has the original ones, or with `csv_all_columns` all.
+    not told. The CSV has the original ones, or with `csv_all_columns` all. Of the days that are
+    `without_suspended` nobody has told the suspended shares; of the others all of them are there.
     """
 
     origin: str
@@ -54,6 +91,8 @@ class Manifest:
     missing: Mapping[dt.date, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     csv_all_columns: bool = False
+    without_suspended: frozenset[dt.date] = frozenset()
+    adopted: Adopted | None = None
 
     @property
     def missing_sessions(self) -> list[dt.date]:
@@ -61,7 +100,13 @@ class Manifest:
 
     @property
     def shards(self) -> dict[str, Facts]:
-        return {path: facts for path, facts in self.files.items() if path.startswith("data/")}
+        """The files of prices."""
+        return {path: facts for path, facts in self.files.items() if layout.is_shard(path)}
+
+    @property
+    def suspended(self) -> dict[str, Facts]:
+        """The files of suspended shares."""
+        return {path: facts for path, facts in self.files.items() if layout.is_suspended(path)}
 
     @property
     def rows(self) -> int:
@@ -101,6 +146,10 @@ class Manifest:
             "complete_to": self.complete_to,
             "missing_sessions": self.missing_sessions,
             "missing_because": [span._asdict() for span in spans(self.missing)],
+            "days_without_suspended": _stretches(self.without_suspended),
+            "adopted": {**asdict(self.adopted), "days": _stretches(self.adopted.days)}
+            if self.adopted
+            else None,
             "files": {path: asdict(facts) for path, facts in sorted(self.files.items())},
         }
         text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
@@ -118,14 +167,18 @@ def from_json(text: bytes) -> Manifest:
             )
         if strange := [path for path in value["files"] if ".." in path or path.startswith("/")]:
             raise UnreadableManifest(f"the published manifest names a file {strange[0]!r}")
-        return Manifest(
+        manifest = Manifest(
             origin=value["origin"],
             universe=value["csv_universe"],
             files={path: _facts(facts) for path, facts in value["files"].items()},
             missing=_missing(value),
             columns=tuple(value.get("columns", ())),
             csv_all_columns=bool(value.get("csv_all_columns")),
+            adopted=_adopted(value.get("adopted")),
         )
+        told = value.get("days_without_suspended")
+        lacking = manifest.days() if told is None else _days_of(told)
+        return replace(manifest, without_suspended=frozenset(lacking))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableManifest(
             f"the published manifest can't be read ({type(error).__name__}): restore it from the "
@@ -151,6 +204,23 @@ def spans(missing: Mapping[dt.date, str]) -> list[Span]:
         else:
             found.append(Span(day, day, reason))
     return found
+
+
+def _stretches(days: Collection[dt.date]) -> list[dict[str, dt.date]]:
+    stretches = spans(dict.fromkeys(days, ""))
+    return [{"first": span.first, "last": span.last} for span in stretches]
+
+
+def _days_of(stretches: list[dict[str, str]]) -> frozenset[dt.date]:
+    ends = [[dt.date.fromisoformat(span[end]) for end in ("first", "last")] for span in stretches]
+    return frozenset(day for first, last in ends for day in sessions_between(first, last))
+
+
+def _adopted(value: dict[str, Any] | None) -> Adopted | None:
+    if value is None:
+        return None
+    lists = {name: tuple(value[name]) for name in ("boards", "absent")}
+    return Adopted(**{**value, **lists, "days": _days_of(value["days"])})
 
 
 def _missing(value: dict[str, Any]) -> dict[dt.date, str]:

@@ -18,7 +18,7 @@ from marketdata_assets.publishing.missing import NOT_PUBLISHED
 from marketdata_assets.publishing.shards import published_rows
 from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
 from marketdata_assets.storage.lake import Lake, Stored, UnfitPartitions
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, SUSPENDED, Table
 
 ONE = dt.timedelta(1)
 
@@ -43,6 +43,16 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     """
     manifest = manifest_of(published)
     stored = set(lake.days(DAILY_PRICES))
+    days = manifest.days()
+    with_suspended = (days - manifest.without_suspended).intersection(lake.days(SUSPENDED))
+    compared = {
+        path: (table, [day for day in sorted(of_table) if path_of(day.year) == path])
+        for table, files, of_table, path_of in (
+            (DAILY_PRICES, manifest.shards, days & stored, layout.shard),
+            (SUSPENDED, manifest.suspended, with_suspended, layout.suspended),
+        )
+        for path in files
+    }
     last = f"{manifest.last:%Y%m%d}" if manifest.last else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
@@ -51,8 +61,9 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     for path, facts in manifest.files.items():
         if path not in published.files:
             yield f"{path} is in the manifest and not in the dataset"
-        elif path in manifest.shards:
-            yield from _shard_differences(published, lake, workspace, path, facts, stored)
+        elif path in compared:
+            table, ours = compared[path]
+            yield from _shard_differences(published, lake, workspace, path, facts, table, ours)
         elif path == layout.CSV:
             try:
                 workspace.copy_of(published, path, facts)
@@ -63,10 +74,14 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     for path in sorted(published.files):
         if fnmatch(path, layout.SHARDS) and path not in manifest.files:
             yield f"{path} is in the dataset and not in the manifest"
-    # A line a stretch: of a repository that was recreated they are thousands of days.
-    for span in spans(dict.fromkeys(stored - manifest.days(), NOT_PUBLISHED)):
-        until = f" … {span.last}" if span.last > span.first else ""
-        yield f"{span.first}{until}: in the lake and not published"
+    for what, unpublished in {
+        "": stored - days,
+        "suspended shares ": manifest.without_suspended.intersection(lake.days(SUSPENDED)),
+    }.items():
+        # A line a stretch: of a repository that was recreated they are thousands of days.
+        for span in spans(dict.fromkeys(unpublished, NOT_PUBLISHED)):
+            until = f" … {span.last}" if span.last > span.first else ""
+            yield f"{span.first}{until}: {what}in the lake and not published"
 
 
 def _shard_differences(
@@ -75,7 +90,8 @@ def _shard_differences(
     workspace: Workspace,
     path: str,
     facts: Facts,
-    stored: set[dt.date],
+    table: Table,
+    days: list[dt.date],
 ) -> Iterator[str]:
     try:
         copy = workspace.copy_of(published, path, facts)
@@ -84,15 +100,16 @@ def _shard_differences(
         return
     if (rows := pq.read_metadata(copy).num_rows) != facts.rows:
         yield f"{path} has {rows} rows, the manifest says {facts.rows}"
-    read = published_rows(DAILY_PRICES, copy)
-    for day in sorted(day for day in stored if facts.first and day.year == facts.first.year):
+    read, what = published_rows(table, copy), "" if table is DAILY_PRICES else f"{table.name} "
+    for day in days:
         try:
-            ours, theirs = lake.load(DAILY_PRICES, day).rows, read(day, day + ONE)
+            ours, theirs = lake.load(table, day).rows, read(day, day + ONE)
         except UnfitPartitions as fault:
             yield str(fault)
             continue
-        if theirs.num_rows and not theirs.equals(ours):
-            yield f"{day}: {theirs.num_rows} rows published, {ours.num_rows} others in the lake"
+        if not theirs.equals(ours):
+            counts = f"{theirs.num_rows} rows published, {ours.num_rows} others in the lake"
+            yield f"{day}: {what}{counts}"
 
 
 def restore(
@@ -100,7 +117,9 @@ def restore(
 ) -> Iterator[tuple[dt.date, Stored]]:
     """Write every published day into the lake; a different one there moves to `superseded`.
 
-    Raises `OtherOrigin` when the rows come from another profile than the lake's.
+    Each is told with what became of its prices; its suspended shares come along. Days that hold
+    rows of an adopted CSV are left out: in a lake they would pass for the whole market. Raises
+    `OtherOrigin` when the rows come from another profile than the lake's.
     """
     manifest = manifest_of(published)
     if manifest.origin != lake.origin:
@@ -108,10 +127,18 @@ def restore(
             f"the dataset's rows come from {manifest.origin!r} and this lake's from "
             f"{lake.origin!r}: restore it into a lake of the same origin."
         )
+    suspended = {
+        path: published_rows(SUSPENDED, workspace.copy_of(published, path, facts))
+        for path, facts in manifest.suspended.items()
+    }
+    adopted = manifest.adopted.days if manifest.adopted else frozenset()
     for path, facts in sorted(manifest.shards.items()):
         copy = workspace.copy_of(published, path, facts)
         file, read = pq.ParquetFile(copy), published_rows(DAILY_PRICES, copy)
         for group in range(file.num_row_groups):
             dates = file.read_row_group(group, columns=["date"])["date"]
-            for day in sorted(set(dates.to_pylist())):
+            for day in sorted(set(dates.to_pylist()) - adopted):
+                if day not in manifest.without_suspended:
+                    rows = suspended[layout.suspended(day.year)](day, day + ONE)
+                    lake.write(SUSPENDED, day, rows)
                 yield day, lake.write(DAILY_PRICES, day, read(day, day + ONE))

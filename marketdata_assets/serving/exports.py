@@ -1,6 +1,6 @@
 """Exports: a range as one file, and beside it what the file holds and what it lacks.
 
-    <folder>/<name>.parquet | .csv | .arrow     the rows, by code as asked and date
+    <folder>/<name>.parquet | .csv | .arrow     the rows, by code in the order asked, and date
     <folder>/<name>.json                        an `Export`
 
 Here belongs the writing, code by code, so that memory does not grow with the range. The note is
@@ -36,7 +36,9 @@ ROWS_IN_A_GROUP = 100_000
 class Exported(BaseModel):
     """What the file has of one code; `first` and `last` are None where it has no row.
 
-    `missing_sessions` says how many sessions were never stored, None where nobody can tell.
+    `missing_sessions` says how many sessions were never stored, None where nobody can tell; `stale`
+    is the last day of a history that ends early. `renamed_from` is the former code that was asked
+    for.
     """
 
     rows: int
@@ -46,11 +48,14 @@ class Exported(BaseModel):
     generation: int | None
     stored_at: dt.datetime
     missing_sessions: int | None = None
+    stale: dt.date | None = None
+    renamed_from: str | None = None
 
 
 class Export(BaseModel):
     """What a file holds: the question, the rows, each code's, and why other codes have none.
 
+    `codes` are the present ones, `missing` those that were asked for.
     `missing_sessions` are those that one of the codes at least should have and nobody stored; None
     where nobody can tell.
     """
@@ -64,6 +69,16 @@ class Export(BaseModel):
     missing: dict[str, str]
     missing_sessions: list[dt.date] | None = None
     made_at: dt.datetime
+
+    @property
+    def stale(self) -> dict[str, dt.date]:
+        """The last days of codes whose histories end early."""
+        return {code: one.stale for code, one in self.codes.items() if one.stale}
+
+    @property
+    def renamed_from(self) -> dict[str, str]:
+        """The former codes that were asked for, by the present ones."""
+        return {code: one.renamed_from for code, one in self.codes.items() if one.renamed_from}
 
     @property
     def generations(self) -> dict[str, int | None]:
@@ -153,9 +168,12 @@ def _rows_of(
             continue
         if query.strict and found.missing:
             raise MissingSessions(found.code, found.source.name, found.missing)
+        if found.code in codes:
+            # Asked for under its former code, too.
+            continue
         absent.update(found.missing or ())
         days = found.rows["date"]
-        codes[code] = Exported(
+        codes[found.code] = Exported(
             rows=len(days),
             first=days[0].as_py() if len(days) else None,
             last=days[-1].as_py() if len(days) else None,
@@ -163,10 +181,13 @@ def _rows_of(
             generation=found.generation,
             stored_at=found.stored_at,
             missing_sessions=None if found.missing is None else len(found.missing),
+            stale=found.stale,
+            renamed_from=code if code != found.code else None,
         )
         rows = found.rows
         if "code" not in rows.column_names:
-            rows = rows.append_column("code", pa.repeat(pa.scalar(code, pa.string()), len(rows)))
+            name = pa.scalar(found.code, pa.string())
+            rows = rows.append_column("code", pa.repeat(name, len(rows)))
         yield rows.select(list(columns)).cast(_schema(columns))
 
 

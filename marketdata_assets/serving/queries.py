@@ -65,6 +65,14 @@ def _canonical_codes(codes: list[str]) -> list[str]:
     return list(dict.fromkeys(identify(code).code for code in codes))
 
 
+def _present_or_former_codes(codes: list[str]) -> list[str]:
+    """Every share once; one that was asked for under a former code keeps that."""
+    asked: dict[str, str] = {}
+    for one in map(identify, codes):
+        asked.setdefault(one.code, one.renamed_from or one.code)
+    return list(asked.values())
+
+
 def _existing_columns(columns: list[str]) -> list[str]:
     if unknown := [name for name in columns if name not in known_columns()]:
         raise ValueError(
@@ -140,7 +148,15 @@ class RangeQuery(BaseModel):
 
 
 class ExportQuery(RangeQuery):
-    """A range as a file to download; with `strict` there is none that lacks sessions."""
+    """A range as a file to download; with `strict` there is none that lacks sessions.
 
+    A former code stays one, so that the export can say so.
+    """
+
+    codes: Annotated[
+        list[Code],
+        Field(min_length=1, max_length=MOST_CODES),
+        AfterValidator(_present_or_former_codes),
+    ]
     format: FileFormat = "parquet"
     strict: bool = False

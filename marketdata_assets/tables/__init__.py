@@ -46,6 +46,7 @@ from marketdata_assets.tables.stocks import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
+from marketdata_assets.tables.suspended import SUSPENDED
 from marketdata_assets.tables.top_list import TOP_LIST
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "STOCK_BASIC",
     "STOCK_LIST",
     "STORED_TABLES",
+    "SUSPENDED",
     "SUSPENSIONS",
     "TRADE_CALENDAR",
     "US_BARS",
@@ -97,6 +99,7 @@ STORED_TABLES: dict[str, Table] = {
         SUSPENSIONS,
         MONEYFLOW,
         COVERAGE,
+        SUSPENDED,
         DAILY_PRICES,
         FINDINGS,
         RESTATEMENTS,

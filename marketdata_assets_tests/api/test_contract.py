@@ -297,6 +297,7 @@ def test_a_fund_that_is_stored_by_code_has_prices_and_no_values(api: Client) -> 
     assert [row["date"] for row in told["price"]["data"]] == text(DAYS[-3:])
     assert (told["source"], told["nav"]["count"]) == ("instrument_history", 0)
     assert told["missing_sessions"] is told["latest_premium"] is None
+    assert told["stale"] is None
     assert [one["date"] for one in told["without_premium"]] == text(DAYS[-3:])
     assert {one["reason"] for one in told["without_premium"]} == {
         "stored by code alone, without values"

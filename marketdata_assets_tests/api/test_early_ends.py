@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.api.api_settings import ApiSettings
+from marketdata_assets.serving.exports import write_export
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.api.serving import Client, served
@@ -32,6 +33,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     root = tmp_path_factory.mktemp("early")
     lake = Lake(root, LIVE)
     lake.write(INSTRUMENT_HISTORY, "000902.SH", from_sina("000902.SH", days_to(FROZEN)))
+    lake.write(INSTRUMENT_HISTORY, "510300.SH", from_sina("510300.SH", days_to(FROZEN)))
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(1)
     lake.write(INSTRUMENT_HISTORY, "BTC", from_sina("BTC", days_to(yesterday)))
     with served(root, ApiSettings(origin=LIVE), default_wait=0) as client:
@@ -47,6 +49,24 @@ def test_a_frozen_index_is_stale_since_its_last_day_even_without_rows(api: Clien
         "000902.SH": str(FROZEN),
         "BTC": None,
     }
+
+
+def test_an_export_says_which_of_its_codes_are(api: Client) -> None:
+    asked = api.post("/api/v1/exports", {"codes": ["BTC", "000902.SH"]}).json()
+    [request] = api.queue.claim(1)
+    export = write_export(api.state.reader, request.export_query, api.queue.exports, request.id)
+    api.queue.finish(request.id, export.file, export.rows)
+    path = f"/api/v1/exports/{asked['id']}"
+    assert asked["stale"] is None
+    assert api.get(path).json()["stale"] == {"000902.SH": str(FROZEN)}
+    assert api.get(path).json()["renamed_from"] == {}
+    headers = api.get(f"{path}/file").headers
+    assert headers["X-Stale"] == f"1: 000902.SH={FROZEN}"
+    assert "X-Renamed-From" not in headers
+
+
+def test_the_values_of_a_fund_that_is_stored_by_code_say_it_too(api: Client) -> None:
+    assert api.get("/api/v1/etf/nav", code="510300.SH").json()["stale"] == str(FROZEN)
 
 
 def test_one_that_is_up_to_date_is_not(api: Client) -> None:

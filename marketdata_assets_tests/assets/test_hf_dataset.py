@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from marketdata_assets.assets.hf_dataset import publish_days
@@ -19,7 +20,7 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
 from marketdata_assets_tests.published_folder import dataset_folder, is_whole, keys, marker
-from marketdata_assets_tests.publishing.prices import find, store
+from marketdata_assets_tests.publishing.prices import find, prices_of, store, suspend
 from marketdata_sandbox.transport import sandbox_tushare
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 1, 12))
@@ -86,6 +87,41 @@ def test_a_restated_day_is_published_again(tmp_path: Path, instance: dg.DagsterI
     told = metadata_of(publish(platform, DAYS[2]), "hf_dataset", DAYS[2])
     assert told["files changed"] == "all-prices.csv, data/prices-2024.parquet, manifest.json"
     assert published_days(tmp_path) == DAYS
+
+
+def test_a_run_says_of_which_days_suspended_shares_are_lacking_and_which_got_them_now(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = platform_at(tmp_path, instance)
+    told = metadata_of(publish(platform, DAYS[0], DAYS[2]), "hf_dataset", DAYS[0])
+    cure = "materialize suspended of them"
+    assert told["suspended shares"] == f"not told for 3 day(s): {DAYS[0]} … {DAYS[2]} ({cure})"
+    for day in DAYS[1:4]:
+        suspend(platform.lake, day, ("600009.SH", True, "suspended", None))
+    told = metadata_of(publish(platform, DAYS[3]), "hf_dataset", DAYS[3])
+    assert told["suspended shares"] == (
+        f"added for 2 day(s): {DAYS[1]} … {DAYS[2]} (published before); "
+        f"not told for 1 day(s): {DAYS[0]} ({cure})"
+    )
+    suspend(platform.lake, DAYS[0])
+    publish(platform, DAYS[3])
+    told = metadata_of(publish(platform, DAYS[3]), "hf_dataset", DAYS[3])
+    assert "suspended shares" not in told
+
+
+def test_a_run_that_adopts_a_csv_counts_what_it_leaves_out_by_kind(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = platform_at(tmp_path, instance)
+    csv = tmp_path / "dataset" / layout.CSV
+    csv.parent.mkdir()
+    rows = prices_of(DAYS[0]).to_pandas()
+    odd = rows.head(2).assign(code=["1.SZ", "600000"])
+    pd.concat([rows, odd]).to_csv(csv, index=False)
+    told = metadata_of(publish(platform, DAYS[1]), "hf_dataset", DAYS[1])
+    assert told["rows left out: of a code without its zeros"] == 1
+    assert told["rows left out: of a code without its suffix"] == 1
+    assert f"{len(rows)} kept" in told["adopted"]
 
 
 def test_days_that_are_not_stored_are_left_out_and_named(

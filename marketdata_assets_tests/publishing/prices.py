@@ -14,7 +14,7 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import DAILY_PRICES, FINDINGS
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS, SUSPENDED
 from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
 
 SHARES = {
@@ -63,6 +63,13 @@ def find(lake: Lake, day: dt.date, *found: tuple[str, str, str, str]) -> None:
     lake.write(FINDINGS, day, pa.Table.from_pylist(rows, schema=FINDINGS.schema))
 
 
+def suspend(lake: Lake, day: dt.date, *shares: tuple[str, bool | None, str, str | None]) -> None:
+    """Store the suspended shares of a day: each a code, is_paused, reason and timing."""
+    names = ("ts_code", "is_paused", "reason", "suspend_timing")
+    rows = [{"trade_date": day} | dict(zip(names, one, strict=True)) for one in shares]
+    lake.write(SUSPENDED, day, pa.Table.from_pylist(rows, schema=SUSPENDED.schema))
+
+
 class FolderPublished:
     """A published dataset in a folder, as a repository at one commit would show it."""
 
@@ -98,7 +105,7 @@ class FolderPublished:
         return sorted(changed)
 
     def prices(self) -> pa.Table:
-        shards = sorted((self.folder / "data").glob("*.parquet"))
+        shards = sorted(self.folder.glob(layout.PRICES))
         return pa.concat_tables(pq.read_table(shard, partitioning=None) for shard in shards)
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from marketdata_assets.publishing import layout
-from marketdata_assets.publishing.adoption import NotAdoptable
+from marketdata_assets.publishing.adoption import LeftOut, NotAdoptable
 from marketdata_assets.publishing.build import Content, OtherOrigin, build
 from marketdata_assets.publishing.content_checks import NotFitToPublish
 from marketdata_assets.publishing.layout import Choices
@@ -363,7 +363,7 @@ def test_the_card_tells_columns_units_coverage_and_how_to_load(desk: Desk) -> No
     desk.publish(DAYS)
     card = desk.text(layout.CARD)
     assert "configs:" in card
-    assert "path: data/*.parquet" in card
+    assert "path: data/prices-*.parquet" in card
     assert "dataset_info" not in card
     assert f"| {DAYS[-1]} |" in card
     for column in DAILY_PRICES.columns:
@@ -403,7 +403,7 @@ def test_a_dataset_in_the_original_form_is_adopted(desk: Desk) -> None:
         desk.published.take(content)
     per_day = 3
     assert content.adopted.rows_read == per_day * (len(before) + len(repeated))
-    assert content.adopted.repeated == per_day * len(repeated)
+    assert content.adopted.left_out[LeftOut.REPEATED] == per_day * len(repeated)
     assert content.adopted.rows_kept == per_day * len(before)
     assert "repeated" in content.adopted.in_words()
     versions = [prices_of(day, version=0 if day in repeated else 9) for day in before]
@@ -429,7 +429,7 @@ def test_rows_without_a_price_are_left_out_and_counted(desk: Desk) -> None:
     csv.write_text(csv.read_text() + f"600009.SH,{DAYS[0]}" + "," * 31 + "\n")
     with desk.workspace.locked(5):
         content = desk.build(DAYS[3:4])
-    assert content.adopted.incomplete == 1
+    assert content.adopted.left_out[LeftOut.INCOMPLETE] == 1
 
 
 def test_a_csv_without_the_columns_is_not_adopted(desk: Desk) -> None:

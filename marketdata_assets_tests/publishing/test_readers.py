@@ -15,37 +15,45 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.published_folder import dataset_folder
-from marketdata_assets_tests.publishing.prices import SHARES, store
+from marketdata_assets_tests.publishing.prices import SHARES, store, suspend
 from marketdata_assets_tests.resources.hub_publishing import ORIGIN, hub_resource, publish
 
 DAYS = [dt.date(2023, 12, 29), dt.date(2024, 1, 2)]
 ROWS = len(DAYS) * len(SHARES)
+REASONS = ["suspended", "part", "of", "the", "day", "suspended", "unexplained"]
 LOAD_DATASET = f"""
 from datasets import load_dataset
+print(*load_dataset("{REPO}", "suspended", split="train")["reason"])
 rows = load_dataset("{REPO}", split="train")
 print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
 """
 LOAD_FOLDER = """
 from datasets import load_dataset
+print(*load_dataset("../dataset", "suspended", split="train")["reason"])
 rows = load_dataset("../dataset", split="train")
 print(len(rows), ",".join(rows.column_names), rows[0]["date"], rows[0]["code"])
 """
 PANDAS_FOLDER = """
 import pandas as pd
-rows = pd.read_parquet("data")
+told = pd.concat(pd.read_parquet(f"data/suspended-{year}.parquet") for year in YEARS)
+print(*told["reason"])
+rows = pd.concat(pd.read_parquet(f"data/prices-{year}.parquet") for year in YEARS)
 print(len(rows), ",".join(rows.columns), rows.iloc[0]["date"], rows.iloc[0]["code"])
 """
 DUCKDB_FOLDER = """
 import duckdb
-rows = duckdb.sql("SELECT * FROM 'data/*.parquet' ORDER BY date, code")
+told = duckdb.sql("SELECT reason FROM 'data/suspended-*.parquet' ORDER BY trade_date, ts_code")
+print(*(reason for (reason,) in told.fetchall()))
+rows = duckdb.sql("SELECT * FROM 'data/prices-*.parquet' ORDER BY date, code")
 found = rows.fetchall()
 print(len(found), ",".join(rows.columns), found[0][1], found[0][0])
 """
 PANDAS = f"""
 import pandas as pd
-rows = pd.concat(
-    pd.read_parquet(f"hf://datasets/{REPO}/data/prices-{{year}}.parquet") for year in (2023, 2024)
-)
+data = "hf://datasets/{REPO}/data"
+told = pd.concat(pd.read_parquet(f"{{data}}/suspended-{{year}}.parquet") for year in YEARS)
+print(*told["reason"])
+rows = pd.concat(pd.read_parquet(f"{{data}}/prices-{{year}}.parquet") for year in YEARS)
 print(len(rows), ",".join(rows.columns), rows.iloc[0]["date"], rows.iloc[0]["code"])
 """
 DUCKDB = f"""
@@ -53,17 +61,34 @@ import duckdb
 from huggingface_hub import HfFileSystem
 connection = duckdb.connect()
 connection.register_filesystem(HfFileSystem())
-rows = connection.sql("SELECT * FROM 'hf://datasets/{REPO}/data/*.parquet' ORDER BY date, code")
+data = "hf://datasets/{REPO}/data"
+told = f"SELECT reason FROM '{{data}}/suspended-*.parquet' ORDER BY trade_date, ts_code"
+print(*(reason for (reason,) in connection.sql(told).fetchall()))
+rows = connection.sql(f"SELECT * FROM '{{data}}/prices-*.parquet' ORDER BY date, code")
 found = rows.fetchall()
 print(len(found), ",".join(rows.columns), found[0][1], found[0][0])
 """
 
 
+def lake_at(root: Path) -> Lake:
+    """On the second day a share was halted for hours, one all day, and of one nobody knows."""
+    lake = Lake(root, ORIGIN)
+    store(lake, DAYS)
+    suspend(lake, DAYS[0], ("600009.SH", True, "suspended", None))
+    suspend(
+        lake,
+        DAYS[1],
+        ("600000.SH", False, "part of the day", "09:30-10:00"),
+        ("600009.SH", True, "suspended", None),
+        ("600010.SH", None, "unexplained", None),
+    )
+    return lake
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     root = tmp_path_factory.mktemp("readers")
-    lake = Lake(root, ORIGIN)
-    store(lake, DAYS)
+    lake = lake_at(root)
     with hub_at(root / "hub") as server:
         publish(hub_resource(server, root / "work"), lake, DAYS)
         yield server
@@ -83,7 +108,11 @@ def test_the_published_dataset_is_read_by(program: str, server: HubServer, tmp_p
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0",
     }
     run = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", f"YEARS = (2023, 2024)\n{program}"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert_read(run)
 
@@ -91,8 +120,7 @@ def test_the_published_dataset_is_read_by(program: str, server: HubServer, tmp_p
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("folder")
-    lake = Lake(root, ORIGIN)
-    store(lake, DAYS)
+    lake = lake_at(root)
     publish_days(dataset_folder(root), lake, DAYS)
     return root / "dataset"
 
@@ -106,7 +134,7 @@ def test_the_published_folder_is_read_as_its_card_says_by(
     program: str, folder: Path, tmp_path: Path
 ) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", f"YEARS = (2023, 2024)\n{program}"],
         cwd=folder,
         env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -137,10 +165,11 @@ ADJUSTED = """
 import duckdb
 import pandas as pd
 from marketdata_assets_tests.publishing.test_readers import blocks_of
-prices = pd.read_parquet("data")
+prices = pd.concat(pd.read_parquet(f"data/prices-{year}.parquet") for year in (2023, 2024))
+prices = prices.reset_index(drop=True)
 (in_pandas,) = [block for block in blocks_of("python") if "close_qfq" in block]
 exec(in_pandas)
-(in_sql,) = blocks_of("sql")
+(in_sql,) = [block for block in blocks_of("sql") if "close_qfq" in block]
 found = duckdb.sql(in_sql).df().sort_values(["date", "code"], ignore_index=True)
 expected = prices.sort_values(["date", "code"], ignore_index=True)
 for name in ("code", "close", "close_hfq", "close_qfq"):
@@ -171,9 +200,47 @@ def test_the_card_adjusts_alike_in_pandas_and_in_sql(folder: Path) -> None:
     assert 0 < int(adjusted) <= ROWS
 
 
+PAUSED = """
+import warnings
+import duckdb
+import pandas as pd
+from marketdata_assets_tests.publishing.test_readers import blocks_of
+warnings.simplefilter("error")
+prices = pd.read_parquet("data/prices-2024.parquet")
+(in_pandas,) = [block for block in blocks_of("python") if "is_paused" in block]
+exec(in_pandas)
+(in_sql,) = [block for block in blocks_of("sql") if "is_paused" in block]
+for code in ("000001.SZ", "600000.SH", "600009.SH", "600010.SH"):
+    [paused] = whole[whole["code"] == code]["is_paused"]
+    [(in_sql_too,)] = duckdb.sql(
+        f"SELECT is_paused FROM ({in_sql}) WHERE code = '{code}' AND year(date) = 2024"
+    ).fetchall()
+    assert paused == in_sql_too
+    print(paused, whole["close"][whole["code"] == code].notna().sum())
+print(len(whole), len(duckdb.sql(in_sql).fetchall()))
+"""
+
+
+def test_the_card_tells_alike_in_pandas_and_in_sql_who_was_paused(folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PAUSED],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert run.returncode == 0, run.stderr
+    *shares, counts = run.stdout.splitlines()
+    # Traded, halted for hours, halted all day, not known.
+    assert shares == ["False 1", "False 1", "True 0", "None 0"]
+    assert counts == f"{len(SHARES) + 2} {ROWS + 3}"
+
+
 def assert_read(run: subprocess.CompletedProcess[str]) -> None:
     assert run.returncode == 0, run.stderr
-    count, columns, date, code = run.stdout.split()[-4:]
+    *reasons, count, columns, date, code = run.stdout.split()
+    assert reasons == REASONS
     assert int(count) == ROWS
     assert columns.split(",") == DAILY_PRICES.column_names
     assert date.startswith("2023-12-29")

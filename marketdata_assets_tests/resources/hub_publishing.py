@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import PrivateAttr
 
+from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.build import build
 from marketdata_assets.publishing.layout import Choices
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
@@ -63,7 +64,7 @@ def published_keys(store: HubStore) -> list[tuple[dt.date, str]]:
     """(date, code) of every published row, in order."""
     files = store.at(REPO, "main").files
     keys: list[tuple[dt.date, str]] = []
-    for path in sorted(path for path in files if path.startswith("data/")):
+    for path in sorted(path for path in files if layout.is_shard(path)):
         rows = pq.read_table(store.blob(files[path].sha256), partitioning=None)
         keys += zip(rows["date"].to_pylist(), rows["code"].to_pylist(), strict=True)
     return keys

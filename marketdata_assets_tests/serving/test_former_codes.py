@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 
 from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
+from marketdata_assets.serving.exports import write_export
 from marketdata_assets.serving.price_reader import PriceReader
-from marketdata_assets.serving.queries import Adjust, RangeQuery
+from marketdata_assets.serving.queries import Adjust, ExportQuery, RangeQuery
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, STOCK_LIST
@@ -159,6 +161,35 @@ def test_the_api_says_which_code_it_was(api: Client, old: str, new: str) -> None
         (new, old),
         (new, None),
     ]
+
+
+def test_an_export_has_every_share_once_and_says_which_code_was_asked_for(
+    api: Client,
+) -> None:
+    asked = [OLD, NEW, NEW_BEIJING, OLD_BEIJING, LOST_BEIJING]
+    body = {"codes": asked, "start": str(DAYS[0]), "end": str(NEWEST)}
+    path = f"/api/v1/exports/{api.post('/api/v1/exports', body).json()['id']}"
+    [request] = api.queue.claim(1)
+    export = write_export(api.state.reader, request.export_query, api.queue.exports, request.id)
+    api.queue.finish(request.id, export.file, export.rows)
+    assert list(export.codes) == [NEW, NEW_BEIJING]
+    assert list(export.missing) == [LOST_BEIJING]
+    assert export.rows == 2 * len(DAYS)
+    rows = pyarrow.parquet.read_table(api.queue.exports / export.file)
+    assert set(rows["code"].to_pylist()) == {NEW, NEW_BEIJING}
+    assert api.get(path).json()["renamed_from"] == {NEW: OLD}
+    assert api.get(f"{path}/file").headers["X-Renamed-From"] == f"1: {NEW}={OLD}"
+
+
+def test_an_export_of_present_codes_says_nothing_of_former_ones(
+    reader: PriceReader, tmp_path: Path
+) -> None:
+    export = write_export(reader, ExportQuery(codes=[NEW, OLD], columns=["close"]), tmp_path, "a1")
+    assert export.renamed_from == {}
+    of_beijing = ExportQuery(codes=[OLD_BEIJING], columns=["close"])
+    assert write_export(reader, of_beijing, tmp_path, "a2").renamed_from == {
+        NEW_BEIJING: OLD_BEIJING
+    }
 
 
 def test_the_api_refuses_a_code_whose_successor_nobody_knows(api: Client) -> None:
