@@ -30,6 +30,7 @@ from marketdata_assets.tables.instrument_histories import (
     US_BARS,
 )
 from marketdata_assets.tables.moneyflow import MONEYFLOW
+from marketdata_assets.tables.name_changes import NAME_CHANGES
 from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.restatements import RESTATEMENTS
 from marketdata_assets.tables.stocks import (
@@ -64,6 +65,7 @@ __all__ = [
     "INDEX_BARS",
     "INDUSTRY_BARS",
     "INSTRUMENT_HISTORY",
+    "NAME_CHANGES",
     "PRICE_LIMITS",
     "RESTATEMENTS",
     "SHARE_BARS",
