@@ -24,6 +24,11 @@ from marketdata_assets.automation.evenings import (
     calendar_check_schedule,
     evening_schedules,
 )
+from marketdata_assets.automation.extra_tables import (
+    EXTRAS,
+    extra_tables_job,
+    extra_tables_sensor,
+)
 from marketdata_assets.automation.late_navs import late_navs_sensor
 from marketdata_assets.automation.pruning import (
     history_pruning,
@@ -62,7 +67,7 @@ def out_of_reach(resource: object) -> object:
 
 def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     """The platform over `resources`: `tushare`, `lake`, `lake_io`, `publisher`,
-    `alerts`, `instrument_sources`, `run_history_days`.
+    `alerts`, `instrument_sources`, `run_history_days`, `extra_tables`.
 
     No run may set them: its config comes from whoever can launch one, and would say where the
     token is sent to, and which folders are written.
@@ -74,12 +79,14 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
         assets=[
             trade_calendar,
             *(asset for chain in CHAINS for asset in chain.assets),
+            *EXTRAS,
             *SERIES.values(),
             instrument_history,
             range_query,
         ],
         jobs=[
             *(chain.job for chain in CHAINS),
+            extra_tables_job,
             calendar_check,
             series_refresh,
             instrument_histories,
@@ -98,6 +105,7 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             missing_partitions_sensor,
             missing_etf_partitions_sensor,
             late_navs_sensor,
+            extra_tables_sensor,
             price_series_sensor,
             tracked_codes_sensor,
             requests_sensor,

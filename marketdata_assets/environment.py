@@ -38,6 +38,8 @@ from marketdata_assets.settings import (
     whole_number,
 )
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables.declaration import Chain
 
 DEFAULT_CALLS_PER_MINUTE = 200
 DEFAULT_HISTORY_DAYS = 14
@@ -71,6 +73,7 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "alerts": alerts(env),
         "instrument_sources": instrument_sources(env, tushare),
         "run_history_days": whole_number(env, "RUN_HISTORY_DAYS", DEFAULT_HISTORY_DAYS),
+        "extra_tables": extra_tables(env),
     }
 
 
@@ -111,6 +114,16 @@ def tracked_codes(env: Mapping[str, str], default: str) -> list[str]:
         return [identify(code).code for code in re.split(r"[,;\s]+", written) if code]
     except UnknownCode as unknown:
         raise SettingError("TRACKED_CODES", written, str(unknown)) from None
+
+
+def extra_tables(env: Mapping[str, str]) -> list[str]:
+    """The tables of EXTRA_TABLES. Raises `SettingError` with those that there are."""
+    written = env.get("EXTRA_TABLES") or ""
+    there = [table.name for table in STORED_TABLES.values() if table.chain is Chain.EXTRAS]
+    names = list(dict.fromkeys(filter(None, re.split(r"[,;\s]+", written))))
+    if set(names) - set(there):
+        raise SettingError("EXTRA_TABLES", written, f"write some of {', '.join(there)}")
+    return names
 
 
 def tunnel_settings(env: Mapping[str, str]) -> TunnelSettings:

@@ -31,6 +31,8 @@ does, it is as the one that it is a kind of.
       NotAsInManifest               final
       NotAdjustable                 400  final
       NotStored                     404
+      NoSuchTable                   404  final
+      NoSuchDay                     404
       MissingSessions               409  final
       NoSuchColumn                  400  final
       UnknownRequest                404

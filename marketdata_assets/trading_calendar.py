@@ -66,6 +66,13 @@ def previous_session(day: dt.date) -> dt.date:
     return days[position - 1]
 
 
+def next_session(day: dt.date) -> dt.date:
+    """The first session after `day`; after the last one that is published the day after it."""
+    days = _sessions()
+    position = bisect.bisect_right(days, day)
+    return days[position] if position < len(days) else day + dt.timedelta(days=1)
+
+
 def is_closed(day: dt.date, now: dt.datetime) -> bool:
     """Whether the session `day` is over at `now` (15:00 in Shanghai)."""
     return now >= dt.datetime.combine(day, CLOSING_TIME, SHANGHAI)

@@ -77,6 +77,7 @@ class Platform:
                 "alerts": AlertsResource(),
                 "instrument_sources": sources or SandboxSources(tushare=tushare),
                 "run_history_days": 30,
+                "extra_tables": [],
             }
         )
 

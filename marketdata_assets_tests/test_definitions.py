@@ -21,6 +21,7 @@ from marketdata_assets_tests import PROJECT
 
 STOCKS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.STOCKS]
 FUNDS_FETCHED = [table.name for table in STORED_TABLES.values() if table.chain is Chain.FUNDS]
+EXTRAS = [table.name for table in STORED_TABLES.values() if table.chain is Chain.EXTRAS]
 EXPLAINED = [
     "adj_factor",
     "daily_basic",
@@ -50,7 +51,7 @@ GRAPH = {
     "etf_price_series": ["etf_premium"],
     "instrument_history": [],
     "etf_list": [],
-    **{name: [] for name in FUNDS_FETCHED},
+    **{name: [] for name in (*FUNDS_FETCHED, *EXTRAS)},
     "etf_coverage": ["etf_kline", "etf_list", "etf_nav"],
     "etf_premium": ["etf_kline", "etf_list", "etf_nav"],
     "range_query": [
@@ -78,6 +79,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
     assert {job for job in repository.job_names if not job.startswith("__")} == {
         "daily_chain",
         "etf_chain",
+        "extra_tables",
         "calendar_check",
         "series_refresh",
         "instrument_histories",
@@ -97,6 +99,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "missing_partitions_sensor",
         "missing_etf_partitions_sensor",
         "late_navs_sensor",
+        "extra_tables_sensor",
         "price_series_sensor",
         "tracked_codes_sensor",
         "requests_sensor",
@@ -113,6 +116,7 @@ def test_one_run_of_a_pool_at_a_time_and_every_asset_in_one() -> None:
     assert settings["runs"]["max_concurrent_runs"] > len(Pool)
     beside = {series.key: Pool.SERIES for series in SERIES.values()}
     beside |= {instrument_history.key: Pool.INSTRUMENTS, range_query.key: Pool.EXPORTS}
+    beside |= {dg.AssetKey(name): Pool.EXTRAS for name in EXTRAS}
     for asset in defs.resolve_asset_graph().assets_defs:
         if asset.is_executable:
             assert asset.op.pool == beside.get(asset.key, Pool.DAILY)
@@ -151,7 +155,7 @@ def test_what_no_day_changes_is_told_by_the_definition() -> None:
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:
-    for name in ("daily_chain", "etf_chain"):
+    for name in ("daily_chain", "etf_chain", "extra_tables"):
         job = defs.resolve_job_def(name)
         steps = [NodeHandle(node.name, None) for node in job.nodes]
         assert {job.get_retry_policy_for_handle(step) for step in steps} == {RETRY_OUTAGE}

@@ -55,6 +55,15 @@ def test_run_history_is_kept_for_two_weeks_or_as_long_as_is_set(tmp_path: Path) 
         resources({**env, "RUN_HISTORY_DAYS": "0"})
 
 
+def test_extra_tables_are_none_or_those_that_are_named(tmp_path: Path) -> None:
+    env = {"MARKETDATA_HOME": str(tmp_path)}
+    assert resources(env)["extra_tables"] == []
+    named = resources({**env, "EXTRA_TABLES": "index_daily, dividends;index_daily"})
+    assert named["extra_tables"] == ["index_daily", "dividends"]
+    with pytest.raises(SettingError, match="EXTRA_TABLES is 'daily_kline': write some of index_da"):
+        resources({**env, "EXTRA_TABLES": "daily_kline"})
+
+
 LIVE = {"TUSHARE_TOKEN": "x", "HF_TOKEN": "hf_hidden1234", "HF_DATASET_REPO": "someone/prices"}
 
 

@@ -35,7 +35,15 @@ MAY_KNOW = {
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
-    "environment": {"instruments", "settings", "profile", "resources", "storage", "sandbox"},
+    "environment": {
+        "instruments",
+        "settings",
+        "profile",
+        "resources",
+        "storage",
+        "sandbox",
+        "tables",
+    },
     "api": DAYS_AND_TABLES
     | {"instruments", "listening", "serving", "settings", "storage", "profile", "written_days"},
     "env_file": {"settings"},

@@ -28,6 +28,7 @@ FIELDS = {
     "instrument_sources": ("tunnel", "tushare", "yahoo_url", "state_folder"),
     "io_manager": ("base_dir",),
     "run_history_days": (),
+    "extra_tables": (),
 }
 
 

@@ -24,6 +24,7 @@ from marketdata_assets.trading_calendar import (
     sessions_between,
 )
 from marketdata_sandbox.columns import Columns, joined, where
+from marketdata_sandbox.extra_answers import EXTRA_ANSWERS, OF_FUNDS, extra_answer
 from marketdata_sandbox.fund_answers import funds_asked_for, values_asked_for
 from marketdata_sandbox.plain_answers import plain_answer
 
@@ -63,7 +64,7 @@ DAY_CALLS = {
     for table in STORED_TABLES.values()
     if table.chain and not table.tushare.of_calendar_days
 }
-FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav")
+FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav", *OF_FUNDS)
 OTHER_CAPS = {
     "stock_basic": 6_000,
     "namechange": 10_000,
@@ -165,9 +166,13 @@ class TushareProtocol:
         return values_asked_for(market.fund_nav, params, self._now())
 
     def _days(self, call: str, params: dict[str, str]) -> Columns:
+        source = DAY_CALLS[call].tushare
+        told_on = source.vendor_name("trade_date")
         codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
-        if params.get("trade_date"):
-            days = [_date(params["trade_date"])]
+        if source.parts:
+            return self._part(call, source.parts.parameter, params)
+        if params.get(told_on):
+            days = [_date(params[told_on])]
         elif (codes or call == "suspend_d") and params.get("start_date") and params.get("end_date"):
             start, end = _date(params["start_date"]), _date(params["end_date"])
             days = sessions_between(start, end)[::-1]
@@ -181,17 +186,37 @@ class TushareProtocol:
             return where(found, "suspend_type", {params["suspend_type"]})
         return found
 
+    def _part(self, call: str, parameter: str, params: dict[str, str]) -> Columns:
+        """The rows of one value of a parameter: of several at once there are none, and no error."""
+        if not params.get(parameter):
+            raise Refusal(50101, f"必填参数, {parameter}")
+        if params.get("trade_date"):
+            days = [_date(params["trade_date"])]
+        else:
+            days = sessions_between(_date(params["start_date"]), _date(params["end_date"]))[::-1]
+        published = (self._day(call, day) for day in days if self._is_published(call, day))
+        found = joined(published, None)
+        if not found:
+            return {name: [] for name in self._day(call, FIRST_SESSION)}
+        if parameter == "market":
+            listed = {code for code in found["ts_code"] if code.endswith(params[parameter])}
+            return where(found, "ts_code", listed)
+        return where(found, parameter, {params[parameter]})
+
     def _today(self) -> dt.date:
         return self._now().astimezone(SHANGHAI).date()
 
     def _is_published(self, call: str, day: dt.date) -> bool:
         table = DAY_CALLS[call]
-        at = dt.datetime.combine(day, table.tushare.published_at, SHANGHAI)
-        return day >= table.first_date and self._now() >= at and is_session(day)
+        is_out = self._now() >= table.tushare.out_at(day)
+        return day >= table.first_date and is_out and is_session(day)
 
     def _simulate_day(self, call: str, day: dt.date) -> Columns:
         if told := getattr(self._market, call, None):
             return told(day)  # type: ignore[no-any-return]
+        if call in EXTRA_ANSWERS:
+            bars = self._day("fund_daily" if call in OF_FUNDS else "daily", day)
+            return extra_answer(call, bars, day)
         return plain_answer(DAY_CALLS[call], self._day("daily", day)["ts_code"], day)
 
 

@@ -140,6 +140,24 @@ class CrossSectionAnswer(BaseModel):
     stored_at: dt.datetime
 
 
+class TableRowsAnswer(BaseModel):
+    """Rows as stored, in the order of the table's key; units are those of /api/v1/tables.
+
+    Of a range `missing_sessions` were never stored. `stored_at` is that of the newest day.
+    """
+
+    table: str
+    code: str | None
+    renamed_from: RenamedFrom
+    start: dt.date
+    end: dt.date
+    data: list[Row]
+    count: int
+    columns: list[str]
+    missing_sessions: list[dt.date]
+    stored_at: dt.datetime | None
+
+
 class FindingAnswer(BaseModel):
     """A finding of `last`; `since` is the first of the `days` in a row that have it."""
 

@@ -33,6 +33,10 @@ class Limits:
     # Each opens hundreds of day files and may take hundreds of MB.
     as_of_at_once: int = 2
     as_of_waiting: int = 8
+    # Of a table by code: every day is a file that is read as a whole.
+    table_days: int = 366
+    table_ranges_at_once: int = 2
+    table_ranges_waiting: int = 8
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
 from marketdata_assets.api.routes_prices import price_routes
 from marketdata_assets.api.routes_service import VERSION, service_routes
+from marketdata_assets.api.routes_tables import table_routes
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
@@ -77,7 +78,14 @@ def create_app(state: AppState) -> FastAPI:
         ],
     )
     add_error_handlers(app, state)
-    for routes in (service_routes, price_routes, batch_routes, market_routes, export_routes):
+    for routes in (
+        service_routes,
+        price_routes,
+        batch_routes,
+        market_routes,
+        table_routes,
+        export_routes,
+    ):
         app.include_router(routes(state))
 
     @app.get("/metrics", include_in_schema=False)

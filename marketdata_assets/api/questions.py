@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -165,6 +166,43 @@ class CrossSectionQuestion(BaseModel):
 
     def columns(self) -> tuple[str, ...] | None:
         return _names(self.fields)
+
+
+class TableRowsQuestion(Range):
+    date: Day = Field(None, description="one trading day, in place of a range")
+    code: Annotated[
+        str | None,
+        BeforeValidator(_nothing_if_empty),
+        Field(
+            max_length=LONGEST_CODE,
+            description="rows of this code alone; needed with a range. Where a row is of an index "
+            "and of a share, of either",
+            examples=["600000.SH"],
+        ),
+    ] = None
+    fields: Annotated[
+        str | None,
+        Field(
+            max_length=LONGEST_FIELDS,
+            description="columns as /api/v1/tables lists them, separated by commas; those of the "
+            "key are always there",
+        ),
+    ] = None
+    format: Format = Format.JSON
+
+    def columns(self) -> tuple[str, ...]:
+        return _names(self.fields) or ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TableRowsQuestion":
+        if self.date and (self.start or self.end):
+            raise ValueError("ask for a date, or for a range from start to end, not for both")
+        if not self.date and not self.code:
+            raise ValueError("ask for a date, or for a code and a range from start to end")
+        start, end = self.days()
+        if start > end:
+            raise ValueError(f"start {start} lies after end {end}")
+        return self
 
 
 class FindingsQuestion(BaseModel):

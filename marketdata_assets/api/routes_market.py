@@ -1,4 +1,4 @@
-"""The market as a whole: one day of it, which instruments there are, what the tables hold.
+"""The market as a whole: one day of it, what was found on it, which instruments there are.
 
 Here belongs what is not asked by code.
 """
@@ -13,7 +13,6 @@ from marketdata_assets.api.answers import (
     CrossSectionAnswer,
     FindingsAnswer,
     InstrumentsAnswer,
-    TablesAnswer,
 )
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.encoding import (
@@ -33,7 +32,7 @@ from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, OHLCV
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import FINDINGS, STORED_TABLES, Table
+from marketdata_assets.tables import FINDINGS
 
 
 def market_routes(state: AppState) -> APIRouter:
@@ -95,32 +94,4 @@ def market_routes(state: AppState) -> APIRouter:
         ]
         return json_response({"instruments": found, "count": len(found)})
 
-    @router.get("/api/v1/tables", response_model=TablesAnswer, responses=may_answer())
-    def tables() -> Response:
-        """Every stored table: its columns, types and units."""
-        described = [_described(table) for table in STORED_TABLES.values()]
-        return json_response({"tables": described, "count": len(described)})
-
     return router
-
-
-def _described(table: Table) -> dict[str, object]:
-    return {
-        "name": table.name,
-        "doc": table.doc,
-        "doc_zh": table.doc_zh,
-        "key": table.key,
-        "partitioned_by": table.date_column or table.code_column,
-        "first_date": table.first_date,
-        "columns": [
-            {
-                "name": column.name,
-                "type": str(column.type),
-                "unit": column.unit,
-                "doc": column.doc,
-                "doc_zh": column.doc_zh,
-                "nullable": column.nullable,
-            }
-            for column in table.columns
-        ],
-    }

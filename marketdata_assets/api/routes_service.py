@@ -33,6 +33,7 @@ ENDPOINTS = {
     "cross_section": "/api/v1/cross-section?date={YYYY-MM-DD}",
     "instruments": "/api/v1/instruments?q={part of code or name}",
     "tables": "/api/v1/tables",
+    "table_rows": "/api/v1/tables/{name}/rows?date={YYYY-MM-DD}",
     "export": "POST /api/v1/exports",
     "export_status": "/api/v1/exports/{id}",
     "export_file": "/api/v1/exports/{id}/file",

@@ -15,16 +15,18 @@ from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import Table
+from marketdata_assets.tables.declaration import Chain
 
 
 class Pool(StrEnum):
     """Of each pool one run at a time; runs of different pools don't wait for each other.
 
-    The daily runs share one allowance of calls, and publish their days in order. What somebody
-    waits for, a history or an export, is answered meanwhile.
+    The daily runs share one allowance of calls, and publish their days in order; no extra table
+    keeps them waiting. What somebody waits for, a history or an export, is answered meanwhile.
     """
 
     DAILY = "daily"
+    EXTRAS = "extras"
     SERIES = "series"
     INSTRUMENTS = "instruments"
     EXPORTS = "exports"
@@ -75,7 +77,9 @@ def daily(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
 def fetched_daily(table: Table) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
     checks = check_specs(table, (*fetched_checks(table), ANSWER))
-    return daily(table, "tushare", kinds={"tushare", "parquet"}, check_specs=checks)
+    pool = Pool.EXTRAS if table.chain is Chain.EXTRAS else Pool.DAILY
+    kinds = {"tushare", "parquet"}
+    return daily(table, "tushare", kinds=kinds, check_specs=checks, pool=pool.value)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -198,7 +198,7 @@ def stored_since(
             and (stored.rows > 0 or table.may_be_empty)
             and refusals.is_own(stored, lake)
             and stored.stored_at >= since[day]
-            and stored.stored_at > dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
+            and stored.stored_at > counts_from(table, day)
         ):
             resumed.append(day)
     return resumed
@@ -224,8 +224,14 @@ def early_emptiness(
 
     Of a table that may be empty, only the clock tells a day without rows from one to come.
     """
-    published_by = dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
+    published_by = counts_from(table, day)
     if isinstance(data, TushareError) or data.num_rows > 0 or now >= published_by:
         return None
     what = f"no row for {table.name} on {day}, which counts from {published_by:%H:%M} on only."
     return NotPublishedYet(table.tushare.call, {"trade_date": f"{day:%Y%m%d}"}, what)
+
+
+def counts_from(table: Table, day: dt.date) -> dt.datetime:
+    """From when on an answer without rows, or with fewer than there will be, is none any more."""
+    by_then = dt.datetime.combine(day, PUBLISHED_BY, SHANGHAI)
+    return max(by_then, table.tushare.out_at(day))

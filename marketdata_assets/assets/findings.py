@@ -38,6 +38,7 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Chain
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 # What is fetched is judged by itself, too.
@@ -54,7 +55,12 @@ DAYS_FOLLOWED = 20
         FINDINGS,
         "proof",
         kinds={"duckdb", "parquet"},
-        deps=[dg.AssetKey(table.name) for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)],
+        # Not of the extras: what becomes of one of them keeps nothing from being published.
+        deps=[
+            dg.AssetKey(table.name)
+            for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)
+            if table.chain is not Chain.EXTRAS
+        ],
     )
 )
 def findings(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedDays:
@@ -103,7 +109,9 @@ def listed_days(
         connection.execute("SET enable_progress_bar = false")
         parts = [LISTED.empty_table()]
         for table in BY_THEMSELVES:
-            if stored := _stored(lake, (table,), days):
+            if stored := (_readable if table.chain is Chain.EXTRAS else _stored)(
+                lake, (table,), days
+            ):
                 parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
         if stored := _stored(lake, CHECKED_TOGETHER, days):
             tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
@@ -128,6 +136,11 @@ def listed_days(
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
     return [day for day in days if all(lake.has(table, day) for table in tables)]
+
+
+def _readable(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
+    """The stored days, without damaged ones: of what nobody builds on, they keep nothing up."""
+    return [day for day in days if all(lake.describe(table, day) for table in tables)]
 
 
 def _read(

@@ -8,10 +8,11 @@ import datetime as dt
 import dagster as dg
 
 from marketdata_assets.automation import day_runs
-from marketdata_assets.automation.chains import CHAINS, EVENING_IS_OVER, FUNDS, STOCKS, DayChain
+from marketdata_assets.automation.chains import EVENING_IS_OVER, FUNDS, STOCKS, DayChain
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import (
     SHANGHAI,
     last_closed_session,
@@ -51,7 +52,7 @@ def missing_days(
     chain: DayChain, instance: dg.DagsterInstance, stored: Lake, now: dt.datetime
 ) -> dg.SensorResult | dg.SkipReason:
     """What to ask for at `now`, in Shanghai: days in order, neighbouring ones in one run."""
-    if day_runs.are_days_made(instance, [one.name for one in CHAINS if one is not chain]):
+    if day_runs.are_days_made(instance, [one for one in Chain if one is not chain.name]):
         return dg.SkipReason(UNDER_WAY)
     due = sessions_due(now, sensors_from(chain, stored, now))
     watched = [day for day in due if day >= chain.result.first_date]

@@ -24,10 +24,17 @@ from requests.adapters import BaseAdapter
 from marketdata_assets.resources.rate_limit import Allowance, shared_path
 from marketdata_assets.resources.tushare_answers import (
     each_key_once,
+    in_our_words,
     refuse_empty_columns,
     refuse_other_days,
     typed_table,
     whole_day,
+)
+from marketdata_assets.resources.tushare_asking import (
+    as_last_known,
+    asking_for,
+    is_end_whole,
+    refuse_other_parts,
 )
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
@@ -148,8 +155,10 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         if table.tushare.of_calendar_days:
             return as_of_session(day, [self.fund_nav(date) for date in nav_dates(day)])
-        params = {"trade_date": f"{day:%Y%m%d}"}
-        if table.tushare.page_size:
+        params = asking_for(table, day)
+        if table.tushare.parts:
+            data = self._part_by_part(table, day, params)
+        elif table.tushare.page_size:
             data = self._in_pages(table, params)
         else:
             data = self._whole_or_by_code(table, params)
@@ -215,8 +224,34 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return calendar
 
     def _call(self, table: Table, params: dict[str, str], **paging: int) -> "Answer":
-        fields = ",".join(table.column_names)
+        fields = ",".join(map(table.tushare.vendor_name, table.told_columns))
         return self._client.query(table.tushare.call, fields=fields, **params, **paging)
+
+    def _part_by_part(self, table: Table, day: dt.date, params: dict[str, str]) -> pa.Table:
+        """The rows of each part that the vendor has by that day; those without any are named."""
+        parts = table.tushare.parts
+        assert parts is not None, f"{table.name} is not asked for by parts"
+        found, missing = [table.schema.empty_table()], []
+        for value in (value for value, since in parts.since if since <= day):
+            asked = {**params, parts.parameter: value}
+            answer = self._call(table, asked)
+            rows = _typed(table, answer, asked)
+            if _is_cut(table, answer) and not is_end_whole(table, rows):
+                raise Truncated(table.tushare.call, asked, "cut even for this part of the day.")
+            rows = as_last_known(table, rows, asked)
+            refuse_other_parts(table, rows, asked)
+            found.append(rows)
+            if not rows.num_rows:
+                missing.append(value)
+        if missing and len(missing) < len(found) - 1:
+            logger.warning(
+                "%s %s: there is no row of %s %s.",
+                table.name,
+                day,
+                parts.parameter,
+                ", ".join(missing),
+            )
+        return pa.concat_tables(found)
 
     def _in_pages(self, table: Table, params: dict[str, str]) -> pa.Table:
         size = table.tushare.page_size
@@ -292,7 +327,8 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:
-    return typed_table(table, answer.fields, answer.items, params)
+    fields, rows = in_our_words(table, answer.fields, answer.items, params)
+    return typed_table(table, fields, rows, params)
 
 
 def _as_asked(table: Table, data: pa.Table, name: str, wanted: str) -> pa.Table:

@@ -6,7 +6,7 @@ together belong to `tushare_client` and `tushare`.
 
 import datetime as dt
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +34,33 @@ UNREADABLE = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 # Of the years before, the vendor may lack a whole indicator; since then that is a fault.
 EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
+
+
+def in_our_words(
+    table: Table, fields: Sequence[str], rows: Sequence[Sequence[object]], params: Params
+) -> tuple[list[str], Sequence[Sequence[object]]]:
+    """The fields under the names of our columns, with those that are made of the answer added."""
+    source = table.tushare
+    ours = {theirs: name for name, theirs in source.vendor_names}
+    names = [ours.get(field, field) for field in fields]
+    if source.last_known:
+        assert table.date_column, f"{table.name} has no day"
+        names, rows = [*names, table.date_column], [[*row, params["end_date"]] for row in rows]
+    if source.numbered and "ts_code" in names:
+        at = names.index("ts_code")
+        names, rows = [*names, source.numbered], _numbered(rows, at)
+    return names, rows
+
+
+def _numbered(rows: Sequence[Sequence[object]], code: int) -> list[list[object]]:
+    """The rows by their values, each with its number among those of the same code."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for row in sorted(rows, key=repr):
+        share = repr(row[code : code + 1])
+        seen[share] += 1
+        numbered.append([*row, seen[share]])
+    return numbered
 
 
 def typed_table(
@@ -64,8 +91,8 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
     """`data` with every key once, proved to be the market of `day`.
 
     Raises `NotPublishedYet` when it is of another day, or empty though the table may not be;
-    `BadValue` when a column outside the key is NULL on every row of a day since 2010, and what
-    `each_key_once` raises.
+    `BadValue` when a column outside the key that is not sparse is NULL on every row of a day since
+    2010, and what `each_key_once` raises.
     """
     call = table.tushare.call
     if data.num_rows == 0:
@@ -75,8 +102,9 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
     refuse_other_days(table, data, day, params)
     data = each_key_once(table, data, params)
     if day >= EVERY_COLUMN_SINCE:
-        outside_key = [name for name in table.column_names if name not in table.key]
-        refuse_empty_columns(table, data, outside_key, day, params)
+        may_be_void = {*table.key, *table.sparse}
+        others = [name for name in table.column_names if name not in may_be_void]
+        refuse_empty_columns(table, data, others, day, params)
     return data
 
 

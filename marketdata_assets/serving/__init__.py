@@ -12,6 +12,7 @@ history_cache    the histories by code, in a bounded memory
 point_in_time    the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name
 price_reader     all of the above for the folder of one profile
+table_rows       any table that is stored by day, as it is stored
 exports          a range as a file
 request_records  what a request is
 requests         what is not there yet, or too large to wait for: a durable queue

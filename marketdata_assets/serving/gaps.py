@@ -31,16 +31,28 @@ MOST_NAMED = 5
 
 
 class MissingSessions(MarketdataError, is_final=True, status=409):
-    """Sessions of the range were never stored, and an answer without them is not wanted."""
+    """Sessions of the range were never stored, and an answer without them is not wanted.
 
-    def __init__(self, code: str, table: str, days: Days) -> None:
+    What is answered from a series has to be copied into it, too.
+    """
+
+    def __init__(self, code: str, table: str, days: Days, from_series: bool = True) -> None:
         self.details = {"missing_sessions": days, "asset": table}
         more = " …" if len(days) > MOST_NAMED else ""
+        copied = f", then {SERIES_ASSETS[table]}" if from_series else ""
         super().__init__(
             f"{code} lacks {len(days)} session(s) that were never stored: "
-            f"{', '.join(map(str, days[:MOST_NAMED]))}{more}. Materialize {table} for these days, "
-            f"then {SERIES_ASSETS[table]}, or ask without strict."
+            f"{', '.join(map(str, days[:MOST_NAMED]))}{more}. Materialize {table} for these days"
+            f"{copied}, or ask without strict."
         )
+
+
+def last_session_over(now: dt.datetime) -> dt.date:
+    """The last session that is over at `now`, as far as the installed calendar knows."""
+    try:
+        return last_closed_session(now)
+    except CalendarExhausted:
+        return last_published_session()
 
 
 class Gaps:
@@ -82,10 +94,7 @@ class Gaps:
 
     def _absent_from(self, series: Series) -> Days:
         """The sessions from the first day of a series that are over and not in it."""
-        try:
-            last = last_closed_session(dt.datetime.now(dt.UTC))
-        except CalendarExhausted:
-            last = last_published_session()
+        last = last_session_over(dt.datetime.now(dt.UTC))
         version = series.generation, last
         known = self._absent.get(series.table.name)
         if known is None or known[0] != version:

@@ -26,10 +26,11 @@ _SCALES = {LOTS: 100.0, THOUSAND_YUAN: 1_000.0}
 class NoSuchColumn(MarketdataError, is_final=True, status=400):
     """A column that the table at hand does not have."""
 
-    def __init__(self, table: Table, names: Sequence[str]) -> None:
+    def __init__(self, table: Table, names: Sequence[str], others: Sequence[str] = OHLCV) -> None:
+        canonical = f"{', '.join(others)}, and as stored: " if others else ""
         super().__init__(
-            f"{table.name} has no column {', '.join(names)}. It has: {', '.join(OHLCV)}, and "
-            f"as stored: {', '.join(table.column_names)}."
+            f"{table.name} has no column {', '.join(names)}. It has: {canonical}"
+            f"{', '.join(table.column_names)}."
         )
 
 

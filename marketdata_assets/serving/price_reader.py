@@ -63,6 +63,16 @@ class PriceReader:
             return found
         return self._former.present(found, self.series(DAILY_PRICES))
 
+    def codes_of(self, instrument: Instrument) -> tuple[str, ...]:
+        """The codes under which rows of an instrument are stored: its present and its former one.
+
+        Raises `DamagedSeries` where only that could tell.
+        """
+        if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
+            return (instrument.code,)
+        prices = self.series(DAILY_PRICES) if instrument.code.endswith(".BJ") else None
+        return tuple(filter(None, (instrument.code, self._former.former(instrument.code, prices))))
+
     def ohlcv(
         self,
         code: str,

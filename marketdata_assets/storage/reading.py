@@ -14,7 +14,7 @@ import pyarrow as pa
 from marketdata_assets.tables import Table
 
 _SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
-_SQL_TYPES |= {pa.int8(): "TINYINT", pa.bool_(): "BOOLEAN"}
+_SQL_TYPES |= {pa.int8(): "TINYINT", pa.int32(): "INTEGER", pa.bool_(): "BOOLEAN"}
 _SQL_TYPES |= {pa.timestamp("us", "UTC"): "TIMESTAMPTZ"}
 
 

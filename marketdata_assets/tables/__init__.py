@@ -5,10 +5,13 @@ storage, the column schemas in Dagster's UI, the comments in the catalog and the
 a table is fetched, computed or stored belongs to `resources`, `assets` and `storage`.
 """
 
+from marketdata_assets.tables.block_trades import BLOCK_TRADES
 from marketdata_assets.tables.coverage import COVERAGE, ETF_COVERAGE
 from marketdata_assets.tables.daily_prices import DAILY_PRICES, DAILY_PRICES_LINEAGE
 from marketdata_assets.tables.declaration import Column, Source, Table
+from marketdata_assets.tables.dividends import DIVIDENDS
 from marketdata_assets.tables.findings import FINDINGS
+from marketdata_assets.tables.fund_share import FUND_SHARE
 from marketdata_assets.tables.funds import (
     ETF_KLINE,
     ETF_LIST,
@@ -17,6 +20,7 @@ from marketdata_assets.tables.funds import (
     FUND_BASIC,
     FUND_NAV,
 )
+from marketdata_assets.tables.indices import INDEX_DAILY, INDEX_WEIGHT
 from marketdata_assets.tables.instrument_histories import (
     BOND_BARS,
     FUND_BARS,
@@ -29,6 +33,8 @@ from marketdata_assets.tables.instrument_histories import (
     SHARE_BARS,
     US_BARS,
 )
+from marketdata_assets.tables.limit_list import LIMIT_LIST
+from marketdata_assets.tables.margin_detail import MARGIN_DETAIL
 from marketdata_assets.tables.moneyflow import MONEYFLOW
 from marketdata_assets.tables.name_changes import NAME_CHANGES
 from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
@@ -41,6 +47,7 @@ from marketdata_assets.tables.stocks import (
     STOCK_LIST,
     TRADE_CALENDAR,
 )
+from marketdata_assets.tables.top_list import TOP_LIST
 
 __all__ = [
     "ADJ_FACTOR",
@@ -101,5 +108,13 @@ STORED_TABLES: dict[str, Table] = {
         ETF_NAV,
         ETF_COVERAGE,
         ETF_PREMIUM,
+        INDEX_DAILY,
+        INDEX_WEIGHT,
+        DIVIDENDS,
+        LIMIT_LIST,
+        TOP_LIST,
+        MARGIN_DETAIL,
+        BLOCK_TRADES,
+        FUND_SHARE,
     )
 }

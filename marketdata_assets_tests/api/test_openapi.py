@@ -23,6 +23,7 @@ PATHS = {
     "/api/v1/findings",
     "/api/v1/instruments",
     "/api/v1/tables",
+    "/api/v1/tables/{name}/rows",
     "/api/v1/exports",
     "/api/v1/exports/{request_id}",
     "/api/v1/exports/{request_id}/file",
@@ -66,6 +67,7 @@ USUAL: dict[str, list[Any]] = {
     "code": ["600000.SH", "HSI", FUND],
     "date": [str(NEWEST)],
     "codes": [["HSI", "BTC"]],
+    "name": ["daily_prices", "findings"],
 }
 
 # Nobody answers requests here.
@@ -99,7 +101,7 @@ def test_what_the_document_allows_is_answered_as_it_says(
         suppress_health_check=list(HealthCheck),
     )
     def asked(case: Any, data: st.DataObject) -> None:
-        for place in (case.query, case.body):
+        for place in (case.query, case.body, case.path_parameters):
             if isinstance(place, dict):
                 if path in WAITING:
                     place["wait"] = 0

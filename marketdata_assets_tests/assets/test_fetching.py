@@ -8,6 +8,7 @@ from marketdata_assets.assets.fetching import early_emptiness, stored_since
 from marketdata_assets.resources.tushare_errors import NotPublishedYet
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS, Table
+from marketdata_assets.tables.block_trades import BLOCK_TRADES
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
 
@@ -72,3 +73,10 @@ def test_nobody_suspended_counts_only_when_the_day_is_published() -> None:
     assert isinstance(early, NotPublishedYet)
     assert "no row for suspensions on 2024-09-30" in str(early)
     assert early_emptiness(SUSPENSIONS, DAY, empty, evening) is None
+
+
+def test_a_day_without_rows_counts_from_the_hour_at_which_its_table_is_out() -> None:
+    empty = BLOCK_TRADES.schema.empty_table()
+    before, after = (dt.datetime.combine(DAY, dt.time(h), SHANGHAI) for h in (20, 21))
+    assert "from 21:00 on only" in str(early_emptiness(BLOCK_TRADES, DAY, empty, before))
+    assert early_emptiness(BLOCK_TRADES, DAY, empty, after) is None

@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import re
+from collections.abc import Callable
 
 import duckdb
 import pyarrow as pa
@@ -49,6 +50,37 @@ def test_one_cell_of_what_a_check_asks_can_break_it(days, table: Table, check: C
         and any(one.wrong for one in found(table, with_cell(rows, name, value), [check]))
     ]
     assert broken
+
+
+# What a whole answer would look like that counts otherwise than declared, or mixes columns up.
+OTHERWISE = [
+    ("index_daily", "amount", lambda thousands: thousands * 1_000, "units"),
+    ("index_daily", "vol", lambda lots: lots * 100, "units"),
+    ("index_daily", "high", lambda level: level * 0.5, "levels_ordered"),
+    ("index_daily", "pct_chg", lambda percent: percent / 100 + 0.5, "change_recomputed"),
+    ("index_weight", "weight", lambda percent: percent - 100, "weights_in_range"),
+    ("dividends", "cash_div", lambda yuan: yuan * 10, "amounts_fit"),
+    ("top_list", "net_amount", lambda amount: -amount, "sides_add_up"),
+    ("margin_detail", "rqye", lambda yuan: yuan + 10_000, "balances_add_up"),
+    ("block_trades", "amount", lambda ten_thousands: ten_thousands * 10_000, "amount_recomputed"),
+    ("block_trades", "vol", lambda ten_thousands: ten_thousands * 100, "amount_recomputed"),
+    ("fund_share", "fd_share", lambda shares: -shares, "shares_above_zero"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "otherwise", "check"),
+    OTHERWISE,
+    ids=[f"{name} {column}" for name, column, *_ in OTHERWISE],
+)
+def test_an_answer_that_counts_otherwise_is_refused(
+    days, name: str, column: str, otherwise: Callable[[float], float], check: str
+) -> None:
+    rows, table = days(name), STORED_TABLES[name]
+    at = rows.column_names.index(column)
+    values = [otherwise(value) for value in rows[column].to_pylist()]
+    rows = rows.set_column(at, column, pa.array(values, pa.float64()))
+    assert check in {one.check.name for one in found(table, rows, table.checks) if one.refuses}
 
 
 def found(table: Table, rows: pa.Table, checks):
