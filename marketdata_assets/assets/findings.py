@@ -16,7 +16,7 @@ from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.assets.lookback import lookback, premiums_before
-from marketdata_assets.checks import premium
+from marketdata_assets.checks import premium, st_shares
 from marketdata_assets.checks.days import CHECKED_TOGETHER, list_fetched, list_merged, side_by_side
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.running import LISTED, listed, run_checks
@@ -37,8 +37,9 @@ from marketdata_assets.tables import (
     STORED_TABLES,
     Table,
 )
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.checking import Check, Outcome
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.tables.stock_st import STOCK_ST
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 # What is fetched is judged by itself, too.
@@ -117,6 +118,11 @@ def listed_days(
             tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
             before = lookback(lake, stored[0])
             parts.append(list_merged(side_by_side(stored, tables, before, now, excuses), excuses))
+        told = [day for day in days if day >= STOCK_ST.first_date]
+        if stored := _readable(lake, (STOCK_LIST, STOCK_ST), told):
+            stocks, st = (_read(connection, lake, one, stored) for one in (STOCK_LIST, STOCK_ST))
+            rows = st_shares.check_inputs(stocks, st)
+            parts.append(_listed(STOCK_ST, rows, st_shares.ST_CHECKS, excuses))
         if stored := _stored(lake, FUNDS, days):
             kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
             rows = premium.check_inputs(
@@ -126,12 +132,16 @@ def listed_days(
                 premiums_before(lake, stored[0]),
                 calendar_around(stored),
             )
-            name, checks = ETF_PREMIUM.name, premium.PREMIUM_CHECKS
-            parts.append(
-                listed(name, rows, checks, run_checks(name, rows, checks, excuses), excuses)
-            )
+            parts.append(_listed(ETF_PREMIUM, rows, premium.PREMIUM_CHECKS, excuses))
         found = pa.concat_tables(parts)
         return found.filter(pc.not_equal(found["outcome"], str(Outcome.REFUSED)))
+
+
+def _listed(
+    table: Table, rows: duckdb.DuckDBPyRelation, checks: Sequence[Check], excuses: Excuses
+) -> pa.Table:
+    findings = run_checks(table.name, rows, checks, excuses)
+    return listed(table.name, rows, checks, findings, excuses)
 
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:

@@ -39,6 +39,7 @@ from marketdata_assets.tables.moneyflow import MONEYFLOW
 from marketdata_assets.tables.name_changes import NAME_CHANGES
 from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.restatements import RESTATEMENTS
+from marketdata_assets.tables.stock_st import STOCK_ST
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -116,5 +117,6 @@ STORED_TABLES: dict[str, Table] = {
         MARGIN_DETAIL,
         BLOCK_TRADES,
         FUND_SHARE,
+        STOCK_ST,
     )
 }

@@ -26,6 +26,8 @@ _STRUCK_HELD = 10_000
 class Exchange(Market, NamedMarket, FundMarket, Protocol):
     """A market of shares and funds, whose answers are the truth."""
 
+    def stock_st(self, day: dt.date) -> Table: ...
+
 
 class StruckRows:
     """`listed` holds the days of listing by code."""

@@ -137,6 +137,9 @@ class VendorHabits:
         rows += [_notice(code, day, "R") for code in sorted(both)]
         return self._served(joined(notices, rows), day, "suspend_d")
 
+    def stock_st(self, day: dt.date) -> Table:
+        return self._served(self._market.stock_st(day), day, "stock_st")
+
     def fund_basic(self, today: dt.date) -> Table:
         funds: Table = self._market.fund_basic(today)
         part = self._frequencies.numbers_used_twice

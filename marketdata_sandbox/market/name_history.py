@@ -1,4 +1,4 @@
-"""The vendor's list of names (`namechange`), as it reads on a day.
+"""The vendor's list of names (`namechange`) and of ST shares (`stock_st`), as they read on a day.
 
 Here belong since when and until when a share is called what. Who is ST when, and who leaves, is
 `life_events`' matter; the list of today's names is `stock_list`.
@@ -43,6 +43,27 @@ def list_names(
         "end_date": [f"{until:%Y%m%d}" if until else None for _, _, _, until in rows],
         "ann_date": [f"{named.announced:%Y%m%d}" for _, _, named, _ in rows],
         "change_reason": [named.reason for _, _, named, _ in rows],
+    }
+
+
+def list_st_shares(
+    listings: Listings, life: LifeEvents, companies: CompanyDescriptions, session: int
+) -> dict[str, list[str]]:
+    """The A-shares that are ST on a session, in order of code, with their names of that day."""
+    stocks = np.flatnonzero(listings.is_a_share)
+    position = {int(number): at for at, number in enumerate(stocks)}
+    now = life.st.lasting(session)
+    rows = sorted(
+        (str(listings.ts_code[number]), marked(companies.names[position[int(number)]], starred))
+        for number, starred in zip(life.st.instrument[now], life.st.is_starred[now], strict=True)
+        if session < life.delisting_start[number]
+    )
+    return {
+        "ts_code": [code for code, _ in rows],
+        "name": [name for _, name in rows],
+        "trade_date": [f"{listings.sessions[session]:%Y%m%d}"] * len(rows),
+        "type": ["ST"] * len(rows),
+        "type_name": ["风险警示板"] * len(rows),
     }
 
 
