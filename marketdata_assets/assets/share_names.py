@@ -4,9 +4,11 @@ Here belong pure functions over tables. How the vendor is asked is `resources.tu
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import STOCK_LIST
@@ -57,6 +59,42 @@ def name_intervals(changes: pa.Table) -> pa.Table:
             """
         )
         return intervals.to_arrow_table().cast(NAME_INTERVALS)
+
+
+def told_otherwise(intervals: pa.Table, stocks: pa.Table, today: dt.date) -> list[str]:
+    """The codes of listed shares that STOCK_BASIC knows by another name than is told for `today`.
+
+    One of the two is late, and since when the share has had its new name is not known. What is no
+    longer listed may be called there as it never was while it traded.
+    """
+    now, listed = (
+        table.set_column(
+            table.column_names.index("name"), "name", pc.utf8_normalize(table["name"], "NFKC")
+        )
+        for table in (intervals, stocks)
+    )
+    with duckdb.connect() as connection:
+        connection.register("now", now)
+        connection.register("listed", listed)
+        rows = connection.execute(
+            """
+            SELECT ts_code FROM now JOIN listed USING (ts_code)
+            WHERE $today BETWEEN name_since AND coalesce(name_until, $today)
+                AND list_status = 'L'
+                AND replace(now.name, ' ', '') <> replace(listed.name, ' ', '')
+            ORDER BY ts_code
+            """,
+            {"today": today},
+        ).fetchall()
+    return [code for (code,) in rows]
+
+
+def without_name_of(intervals: pa.Table, codes: Sequence[str], today: dt.date) -> pa.Table:
+    """`intervals` without those of `codes` that reach to `today`: their end is not known."""
+    reaches = pc.fill_null(pc.greater_equal(intervals["name_until"], pa.scalar(today)), True)
+    return intervals.filter(
+        pc.invert(pc.and_(reaches, pc.is_in(intervals["ts_code"], pa.array(codes, pa.string()))))
+    )
 
 
 def with_names_of(intervals: pa.Table, listed: pa.Table, day: dt.date) -> pa.Table:

@@ -15,13 +15,21 @@ import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import fetched_daily
 from marketdata_assets.assets.quality_gate import Checked
-from marketdata_assets.assets.share_names import NAME_INTERVALS, name_intervals, with_names_of
+from marketdata_assets.assets.share_names import (
+    NAME_INTERVALS,
+    name_intervals,
+    told_otherwise,
+    with_names_of,
+    without_name_of,
+)
 from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days, with_earlier_names
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import NoPermission, QuotaExhausted
 from marketdata_assets.storage.io_manager import LakeResource, conform
 from marketdata_assets.tables import STOCK_LIST
+from marketdata_assets.trading_calendar import SHANGHAI
 
+CODES_SHOWN = 5
 CHANGING = ("name", "area", "industry", "market", "name_since")
 
 
@@ -37,21 +45,34 @@ def stock_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
 ) -> Checked:
     def shares() -> Shares:
-        return Shares(tushare.stock_basic(), _names(context, tushare))
+        stocks = tushare.stock_basic()
+        return Shares(stocks, _names(context, tushare, stocks))
 
     yield from universe_days(context, STOCK_LIST, shares, universe_on, lake.open())
 
 
-def _names(context: dg.AssetExecutionContext, tushare: TushareResource) -> pa.Table:
-    """NAME_INTERVALS; none for an account that may not ask for them: no day waits for a name."""
+def _names(
+    context: dg.AssetExecutionContext, tushare: TushareResource, stocks: pa.Table
+) -> pa.Table:
+    """NAME_INTERVALS that `stocks` do not contradict; none for an account that may not ask for
+    them: no day waits for a name."""
     try:
-        return name_intervals(tushare.name_changes())
+        names = name_intervals(tushare.name_changes())
     except (NoPermission, QuotaExhausted) as refused:
         context.log.warning(
             f"{STOCK_LIST.name}: the names of past days are not told, so those of today are stored "
             f"where none is yet; name_since is NULL. {refused}"
         )
         return NAME_INTERVALS.empty_table()
+    today = dt.datetime.now(SHANGHAI).date()
+    if codes := told_otherwise(names, stocks, today):
+        more = " …" if len(codes) > CODES_SHOWN else ""
+        context.log.warning(
+            f"{STOCK_LIST.name}: namechange and stock_basic tell different names of "
+            f"{len(codes)} share(s) today: {', '.join(codes[:CODES_SHOWN])}{more}. Since when they "
+            "have the later one is not known, so the last name of namechange is not used."
+        )
+    return without_name_of(names, codes, today)
 
 
 def universe_on(

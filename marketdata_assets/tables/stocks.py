@@ -72,8 +72,9 @@ STOCK_BASIC = Table(
 
 STOCK_LIST = Table(
     name="stock_list",
-    doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias).",
-    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差。",
+    doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias), by "
+    "the names of that day.",
+    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差;名称为当日简称。",
     key=("trade_date", "ts_code"),
     columns=(
         TRADE_DATE,

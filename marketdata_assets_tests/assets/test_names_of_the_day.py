@@ -25,12 +25,16 @@ TOLD = [
 
 
 class NamedMarket(SmallFunds):
-    """The small market; today all of its shares are called x."""
+    """The small market; today its shares are called 甲, 乙 and x."""
 
     def __init__(self, told: Sequence[Sequence[Any]] = TOLD, refusal: str = "") -> None:
         super().__init__()
         self.told = told
         self.refusal = refusal
+
+    def stock_basic(self, today: dt.date) -> Columns:
+        stocks = super().stock_basic(today)
+        return stocks | {"name": ["甲", "乙", *stocks["name"][2:]]}
 
     def namechange(self, today: dt.date) -> Columns:
         if self.refusal:
@@ -80,7 +84,7 @@ def test_an_account_that_may_not_ask_has_the_names_of_today(
 ) -> None:
     with platform_over(market, tmp_path, instance) as platform:
         assert platform.run(DAY, assets=[STOCK_LIST.name]).success
-    assert set(listed(platform, DAY).values()) == {("x", None)}
+    assert {since for _, since in listed(platform, DAY).values()} == {None}
 
     with platform_over(NamedMarket(), tmp_path, instance) as platform:
         assert platform.run(DAY, assets=[STOCK_LIST.name]).success
@@ -88,6 +92,16 @@ def test_an_account_that_may_not_ask_has_the_names_of_today(
 
     with platform_over(market, tmp_path, instance) as platform:
         assert platform.run(DAY, assets=[STOCK_LIST.name]).success
+    assert listed(platform, DAY)[SH] == ("ST甲", dt.date(2023, 5, 4))
+
+
+def test_a_name_that_the_list_of_today_does_not_know_is_not_used(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    told = [*TOLD[:2], (SZ, "丙", "19991110", None, "19991110", "其他")]
+    with platform_over(NamedMarket(told), tmp_path, instance) as platform:
+        assert platform.run(DAY, assets=[STOCK_LIST.name]).success
+    assert listed(platform, DAY)[SZ] == ("乙", None)
     assert listed(platform, DAY)[SH] == ("ST甲", dt.date(2023, 5, 4))
 
 

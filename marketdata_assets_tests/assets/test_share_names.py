@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketdata_assets.assets.share_names import NAME_INTERVALS, name_intervals
+from marketdata_assets.assets.share_names import (
+    NAME_INTERVALS,
+    name_intervals,
+    told_otherwise,
+    without_name_of,
+)
 from marketdata_assets.assets.stock_list import Shares, universe_on
 from marketdata_assets.tables import NAME_CHANGES, STOCK_BASIC, STOCK_LIST
 
@@ -147,6 +152,19 @@ def test_the_list_has_the_names_of_the_day_and_says_where_they_are_not_told() ->
     }
     assert listed(shares, on(5), TODAY)[CODE] == ("ST甲", on(5), TODAY)
     assert listed(shares, on(-1), TODAY)[CODE] == ("今日", None, TODAY)
+
+
+def test_a_name_that_is_not_the_lists_of_today_is_known_and_left_out() -> None:
+    told = name_intervals(changes(("ST甲", 0, 4), ("甲Ａ ", 5, None)))
+    ended = changes(("甲", 0, None), code="600002.SH")
+    both = pa.concat_tables([told, name_intervals(ended)])
+    today = stocks(CODE, "600002.SH").to_pylist()
+    same = [today[0] | {"name": "甲A"}, today[1] | {"name": "甲(退)", "list_status": "D"}]
+    other = [today[0] | {"name": "乙"}, today[1]]
+    known = [pa.Table.from_pylist(rows, STOCK_BASIC.schema) for rows in (same, other)]
+    assert [told_otherwise(both, one, TODAY) for one in known] == [[], [CODE, "600002.SH"]]
+    left = without_name_of(both, [CODE], TODAY)
+    assert left["name"].to_pylist() == ["ST甲", "甲"]
 
 
 def test_a_name_that_is_told_goes_before_a_stored_one_and_stays_when_it_is_told_no_more() -> None:
