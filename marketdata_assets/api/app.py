@@ -33,6 +33,7 @@ DESCRIPTION = (
 # What a browser shows to a page of another site only if it is told to.
 TOLD_IN_HEADERS = (
     "X-Code",
+    "X-Renamed-From",
     "X-Asset-Type",
     "X-Available-Start",
     "X-Available-End",

@@ -110,9 +110,8 @@ def listed_days(
         connection.execute("SET enable_progress_bar = false")
         parts = [LISTED.empty_table()]
         for table in BY_THEMSELVES:
-            if stored := (_readable if table.chain is Chain.EXTRAS else _stored)(
-                lake, (table,), days
-            ):
+            there = _readable if table.chain is Chain.EXTRAS else _stored
+            if stored := there(lake, (table,), days):
                 parts.append(list_fetched(table, _read(connection, lake, table, stored), excuses))
         if stored := _stored(lake, CHECKED_TOGETHER, days):
             tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}

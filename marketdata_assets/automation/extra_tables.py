@@ -2,7 +2,7 @@
 
 Here belong which of their days are asked for, and when. Nothing is made of them, so a table that is
 late or refused costs neither prices nor another table its day: they have a job and a pool of their
-own, and are asked for when nothing else is under way.
+own, and are asked for when nothing else is under way, of days whose prices are stored.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ from marketdata_assets.automation.lacking import Lacking
 from marketdata_assets.automation.sensors import SESSIONS_WATCHED, UNDER_WAY, sessions_due
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import SHANGHAI
 
@@ -37,7 +37,7 @@ extra_tables_job = dg.define_asset_job(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Requests what EXTRA_TABLES names and the last "
-    f"{SESSIONS_WATCHED} trading days lack: today's every half hour from "
+    f"{SESSIONS_WATCHED} trading days with prices lack: today's every half hour from "
     f"{EVENING_IS_OVER:%H:%M} in Shanghai, that of earlier days once a day from when it is out.",
 )
 def extra_tables_sensor(
@@ -58,11 +58,12 @@ def missing_extras(
     if day_runs.are_days_made(instance, ()):
         return dg.SkipReason(UNDER_WAY)
     days = sessions_due(now)
+    made = set(stored.days(DAILY_PRICES))
     lacking: dict[dt.date, frozenset[str]] = {}
     for name in names:
         table = STORED_TABLES[name]
         there = set(stored.days(table))
-        for day in days:
+        for day in (day for day in days if day in made):
             is_due = day >= table.first_date and now >= table.tushare.out_at(day)
             if is_due and day not in there:
                 lacking[day] = lacking.get(day, frozenset()) | {name}

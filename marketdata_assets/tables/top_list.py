@@ -49,13 +49,13 @@ TOP_LIST = Table(
     checks=(
         Check(
             "sides_add_up",
-            "Bought and sold are not negative; l_amount is their sum and net_amount their "
-            "difference, up to rounding.",
-            "买入与卖出均不为负,成交额为其和,净买入为其差(允许舍入误差)。",
-            "least(l_buy, l_sell) < 0 "
+            "A row has a close. Bought and sold are not negative; l_amount is their sum and "
+            "net_amount their difference, up to rounding.",
+            "有收盘价;买入与卖出均不为负,成交额为其和,净买入为其差(允许舍入误差)。",
+            "close IS NULL OR least(l_buy, l_sell) < 0 "
             "OR abs(l_amount - (l_buy + l_sell)) > 0.02 + 1e-6 * abs(l_amount) "
             "OR abs(net_amount - (l_buy - l_sell)) > 0.02 + 1e-6 * abs(l_amount)",
-            ("l_buy", "l_sell", "l_amount", "net_amount"),
+            ("close", "l_buy", "l_sell", "l_amount", "net_amount"),
             mass=Mass(0.1, 10),
         ),
     ),

@@ -41,9 +41,8 @@ def shanghai(text: str) -> dt.datetime:
 
 
 def pretend_stored(lake: Lake, name: str, until: dt.date) -> None:
-    """Every day of the last months up to `until`; nobody reads them here."""
-    first = dt.date(2024, 6, 1)
-    for day in (first + dt.timedelta(n) for n in range((until - first).days + 1)):
+    """Every day of the months up to `until`; nobody reads them here."""
+    for day in (until - dt.timedelta(n) for n in range(100)):
         path = lake.path(STORED_TABLES[name], day)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -78,6 +77,7 @@ def test_every_day_that_is_missing_is_asked_for_from_when_it_is_out(
 ) -> None:
     for name in (INDICES, MARGIN):
         pretend_stored(lake, name, FRIDAY - dt.timedelta(days=1))
+    pretend_stored(lake, DAILY_PRICES.name, FRIDAY)
     wanted = (INDICES, MARGIN)
     # Until its evening is over a day is the evening's.
     assert asked(instance, lake, "2024-09-20 22:29", *wanted) == (
@@ -95,8 +95,16 @@ def test_every_day_that_is_missing_is_asked_for_from_when_it_is_out(
 def test_days_of_before_a_table_began_are_not_missing(
     instance: dg.DagsterInstance, lake: Lake
 ) -> None:
+    pretend_stored(lake, DAILY_PRICES.name, dt.date(2020, 1, 6))
     begun = asked(instance, lake, "2020-01-06 12:00", "limit_list")
     assert begun == [("2020-01-02", "2020-01-03", {"limit_list"})]
+
+
+def test_the_prices_of_a_day_come_first(instance: dg.DagsterInstance, lake: Lake) -> None:
+    pretend_stored(lake, INDICES, FRIDAY - dt.timedelta(days=1))
+    pretend_stored(lake, DAILY_PRICES.name, FRIDAY - dt.timedelta(days=1))
+    nothing = "nothing is missing in the last 60 trading days"
+    assert asked(instance, lake, "2024-09-20 23:00", INDICES) == nothing
 
 
 def test_it_waits_for_whoever_makes_days_and_nobody_waits_for_it(

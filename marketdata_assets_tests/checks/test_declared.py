@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import json
 import re
 from collections.abc import Callable
 
@@ -12,8 +13,11 @@ import pytest
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.running import run_checks
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.tables.checking import Check
+from marketdata_assets.tables.indices import INDEX_DAILY
+from marketdata_assets_tests.replay import REAL_DATA, needs_real_data
 from marketdata_sandbox.transport import sandbox_tushare
 
 DAY = dt.date(2024, 9, 26)
@@ -50,6 +54,14 @@ def test_one_cell_of_what_a_check_asks_can_break_it(days, table: Table, check: C
         and any(one.wrong for one in found(table, with_cell(rows, name, value), [check]))
     ]
     assert broken
+
+
+@needs_real_data
+def test_nothing_is_found_in_a_real_bar_of_an_index() -> None:
+    answer = json.loads((REAL_DATA / "envelopes" / "index_daily.json").read_text("utf-8"))["data"]
+    rows = typed_table(INDEX_DAILY, answer["fields"], answer["items"], {})
+    assert rows.num_rows > 0
+    assert found(INDEX_DAILY, rows, INDEX_DAILY.checks) == []
 
 
 # What a whole answer would look like that counts otherwise than declared, or mixes columns up.
