@@ -11,6 +11,7 @@ from marketdata_assets.assets.findings import listed_days
 from marketdata_assets.assets.share_names import name_intervals
 from marketdata_assets.assets.stock_list import Shares, universe_on
 from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.st_shares import ST_CHECKS, check_inputs
 from marketdata_assets.resources.tushare import TushareResource
@@ -79,3 +80,8 @@ def tushare(tmp_path: Any) -> Any:
     resource: TushareResource = sandbox_tushare(tmp_path / "state")
     with resource.yield_for_execution(None) as ready:
         yield ready
+
+
+def test_half_of_the_marks_may_go_on_a_day_and_no_more() -> None:
+    lost = {rows: rows_lost(STOCK_ST, DAY, rows, 200) for rows in (100, 99)}
+    assert [any(one.refuses for one in found) for found in lost.values()] == [False, True]
