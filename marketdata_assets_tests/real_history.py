@@ -130,7 +130,8 @@ _LISTED = f"""
         CASE right(share.ts_code, 2) WHEN 'SH' THEN 'SSE' WHEN 'SZ' THEN 'SZSE' ELSE 'BSE' END
             AS exchange,
         list_date,
-        if(of_day.last_day >= trade_date, trade_date, DATE '{NAMES_KNOWN_ON}') AS names_as_of
+        if(of_day.last_day >= trade_date, trade_date, DATE '{NAMES_KNOWN_ON}') AS names_as_of,
+        NULL AS name_since
     FROM day
     JOIN share ON list_date <= trade_date
     ASOF LEFT JOIN of_day ON share.ts_code = of_day.ts_code AND trade_date >= of_day.first_day

@@ -43,6 +43,13 @@ class Market(Protocol):
 
 
 @runtime_checkable
+class NamedMarket(Protocol):
+    """What a market whose shares have changed their names has besides."""
+
+    def namechange(self, today: dt.date) -> Columns: ...
+
+
+@runtime_checkable
 class FundMarket(Protocol):
     """What a market with funds has besides; one without refuses these calls."""
 
@@ -58,7 +65,13 @@ DAY_CALLS = {
     if table.chain and not table.tushare.of_calendar_days
 }
 FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav", *OF_FUNDS)
-OTHER_CAPS = {"stock_basic": 6_000, "trade_cal": 20_000, "fund_basic": 15_000, "fund_nav": 10_500}
+OTHER_CAPS = {
+    "stock_basic": 6_000,
+    "namechange": 10_000,
+    "trade_cal": 20_000,
+    "fund_basic": 15_000,
+    "fund_nav": 10_500,
+}
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
@@ -125,6 +138,8 @@ class TushareProtocol:
             return _trade_cal(params)
         if call == "stock_basic":
             return self._stock_basic(params)
+        if call == "namechange" and isinstance(self._market, NamedMarket):
+            return _announced(self._market.namechange(self._today()), params)
         if isinstance(self._market, FundMarket):
             if call == "fund_basic":
                 return funds_asked_for(self._market.fund_basic(self._today()), params)
@@ -217,6 +232,15 @@ def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -
     start = int(str(params.get("offset") or 0))
     items = rows[start : start + size]
     return {"fields": names, "items": items, "has_more": len(items) == size, "count": 0}
+
+
+def _announced(names: Columns, params: dict[str, str]) -> Columns:
+    """The rows whose day of announcement is asked for, the latest first."""
+    first, last = params.get("start_date") or "", params.get("end_date") or "9"
+    days = [day or "" for day in names["ann_date"]]
+    order = sorted(range(len(days)), key=days.__getitem__, reverse=True)
+    kept = [at for at in order if first <= days[at] <= last]
+    return {name: [values[at] for at in kept] for name, values in names.items()}
 
 
 def _trade_cal(params: dict[str, str]) -> Columns:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from marketdata_assets.assets.asset_arguments import fetched_daily
 from marketdata_assets.assets.quality_gate import Checked
-from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days
+from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days, with_earlier_names
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource, conform
 from marketdata_assets.tables import ETF_LIST
@@ -24,9 +24,14 @@ CHANGING = ("name", "management", "fund_type", "invest_type", "benchmark")
 def etf_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
 ) -> Checked:
-    yield from universe_days(
-        context, ETF_LIST, CHANGING, tushare.fund_basic, listed_on, lake.open()
-    )
+    yield from universe_days(context, ETF_LIST, tushare.fund_basic, universe_on, lake.open())
+
+
+def universe_on(
+    funds: pa.Table, day: dt.date, known_on: dt.date, stored: pa.Table | None
+) -> pa.Table:
+    """The funds of `day`; names and classes that were stored nearer to it stay."""
+    return with_earlier_names(ETF_LIST, CHANGING, listed_on(funds, day, known_on), stored)
 
 
 def listed_on(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:

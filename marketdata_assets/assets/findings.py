@@ -17,7 +17,7 @@ from marketdata_assets.assets.asset_arguments import daily
 from marketdata_assets.assets.complete_days import parts_of
 from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.assets.lookback import lookback, premiums_before
-from marketdata_assets.checks import premium
+from marketdata_assets.checks import premium, st_shares
 from marketdata_assets.checks.days import CHECKED_TOGETHER, list_fetched, list_merged, side_by_side
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.running import LISTED, listed, run_checks
@@ -39,8 +39,9 @@ from marketdata_assets.tables import (
     STORED_TABLES,
     Table,
 )
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.checking import Check, Outcome
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.tables.stock_st import STOCK_ST
 
 FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 # What is fetched is judged by itself, too.
@@ -129,6 +130,10 @@ def _listed_together(
         tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
         before = lookback(lake, stored[0])
         yield list_merged(side_by_side(stored, tables, before, now, excuses), excuses)
+    told = [day for day in days if day >= STOCK_ST.first_date]
+    if stored := _readable(lake, (STOCK_LIST, STOCK_ST), told):
+        stocks, st = (_read(connection, lake, one, stored) for one in (STOCK_LIST, STOCK_ST))
+        yield _listed(STOCK_ST, st_shares.check_inputs(stocks, st), st_shares.ST_CHECKS, excuses)
     if stored := _stored(lake, FUNDS, days):
         kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
         rows = premium.check_inputs(
@@ -138,8 +143,14 @@ def _listed_together(
             premiums_before(lake, stored[0]),
             calendar_around(stored),
         )
-        name, checks = ETF_PREMIUM.name, premium.PREMIUM_CHECKS
-        yield listed(name, rows, checks, run_checks(name, rows, checks, excuses), excuses)
+        yield _listed(ETF_PREMIUM, rows, premium.PREMIUM_CHECKS, excuses)
+
+
+def _listed(
+    table: Table, rows: duckdb.DuckDBPyRelation, checks: Sequence[Check], excuses: Excuses
+) -> pa.Table:
+    findings = run_checks(table.name, rows, checks, excuses)
+    return listed(table.name, rows, checks, findings, excuses)
 
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:

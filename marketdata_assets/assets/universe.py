@@ -6,6 +6,7 @@ told by their own files.
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import dagster as dg
 import duckdb
@@ -22,21 +23,20 @@ from marketdata_assets.trading_calendar import SHANGHAI
 
 # Every row says so: the day on which what changes with time was known.
 NAMES_AS_OF = "names_as_of"
-ListedOn = Callable[[pa.Table, dt.date, dt.date], pa.Table]
+Known = TypeVar("Known")
 
 
 def universe_days(
     context: dg.AssetExecutionContext,
     table: Table,
-    changing: Sequence[str],
-    fetch: Callable[[], pa.Table],
-    listed_on: ListedOn,
+    fetch: Callable[[], Known],
+    universe_on: Callable[[Known, dt.date, dt.date, pa.Table | None], pa.Table],
     lake: Lake,
 ) -> Checked:
-    """The universes of the run's days, out of one call.
+    """The universes of the run's days, out of what is fetched once for all of them.
 
-    `listed_on` takes what `fetch` returns, the day, and the day on which it is known. Names and
-    the other `changing` columns that were stored nearer to a day are not overwritten.
+    `universe_on` takes what `fetch` returns, the day, the day on which it is known, and what is
+    stored of the day from the same origin.
     """
     now = dt.datetime.now(dt.UTC)
     days = days_of(context.partition_keys)
@@ -44,29 +44,30 @@ def universe_days(
     days = [day for day in days if day >= table.first_date]
     resumed = resumed_days(context, table, lake, days, now)
     missing = [day for day in days if day not in set(resumed)]
-    with failing_at_once():
-        everything = fetch() if missing else None
+    if missing:
+        with failing_at_once():
+            everything = fetch()
     known_on = now.astimezone(SHANGHAI).date()
 
     def universes() -> Iterator[tuple[dt.date, pa.Table]]:
         for day in missing:
-            listed = listed_on(everything, day, known_on)
-            known, stored = lake.describe(table, day), lake.read(table, day)
-            if known and stored and known.origin == lake.origin:
-                listed = with_earlier_names(table, changing, listed, stored)
-            yield day, listed
+            described, stored = lake.describe(table, day), lake.read(table, day)
+            is_own = described is not None and described.origin == lake.origin
+            yield day, universe_on(everything, day, known_on, stored if is_own else None)
 
     yield from through_the_gate(context, table, resumed, universes(), lake)
 
 
 def with_earlier_names(
-    table: Table, changing: Sequence[str], listed: pa.Table, stored: pa.Table
+    table: Table, changing: Sequence[str], listed: pa.Table, stored: pa.Table | None
 ) -> pa.Table:
-    """`listed` with what was already known of a code when `stored` was made.
+    """`listed` with what was already known of a code when `stored` was made, if it was.
 
     The `changing` columns change with time; what was known nearer to the day is the better answer
     for that day.
     """
+    if stored is None:
+        return listed
     resumed = ", ".join(
         f"CASE WHEN known THEN stored.{name} ELSE listed.{name} END AS {name}" for name in changing
     )

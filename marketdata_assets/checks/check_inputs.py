@@ -69,7 +69,7 @@ def check_inputs(
             up_limit, down_limit,
             basic.close AS basic_close, turnover_rate, total_share, float_share,
             total_mv, circ_mv,
-            name, market, list_date, names_as_of,
+            name, name_since, names_as_of, market, list_date,
             session_before, fifth_session_back,
             if(followed.ts_code = first_code, last_code, first_code) AS same_bar_as,
             left_out

@@ -9,7 +9,7 @@ of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to
 
 from marketdata_assets.checks.twins import PUBLISHED_ONCE
 from marketdata_assets.tables.checking import Check, Mass, Outcome
-from marketdata_assets.tables.daily_prices import ST_MARK
+from marketdata_assets.tables.name_marks import is_of_the_day, marks
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
 # shares that are halted.
@@ -20,13 +20,10 @@ _IS_BSE = "ts_code LIKE '%.BJ'"
 _IS_STAR = "(ts_code LIKE '688%' OR ts_code LIKE '689%')"
 _IS_CHINEXT = "ts_code[1:3] IN ('300', '301', '302')"
 _IS_MAIN = f"NOT ({_IS_BSE} OR {_IS_STAR} OR {_IS_CHINEXT})"
-# ST and *ST; S alone marks a share whose holders have not agreed on the reform of 2005, which
-# has had the same limits since 2007-01-08.
-_IS_MARKED = (
-    f"(regexp_matches(name, '{ST_MARK}') "
-    r"OR (regexp_matches(name, '^(XD|XR|DR)?S[^A-Za-z*]') AND trade_date >= DATE '2007-01-08'))"
-)
-_NAME_IS_OF_THE_DAY = "names_as_of <= trade_date"
+_MARKS = marks("name")
+# A share that is not reformed has had the limits of ST since 2007-01-08.
+_HAS_LIMITS_OF_ST = f"({_MARKS.st} OR ({_MARKS.unreformed} AND trade_date >= DATE '2007-01-08'))"
+_NAME_IS_OF_THE_DAY = is_of_the_day()
 
 
 def _limits_are(percent: str, down_percent: str | None = None) -> str:
@@ -50,12 +47,11 @@ _RATE_OF_BOARD = (
 _RESUMED = (
     "(before_known AND (session_before_traded IS NULL OR session_before_traded < session_before))"
 )
-# N is for a first day, of a listing or of shares that were issued to the public besides.
-_IS_FIRST_DAY = "(list_date = trade_date OR starts_with(name, 'N'))"
+_IS_FIRST_DAY = f"(list_date = trade_date OR {_MARKS.first_day})"
 # Listings, resumptions and the opening of a delisting period trade without a limit. A name that is
 # not of the day may lack the mark of the last of these.
 _MAY_BE_UNLIMITED = (
-    f"(list_date >= fifth_session_back OR {_IS_FIRST_DAY} OR {_RESUMED} OR contains(name, '退') "
+    f"(list_date >= fifth_session_back OR {_IS_FIRST_DAY} OR {_RESUMED} OR {_MARKS.delisting} "
     f"OR NOT coalesce({_NAME_IS_OF_THE_DAY}, false))"
 )
 _LEGAL_LIMITS = (
@@ -98,11 +94,13 @@ PRICE_CHECKS: tuple[Check, ...] = (
         "主板名称带 ST 者涨跌幅 5%，否则 10%（按当日名称）。",
         f"{_IS_MAIN} AND {_NAME_IS_OF_THE_DAY} AND trade_date < DATE '2026-07-06' "
         # A delisting period keeps the rate of the share's last mark.
-        "AND NOT contains(name, '退') AND ("
-        f"({_IS_MARKED} AND {_limits_are('10')} AND NOT {_limits_are('5')}) OR "
-        f"(NOT {_IS_MARKED} AND {_limits_are('5')} AND NOT {_limits_are('10')}))",
+        f"AND NOT {_MARKS.delisting} AND ("
+        f"({_HAS_LIMITS_OF_ST} AND {_limits_are('10')} AND NOT {_limits_are('5')}) OR "
+        f"(NOT {_HAS_LIMITS_OF_ST} AND {_limits_are('5')} AND NOT {_limits_are('10')}))",
         ("name", "pre_close", "up_limit", "down_limit"),
         mass=Mass(0.01, 50),
+        # Names come from a call of their own: however many are wrong, no price is.
+        of_mass=Outcome.FLAGGED,
     ),
     Check(
         "pre_close_continues",

@@ -47,12 +47,13 @@ from marketdata_assets.resources.tushare_navs import as_of_session, nav_dates, o
 from marketdata_assets.tables import (
     FUND_BASIC,
     FUND_NAV,
+    NAME_CHANGES,
     STOCK_BASIC,
     TRADE_CALENDAR,
     Table,
 )
 from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.trading_calendar import is_session
+from marketdata_assets.trading_calendar import SHANGHAI, is_session
 
 if TYPE_CHECKING:
     from marketdata_assets.resources.tushare_client import Answer, TushareClient
@@ -64,6 +65,7 @@ CODES_PER_CALL = 1_000
 MOST_PAGES = 20
 MOST_CALLS_IN_FLIGHT = 32
 EXCHANGES = ("SSE", "SZSE", "BSE")
+FIRST_YEAR_OF_NAMES = 1990
 # Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
 MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
 
@@ -172,6 +174,18 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise NotPublishedYet("stock_basic", {"list_status": "L"}, "no listed share.")
         _refuse_undated(parts[1])
         return each_key_once(STOCK_BASIC, pa.concat_tables(parts), {})
+
+    def name_changes(self) -> pa.Table:
+        """Every name that a share has had, as known now; rows that say the same once.
+
+        Asked for by years of announcement, as the call can't be paged: all of them at once, and
+        where that is cut by halves. Raises `Truncated` where a single year is cut.
+        """
+        years = range(FIRST_YEAR_OF_NAMES, dt.datetime.now(SHANGHAI).year + 1)
+        changes = self._names_of(years)
+        if changes.num_rows == 0:
+            raise NotPublishedYet(NAME_CHANGES.tushare.call, {}, "no name of any share.")
+        return changes.group_by(changes.column_names).aggregate([])
 
     def fund_basic(self) -> pa.Table:
         """Every exchange-listed fund that trades or did, as known now."""
@@ -286,6 +300,18 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 what = f"asked for {name} {wanted}, got {', '.join(sorted(others))}."
                 raise BadValue("fund_basic", params, what)
         return funds
+
+    def _names_of(self, years: range) -> pa.Table:
+        params = {"start_date": f"{years[0]}0101", "end_date": f"{years[-1]}1231"}
+        answer = self._call(NAME_CHANGES, params)
+        changes = _typed(NAME_CHANGES, answer, params)
+        if not _is_cut(NAME_CHANGES, answer):
+            return changes
+        if len(years) == 1:
+            raise Truncated(NAME_CHANGES.tushare.call, params, "cut even for one year.")
+        half = len(years) // 2
+        parts = [self._names_of(years[:half]), self._names_of(years[half:])]
+        return _none_lost(NAME_CHANGES, changes, pa.concat_tables(parts), params)
 
     def _stocks(self, params: dict[str, str]) -> pa.Table:
         answer = self._call(STOCK_BASIC, params)

@@ -36,8 +36,10 @@ from marketdata_assets.tables.instrument_histories import (
 from marketdata_assets.tables.limit_list import LIMIT_LIST
 from marketdata_assets.tables.margin_detail import MARGIN_DETAIL
 from marketdata_assets.tables.moneyflow import MONEYFLOW
+from marketdata_assets.tables.name_changes import NAME_CHANGES
 from marketdata_assets.tables.reference_data import ADJ_FACTOR, SUSPENSIONS
 from marketdata_assets.tables.restatements import RESTATEMENTS
+from marketdata_assets.tables.stock_st import STOCK_ST
 from marketdata_assets.tables.stocks import (
     DAILY_BASIC,
     DAILY_KLINE,
@@ -72,6 +74,7 @@ __all__ = [
     "INDEX_BARS",
     "INDUSTRY_BARS",
     "INSTRUMENT_HISTORY",
+    "NAME_CHANGES",
     "PRICE_LIMITS",
     "RESTATEMENTS",
     "SHARE_BARS",
@@ -117,5 +120,6 @@ STORED_TABLES: dict[str, Table] = {
         MARGIN_DETAIL,
         BLOCK_TRADES,
         FUND_SHARE,
+        STOCK_ST,
     )
 }

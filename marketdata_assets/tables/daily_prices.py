@@ -10,11 +10,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from marketdata_assets.tables.declaration import YUAN, Column, Table, number
+from marketdata_assets.tables.name_marks import is_of_the_day, marks
 from marketdata_assets.tables.reference_data import ADJ_FACTOR
 from marketdata_assets.tables.stocks import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_LIST
-
-# What goes before the mark: ex-dividend, ex-rights, first days, and G for the reform of 2005.
-ST_MARK = r"^(XD|XR|DR|N|G|C|U)* ?(\*ST|S\*ST|(ST|SST)[^A-Za-z])"
 
 
 class Merged(NamedTuple):
@@ -78,9 +76,9 @@ ADDED = (
             "ST, *ST, SST or S*ST in the name of the day; NULL where only a later name is known",
             "当日简称是否带 ST、*ST、SST、S*ST;仅知其后简称时为空",
         ),
-        f"CASE WHEN {STOCK_LIST.name}.names_as_of <= {STOCK_LIST.name}.trade_date "
-        f"THEN regexp_matches({STOCK_LIST.name}.name, '{ST_MARK}') END",
-        ((STOCK_LIST, "name"), (STOCK_LIST, "names_as_of")),
+        f"CASE WHEN {is_of_the_day(f'{STOCK_LIST.name}.')} "
+        f"THEN {marks(f'{STOCK_LIST.name}.name').st} END",
+        ((STOCK_LIST, "name"), (STOCK_LIST, "name_since"), (STOCK_LIST, "names_as_of")),
     ),
 )
 

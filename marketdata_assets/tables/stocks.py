@@ -72,17 +72,24 @@ STOCK_BASIC = Table(
 
 STOCK_LIST = Table(
     name="stock_list",
-    doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias).",
-    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差。",
+    doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias), by "
+    "the names of that day.",
+    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差;名称为当日简称。",
     key=("trade_date", "ts_code"),
     columns=(
         TRADE_DATE,
         *(c for c in STOCK_BASIC.columns if c.name not in ("list_status", "delist_date")),
         day(
             "names_as_of",
-            "day on which name, area, industry and market were known",
-            "名称、地域、行业、市场的获知日期",
+            "day on which area, industry and market were known, and the name where name_since is "
+            "NULL",
+            "地域、行业、市场的获知日期;name_since 为空时亦为名称的获知日期",
             False,
+        ),
+        day(
+            "name_since",
+            "first day of the name, which is that of the day; NULL: not told",
+            "当日简称的启用日期;未告知则为空",
         ),
     ),
     date_column="trade_date",

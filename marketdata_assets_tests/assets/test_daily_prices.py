@@ -70,6 +70,12 @@ def test_a_name_of_a_later_day_says_nothing_of_st(merge: Merge, name: str) -> No
     assert (row["name"], row["is_st"]) == (name, None)
 
 
+def test_a_name_whose_days_are_told_is_of_the_day_whenever_it_was_known(merge: Merge) -> None:
+    told = {"name_since": dt.date(2020, 1, 2), "names_as_of": LATER}
+    assert merge({}, {"name": "ST华钰", **told})["is_st"] is True
+    assert merge({}, {"name": "浦发银行", **told})["is_st"] is False
+
+
 def test_a_share_without_a_name_is_neither_st_nor_not(merge: Merge) -> None:
     assert merge({}, {"name": None})["is_st"] is None
 

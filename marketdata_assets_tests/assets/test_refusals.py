@@ -292,10 +292,10 @@ def test_a_range_that_is_interrupted_again_and_again_fetches_each_day_once(
             assert not platform.run(days[0], days[-1]).success
         left[0] = 10_000
         assert platform.run(days[0], days[-1]).success
-        # A call a day and table, and three for the list of shares at every beginning that needs it.
+        # A call a day and table, and four for the list of shares at every beginning that needs it.
         # What was under way when it was killed comes twice.
-        assert len(platform.requests) <= FETCHED * len(days) + 8 * (MOST_CALLS_IN_FLIGHT + 3)
+        assert len(platform.requests) <= FETCHED * len(days) + 8 * (MOST_CALLS_IN_FLIGHT + 4)
 
         platform.requests.clear()
         assert platform.run(days[0], days[-1], more_tags={FETCH_ALL: "true"}).success
-        assert len(platform.requests) == FETCHED * len(days) + 3
+        assert len(platform.requests) == FETCHED * len(days) + 4

@@ -23,7 +23,15 @@ from marketdata_sandbox.market.exchange import SimulatedExchange
 Row = tuple[Any, ...]
 
 SHARE_CALLS = ("daily", "stk_limit", "daily_basic", "adj_factor", "suspend_d")
-CALLS = ("stock_basic", *SHARE_CALLS, "fund_basic", "fund_daily", "fund_nav")
+CALLS = (
+    "stock_basic",
+    "namechange",
+    *SHARE_CALLS,
+    "stock_st",
+    "fund_basic",
+    "fund_daily",
+    "fund_nav",
+)
 DAYS = [
     dt.date(2005, 6, 20),
     dt.date(2008, 1, 2),
@@ -343,7 +351,7 @@ def test_the_past_of_a_changed_code_is_served_under_one_that_no_list_has(
 def test_only_the_codes_of_changing_shares_change(market: Any, day: dt.date) -> None:
     changing = {change.share for change in CODE_CHANGES}
     for call, (gone, new) in changes(market, with_trait(market, changes_of_code=True), day).items():
-        assert call in ("stock_basic", *SHARE_CALLS)
+        assert call in ("stock_basic", "namechange", "stock_st", *SHARE_CALLS)
         assert {row["ts_code"] for row in gone} <= changing
         names = ("ts_code", "symbol")
         rest = [
@@ -438,6 +446,14 @@ def test_a_new_share_can_be_in_the_bars_a_day_before_the_list(
         told = set(vendor.stock_basic(tomorrow)["ts_code"])
         assert set(codes) <= told
     assert 1 <= late <= listings * 0.25
+
+
+def test_single_rows_of_names_are_told_twice(market: Any) -> None:
+    vendor = with_trait(market, names_told_twice=0.01)
+    gone, new = difference(market.namechange(DAYS[-1]), vendor.namechange(DAYS[-1]))
+    assert gone == []
+    assert new
+    assert len(new) <= 0.02 * len(market.namechange(DAYS[-1])["name"])
 
 
 def test_the_list_of_funds_has_numbers_used_twice_and_ends_without_a_date(

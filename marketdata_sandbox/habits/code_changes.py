@@ -35,11 +35,16 @@ CHANGING_SHARES = frozenset(change.share for change in CODE_CHANGES)
 
 def under_codes_of_today(stocks: Table, today: dt.date) -> Table:
     """The list of stocks as it reads on `today`."""
+    stocks = renamed_today(stocks, today)
+    return stocks | {"symbol": [code[:6] for code in stocks["ts_code"]]}
+
+
+def renamed_today(table: Table, today: dt.date) -> Table:
+    """A table under the codes that shares have on `today`."""
     names = {
         change.share: change.new if today >= change.since else change.old for change in CODE_CHANGES
     }
-    stocks = renamed(stocks, names)
-    return stocks | {"symbol": [code[:6] for code in stocks["ts_code"]]}
+    return renamed(table, names)
 
 
 def under_codes_served(table: Table, day: dt.date, call: str) -> Table:

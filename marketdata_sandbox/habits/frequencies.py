@@ -48,6 +48,7 @@ class Frequencies:
     longest_factor_delay: int = 1  # in calendar days after the listing
     bars_before_listing: float = 0  # of Beijing shares listed up to 2022
     listed_a_day_late: float = 0  # of all shares
+    names_told_twice: float = 0  # of the rows of namechange
     numbers_used_twice: float = 0  # of funds
     funds_ended_without_date: int = 0
 
@@ -92,6 +93,7 @@ class Frequencies:
             longest_factor_delay=3,
             bars_before_listing=0.02,
             listed_a_day_late=0.1,
+            names_told_twice=0.01,
             numbers_used_twice=0.002,
             funds_ended_without_date=1,
             rounded_twice=True,
@@ -139,6 +141,7 @@ class Frequencies:
             longest_factor_delay=365,
             bars_before_listing=0.5,
             listed_a_day_late=0.01,
+            names_told_twice=0.01,
             numbers_used_twice=21 / 2164,
             funds_ended_without_date=3,
             rounded_twice=True,

@@ -14,7 +14,7 @@ from marketdata_sandbox.habits.code_changes import CHANGING_SHARES
 from marketdata_sandbox.habits.draws import Draws
 from marketdata_sandbox.habits.frequencies import Habit
 from marketdata_sandbox.habits.rows import Table
-from marketdata_sandbox.protocol import FundMarket, Market
+from marketdata_sandbox.protocol import FundMarket, Market, NamedMarket
 
 Struck = Mapping[Habit, frozenset[str]]
 
@@ -23,8 +23,10 @@ _DAYS_HELD = 4
 _STRUCK_HELD = 10_000
 
 
-class Exchange(Market, FundMarket, Protocol):
+class Exchange(Market, NamedMarket, FundMarket, Protocol):
     """A market of shares and funds, whose answers are the truth."""
+
+    def stock_st(self, day: dt.date) -> Table: ...
 
 
 class StruckRows:

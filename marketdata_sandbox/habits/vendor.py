@@ -14,6 +14,7 @@ import numpy as np
 from marketdata_assets.trading_calendar import last_published_session, previous_session
 from marketdata_sandbox.habits.before_listing import BeforeListing
 from marketdata_sandbox.habits.code_changes import (
+    renamed_today,
     under_codes_of_today,
     under_codes_served,
 )
@@ -56,6 +57,15 @@ class VendorHabits:
         }
         stocks = without(stocks, late)
         return under_codes_of_today(stocks, today) if self._frequencies.changes_of_code else stocks
+
+    def namechange(self, today: dt.date) -> Table:
+        """Some rows are there twice; the past, too, is served under the codes of today."""
+        names: Table = self._market.namechange(today)
+        rows = zip(names["ts_code"], names["start_date"], strict=True)
+        part = self._frequencies.names_told_twice
+        twice = [at for at, row in enumerate(rows) if self._draws.of("name twice", *row) < part]
+        names = {name: [*values, *(values[at] for at in twice)] for name, values in names.items()}
+        return renamed_today(names, today) if self._frequencies.changes_of_code else names
 
     def daily(self, day: dt.date) -> Table:
         bars: Table = self._market.daily(day)
@@ -126,6 +136,9 @@ class VendorHabits:
         rows += [_notice(code, day, "S") for code in sorted(suspended)]
         rows += [_notice(code, day, "R") for code in sorted(both)]
         return self._served(joined(notices, rows), day, "suspend_d")
+
+    def stock_st(self, day: dt.date) -> Table:
+        return self._served(self._market.stock_st(day), day, "stock_st")
 
     def fund_basic(self, today: dt.date) -> Table:
         funds: Table = self._market.fund_basic(today)

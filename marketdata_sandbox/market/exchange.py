@@ -27,6 +27,7 @@ from marketdata_sandbox.market.fundamentals import Fundamentals
 from marketdata_sandbox.market.funds import is_fund, list_funds
 from marketdata_sandbox.market.life_events import LifeEvents, build_life_events
 from marketdata_sandbox.market.listings import Listings, build_listings
+from marketdata_sandbox.market.name_history import list_names, list_st_shares
 from marketdata_sandbox.market.price_path import PricePath
 from marketdata_sandbox.market.price_walk import simulate
 from marketdata_sandbox.market.random_streams import Purpose, random_stream
@@ -86,6 +87,11 @@ class SimulatedExchange:
         """Every A-share ever listed as known on `today`, which need not be a session."""
         population = self._population()
         return list_stocks(population.listings, population.life, population.companies, today)
+
+    def namechange(self, today: dt.date) -> Table:
+        """Every name of every A-share as announced by `today`, which need not be a session."""
+        population = self._population()
+        return list_names(population.listings, population.life, population.companies, today)
 
     def daily(self, day: dt.date) -> Table:
         """The bars of all A-shares that traded on `day`."""
@@ -191,6 +197,12 @@ class SimulatedExchange:
             "suspend_timing": [row.timing for _, row in in_order],
             "suspend_type": [row.type for _, row in in_order],
         }
+
+    def stock_st(self, day: dt.date) -> Table:
+        """The A-shares that are ST on `day`."""
+        session = self._session_number(day)
+        population = self._population()
+        return list_st_shares(population.listings, population.life, population.companies, session)
 
     def fund_basic(self, today: dt.date) -> Table:
         """Every exchange-listed fund as known on `today`, those about to be listed too."""

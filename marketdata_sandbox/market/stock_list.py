@@ -1,7 +1,7 @@
 """The vendor's list of stocks (`stock_basic`) as it reads on a given day.
 
 Here belong names with their ST and 退 marks, and the state of each listing. Who is listed when
-is `listings`' matter, what happened to a company is `life_events`'.
+is `listings`' matter, what happened to a company is `life_events`', past names are `name_history`.
 """
 
 import bisect
@@ -37,10 +37,8 @@ def list_stocks(
 
     def name(number: int, plain: str) -> str:
         if is_leaving[number]:
-            return plain + "退"
-        if is_starred[number]:
-            return "*ST" + plain
-        return "ST" + plain if is_st[number] else plain
+            return f"{plain}退"
+        return marked(plain, bool(is_starred[number])) if is_st[number] else plain
 
     def status(number: int) -> str:
         if is_delisted[number]:
@@ -66,3 +64,8 @@ def list_stocks(
         ],
         "delist_date": [delist_date(number) for number in numbers],
     }
+
+
+def marked(plain: str, is_starred: bool) -> str:
+    """The name of a share that is ST."""
+    return f"*ST{plain}" if is_starred else f"ST{plain}"
