@@ -12,7 +12,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from marketdata_assets.tables import STORED_TABLES
@@ -57,7 +57,14 @@ DAY_CALLS = {
     if table.chain and not table.tushare.of_calendar_days
 }
 FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav")
-OTHER_CAPS = {"stock_basic": 6_000, "trade_cal": 20_000, "fund_basic": 15_000, "fund_nav": 10_500}
+# Caps of other calls, and the one of stk_limit as measured, beyond the documented one.
+OTHER_CAPS = {
+    "stock_basic": 6_000,
+    "trade_cal": 20_000,
+    "fund_basic": 15_000,
+    "fund_nav": 10_500,
+    "stk_limit": 7_800,
+}
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
@@ -153,18 +160,18 @@ class TushareProtocol:
         codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
         if params.get("trade_date"):
             days = [_date(params["trade_date"])]
-        elif (codes or call == "suspend_d") and params.get("start_date") and params.get("end_date"):
+        elif params.get("start_date") and params.get("end_date"):
             start, end = _date(params["start_date"]), _date(params["end_date"])
             days = sessions_between(start, end)[::-1]
         else:
             raise Refusal(50101, "必填参数, ts_code")
         published = (self._day(call, day) for day in days if self._is_published(call, day))
-        found = joined(published, codes)
-        if not found:
-            return {name: [] for name in self._day(call, FIRST_SESSION)}
         if call == "suspend_d" and params.get("suspend_type"):
-            return where(found, "suspend_type", {params["suspend_type"]})
-        return found
+            kind = {params["suspend_type"]}
+            published = (where(rows, "suspend_type", kind) for rows in published)
+        size, offset = _size_and_offset(call, params)
+        found = joined(published, codes, size + offset + 1)
+        return found or {name: [] for name in self._day(call, FIRST_SESSION)}
 
     def _today(self) -> dt.date:
         return self._now().astimezone(SHANGHAI).date()
@@ -187,11 +194,15 @@ def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -
         hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
         names = [name for name in columns if name not in hidden]
     rows = list(zip(*(columns[name] for name in names), strict=True))
-    cap = DAY_CALLS[call].tushare.row_cap if call in DAY_CALLS else OTHER_CAPS[call]
-    size = min(int(str(params.get("limit") or cap)), cap)
-    start = int(str(params.get("offset") or 0))
+    size, start = _size_and_offset(call, params)
     items = rows[start : start + size]
     return {"fields": names, "items": items, "has_more": len(items) == size, "count": 0}
+
+
+def _size_and_offset(call: str, params: Mapping[str, object]) -> tuple[int, int]:
+    cap = OTHER_CAPS.get(call) or DAY_CALLS[call].tushare.row_cap
+    size = min(int(str(params.get("limit") or cap)), cap)
+    return size, int(str(params.get("offset") or 0))
 
 
 def _trade_cal(params: dict[str, str]) -> Columns:
