@@ -15,6 +15,7 @@ from marketdata_assets.assets.asset_arguments import failing_at_once
 from marketdata_assets.assets.fetching import resumed_days, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.partitions import days_of, refuse_open_days
+from marketdata_assets.resources.tushare_days import FetchedDay
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -48,13 +49,13 @@ def universe_days(
         everything = fetch() if missing else None
     known_on = now.astimezone(SHANGHAI).date()
 
-    def universes() -> Iterator[tuple[dt.date, pa.Table]]:
+    def universes() -> Iterator[FetchedDay]:
         for day in missing:
             listed = listed_on(everything, day, known_on)
             known, stored = lake.describe(table, day), lake.read(table, day)
             if known and stored and known.origin == lake.origin:
                 listed = with_earlier_names(table, changing, listed, stored)
-            yield day, listed
+            yield FetchedDay(day, listed)
 
     yield from through_the_gate(context, table, resumed, universes(), lake)
 

@@ -41,9 +41,10 @@ class Column:
 class Source:
     """A Tushare call: its name, the rows after which an answer is cut, and a safe page size.
 
-    `page_size` is given only where paging is exact; the other calls are split by code. A day's rows
-    are out at `published_at`, in Shanghai. What is told `of_calendar_days` is asked for by every
-    day since the last session.
+    `page_size` is given only where paging is exact; the other calls are split by code. A call that
+    `takes_ranges` answers `start_date` and `end_date` without a code. A day's rows are out at
+    `published_at`, in Shanghai. What is told `of_calendar_days` is asked for by every day since
+    the last session.
     """
 
     call: str
@@ -51,6 +52,7 @@ class Source:
     page_size: int | None = None
     published_at: dt.time = dt.time(18, 0)
     of_calendar_days: bool = False
+    takes_ranges: bool = False
 
 
 class Chain(StrEnum):
