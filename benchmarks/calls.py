@@ -28,11 +28,11 @@ from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
     DAILY_KLINE,
-    MONEYFLOW,
     PRICE_LIMITS,
     SUSPENSIONS,
     Table,
 )
+from marketdata_assets.tables.moneyflow import MONEYFLOW
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     last_published_session,
@@ -98,7 +98,7 @@ def backfill_calls(table: Table, rows: Rows) -> int:
     for run in runs_of(days):
         at = days.index(run[0])
         before = [rows[day] for day in days[max(0, at - SESSIONS_LOOKED_AT) : at]]
-        asked = days_in_order(vendor, table, run, before, ())  # type: ignore[arg-type]
+        asked = days_in_order(vendor, table, run, before, ())
         assert [one.day for one in asked] == run
     return vendor.calls
 

@@ -21,7 +21,7 @@ from marketdata_assets.checks.days import check_fetched_day
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
 from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.ledger import missing_in
+from marketdata_assets.checks.ledger import WITH_EVERY_BAR, lacking_codes, missing_in
 from marketdata_assets.checks.running import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
@@ -29,7 +29,7 @@ from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, Fetched
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import COVERAGE, Table
+from marketdata_assets.tables import COVERAGE, DAILY_KLINE, Table
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
@@ -93,16 +93,36 @@ def _ended_at_once(
 
 
 def _checked(table: Table, days: Iterator[FetchedDay], lake: Lake) -> Iterator[CheckedDay]:
-    """The days with what was found; a day that came with others and is refused is asked for by
-    itself first."""
+    """The days with what was found.
+
+    A day that came with others and is refused, or short of a share that has a bar, is asked for by
+    itself first.
+    """
     excuses = excuses_in(lake.root)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for day, outcome, again in days:
             checked = _checked_day(connection, table, day, outcome, lake, excuses)
-            if again and any(finding.refuses for finding in checked.findings):
+            if again and (
+                any(finding.refuses for finding in checked.findings)
+                or _lacks_bars(connection, table, day, outcome, lake, excuses)
+            ):
                 checked = _checked_day(connection, table, day, again(), lake, excuses)
             yield checked
+
+
+def _lacks_bars(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    day: dt.date,
+    data: pa.Table,
+    lake: Lake,
+    excuses: Excuses,
+) -> bool:
+    bars = lake.read(DAILY_KLINE, day) if table.name in WITH_EVERY_BAR else None
+    return bars is not None and bool(
+        lacking_codes(table, connection.from_arrow(data), bars, excuses)
+    )
 
 
 def _checked_day(

@@ -30,7 +30,11 @@ class Calls(NamedTuple):
     for_answers: float = 0.0
 
     def since(self, earlier: "Calls") -> "Calls":
-        return Calls(*(now - then for now, then in zip(self, earlier, strict=True)))
+        return Calls(
+            self.sent - earlier.sent,
+            self.for_allowance - earlier.for_allowance,
+            self.for_answers - earlier.for_answers,
+        )
 
 
 class CallMeter:

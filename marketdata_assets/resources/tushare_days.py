@@ -10,16 +10,13 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError, WrongAnswer
 from marketdata_assets.resources.tushare_ranges import MOST_SESSIONS, next_call
 from marketdata_assets.tables import Table
-
-if TYPE_CHECKING:
-    from marketdata_assets.resources.tushare import TushareResource
 
 Outcome: TypeAlias = pa.Table | TushareError
 # The busiest of so many sessions says how many rows the next ones may have.
@@ -37,8 +34,21 @@ class FetchedDay(NamedTuple):
     again: Callable[[], Outcome] | None = None
 
 
+class Vendor(Protocol):
+    """Who is asked for days: the resource."""
+
+    @property
+    def calls_in_flight(self) -> int: ...
+
+    def day(self, table: Table, day: dt.date) -> pa.Table: ...
+
+    def several_days(self, table: Table, days: Sequence[dt.date]) -> dict[dt.date, pa.Table]: ...
+
+    def answers_ranges(self, table: Table) -> bool | None: ...
+
+
 def days_in_order(
-    tushare: "TushareResource",
+    vendor: Vendor,
     table: Table,
     days: Sequence[dt.date],
     rows: Sequence[int],
@@ -52,24 +62,24 @@ def days_in_order(
     waiting = deque(days)
     under_way: deque[tuple[list[dt.date], Future[Any]]] = deque()
     recent = deque(rows, maxlen=SESSIONS_LOOKED_AT)
-    pool = ThreadPoolExecutor(tushare.calls_in_flight, thread_name_prefix=table.name)
+    pool = ThreadPoolExecutor(vendor.calls_in_flight, thread_name_prefix=table.name)
 
     def ask(call: list[dt.date]) -> Future[Any]:
         if len(call) > 1:
-            return pool.submit(tushare.several_days, table, call)
-        return pool.submit(tushare.day, table, call[0])
+            return pool.submit(vendor.several_days, table, call)
+        return pool.submit(vendor.day, table, call[0])
 
     def can_plan() -> bool:
         if not under_way or not table.tushare.takes_ranges:
             return True
         is_range = len(under_way[-1][0]) > 1
-        return bool(recent) and not (is_range and tushare.answers_ranges(table) is None)
+        return bool(recent) and not (is_range and vendor.answers_ranges(table) is None)
 
     try:
         while True:
-            while waiting and len(under_way) < tushare.calls_in_flight and can_plan():
+            while waiting and len(under_way) < vendor.calls_in_flight and can_plan():
                 ahead = list(itertools.islice(waiting, MOST_SESSIONS))
-                asks_ranges = tushare.answers_ranges(table) is not False
+                asks_ranges = vendor.answers_ranges(table) is not False
                 expected = max(recent) if recent and asks_ranges else None
                 call = next_call(ahead, table.tushare, expected, alone)
                 under_way.append((call, ask(call)))
@@ -83,7 +93,7 @@ def days_in_order(
             singly |= {day: ask([day]) for day in call if day not in whole | singly}
             for day in call:
                 if day in whole:
-                    again = functools.partial(_outcome, functools.partial(tushare.day, table, day))
+                    again = functools.partial(_outcome, functools.partial(vendor.day, table, day))
                     fetched = FetchedDay(day, whole[day], again)
                 else:
                     fetched = FetchedDay(day, _outcome(singly[day].result))
