@@ -20,6 +20,7 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
 )
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.asked_days import days_asked_for
 from marketdata_assets_tests.conftest import (
     CHAIN,
     Platform,
@@ -55,17 +56,6 @@ def _tushare(server: TushareServer, folder: Path, token: str = TOKEN) -> Tushare
     )
 
 
-def days_asked_for(server: TushareServer, call: str) -> list[dt.date]:
-    """The sessions of every call, of one day or of a range."""
-    asked = (request.params for request in server.requests if request.call == call)
-    spans = [
-        [dt.datetime.strptime(str(params[name]), "%Y%m%d").date() for name in ends]
-        for params in asked
-        for ends in (["trade_date"] * 2 if "trade_date" in params else ["start_date", "end_date"],)
-    ]
-    return [day for first, last in spans for day in sessions_between(first, last)]
-
-
 def test_a_range_is_stored_day_by_day_in_every_table(platform: Platform) -> None:
     assert platform.run(FIRST, LAST).success
     for table in DAILY:
@@ -97,7 +87,7 @@ def test_running_again_asks_again_and_changes_nothing(
     files = {file: file.stat().st_mtime_ns for file in platform.lake.root.rglob("*.parquet")}
     server.requests.clear()
     result = platform.run(FIRST, LAST)
-    assert days_asked_for(server, "daily") == DAYS
+    assert days_asked_for(server.requests, "daily") == DAYS
     assert all(metadata_of(result, "daily_kline", day)["file"] == "unchanged" for day in DAYS)
     again = {file: file.stat().st_mtime_ns for file in platform.lake.root.rglob("*.parquet")}
     assert again == files
@@ -224,7 +214,7 @@ def test_a_failed_range_keeps_its_good_days_and_the_next_run_asks_for_the_rest_o
     server.requests.clear()
     result = platform.run(FIRST, LAST, assets=["daily_kline"])
     assert result.success
-    assert days_asked_for(server, "daily") == [day for day in DAYS if day not in kept]
+    assert days_asked_for(server.requests, "daily") == [day for day in DAYS if day not in kept]
     assert platform.lake.days(DAILY_KLINE) == DAYS
 
 
