@@ -190,6 +190,21 @@ def test_ranges_in_pages_fill_them_and_pages_that_overlap_are_not_believed(
     assert sorted(asked_for(server, "stk_limit")[2:]) == spans(days, 1)
 
 
+def test_pages_of_a_range_may_be_shorter_than_asked_for(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    def lower_cap(answer: dict[str, Any]) -> None:
+        del data_of(answer)[1][5:]
+        answer["data"]["has_more"] = True
+
+    source = dataclasses.replace(PRICE_LIMITS.tushare, page_size=8)
+    paged = dataclasses.replace(PRICE_LIMITS, source=source)
+    days = SESSIONS[:5]
+    spoil(server, "stk_limit", faults.edited(lower_cap), times=2)
+    assert list(tables_of(tushare.days(paged, days, ROWS))) == days
+    assert [page["offset"] for page in params_of(server, "stk_limit")] == [0, 5, 10]
+
+
 def test_what_came_with_others_can_be_asked_for_again_by_itself(
     server: TushareServer, tushare: WakefulTushare
 ) -> None:
