@@ -154,8 +154,8 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def several_days(self, table: Table, days: Sequence[dt.date]) -> dict[dt.date, pa.Table]:
         """Those of neighbouring `days` that one call has whole, each as `day` returns it.
 
-        The others have to be asked for by themselves, which tells what is wrong with them. Raises a
-        `TushareError` when no day could be had.
+        The others have to be asked for by themselves, which tells what is wrong with them. Raises
+        the `TushareError` that fits when that could not help: the token, the quota, the rate.
         """
         params = {"start_date": f"{days[0]:%Y%m%d}", "end_date": f"{days[-1]:%Y%m%d}"}
         try:

@@ -88,9 +88,11 @@ def days_in_order(
             if not under_way:
                 break
             call, answer = under_way.popleft()
-            whole: dict[dt.date, pa.Table] = answer.result() if len(call) > 1 else {}
-            singly = {call[0]: answer} if len(call) == 1 else {}
-            singly |= {day: ask([day]) for day in call if day not in whole | singly}
+            whole: dict[dt.date, pa.Table] = {}
+            singly = {call[0]: answer}
+            if len(call) > 1:
+                whole = answer.result()
+                singly = {day: ask([day]) for day in call if day not in whole}
             for day in call:
                 if day in whole:
                     again = functools.partial(_outcome, functools.partial(vendor.day, table, day))
