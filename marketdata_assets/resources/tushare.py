@@ -12,6 +12,7 @@ import math
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -179,9 +180,11 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def answers_ranges(self, table: Table) -> bool | None:
         """Whether the vendor takes notice of ranges of days, None while that is not known.
 
-        The first answer tells, for as long as this resource is there.
+        The first answer tells, for as long as this resource is there. That it does is remembered
+        beside the allowance, so that no later run has to wait for its first answer.
         """
-        return self._ranges.get(table.tushare.call)
+        call = table.tushare.call
+        return self._ranges.get(call, True if self._remembered(call).exists() else None)
 
     def stock_basic(self) -> pa.Table:
         """Every A-share ever listed, as known now: listed, delisted and paused ones.
@@ -271,16 +274,25 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _note_ranges(self, table: Table, are_answered: bool, why: str) -> None:
         """The first answer counts: a later one that is not of its range is a fault of its own."""
         call = table.tushare.call
-        if call not in self._ranges:
-            self._ranges[call] = are_answered
-            if not are_answered:
-                logger.warning(
-                    "%s: %s is not answered by ranges of days, so every day is asked for by "
-                    "itself. (%s)",
-                    table.name,
-                    call,
-                    why,
-                )
+        if call in self._ranges:
+            return
+        self._ranges[call] = are_answered
+        remembered = self._remembered(call)
+        if are_answered:
+            remembered.parent.mkdir(parents=True, exist_ok=True)
+            remembered.touch()
+            return
+        remembered.unlink(missing_ok=True)
+        logger.warning(
+            "%s: %s is not answered by ranges of days, so every day is asked for by itself. (%s)",
+            table.name,
+            call,
+            why,
+        )
+
+    def _remembered(self, call: str) -> Path:
+        allowance = shared_path(self.token, self.url, self.state_folder)
+        return allowance.with_suffix(".ranges") / call
 
     def _every_code(self, table: Table) -> list[str]:
         everything = self.fund_basic if table.chain is Chain.FUNDS else self.stock_basic

@@ -155,19 +155,30 @@ def the_last_day_alone(answer: dict[str, Any]) -> None:
     ids=["the last day", "nothing", "a parameter is missing", "no permission"],
 )
 def test_a_vendor_that_takes_no_notice_of_ranges_is_asked_once_and_then_day_by_day(
-    server: TushareServer,
-    tushare: WakefulTushare,
-    caplog: pytest.LogCaptureFixture,
-    fault: Fault,
+    server: TushareServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
     spoil(server, "daily", fault, times=1)
-    for _ in range(2):
-        assert list(tables_of(tushare.days(four_days_fit(), SESSIONS, ROWS))) == SESSIONS
+    with tushare_at(server, tmp_path) as tushare:
+        for _ in range(2):
+            assert list(tables_of(tushare.days(four_days_fit(), SESSIONS, ROWS))) == SESSIONS
     asked = asked_for(server, "daily")
     assert asked[:1] == spans(SESSIONS[:4], 4)
     assert sorted(asked[1:]) == sorted(2 * spans(SESSIONS, 1))
     [warning] = [record.getMessage() for record in caplog.records]
     assert "daily_kline: daily is not answered by ranges of days" in warning
+
+
+def test_that_ranges_are_answered_is_remembered_until_an_answer_says_otherwise(
+    server: TushareServer, tmp_path: Path
+) -> None:
+    seen = []
+    for fault in (None, faults.edited(the_last_day_alone), None):
+        server.faults["daily"] = deque([fault] if fault else [])
+        with tushare_at(server, tmp_path) as tushare:
+            seen.append(tushare.answers_ranges(DAILY_KLINE))
+            list(tushare.days(DAILY_KLINE, SESSIONS, ROWS))
+            seen.append(tushare.answers_ranges(DAILY_KLINE))
+    assert seen == [None, True, True, False, None, True]
 
 
 def test_ranges_in_pages_fill_them_and_pages_that_overlap_are_not_believed(
