@@ -3,6 +3,7 @@
 from benchmarks import (
     allowance,
     api,
+    calls,
     checks,
     history,
     imports,
@@ -19,7 +20,7 @@ STORED = (year, history, checks, per_stock, publishing, seals)
 
 def main() -> None:
     console.print(f"\n{machine()}\n")
-    for benchmark in (imports, *STORED, series, api, allowance):
+    for benchmark in (imports, *STORED, series, api, allowance, calls):
         benchmark.main()
 
 

@@ -18,12 +18,14 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_sandbox.columns import Columns
-from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.protocol import Market, TushareProtocol
 from marketdata_sandbox.server import TushareServer
 
 ALLOWED_PER_MINUTE = 200
 LATENCY_SECONDS = 2.0
 WINDOWS = 3
+# As on a session of these years.
+ONE_DAY_FITS = [5_500]
 PROCESSES = 2
 
 
@@ -39,8 +41,8 @@ class OneShare:
 class CountingProtocol(TushareProtocol):
     """Counts what it answers and what it refuses."""
 
-    def __init__(self, market: OneShare, calls_per_minute: int) -> None:
-        super().__init__(market, calls_per_minute=calls_per_minute)  # type: ignore[arg-type]
+    def __init__(self, market: Market, calls_per_minute: int) -> None:
+        super().__init__(market, calls_per_minute=calls_per_minute)
         self.answered_at: list[float] = []
         self.refusals = 0
         self._counting = threading.Lock()
@@ -60,13 +62,13 @@ def fetch(url: str, folder: str, days: list[dt.date]) -> None:
         token="x", url=url, calls_per_minute=ALLOWED_PER_MINUTE, state_folder=folder
     )
     with resource.yield_for_execution(dg.build_init_resource_context()) as tushare:
-        for _, outcome in tushare.days(DAILY_KLINE, days):
-            if isinstance(outcome, Exception):
-                raise outcome
+        for one in tushare.days(DAILY_KLINE, days, ONE_DAY_FITS):
+            if isinstance(one.outcome, Exception):
+                raise one.outcome
 
 
 def main() -> None:
-    protocol = CountingProtocol(OneShare(), ALLOWED_PER_MINUTE)
+    protocol = CountingProtocol(OneShare(), ALLOWED_PER_MINUTE)  # type: ignore[arg-type]
     days = sessions_between(dt.date(2005, 1, 4), dt.date(2025, 12, 31))
     span = WINDOWS * WINDOW_MS / 1000
     context = multiprocessing.get_context("spawn")

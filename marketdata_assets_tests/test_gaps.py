@@ -54,8 +54,9 @@ def without_a_share(call: str, server: TushareServer, day: dt.date) -> None:
 
     def drop(answer: dict) -> None:
         fields, items = answer["data"]["fields"], answer["data"]["items"]
-        if items and items[0][fields.index("trade_date")] == f"{day:%Y%m%d}":
-            del items[0]
+        dates = [row[fields.index("trade_date")] for row in items]
+        if f"{day:%Y%m%d}" in dates:
+            del items[dates.index(f"{day:%Y%m%d}")]
 
     server.faults[call] = deque([faults.edited(drop)] * len(DAYS))
 

@@ -18,6 +18,7 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.lake import Lake, logger
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.asked_days import days_asked_for
 from marketdata_assets_tests.conftest import CHAIN, Platform
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 from marketdata_sandbox.protocol import TushareProtocol
@@ -123,8 +124,8 @@ def test_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
     for table in DAILY:
         assert lake.days(table) == days
     for call, name in fetched.items():
-        asked = {str(r.params["trade_date"]) for r in server.requests if r.call == call}
-        assert asked == {f"{day:%Y%m%d}" for day in days if day not in stored[name]}
+        asked = days_asked_for(server.requests, call)
+        assert sorted(asked) == [day for day in days if day not in stored[name]]
 
 
 def test_eight_processes_materialize_different_days_at_once(

@@ -3,6 +3,7 @@
 Here belongs what all calls do with their columns. What is asked for is `protocol`, `fund_answers`.
 """
 
+import math
 from collections.abc import Container, Iterable
 from typing import Any
 
@@ -15,11 +16,15 @@ def where(columns: Columns, name: str, wanted: Container[object]) -> Columns:
     return {name: [values[at] for at in kept] for name, values in columns.items()}
 
 
-def joined(days: Iterable[Columns], codes: Container[object] | None) -> Columns:
-    """The rows of `codes`, or all, of days that are made one by one: twenty years of the whole
-    market would be gigabytes."""
+def joined(
+    days: Iterable[Columns], codes: Container[object] | None, enough: float = math.inf
+) -> Columns:
+    """The rows of `codes`, or all, of days that are made one by one, until there are `enough` rows:
+    twenty years of the whole market would be gigabytes."""
     found: Columns = {}
     for day in days:
         for name, values in (day if codes is None else where(day, "ts_code", codes)).items():
             found.setdefault(name, []).extend(values)
+        if len(next(iter(found.values()))) >= enough:
+            break
     return found

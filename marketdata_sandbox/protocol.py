@@ -12,7 +12,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from marketdata_assets.tables import STORED_TABLES
@@ -65,12 +65,14 @@ DAY_CALLS = {
     if table.chain and not table.tushare.of_calendar_days
 }
 FUND_CALLS = ("fund_basic", "fund_daily", "fund_nav", *OF_FUNDS)
+# Caps of other calls, and the one of stk_limit as measured, beyond the documented one.
 OTHER_CAPS = {
     "stock_basic": 6_000,
     "namechange": 10_000,
     "trade_cal": 20_000,
     "fund_basic": 15_000,
     "fund_nav": 10_500,
+    "stk_limit": 7_800,
 }
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
@@ -173,18 +175,18 @@ class TushareProtocol:
             return self._part(call, source.parts.parameter, params)
         if params.get(told_on):
             days = [_date(params[told_on])]
-        elif (codes or call == "suspend_d") and params.get("start_date") and params.get("end_date"):
+        elif params.get("start_date") and params.get("end_date"):
             start, end = _date(params["start_date"]), _date(params["end_date"])
             days = sessions_between(start, end)[::-1]
         else:
             raise Refusal(50101, "必填参数, ts_code")
         published = (self._day(call, day) for day in days if self._is_published(call, day))
-        found = joined(published, codes)
-        if not found:
-            return {name: [] for name in self._day(call, FIRST_SESSION)}
         if call == "suspend_d" and params.get("suspend_type"):
-            return where(found, "suspend_type", {params["suspend_type"]})
-        return found
+            kind = {params["suspend_type"]}
+            published = (where(rows, "suspend_type", kind) for rows in published)
+        size, offset = _size_and_offset(call, params)
+        found = joined(published, codes, size + offset + 1)
+        return found or {name: [] for name in self._day(call, FIRST_SESSION)}
 
     def _part(self, call: str, parameter: str, params: dict[str, str]) -> Columns:
         """The rows of one value of a parameter: of several at once there are none, and no error."""
@@ -227,9 +229,7 @@ def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -
         hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
         names = [name for name in columns if name not in hidden]
     rows = list(zip(*(columns[name] for name in names), strict=True))
-    cap = DAY_CALLS[call].tushare.row_cap if call in DAY_CALLS else OTHER_CAPS[call]
-    size = min(int(str(params.get("limit") or cap)), cap)
-    start = int(str(params.get("offset") or 0))
+    size, start = _size_and_offset(call, params)
     items = rows[start : start + size]
     return {"fields": names, "items": items, "has_more": len(items) == size, "count": 0}
 
@@ -241,6 +241,12 @@ def _announced(names: Columns, params: dict[str, str]) -> Columns:
     order = sorted(range(len(days)), key=days.__getitem__, reverse=True)
     kept = [at for at in order if first <= days[at] <= last]
     return {name: [values[at] for at in kept] for name, values in names.items()}
+
+
+def _size_and_offset(call: str, params: Mapping[str, object]) -> tuple[int, int]:
+    cap = OTHER_CAPS.get(call) or DAY_CALLS[call].tushare.row_cap
+    size = min(int(str(params.get("limit") or cap)), cap)
+    return size, int(str(params.get("offset") or 0))
 
 
 def _trade_cal(params: dict[str, str]) -> Columns:

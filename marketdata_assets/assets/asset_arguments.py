@@ -14,7 +14,7 @@ from marketdata_assets.assets.quality_gate import ANSWER, check_specs
 from marketdata_assets.checks.fetched import fetched_checks
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
-from marketdata_assets.tables import Table
+from marketdata_assets.tables import DAILY_KLINE, Table
 from marketdata_assets.tables.declaration import Chain
 
 
@@ -78,8 +78,10 @@ def fetched_daily(table: Table) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
     checks = check_specs(table, (*fetched_checks(table), ANSWER))
     pool = Pool.EXTRAS if table.chain is Chain.EXTRAS else Pool.DAILY
+    # Bars come first: by them it shows whether days of the other tables are whole.
+    tags = {"dagster/priority": "1"} if table is DAILY_KLINE else {}
     kinds = {"tushare", "parquet"}
-    return daily(table, "tushare", kinds=kinds, check_specs=checks, pool=pool.value)
+    return daily(table, "tushare", kinds=kinds, check_specs=checks, pool=pool.value, op_tags=tags)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

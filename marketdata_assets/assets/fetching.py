@@ -4,8 +4,9 @@ Here belongs what the tables that come from Tushare as they are have in common.
 """
 
 import datetime as dt
+import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
@@ -14,19 +15,21 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import failing_at_once
-from marketdata_assets.assets.lookback import rows_before
+from marketdata_assets.assets.lookback import rows_before, rows_of_sessions_before
 from marketdata_assets.assets.quality_gate import ANSWER, Checked, CheckedDay, QualityGate
 from marketdata_assets.checks.days import check_fetched_day
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
 from marketdata_assets.checks.finding import Finding
+from marketdata_assets.checks.ledger import WITH_EVERY_BAR, lacking_codes, missing_in
 from marketdata_assets.checks.running import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, FetchedDay, Outcome
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import Table
+from marketdata_assets.tables import COVERAGE, DAILY_KLINE, Table
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
@@ -53,21 +56,28 @@ def fetched_days(
     days = [day for day in days if day >= table.first_date]
     resumed = resumed_days(context, table, lake, days, now)
     missing = [day for day in days if day not in set(resumed)]
-    yield from through_the_gate(
-        context, table, resumed, _watched(context, table, tushare, missing, now), lake
-    )
+    stretch = tushare.stretch()
+    asked = _asked(table, tushare, missing, lake)
+    fetched = _watched(context, table, stretch.waiting_for(asked), len(missing), now)
+    told = functools.partial(stretch.told, tushare.calls_per_minute)
+    yield from through_the_gate(context, table, resumed, fetched, lake, told)
 
 
 def through_the_gate(
     context: dg.AssetExecutionContext,
     table: Table,
     resumed: list[dt.date],
-    days: Iterator[tuple[dt.date, pa.Table | TushareError]],
+    days: Iterator[FetchedDay],
     lake: Lake,
+    told: Callable[[], Mapping[str, int | str]] = dict,
 ) -> Checked:
-    """The days of a run as the output of an asset, each checked before it is stored."""
+    """The days of a run as the output of an asset, each checked before it is stored.
+
+    What `told` returns in the end is shown with them.
+    """
     gate = QualityGate(context, table, (*fetched_checks(table), ANSWER), lake, resumed)
-    yield dg.Output(FetchedDays(resumed, _ended_at_once(gate.passing(_checked(table, days, lake)))))
+    passing = _ended_at_once(gate.passing(_checked(table, days, lake)))
+    yield dg.Output(FetchedDays(resumed, passing, told))
     yield from gate.outcomes()
 
 
@@ -82,25 +92,56 @@ def _ended_at_once(
         raise dg.Failure(str(late), metadata={LATE: True}, allow_retries=False) from None
 
 
-def _checked(
-    table: Table, days: Iterator[tuple[dt.date, pa.Table | TushareError]], lake: Lake
-) -> Iterator[CheckedDay]:
+def _checked(table: Table, days: Iterator[FetchedDay], lake: Lake) -> Iterator[CheckedDay]:
+    """The days with what was found.
+
+    A day that came with others and is refused, or short of a share that has a bar, is asked for by
+    itself first.
+    """
     excuses = excuses_in(lake.root)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
-        for day, data in days:
-            if isinstance(data, TushareError):
-                yield CheckedDay(day, data)
-                continue
-            before = rows_before(lake, table, day)
-            findings = check_fetched_day(connection, table, day, data, before, excuses)
-            gone = gone_rows(table, day, data, lake, excuses)
-            if gone:
-                lost = "; ".join(itertools.islice(gone.values(), SAMPLE_ROWS))
-                findings.append(
-                    Finding(ROWS_KEPT, table.name, day, len(gone), data.num_rows, (lost,))
-                )
-            yield CheckedDay(day, data, findings, gone)
+        for day, outcome, again in days:
+            checked = _checked_day(connection, table, day, outcome, lake, excuses)
+            if again and (
+                any(finding.refuses for finding in checked.findings)
+                or _lacks_bars(connection, table, day, outcome, lake, excuses)
+            ):
+                checked = _checked_day(connection, table, day, again(), lake, excuses)
+            yield checked
+
+
+def _lacks_bars(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    day: dt.date,
+    data: pa.Table,
+    lake: Lake,
+    excuses: Excuses,
+) -> bool:
+    bars = lake.read(DAILY_KLINE, day) if table.name in WITH_EVERY_BAR else None
+    return bars is not None and bool(
+        lacking_codes(table, connection.from_arrow(data), bars, excuses)
+    )
+
+
+def _checked_day(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    day: dt.date,
+    data: Outcome,
+    lake: Lake,
+    excuses: Excuses,
+) -> CheckedDay:
+    if isinstance(data, TushareError):
+        return CheckedDay(day, data)
+    before = rows_before(lake, table, day)
+    findings = check_fetched_day(connection, table, day, data, before, excuses)
+    gone = gone_rows(table, day, data, lake, excuses)
+    if gone:
+        lost = "; ".join(itertools.islice(gone.values(), SAMPLE_ROWS))
+        findings.append(Finding(ROWS_KEPT, table.name, day, len(gone), data.num_rows, (lost,)))
+    return CheckedDay(day, data, findings, gone)
 
 
 def gone_rows(
@@ -204,17 +245,44 @@ def stored_since(
     return resumed
 
 
+def _asked(
+    table: Table, tushare: TushareResource, days: Sequence[dt.date], lake: Lake
+) -> Iterator[FetchedDay]:
+    if len(days) < 2 or not table.tushare.takes_ranges:
+        return tushare.days(table, days)
+    rows = rows_of_sessions_before(lake, table, days[0], SESSIONS_LOOKED_AT)
+    return tushare.days(table, days, rows, short_days(table, days, lake))
+
+
+def short_days(table: Table, days: Sequence[dt.date], lake: Lake) -> set[dt.date]:
+    """The days of which an answer was refused, or lacks rows without a good reason by the ledger.
+
+    They are asked for by themselves, so that what they lack is not for want of room.
+    """
+    excuses = excuses_in(lake.root)
+    short = set()
+    for day in days:
+        covered = lake.read(COVERAGE, day)
+        if refusals.first_seen(lake, table, day) or (
+            covered is not None and table.name in missing_in(covered, excuses)
+        ):
+            short.add(day)
+    return short
+
+
 def _watched(
     context: dg.AssetExecutionContext,
     table: Table,
-    tushare: TushareResource,
-    days: list[dt.date],
+    days: Iterator[FetchedDay],
+    of_days: int,
     now: dt.datetime,
-) -> Iterator[tuple[dt.date, pa.Table | TushareError]]:
-    for count, (day, data) in enumerate(tushare.days(table, days), start=1):
-        yield day, early_emptiness(table, day, data, now) or data
-        if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == len(days):
-            context.log.info(f"{table.name}: {count} of {len(days)} days fetched, up to {day}")
+) -> Iterator[FetchedDay]:
+    for count, fetched in enumerate(days, start=1):
+        day = fetched.day
+        early = early_emptiness(table, day, fetched.outcome, now)
+        yield fetched._replace(outcome=early) if early else fetched
+        if count % DAYS_BETWEEN_PROGRESS_LINES == 0 or count == of_days:
+            context.log.info(f"{table.name}: {count} of {of_days} days fetched, up to {day}")
 
 
 def early_emptiness(

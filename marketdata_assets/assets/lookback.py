@@ -55,5 +55,12 @@ def rows_before(lake: Lake, table: Table, day: dt.date) -> int | None:
     return stored.rows if stored else None
 
 
+def rows_of_sessions_before(lake: Lake, table: Table, day: dt.date, sessions: int) -> list[int]:
+    """The rows of `table` on those of the `sessions` before `day` that are stored, oldest first."""
+    back = [one for one in sessions_back(day, sessions) if one >= table.first_date]
+    described = (lake.describe(table, one) for one in reversed(back))
+    return [stored.rows for stored in described if stored]
+
+
 def _columns(lake: Lake, table: Table, day: dt.date, names: Sequence[str]) -> pa.Table | None:
     return lake.load(table, day).rows.select(names) if lake.has(table, day) else None

@@ -16,6 +16,7 @@ from marketdata_assets.assets.asset_arguments import failing_at_once
 from marketdata_assets.assets.fetching import resumed_days, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.partitions import days_of, refuse_open_days
+from marketdata_assets.resources.tushare_days import FetchedDay
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -49,11 +50,12 @@ def universe_days(
             everything = fetch()
     known_on = now.astimezone(SHANGHAI).date()
 
-    def universes() -> Iterator[tuple[dt.date, pa.Table]]:
+    def universes() -> Iterator[FetchedDay]:
         for day in missing:
             described, stored = lake.describe(table, day), lake.read(table, day)
             is_own = described is not None and described.origin == lake.origin
-            yield day, universe_on(everything, day, known_on, stored if is_own else None)
+            own = stored if is_own else None
+            yield FetchedDay(day, universe_on(everything, day, known_on, own))
 
     yield from through_the_gate(context, table, resumed, universes(), lake)
 

@@ -30,6 +30,10 @@ LACKING = {
     "indicators_missing": "daily_basic",
     "factor_missing": "adj_factor",
 }
+# The tables that have every share that trades, with the checks that say so.
+WITH_EVERY_BAR = {
+    LACKING[check]: check for check in ("limits_missing", "indicators_missing", "factor_missing")
+}
 MANY_SHARES = Mass(0.01, 50)
 
 LEDGER_CHECKS: tuple[Check, ...] = (
@@ -269,6 +273,25 @@ def summary(ledger: Relation) -> dict[dt.date, dict[str, int]]:
             count
         )
     return counted
+
+
+def lacking_codes(table: Table, data: Relation, bars: pa.Table, excuses: Excuses) -> list[str]:
+    """The codes of `bars` (DAILY_KLINE) of which a day of `table`, one of WITH_EVERY_BAR, has no
+    row and no good reason: what the ledger will miss."""
+    check = WITH_EVERY_BAR[table.name]
+    changed = ", ".join(quoted(code) for one in CODE_CHANGES for code in (one.old, one.new))
+    lacking = data.query(
+        "there",
+        f"""
+        SELECT ts_code FROM bars ANTI JOIN there USING (ts_code)
+        WHERE ts_code NOT IN ({changed})
+        AND NOT ({explained().condition(DAILY_PRICES.name, check)})
+        AND NOT ({excuses.condition(DAILY_PRICES.name, check)})
+        ORDER BY ts_code
+        """,
+    )
+    assert lacking is not None
+    return [code for (code,) in lacking.fetchall()]
 
 
 def missing_in(ledger: pa.Table, excuses: Excuses) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Tushare as a Dagster resource: whole days of a table, complete and typed, or an error.
 
-Here belongs how one day of the market is put together from calls: pages, splits by code, many
-days at once. A single call is `tushare_client`, a single answer `tushare_answers`.
+Here belongs how one day of the market, or several, is put together from calls: pages, splits by
+code. A single call is `tushare_client`, a single answer `tushare_answers`, many days at once
+`tushare_days`.
 """
 
 import datetime as dt
@@ -9,10 +10,9 @@ import itertools
 import logging
 import math
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
+from marketdata_assets.resources.call_meter import Stretch
 from marketdata_assets.resources.rate_limit import Allowance, shared_path
 from marketdata_assets.resources.tushare_answers import (
     each_key_once,
@@ -36,14 +37,17 @@ from marketdata_assets.resources.tushare_asking import (
     is_end_whole,
     refuse_other_parts,
 )
+from marketdata_assets.resources.tushare_days import FetchedDay, days_in_order
 from marketdata_assets.resources.tushare_errors import (
+    BadRequest,
     BadValue,
+    NoPermission,
     NotPublishedYet,
     Truncated,
-    TushareError,
-    WrongAnswer,
+    Unavailable,
 )
 from marketdata_assets.resources.tushare_navs import as_of_session, nav_dates, one_row_each
+from marketdata_assets.resources.tushare_ranges import MOST_PAGES_OF_A_RANGE, told
 from marketdata_assets.tables import (
     FUND_BASIC,
     FUND_NAV,
@@ -85,6 +89,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     _client: "TushareClient" = PrivateAttr()
     _codes: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+    _ranges: dict[str, bool] = PrivateAttr(default_factory=dict)
     _codes_lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @contextmanager
@@ -119,33 +124,27 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         needed = math.ceil(self.calls_per_minute * SLOWEST_USUAL_CALL_SECONDS / 60) + 2
         return min(needed, MOST_CALLS_IN_FLIGHT)
 
+    def stretch(self) -> Stretch:
+        """The calls from now on, to be told of afterwards."""
+        return Stretch(self._client.meter)
+
     def days(
-        self, table: Table, days: Sequence[dt.date]
-    ) -> Iterator[tuple[dt.date, pa.Table | TushareError]]:
+        self,
+        table: Table,
+        days: Sequence[dt.date],
+        rows: Sequence[int] = (),
+        alone: Collection[dt.date] = (),
+    ) -> Iterator[FetchedDay]:
         """Each day with the whole market's rows of `table`, in the order asked for.
 
-        Several days are fetched at a time; few are held. In place of a day that is not published
-        or comes wrong stands the error that says so, `NotPublishedYet` or a `WrongAnswer`; one
-        that is not the day's own (no network, no permission) is raised and ends it at once.
+        Where the vendor answers ranges, a call asks for as many neighbouring sessions as it has
+        room for, by the `rows` of the sessions before; days that are to be asked for `alone` are.
+        Several calls are under way at a time; few days are held. In place of a day that is not
+        published or comes wrong stands the error that says so, `NotPublishedYet` or a
+        `WrongAnswer`; one that is not the day's own (no network, no permission) is raised and ends
+        it at once.
         """
-        pool = ThreadPoolExecutor(self.calls_in_flight, thread_name_prefix=table.name)
-        pending: deque[tuple[dt.date, Future[pa.Table]]] = deque()
-        waiting = iter(days)
-        try:
-            while True:
-                for day in itertools.islice(waiting, self.calls_in_flight - len(pending)):
-                    pending.append((day, pool.submit(self.day, table, day)))
-                if not pending:
-                    break
-                day, fetched = pending.popleft()
-                outcome: pa.Table | TushareError
-                try:
-                    outcome = fetched.result()
-                except (NotPublishedYet, WrongAnswer) as error:
-                    outcome = error
-                yield day, outcome
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        return days_in_order(self, table, days, rows, alone)
 
     def day(self, table: Table, day: dt.date) -> pa.Table:
         """All rows of `table` on `day`, typed as declared, key unique.
@@ -163,6 +162,40 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         else:
             data = self._whole_or_by_code(table, params)
         return whole_day(table, data, day, params)
+
+    def several_days(self, table: Table, days: Sequence[dt.date]) -> dict[dt.date, pa.Table]:
+        """Those of neighbouring `days` that one call has whole, each as `day` returns it.
+
+        The others have to be asked for by themselves, which tells what is wrong with them. Raises
+        the `TushareError` that fits when that could not help: the token, the quota, the rate.
+        """
+        params = {"start_date": f"{days[0]:%Y%m%d}", "end_date": f"{days[-1]:%Y%m%d}"}
+        try:
+            if table.tushare.page_size:
+                # The vendor's cap may be lower than our page; far more pages were not planned.
+                most = 2 * MOST_PAGES_OF_A_RANGE
+                pages = list(itertools.islice(self._pages(table, params), most + 1))
+                is_cut = len(pages) > most
+            else:
+                pages = [self._call(table, params)]
+                is_cut = _is_cut(table, pages[0])
+        except (BadRequest, NoPermission, Unavailable) as error:
+            self._note_ranges(table, False, str(error))
+            return {}
+        answer = told(table, days, pages, is_cut)
+        if answer.is_of_range or not is_cut:
+            why = f"asked for {len(days)} sessions, got others."
+            self._note_ranges(table, answer.is_of_range, why)
+        return answer.days
+
+    def answers_ranges(self, table: Table) -> bool | None:
+        """Whether the vendor takes notice of ranges of days, None while that is not known.
+
+        The first answer tells, for as long as this resource is there. That it does is remembered
+        beside the allowance, so that no later run has to wait for its first answer.
+        """
+        call = table.tushare.call
+        return self._ranges.get(call, True if self._remembered(call).exists() else None)
 
     def stock_basic(self) -> pa.Table:
         """Every A-share ever listed, as known now: listed, delisted and paused ones.
@@ -254,16 +287,22 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return pa.concat_tables(found)
 
     def _in_pages(self, table: Table, params: dict[str, str]) -> pa.Table:
+        return pa.concat_tables(
+            [_typed(table, answer, params) for answer in self._pages(table, params)]
+        )
+
+    def _pages(self, table: Table, params: dict[str, str]) -> Iterator["Answer"]:
         size = table.tushare.page_size
         assert size is not None, f"{table.name} can't be paged"
-        pages: list[pa.Table] = []
+        offset = 0
         for _ in range(MOST_PAGES):
-            offset = sum(page.num_rows for page in pages)
             answer = self._call(table, params, limit=size, offset=offset)
-            pages.append(_typed(table, answer, params))
+            yield answer
             # The vendor may lower its cap below our page, so a short page can still have more.
-            if not answer.items or not (answer.has_more or len(answer.items) >= size):
-                return pa.concat_tables(pages)
+            is_full = len(answer.items) >= size or len(answer.items) == table.tushare.row_cap
+            if not answer.items or not (answer.has_more or is_full):
+                return
+            offset += len(answer.items)
         raise Truncated(table.tushare.call, params, f"more than {MOST_PAGES} pages of {size} rows.")
 
     def _whole_or_by_code(self, table: Table, params: dict[str, str]) -> pa.Table:
@@ -280,6 +319,29 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 raise Truncated(table.tushare.call, params, f"cut even for {len(codes)} codes.")
             parts.append(_typed(table, part, params))
         return _none_lost(table, whole, pa.concat_tables(parts), params)
+
+    def _note_ranges(self, table: Table, are_answered: bool, why: str) -> None:
+        """The first answer counts: a later one that is not of its range is a fault of its own."""
+        call = table.tushare.call
+        if call in self._ranges:
+            return
+        self._ranges[call] = are_answered
+        remembered = self._remembered(call)
+        if are_answered:
+            remembered.parent.mkdir(parents=True, exist_ok=True)
+            remembered.touch()
+            return
+        remembered.unlink(missing_ok=True)
+        logger.warning(
+            "%s: %s is not answered by ranges of days, so every day is asked for by itself. (%s)",
+            table.name,
+            call,
+            why,
+        )
+
+    def _remembered(self, call: str) -> Path:
+        allowance = shared_path(self.token, self.url, self.state_folder)
+        return allowance.with_suffix(".ranges") / call
 
     def _every_code(self, table: Table) -> list[str]:
         everything = self.fund_basic if table.chain is Chain.FUNDS else self.stock_basic

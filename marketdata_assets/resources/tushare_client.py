@@ -20,6 +20,7 @@ from tushare.pro.client import DataApi
 from urllib3.exceptions import HTTPError
 
 from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, post_json
+from marketdata_assets.resources.call_meter import CallMeter
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare_errors import (
     CallTimedOut,
@@ -67,6 +68,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._token = token
         self._url = url.rstrip("/")
         self._allowance = allowance
+        self.meter = CallMeter()
         self._closed = threading.Event()
         self._sleep = sleep or self._sleep_unless_closed
         self._call_bound = call_bound_seconds
@@ -117,8 +119,13 @@ class TushareClient(DataApi):  # type: ignore[misc]
 
         if self._closed.is_set():
             raise fault(RefusedError, "the run has ended.")
+        began = time.monotonic()
         self._allowance.acquire()
-        status, raw = self._post(call, fields, params)
+        allowed = time.monotonic()
+        try:
+            status, raw = self._post(call, fields, params)
+        finally:
+            self.meter.note(allowed - began, time.monotonic() - allowed)
         shown = " ".join(self._without_token(raw.decode("utf-8", "replace")).split())[:160]
         if status >= 500 or status == 429:
             raise fault(Unavailable, f"HTTP status {status} from {self._url}.")

@@ -7,7 +7,7 @@ in `tables`; what a file goes through is `lake`.
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -42,11 +42,13 @@ class FetchedDays(NamedTuple):
 
     `kept` days are already stored by an interrupted run; `days` yields the others in order, with
     None for one that stays as it is stored. Days that come in neither are absent: they are not
-    recorded, and whoever made the output has said why.
+    recorded, and whoever made the output has said why. What `told` returns once all are stored is
+    shown with each of them.
     """
 
     kept: list[dt.date]
     days: Iterator[tuple[dt.date, pa.Table | None]]
+    told: Callable[[], Mapping[str, int | str]] = dict
 
 
 class RecordedDays(NamedTuple):
@@ -105,6 +107,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         try:
             if context.has_asset_partitions and not table.code_column:
                 self._store_range(context, table, obj)
+                if isinstance(obj, FetchedDays):
+                    context.add_output_metadata(obj.told())
             else:
                 [part] = _parts(table, context)
                 one = self._lake.write(table, part, conform(table, _arrow(obj)))

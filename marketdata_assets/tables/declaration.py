@@ -62,10 +62,10 @@ class LastKnown(NamedTuple):
 class Source:
     """A Tushare call: its name, the rows after which an answer is cut, and a safe page size.
 
-    `page_size` is given only where paging is exact; the other calls are split by code. A day's rows
-    are out at `published_at`, in Shanghai, of the day or `on_next_session`. What is told
-    `of_calendar_days` is asked for by every day since the last session. `points` is what an account
-    needs for it.
+    `page_size` is given only where paging is exact; the other calls are split by code. A call that
+    `takes_ranges` answers `start_date` and `end_date` without a code. A day's rows are out at
+    `published_at`, in Shanghai, of the day or `on_next_session`. What is told `of_calendar_days` is
+    asked for by every day since the last session. `points` is what an account needs for it.
 
     Columns that the vendor calls otherwise stand in `vendor_names` as (ours, theirs); a day is
     asked for by their name of the date column. `numbered` is a column of ours that numbers the rows
@@ -78,6 +78,7 @@ class Source:
     published_at: dt.time = dt.time(18, 0)
     on_next_session: bool = False
     of_calendar_days: bool = False
+    takes_ranges: bool = False
     points: int = 2_000
     vendor_names: tuple[tuple[str, str], ...] = ()
     parts: Parts | None = None

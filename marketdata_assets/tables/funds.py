@@ -121,7 +121,13 @@ ETF_KLINE = Table(
     ),
     date_column="trade_date",
     first_date=FIRST_FUND_DATE,
-    source=Source("fund_daily", row_cap=2_000, published_at=dt.time(16, 0), points=5_000),
+    source=Source(
+        "fund_daily",
+        row_cap=2_000,
+        published_at=dt.time(16, 0),
+        takes_ranges=True,
+        points=5_000,
+    ),
     checks=(
         # Funds that did not trade have a close alone.
         *values_present(("pre_close", "change", "pct_chg", "vol", "amount")),

@@ -45,7 +45,7 @@ MONEYFLOW = Table(
     ),
     date_column="trade_date",
     first_date=dt.date(2010, 1, 4),
-    source=Source("moneyflow", row_cap=6_000, published_at=dt.time(19, 0)),
+    source=Source("moneyflow", row_cap=6_000, published_at=dt.time(19, 0), takes_ranges=True),
     checks=(
         Check(
             "flows_present",

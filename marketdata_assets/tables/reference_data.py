@@ -25,7 +25,7 @@ ADJ_FACTOR = Table(
         ),
     ),
     date_column="trade_date",
-    source=Source("adj_factor", row_cap=6_000, published_at=dt.time(9, 15)),
+    source=Source("adj_factor", row_cap=6_000, published_at=dt.time(9, 15), takes_ranges=True),
     checks=(
         Check(
             "positive_factor",
@@ -53,7 +53,7 @@ SUSPENSIONS = Table(
         text("suspend_type", "S suspended, R resumed", "停复牌类型", False),
     ),
     date_column="trade_date",
-    source=Source("suspend_d", row_cap=5_000, published_at=dt.time(9, 15)),
+    source=Source("suspend_d", row_cap=5_000, published_at=dt.time(9, 15), takes_ranges=True),
     may_be_empty=True,
     chain=Chain.STOCKS,
 )

@@ -135,7 +135,7 @@ DAILY_KLINE = Table(
         number("amount", THOUSAND_YUAN, "traded value", "成交额"),
     ),
     date_column="trade_date",
-    source=Source("daily", row_cap=6_000, published_at=dt.time(16, 0)),
+    source=Source("daily", row_cap=6_000, published_at=dt.time(16, 0), takes_ranges=True),
     checks=(
         *values_present(("open", "high", "low", "pre_close", "change", "pct_chg", "vol", "amount")),
         Check(
@@ -193,7 +193,14 @@ PRICE_LIMITS = Table(
     ),
     date_column="trade_date",
     first_date=dt.date(2007, 1, 4),
-    source=Source("stk_limit", row_cap=5_800, page_size=4_000, published_at=dt.time(8, 40)),
+    # The documented cap; the measured one is the page.
+    source=Source(
+        "stk_limit",
+        row_cap=5_800,
+        page_size=7_800,
+        published_at=dt.time(8, 40),
+        takes_ranges=True,
+    ),
     checks=(
         Check(
             "limits_ordered",
@@ -251,7 +258,7 @@ DAILY_BASIC = Table(
         number("circ_mv", TEN_THOUSAND_YUAN, "tradable market value", "流通市值"),
     ),
     date_column="trade_date",
-    source=Source("daily_basic", row_cap=6_000, published_at=dt.time(17, 0)),
+    source=Source("daily_basic", row_cap=6_000, published_at=dt.time(17, 0), takes_ranges=True),
     checks=(
         Check(
             "counts_present",

@@ -20,6 +20,7 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
 )
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.asked_days import days_asked_for
 from marketdata_assets_tests.conftest import (
     CHAIN,
     Platform,
@@ -56,10 +57,6 @@ def _tushare(server: TushareServer, folder: Path, token: str = TOKEN) -> Tushare
     )
 
 
-def days_asked_for(server: TushareServer, call: str) -> list[str]:
-    return [str(r.params["trade_date"]) for r in server.requests if r.call == call]
-
-
 def test_a_range_is_stored_day_by_day_in_every_table(platform: Platform) -> None:
     assert platform.run(FIRST, LAST).success
     for table in DAILY:
@@ -91,7 +88,7 @@ def test_running_again_asks_again_and_changes_nothing(
     files = {file: file.stat().st_mtime_ns for file in platform.lake.root.rglob("*.parquet")}
     server.requests.clear()
     result = platform.run(FIRST, LAST)
-    assert len(days_asked_for(server, "daily")) == len(DAYS)
+    assert days_asked_for(server.requests, "daily") == DAYS
     assert all(metadata_of(result, "daily_kline", day)["file"] == "unchanged" for day in DAYS)
     again = {file: file.stat().st_mtime_ns for file in platform.lake.root.rglob("*.parquet")}
     assert again == files
@@ -208,7 +205,7 @@ def test_a_failed_range_keeps_its_good_days_and_the_next_run_asks_for_the_rest_o
 ) -> None:
     refused = faults.refusal(40203, "抱歉，您每天最多访问该接口100次")
     good = faults.edited(lambda answer: None)
-    server.faults["daily"] = deque([good, good, good] + [refused] * 20)
+    server.faults["daily"] = deque([good] + [refused] * 20)
     result = platform.run(FIRST, LAST, assets=["daily_kline"])
     assert "quota" in failure_text(result, "daily_kline")
     kept = platform.lake.days(DAILY_KLINE)
@@ -218,8 +215,7 @@ def test_a_failed_range_keeps_its_good_days_and_the_next_run_asks_for_the_rest_o
     server.requests.clear()
     result = platform.run(FIRST, LAST, assets=["daily_kline"])
     assert result.success
-    asked = {f"{day:%Y%m%d}" for day in DAYS if day not in kept}
-    assert set(days_asked_for(server, "daily")) == asked
+    assert days_asked_for(server.requests, "daily") == [day for day in DAYS if day not in kept]
     assert platform.lake.days(DAILY_KLINE) == DAYS
 
 

@@ -109,7 +109,7 @@ def test_price_limits_beyond_the_cap_come_in_pages(state: Path) -> None:
     with serving(market) as server, tushare_at(server, state) as tushare:
         assert tushare.day(PRICE_LIMITS, DAY)["ts_code"].to_pylist() == market.codes
         pages = [(page["limit"], page["offset"]) for page in params_of(server, "stk_limit")]
-    assert pages == [(4_000, 0), (4_000, 4_000), (4_000, 8_000)]
+    assert pages == [(7_800, 0), (7_800, 7_800)]
 
 
 def _paged(size: int) -> Table:

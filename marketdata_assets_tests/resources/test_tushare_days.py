@@ -33,13 +33,15 @@ from marketdata_sandbox.server import TushareServer
 
 PATIENCE_SECONDS = 20
 SESSIONS = sessions_between(dt.date(2025, 3, 3), DAY)
+# Rows of the session before that leave a call no room for two.
+ONE_DAY_FITS = [5_000]
 
 
 def test_days_come_in_the_order_asked_for(tushare: WakefulTushare) -> None:
     shuffled = SESSIONS[::2] + SESSIONS[1::2][::-1]
     got: Any = list(tushare.days(DAILY_KLINE, shuffled))
-    assert [day for day, _ in got] == shuffled
-    assert [data["trade_date"][0].as_py() for _, data in got] == shuffled
+    assert [one.day for one in got] == shuffled
+    assert [one.outcome["trade_date"][0].as_py() for one in got] == shuffled
 
 
 def test_no_day_asked_for_is_no_call(server: TushareServer, tushare: WakefulTushare) -> None:
@@ -55,7 +57,7 @@ def test_several_days_are_in_flight_at_once(server: TushareServer, tushare: Wake
         handler.reply(200, answer)
 
     spoil(server, "daily", answer_when_all_are_there, times=together.parties)
-    assert len(list(tushare.days(DAILY_KLINE, SESSIONS))) == len(SESSIONS)
+    assert len(list(tushare.days(DAILY_KLINE, SESSIONS, ONE_DAY_FITS))) == len(SESSIONS)
     assert not together.broken
 
 
@@ -66,8 +68,8 @@ def test_a_day_that_is_not_there_is_told_in_its_place_and_the_others_come(state:
         tushare_at(server, state, calls_per_minute=30) as tushare,
     ):
         got: Any = list(tushare.days(DAILY_KLINE, SESSIONS))
-    assert [day for day, _ in got] == SESSIONS
-    for day, outcome in got:
+    assert [one.day for one in got] == SESSIONS
+    for day, outcome, _ in got:
         if day in quiet:
             assert isinstance(outcome, NotPublishedYet)
             assert str(day) in str(outcome)
@@ -88,7 +90,7 @@ def test_a_wrong_day_is_told_in_its_place(
     server: TushareServer, tushare: WakefulTushare, fault: Fault, error: type[WrongAnswer]
 ) -> None:
     spoil(server, "daily", fault, times=1)
-    got = [outcome for _, outcome in tushare.days(DAILY_KLINE, SESSIONS)]
+    got = [one.outcome for one in tushare.days(DAILY_KLINE, SESSIONS)]
     wrong = [outcome for outcome in got if isinstance(outcome, WrongAnswer)]
     assert [type(outcome) for outcome in wrong] == [error]
     assert len(got) == len(SESSIONS)
@@ -104,7 +106,7 @@ def test_a_refusal_ends_it_after_the_earlier_days(state: Path) -> None:
         server.faults["daily"] = deque([good, good, *[refused] * len(SESSIONS)])
         got: list[dt.date] = []
         with pytest.raises(QuotaExhausted):
-            got.extend(day for day, _ in tushare.days(DAILY_KLINE, SESSIONS))
+            got.extend(one.day for one in tushare.days(DAILY_KLINE, SESSIONS, ONE_DAY_FITS))
         asked = [params["trade_date"] for params in params_of(server, "daily")]
     assert len(got) <= 2
     assert f"{SESSIONS[-1]:%Y%m%d}" not in asked
@@ -119,7 +121,7 @@ def test_a_consumer_that_stops_has_not_had_everything_fetched(
         serving(SmallMarket()) as server,
         tushare_at(server, state, calls_per_minute) as tushare,
     ):
-        some: Any = tushare.days(DAILY_KLINE, days)
-        assert next(some)[0] == days[0]
+        some: Any = tushare.days(DAILY_KLINE, days, ONE_DAY_FITS)
+        assert next(some).day == days[0]
         some.close()
         assert len(server.requests) < len(days) / 2

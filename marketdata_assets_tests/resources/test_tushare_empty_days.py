@@ -26,8 +26,12 @@ from marketdata_sandbox.server import TushareServer
 def test_a_day_on_which_nobody_was_suspended_is_an_empty_typed_table(state: Path) -> None:
     with serving(SmallMarket(quiet=[DAY])) as server, tushare_at(server, state) as tushare:
         assert tushare.day(SUSPENSIONS, DAY).equals(SUSPENSIONS.schema.empty_table())
-        [(_, nobody), (_, somebody)] = tushare.days(SUSPENSIONS, [DAY, DAY_BEFORE])
-        assert (nobody.num_rows, somebody.num_rows) == (0, len(CODES))
+        for days, rows in (([DAY, DAY_BEFORE], ()), ([DAY_BEFORE, DAY], [len(CODES)])):
+            outcomes = {one.day: one.outcome for one in tushare.days(SUSPENSIONS, days, rows)}
+            assert {day: data.num_rows for day, data in outcomes.items()} == {
+                DAY: 0,
+                DAY_BEFORE: len(CODES),
+            }
         with pytest.raises(NotPublishedYet):
             tushare.day(ADJ_FACTOR, DAY)
 

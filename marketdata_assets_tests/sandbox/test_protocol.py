@@ -93,7 +93,22 @@ def test_suspensions_can_be_asked_for_by_range_and_type(exchange: SimulatedExcha
     [code] = {row[1] for row in every[:1]}
     own = rows(ask(protocol, "suspend_d", fields, ts_code=code, **span))
     assert own == [row for row in every if row[1] == code]
-    assert ask(protocol, "adj_factor", **span)["code"] == 50101
+
+
+def test_ranges_of_the_whole_market_come_newest_first_and_the_cap_drops_the_oldest() -> None:
+    span = {"start_date": "20250401", "end_date": "20250403"}
+    every = rows(ask(at(20), "adj_factor", "trade_date,ts_code", **span))
+    days = [f"202504{day:02}" for day in (3, 2, 1)]
+    assert every == [[day, code] for day in days for code in CODES]
+    large = TushareProtocol(SmallMarket(many_codes(2_500)))
+    answer = ask(large, "adj_factor", "trade_date", **span)
+    assert len(rows(answer)) == 6_000
+    assert answer["data"]["has_more"]
+    oldest = [row for row in rows(answer) if row == [days[2]]]
+    assert len(oldest) == 1_000
+    rest = ask(large, "adj_factor", "trade_date", **span, offset=6_000)
+    assert rows(rest) == [[days[2]]] * 1_500
+    assert not rest["data"]["has_more"]
 
 
 def test_factors_of_a_share_come_newest_first(exchange: SimulatedExchange) -> None:

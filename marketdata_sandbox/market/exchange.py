@@ -234,6 +234,23 @@ class SimulatedExchange:
         history = self._history()
         return fund_values(self._seed, history.path, history.code_order, nav_date)
 
+    def row_counts(self, day: dt.date) -> dict[str, int]:
+        """How many rows the tables of shares have on `day`, by their calls, without making them."""
+        session = self._session_number(day)
+        path = self._history().path
+        listed = path.is_listed(session)
+        traded = self._traded_stocks(session)
+        with_basics = (
+            traded if day >= BSE_BASICS_SINCE else traded[path.listings.board[traded] != Board.BSE]
+        )
+        return {
+            "daily": traded.size,
+            "stk_limit": int(listed.sum()),
+            "daily_basic": with_basics.size,
+            "adj_factor": int((listed & path.listings.is_a_share[: listed.size]).sum()),
+            "suspend_d": len(suspensions_on(self._seed, path, session)),
+        }
+
     def _session_number(self, day: dt.date) -> int:
         first = trading_calendar.FIRST_SESSION
         if day < first or not trading_calendar.is_session(day):

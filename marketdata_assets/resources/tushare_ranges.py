@@ -1,0 +1,134 @@
+"""Which days one call asks for, and which of them its answer has.
+
+Here belong pure functions: the plan of a call, and the reading of an answer over several sessions.
+Sending calls is `tushare`, having many under way is `tushare_days`.
+
+A range saves calls and is trusted with little, neither with an order nor with pages. Whatever a day
+looks like in its answer that is not as it should be, the day is asked for by itself.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from marketdata_assets.resources.tushare_answers import typed_table, whole_day
+from marketdata_assets.resources.tushare_errors import NotPublishedYet, WrongAnswer
+from marketdata_assets.tables import Table
+from marketdata_assets.tables.declaration import Source
+from marketdata_assets.trading_calendar import sessions_between
+
+if TYPE_CHECKING:
+    from marketdata_assets.resources.tushare_client import Answer
+
+MOST_SESSIONS = 60
+# Of a call that can be paged; they come one after the other, and all are held.
+MOST_PAGES_OF_A_RANGE = 3
+# Shares are listed all the time: the sessions asked for have a few rows more than those before.
+GROWTH = 1.02
+# Neighbouring sessions have about as many rows; one with fewer may have lost some.
+SHORT = 0.9
+
+
+class Told(NamedTuple):
+    """What an answer tells: whether it is of the range asked for, and the days it has whole."""
+
+    is_of_range: bool
+    days: dict[dt.date, pa.Table]
+
+
+def next_call(
+    days: Sequence[dt.date], source: Source, rows: int | None, alone: Collection[dt.date] = ()
+) -> list[dt.date]:
+    """The first of `days`, and as many neighbouring sessions after it as one call has room for.
+
+    `rows` is what a session nearby has. Where that is not known it is one day, as it is for those
+    that are to be asked for `alone`.
+    """
+    call = [days[0]]
+    if rows is None or not source.takes_ranges or days[0] in alone:
+        return call
+    for day in days[1:MOST_SESSIONS]:
+        if day in alone or sessions_between(call[-1], day) != [call[-1], day]:
+            break
+        call.append(day)
+    return call[: sessions_that_fit(rows, len(call), source)]
+
+
+def sessions_that_fit(rows: int, most: int, source: Source) -> int:
+    """How many sessions of about `rows` rows, `most` at most, take the fewest calls each.
+
+    An answer has to stay below the cap, for one that reaches it may have been cut. Of a call that
+    can be paged it is the number that fills its pages best.
+    """
+    most_pages = MOST_PAGES_OF_A_RANGE if source.page_size else 1
+    best, best_pages = 1, pages_for(rows, source)
+    for sessions in range(2, most + 1):
+        pages = pages_for(rows * sessions, source)
+        if pages > most_pages:
+            break
+        if pages * best < best_pages * sessions:
+            best, best_pages = sessions, pages
+    return best
+
+
+def pages_for(rows: int, source: Source) -> int:
+    """The calls it takes for about `rows` rows; after a full page there may be another one."""
+    return int(rows * GROWTH) // (source.page_size or source.row_cap) + 1
+
+
+def told(
+    table: Table, days: Sequence[dt.date], pages: Sequence["Answer"], is_cut: bool = False
+) -> Told:
+    """What the answer to a call for `days` tells; it may have come in pages.
+
+    It is not of the range when a row is of another day, or all are of one: then the vendor has
+    taken no notice of it. Of one that was cut no day is taken, and of pages all or none: where they
+    repeat a row, they lack another one. A session without a row, or with far fewer than the others,
+    is not whole, though both may turn out to be true.
+    """
+    parts = _by_date(table, pages)
+    counts = {day: sum(len(rows) for _, rows in parts[f"{day:%Y%m%d}"]) for day in days}
+    is_of_range = (
+        sum(counts.values()) == sum(len(page.items) for page in pages)
+        and sum(map(bool, counts.values())) > 1
+    )
+    if is_cut or not is_of_range:
+        return Told(is_of_range, {})
+    fewest = 1 if table.may_be_empty else SHORT * max(counts.values())
+    found: dict[dt.date, pa.Table] = {}
+    for day in (day for day, count in counts.items() if count >= fewest):
+        params = {"trade_date": f"{day:%Y%m%d}"}
+        try:
+            data = pa.concat_tables(
+                typed_table(table, fields, rows, params)
+                for fields, rows in parts[params["trade_date"]]
+            )
+            if len(pages) == 1 or not table.repeated_keys(data):
+                found[day] = whole_day(table, data, day, params)
+        except (WrongAnswer, NotPublishedYet):
+            continue
+    return Told(True, found if len(pages) == 1 or len(found) == len(days) else {})
+
+
+def _by_date(
+    table: Table, pages: Sequence["Answer"]
+) -> dict[object, list[tuple[list[str], list[list[object]]]]]:
+    """The rows of every date as it is written, page by page, each with the page's fields.
+
+    Rows without a date are nobody's.
+    """
+    parts: dict[object, list[tuple[list[str], list[list[object]]]]] = defaultdict(list)
+    for page in pages:
+        if table.date_column not in page.fields:
+            continue
+        at = page.fields.index(table.date_column)
+        of_page: dict[object, list[list[object]]] = defaultdict(list)
+        for row in page.items:
+            if at < len(row) and isinstance(row[at], str):
+                of_page[row[at]].append(row)
+        for date, rows in of_page.items():
+            parts[date].append((page.fields, rows))
+    return parts
