@@ -54,9 +54,9 @@ def test_head_is_get_without_the_body(api: Client) -> None:
             assert head.headers["Content-Length"] == str(len(get.content)), path
 
 
-def test_the_head_of_an_exports_file_tells_its_length(world: Path) -> None:
-    queue = Requests(world)
-    with served(world, queue=queue) as client:
+def test_the_head_of_an_exports_file_tells_its_length(tmp_path: Path) -> None:
+    queue = Requests(tmp_path)
+    with served(tmp_path, queue=queue) as client:
         export = queue.request_export(ExportQuery(codes=["600000.SH"]))
         file = queue.exports / f"{export.id}.parquet"
         file.write_bytes(b"x" * 1_000_000)
