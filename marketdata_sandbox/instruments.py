@@ -2,7 +2,8 @@
 
 Here belongs the series of indices, funds, futures and coins, each a walk of its own: the same for
 everybody and whatever range is asked for. A-shares come from the simulated exchange, so that their
-histories and its daily tables tell the same story.
+histories and its daily tables tell the same story, and so do the futures of China, whose single
+contracts are `futures_answers`.
 """
 
 import datetime as dt
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from pydantic import PrivateAttr
 
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
+from marketdata_assets.instruments.futures import CRUDE_OIL
 from marketdata_assets.resources.sources.history import (
     History,
     HistorySource,
@@ -35,6 +37,7 @@ from marketdata_assets.trading_calendar import (
 )
 
 CHINA = (Kind.CHINA_INDEX, Kind.INDUSTRY_INDEX, Kind.B_SHARE, Kind.CONVERTIBLE_BOND, *FUND_KINDS)
+OF_THE_EXCHANGE = (Kind.A_SHARE, Kind.FUTURES, Kind.FUTURES_CONTRACT)
 
 
 class _Manner(NamedTuple):
@@ -64,7 +67,7 @@ _MANNERS = {
 
 
 class SimulatedSource:
-    """Everything but A-shares; nothing is asked from outside."""
+    """Everything but A-shares and single contracts; nothing is asked from outside."""
 
     name = "sandbox"
     host = "nowhere: simulated"
@@ -76,7 +79,7 @@ class SimulatedSource:
         return False
 
     def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
-        columns = _walk(instrument)
+        columns = walk(instrument)
         unit = Decimal(1)
         bars = read_bars(columns, Scale(volume=unit, turnover=unit), first, last)
         if bars.num_rows == 0:
@@ -97,14 +100,14 @@ class SandboxSources(InstrumentSources):
             yield self
 
     def for_instrument(self, instrument: Instrument) -> Sequence[HistorySource]:
-        if instrument.kind is not Kind.A_SHARE:
+        if instrument.kind not in OF_THE_EXCHANGE or instrument == CRUDE_OIL:
             return [SimulatedSource()]
         client = self.tushare.client()
         self._open.callback(client.close)
         return [TushareHistory(self.tushare.url, lambda: client)]
 
 
-def _walk(instrument: Instrument) -> dict[str, list[object]]:
+def walk(instrument: Instrument) -> dict[str, list[object]]:
     """The whole series in canonical units.
 
     Every column is drawn from a stream of its own, so that more days never change earlier ones.

@@ -26,6 +26,7 @@ from marketdata_assets.trading_calendar import (
 from marketdata_sandbox.columns import Columns, joined, where
 from marketdata_sandbox.extra_answers import EXTRA_ANSWERS, OF_FUNDS, extra_answer
 from marketdata_sandbox.fund_answers import funds_asked_for, values_asked_for
+from marketdata_sandbox.futures_answers import FUTURES_CALLS, futures_answer
 from marketdata_sandbox.plain_answers import plain_answer
 
 DAYS_HELD = 6
@@ -73,7 +74,9 @@ OTHER_CAPS = {
     "fund_basic": 15_000,
     "fund_nav": 10_500,
     "stk_limit": 7_800,
-}
+} | FUTURES_CALLS
+# How long after its beginning a day's futures are there.
+FUTURES_PUBLISHED = dt.timedelta(hours=16)
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
@@ -151,6 +154,8 @@ class TushareProtocol:
             raise Refusal(40203, f"抱歉，您没有接口({call})访问权限")
         if call in DAY_CALLS:
             return self._days(call, params)
+        if call in FUTURES_CALLS:
+            return self._futures(call, params)
         raise Refusal(40203, f"抱歉，您没有接口({call})访问权限")
 
     def _stock_basic(self, params: dict[str, str]) -> Columns:
@@ -166,6 +171,13 @@ class TushareProtocol:
         if not (params.get("nav_date") or all(params.get(name) for name in span)):
             raise Refusal(50101, "必填参数, ts_code或nav_date")
         return values_asked_for(market.fund_nav, params, self._now())
+
+    def _futures(self, call: str, params: dict[str, str]) -> Columns:
+        if not all(params.get(name) for name in ("ts_code", "start_date", "end_date")):
+            raise Refusal(50101, "必填参数, ts_code")
+        published = (self._now().astimezone(SHANGHAI) - FUTURES_PUBLISHED).date()
+        last = min(_date(params["end_date"]), published)
+        return futures_answer(call, params["ts_code"], _date(params["start_date"]), last)
 
     def _days(self, call: str, params: dict[str, str]) -> Columns:
         source = DAY_CALLS[call].tushare

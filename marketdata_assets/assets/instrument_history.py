@@ -69,6 +69,11 @@ def instrument_history(
         raise dg.Failure(f"{nobody}{kept} Run it again later.") from None
     for failure in refreshed.failures:
         context.log.warning(f"{failure} Another source was asked.")
+    if refreshed.untold:
+        context.log.warning(
+            f"instrument_history {instrument.code}: which contract was the main one is not known "
+            f"on some days, and prices across them can't be adjusted. {refreshed.untold}"
+        )
     if refreshed.faults:
         context.log.warning(
             f"instrument_history {instrument.code}: no source has a whole history. That of "

@@ -29,6 +29,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.sources.history import (
     BARS,
+    ROLLS,
     History,
     HistorySource,
     SourceFailed,
@@ -63,7 +64,7 @@ class Refreshed(NamedTuple):
     """The whole history as it is now, in INSTRUMENT_HISTORY, and how it came about.
 
     `faults` are what is wrong with it, where no source has a better one; `alike` are the sessions
-    that two sources lack.
+    that two sources lack; `untold` is why the source does not tell which contract was the main one.
     """
 
     table: pa.Table
@@ -74,6 +75,7 @@ class Refreshed(NamedTuple):
     failures: Sequence[SourceFailed] = ()
     faults: Sequence[Fault] = ()
     alike: Collection[dt.date] = ()
+    untold: str = ""
 
     @property
     def days(self) -> list[dt.date]:
@@ -190,10 +192,16 @@ def _from(
         start = known["date"][max(len(known) - OVERLAP_BARS, 0)].as_py()
         recent = source.history(instrument, start, last)
         overlap = known.filter(pc.greater_equal(known["date"], pa.scalar(start)))
-        if recent.source_unit == _unit_of(known) and compare(overlap, recent.bars) is None:
-            older = known.filter(pc.less(known["date"], pa.scalar(start)))
-            table = pa.concat_tables([older, as_table(instrument, recent)])
-            return Refreshed(table, source, False, len(table) - len(known), None)
+        answered = as_table(instrument, recent)
+        if (
+            recent.source_unit == _unit_of(known)
+            and compare(overlap, recent.bars) is None
+            and not _rolls_otherwise(overlap, answered)
+        ):
+            older = known.slice(0, len(known) - len(overlap))
+            table = pa.concat_tables([older, _with_rolls_of(overlap, answered)])
+            new = len(table) - len(known)
+            return Refreshed(table, source, False, new, None, untold=recent.untold)
     whole = source.history(instrument, first, last)
     if stored is not None:
         _refuse_less(source, instrument, stored, whole.bars, same_source=known is not None)
@@ -203,7 +211,32 @@ def _from(
         was_whole=True,
         new_days=_days_after(stored, whole.bars),
         restatement=compare(known, whole.bars) if known is not None else None,
+        untold=whole.untold,
     )
+
+
+def _rolls_otherwise(overlap: pa.Table, answered: pa.Table) -> bool:
+    """Whether a source says otherwise of the main contracts, or knows the first one by now."""
+    pairs = {
+        name: list(zip(overlap[name].to_pylist(), answered[name].to_pylist(), strict=False))
+        for name in ROLLS.names
+    }
+    before, after = pairs["main_contract"][0]
+    return (before is None and after is not None) or any(
+        None not in pair and pair[0] != pair[1] for both in pairs.values() for pair in both
+    )
+
+
+def _with_rolls_of(overlap: pa.Table, answered: pa.Table) -> pa.Table:
+    """`answered`, which begins like `overlap`, with what was known of the main contracts before."""
+    for number, name in enumerate(answered.column_names):
+        if name in ROLLS.names:
+            absent = pa.nulls(len(answered) - len(overlap), overlap[name].type)
+            before = pa.chunked_array([*overlap[name].chunks, absent])
+            answered = answered.set_column(
+                number, answered.field(number), pc.coalesce(before, answered[name])
+            )
+    return answered
 
 
 def compare(stored: pa.Table, fetched: pa.Table) -> Restatement | None:
@@ -230,11 +263,15 @@ def as_table(instrument: Instrument, history: History) -> pa.Table:
         "source_unit": history.source_unit,
     }
     rows = history.bars.num_rows
+    rolls = history.rolls or ROLLS.empty_table()
+    columns = dict(zip(history.bars.column_names, history.bars.columns, strict=True))
+    for name, kind in zip(ROLLS.names, ROLLS.types, strict=True):
+        columns[name] = rolls[name] if len(rolls) else pa.chunked_array([pa.nulls(rows, kind)])
     return pa.Table.from_arrays(
         [
             pa.repeat(pa.scalar(constants[name]), rows)
             if name in constants
-            else history.bars[name].combine_chunks()
+            else columns[name].combine_chunks()
             for name in INSTRUMENT_HISTORY.column_names
         ],
         schema=INSTRUMENT_HISTORY.schema,

@@ -30,6 +30,18 @@ INSTRUMENT_HISTORY = Table(
         ),
         text("source", "who the row comes from", "数据源", False),
         text("source_unit", "how the source counts volume and turnover", "数据源的原始单位", False),
+        text(
+            "main_contract",
+            "of a main continuous contract, the one whose bar it is; NULL where not known",
+            "主力连续合约当日对应的合约;未知则为空",
+        ),
+        number(
+            "roll_factor",
+            "1, or where the main contract changed: close of the old one / close of the new one, "
+            "both of the day before; NULL where not known",
+            "of a main continuous contract, from the bar before to this one",
+            "主力连续合约相对前一日的换月因子:未换月为1,换月为前一日旧合约收盘价/新合约收盘价",
+        ),
     ),
     code_column="code",
 )
@@ -62,6 +74,19 @@ SHARE_BARS = _bars("daily", 6_000, "Bars of one A-share.", "单只A股日线。"
 FUND_BARS = _bars("fund_daily", 2_000, "Bars of one ETF or LOF.", "单只场内基金日线。", "千元")
 INDEX_BARS = _bars("index_daily", 8_000, "Bars of one China index.", "单个国内指数日线。", "千元")
 FUTURES_BARS = _bars("fut_daily", 2_000, "Bars of one contract.", "单个期货合约日线。", "万元")
+FUTURES_MAINS = Table(
+    name="fut_mapping",
+    doc="Which contract a main continuous one was, day by day.",
+    doc_zh="主力连续合约每日对应的月合约。",
+    key=("ts_code", "trade_date"),
+    columns=(
+        text("ts_code", "the vendor's code of the main continuous contract", "连续合约代码", False),
+        day("trade_date", "trading day", "交易日", False),
+        text("mapping_ts_code", "the contract of that day", "当日对应的合约", False),
+    ),
+    date_column="trade_date",
+    source=Source("fut_mapping", 2_000),
+)
 BOND_BARS = _bars("cb_daily", 2_000, "Bars of one convertible bond.", "单只可转债日线。", "万元")
 HONG_KONG_BARS = _bars(
     "hk_daily", 5_000, "Bars of one Hong Kong share.", "单只港股日线。", "元", lots="股"

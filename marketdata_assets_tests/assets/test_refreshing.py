@@ -1,5 +1,5 @@
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.assets.refreshing import NoSource, Refreshed, refresh
-from marketdata_assets.instruments import identify
+from marketdata_assets.instruments import Instrument, identify
+from marketdata_assets.resources.sources.history import ROLLS, History
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.assets.scripted_source import FIRST, ScriptedSource, days
@@ -227,3 +228,49 @@ def test_a_refreshed_history_is_always_what_the_source_has_now(
     assert closes(done) == list(source.closes.values())
     was_restated = bool(restated & set(range(max(stored - 10, 0), stored)))
     assert (done.restatement is not None) == was_restated
+
+
+class MainSource(ScriptedSource):
+    """A main contract that is `mains`, and its factors 1 wherever it is known with that before."""
+
+    def __init__(self, count: int, mains: Sequence[str | None]) -> None:
+        super().__init__("A", count)
+        self.mains = dict(zip(days(count), mains, strict=True))
+
+    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+        history = super().history(instrument, first, last)
+        told = [self.mains[day] for day in history.bars["date"].to_pylist()]
+        factors = [
+            1.0 if before and main else None
+            for before, main in zip([None, *told[:-1]], told, strict=True)
+        ]
+        return history._replace(rolls=pa.table([told, factors], schema=ROLLS))
+
+
+def rolls(done: Refreshed) -> list[tuple[str | None, float | None]]:
+    return list(zip(*(done.table[name].to_pylist() for name in ROLLS.names), strict=True))
+
+
+def test_what_is_known_of_main_contracts_stays_and_what_is_new_is_added() -> None:
+    before = refreshed(None, MainSource(30, ["M"] * 30))
+    done = refreshed(before.table, MainSource(33, ["M"] * 33))
+    assert not done.was_whole
+    assert rolls(done) == [("M", None), *[("M", 1.0)] * 32]
+    # Whoever can't say it this time takes nothing back.
+    silent = refreshed(done.table, MainSource(34, [None] * 34))
+    assert not silent.was_whole
+    assert rolls(silent) == [*rolls(done), (None, None)]
+    late = refreshed(silent.table, MainSource(35, ["M"] * 35))
+    assert not late.was_whole
+    assert rolls(late) == [("M", None), *[("M", 1.0)] * 34]
+
+
+@pytest.mark.parametrize("known", [None, "N"])
+def test_main_contracts_that_were_not_known_or_are_others_now_are_fetched_as_a_whole(
+    known: str | None,
+) -> None:
+    before = refreshed(None, MainSource(30, [known] * 30))
+    done = refreshed(before.table, MainSource(30, ["M"] * 30))
+    assert done.was_whole
+    assert done.restatement is None
+    assert rolls(done) == [("M", None), *[("M", 1.0)] * 29]

@@ -26,6 +26,8 @@ BARS = pa.schema(
         *(pa.field(name, pa.float64(), nullable=name != "close") for name in NUMBERS),
     ]
 )
+# What the bars of a main continuous contract may have besides: see INSTRUMENT_HISTORY.
+ROLLS = pa.schema([("main_contract", pa.string()), ("roll_factor", pa.float64())])
 
 
 class SourceFailed(MarketdataError):
@@ -37,11 +39,17 @@ class SourceFailed(MarketdataError):
 
 
 class History(NamedTuple):
-    """The bars of one instrument from one source; `source_unit` is how the source counts."""
+    """The bars of one instrument from one source; `source_unit` is how the source counts.
+
+    `rolls` are those of the bars of a main continuous contract, in ROLLS, where the source has any;
+    `untold` says why it has none where it should.
+    """
 
     bars: pa.Table
     source: str
     source_unit: str
+    rolls: pa.Table | None = None
+    untold: str = ""
 
 
 class HistorySource(Protocol):

@@ -7,24 +7,27 @@ the account may not use is a failure of this source, and the next one is asked.
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
+from marketdata_assets.instruments.futures import futures_of
 from marketdata_assets.resources.sources.history import (
     History,
     Scale,
     SourceFailed,
     read_bars,
 )
+from marketdata_assets.resources.sources.main_contracts import rolls_of
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.tables import (
     BOND_BARS,
     FUND_BARS,
     FUTURES_BARS,
+    FUTURES_MAINS,
     GLOBAL_BARS,
     HONG_KONG_BARS,
     INDEX_BARS,
@@ -99,7 +102,7 @@ class TushareHistory:
             code = instrument.symbol
         try:
             parts = [
-                self._bars(call.table, code, start, end)
+                self._rows(call.table, code, start, end)
                 for start, end in _spans(first, last, call.table.tushare.row_cap)
             ]
             bars = read_bars(_columns(pa.concat_tables(parts)), call.scale, first, last)
@@ -108,17 +111,61 @@ class TushareHistory:
         if bars.num_rows == 0:
             what = f"no bar from {first} to {last} in {call.table.name}."
             raise SourceFailed(self.name, instrument.code, what)
-        return History(bars, self.name, call.unit)
+        history = History(bars, self.name, call.unit)
+        return self._with_rolls(history, code) if instrument.kind is Kind.FUTURES else history
 
-    def _bars(self, table: Table, code: str, first: dt.date, last: dt.date) -> pa.Table:
+    def _with_rolls(self, history: History, code: str) -> History:
+        """The history with the contract of each day; prices do without where nobody tells it."""
+        days, closes = (history.bars[name].to_pylist() for name in ("date", "close"))
+        try:
+            spans = _spans(days[0], days[-1], FUTURES_MAINS.tushare.row_cap)
+            mains = pa.concat_tables(
+                [self._rows(FUTURES_MAINS, code, start, end) for start, end in spans]
+            )
+            contracts = _by_day(mains, "mapping_ts_code")
+            for contract in set(contracts.values()):
+                _refuse_another_product(code, contract)
+            rolls = rolls_of(dict(zip(days, closes, strict=True)), contracts, self._closes)
+        except (MarketdataError, ValueError) as error:
+            return history._replace(untold=str(error))
+        untold = ""
+        if rolls.unknown:
+            untold = (
+                f"{FUTURES_MAINS.name} has no contract with its close on {len(rolls.unknown)} "
+                f"day(s), {rolls.unknown[0]} the first."
+            )
+        return history._replace(rolls=rolls.rows, untold=untold)
+
+    def _closes(self, contract: str, first: dt.date, last: dt.date) -> dict[dt.date, float]:
+        return _by_day(self._rows(FUTURES_BARS, contract, first, last), "close")
+
+    def _rows(self, table: Table, code: str, first: dt.date, last: dt.date) -> pa.Table:
         params = {"ts_code": code, "start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
         answer = self._client().query(table.name, fields=",".join(table.column_names), **params)
-        bars = typed_table(table, answer.fields, answer.items, params)
+        rows = typed_table(table, answer.fields, answer.items, params)
         if answer.has_more or len(answer.items) >= table.tushare.row_cap:
-            raise ValueError(f"{table.name} is cut at {bars.num_rows} rows for {first} … {last}.")
-        if others := set(bars["ts_code"].to_pylist()) - {code}:
+            raise ValueError(f"{table.name} is cut at {rows.num_rows} rows for {first} … {last}.")
+        if others := set(rows["ts_code"].to_pylist()) - {code}:
             raise ValueError(f"asked {table.name} for {code}, got {', '.join(sorted(others)[:3])}.")
-        return bars
+        return rows
+
+
+def _by_day(rows: pa.Table, column: str) -> dict[dt.date, Any]:
+    """One column of the vendor's rows by day. Raises `ValueError` for a day with two values."""
+    found: dict[dt.date, Any] = {}
+    for day, value in zip(rows["trade_date"].to_pylist(), rows[column].to_pylist(), strict=True):
+        if found.setdefault(day, value) != value:
+            raise ValueError(f"{column} of {day} has two values: {found[day]} and {value}.")
+    return found
+
+
+def _refuse_another_product(code: str, contract: str) -> None:
+    """Raise `ValueError` where what is said of a main contract is no contract of its product."""
+    symbol = contract.partition(".")[0]
+    one = futures_of(symbol)
+    product = symbol.rstrip("0123456789")
+    if one is None or one.code != contract or product != code.partition(".")[0]:
+        raise ValueError(f"{FUTURES_MAINS.name} says that {code} was {contract}.")
 
 
 def _columns(bars: pa.Table) -> dict[str, list[object]]:
