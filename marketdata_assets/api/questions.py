@@ -165,7 +165,11 @@ class OhlcvQuestion(Range):
     )
     format: Format = Format.JSON
     fields: Fields = None
-    adjust: Adjust = Field(Adjust.NONE, description="qfq 前复权, hfq 后复权; A-shares and funds")
+    adjust: Adjust = Field(
+        Adjust.NONE,
+        description="qfq 前复权, hfq 后复权; A-shares, funds, main contracts of futures by the "
+        "ratio at each change of contract: qfq keeps the newest prices, hfq the oldest",
+    )
     anchor: Day = Field(None, description="day in whose money qfq prices are; the last one stored")
     as_of: Moment = Field(None, description="as it was known at a moment, with a time zone")
     wait: Wait = None

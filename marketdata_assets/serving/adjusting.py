@@ -1,7 +1,8 @@
 """Adjusted prices of one code, computed when asked and never stored.
 
 Here belongs the arithmetic, and what can't be adjusted. Which rows and factors there are is up to
-the caller; those of a fund are `fund_factors`.
+the caller; those of a fund are `fund_factors`, those of a main contract
+`roll_factors`.
 
 Source: Tushare's definition of its `adj_factor`: backward (后复权, hfq) is price × factor, forward
 (前复权, qfq) is price × factor / factor at an anchor.
@@ -27,7 +28,7 @@ from marketdata_assets.trading_calendar import previous_session
 
 # The close before goes by another name in the tables of funds.
 ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
-ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE}
+ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE, Kind.FUTURES}
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 Numbers = npt.NDArray[np.float64]
@@ -53,11 +54,11 @@ class Factors(NamedTuple):
 
 
 def refuse_unadjustable(instrument: Instrument, adjust: Adjust) -> None:
-    """Raise `NotAdjustable` when adjusted prices are asked for of neither an A-share nor a fund."""
+    """Raise `NotAdjustable` when adjusted prices are asked for of what has no factors."""
     if adjust is not Adjust.NONE and instrument.kind not in ADJUSTABLE_KINDS:
         raise NotAdjustable(
-            f"{instrument.code} can't be adjusted: there are factors of A-shares and funds alone, "
-            f"and it is: {instrument.kind.doc}. Ask with adjust=none."
+            f"{instrument.code} can't be adjusted: there are factors of A-shares, funds and main "
+            f"contracts of futures alone, and it is: {instrument.kind.doc}. Ask with adjust=none."
         )
 
 
@@ -86,7 +87,7 @@ def factors_in(series: Series | None, code: str, former: str = "") -> Factors:
 def adjusted(
     code: str, rows: pa.Table, factors: Factors, anchor: dt.date | None, date: str = "date"
 ) -> pa.Table:
-    """Rows of one share or fund as a daily table has them, their day in `date`, adjusted.
+    """Rows of one instrument as its table has them, their day in `date`, adjusted.
 
     Forward in the money of `anchor`, or backward without one. At an anchor without a factor
     (delisted by then, or no session) a share takes its last one before; rows with the anchor's

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.instruments import FUND_KINDS, Instrument
+from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.serving.adjusting import (
     Factors,
     NotAdjustable,
@@ -25,6 +25,7 @@ from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.history_cache import stale_since
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
+from marketdata_assets.serving.roll_factors import rolled
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
@@ -87,8 +88,11 @@ def slices_at(
             none = known.rows.slice(0, 0)
             yield _slice(instrument, none, view, asked.columns, moment, known.absent)
         else:
-            refuse_without_factors(instrument, asked.adjust)
-            own = between(history, asked.start, asked.end)
+            if instrument.kind is Kind.FUTURES:
+                own = rolled(instrument.code, history, asked)
+            else:
+                refuse_without_factors(instrument, asked.adjust)
+                own = between(history, asked.start, asked.end)
             known_then = _slice(instrument, own, HISTORY, asked.columns, moment, None)
             yield replace(known_then, stale=stale_since(instrument, history["date"], moment))
 

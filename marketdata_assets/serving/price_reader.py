@@ -35,6 +35,7 @@ from marketdata_assets.serving.instrument_list import InstrumentList, Listed
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
 from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
+from marketdata_assets.serving.roll_factors import rolled
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -222,13 +223,17 @@ class PriceReader:
             if is_former_code_of_beijing(instrument.code):
                 raise SuccessorUnknown(instrument.code)
             raise NotStored(instrument.code)
-        refuse_without_factors(instrument, asked.adjust)
+        if instrument.kind is Kind.FUTURES:
+            rows = rolled(instrument.code, history.rows, asked)
+        else:
+            refuse_without_factors(instrument, asked.adjust)
+            rows = between(history.rows, asked.start, asked.end)
         HISTORY.stored(asked.columns)
         dates = history.rows["date"]
         return Slice(
             code=instrument.code,
             instrument=instrument,
-            rows=HISTORY.ohlcv(between(history.rows, asked.start, asked.end), asked.columns),
+            rows=HISTORY.ohlcv(rows, asked.columns),
             available=(dates[0].as_py(), dates[-1].as_py()),
             source=HISTORY.table,
             generation=history.generation,
