@@ -165,6 +165,21 @@ def test_the_sandboxs_share_is_the_simulated_exchanges(sandbox: Platform, tmp_pa
     assert bar["volume"] == pytest.approx(row["vol"] * 100, abs=0.01)
 
 
+@pytest.mark.parametrize("code", ["AU.SHF", "IF.CFX", "T.CFX"])
+def test_a_simulated_main_contract_is_told_for_every_day(tmp_path: Path, code: str) -> None:
+    sources = SandboxSources(tushare=sandbox_tushare(tmp_path / "state"))
+    with sources.yield_for_execution(dg.build_init_resource_context()) as ready:
+        [source] = ready.for_instrument(identify(code))
+        history = source.history(identify(code), dt.date(2024, 1, 2), dt.date(2024, 12, 31))
+    assert history.untold == ""
+    assert history.rolls is not None
+    assert history.rolls["main_contract"].null_count == 0
+    assert history.rolls["roll_factor"].null_count == 1
+    # Its prices are those that the walk has without a contract.
+    walked = SimulatedSource().history(identify(code), dt.date(2024, 1, 2), dt.date(2024, 12, 31))
+    assert history.bars.equals(walked.bars)
+
+
 def test_a_simulated_day_is_the_same_whatever_range_is_asked_for() -> None:
     source = SimulatedSource()
     for code in ("513100.SH", "NDX", "BTC"):

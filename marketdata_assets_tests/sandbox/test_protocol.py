@@ -138,7 +138,8 @@ def test_the_calendar_says_which_days_are_open() -> None:
     ("call", "params", "code", "message"),
     [
         ("daily", {}, 50101, "必填参数"),
-        ("fut_daily", {"trade_date": "20250403"}, 40203, "没有接口(fut_daily)访问权限"),
+        ("fut_daily", {"trade_date": "20250403"}, 50101, "必填参数, ts_code"),
+        ("opt_daily", {"trade_date": "20250403"}, 40203, "没有接口(opt_daily)访问权限"),
     ],
 )
 def test_what_the_vendor_refuses(call: str, params, code: int, message: str) -> None:

@@ -180,7 +180,9 @@ def test_what_a_code_does_not_have_is_said(reader: PriceReader) -> None:
         reader.ohlcv("600000.SH", columns=["close", "premium"])
     with pytest.raises(NoSuchColumn, match="instrument_history has no column pe"):
         reader.ohlcv(INDEX, columns=["pe"])
-    with pytest.raises(NotAdjustable, match="factors of A-shares and funds alone"):
+    with pytest.raises(
+        NotAdjustable, match="factors of A-shares, funds and main contracts of futures alone"
+    ):
         reader.ohlcv(INDEX, adjust=Adjust.QFQ)
     for code, table in ((SHARE_BY_CODE, ADJ_FACTOR), (FUND_BY_CODE, ETF_PREMIUM)):
         with pytest.raises(MissingFactors, match=f"stored by code alone.*{table.name} for its"):
