@@ -151,6 +151,8 @@ def _facts(refreshed: Refreshed) -> dict[str, str | int | dg.MetadataValue]:
             "\n".join(f"- {failure}" for failure in refreshed.failures) or "none"
         ),
     }
+    if refreshed.untold:
+        facts["main contract not known"] = refreshed.untold
     if refreshed.restatement:
         facts["restated days"] = sum(refreshed.restatement[:3])
         facts["restatement"] = str(refreshed.restatement)
