@@ -6,7 +6,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from marketdata_assets.instruments import Kind, identify
+from marketdata_assets.instruments import Instrument, Kind, identify
+from marketdata_assets.resources.sources.history import History
 from marketdata_assets.tables import DAILY_KLINE, INSTRUMENT_HISTORY
 from marketdata_assets_tests.assets.scripted_source import (
     ScriptedSource,
@@ -54,6 +55,25 @@ def test_a_code_is_one_file_and_one_partition_with_its_source_as_metadata(
     assert (told["source"], told["host"]) == ("A", "nowhere")
     assert (told["first day"], told["last day"]) == ("2025-01-02", "2025-02-20")
     assert (told["new days"], told["dagster/row_count"], told["file"]) == (30, 30, "new")
+
+
+class Untelling(ScriptedSource):
+    """A source that can't say which contract was the main one."""
+
+    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+        return super().history(instrument, first, last)._replace(untold="Nobody tells.")
+
+
+def test_what_is_not_known_of_a_main_contract_is_told_and_costs_no_price(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    tushare = sandbox_tushare(tmp_path / "state")
+    platform = Platform(tmp_path, tushare, instance, sources=asking(Untelling("A", 30)))
+    told = metadata_of(platform.run_code("AU.SHF"), STEP)
+    assert told["main contract not known"] == "Nobody tells."
+    rows = stored(platform, "AU.SHF")
+    assert len(rows) == 30
+    assert {(row["main_contract"], row["roll_factor"]) for row in rows} == {(None, None)}
 
 
 def test_the_next_run_fetches_what_is_new_and_tells_the_same_as_a_whole_one(
