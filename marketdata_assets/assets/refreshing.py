@@ -137,11 +137,6 @@ def refresh(
     return best._replace(failures=failures)
 
 
-def _worse(one: Refreshed) -> tuple[int, int]:
-    """The fewest wrong days are best, and of equals the longest history."""
-    return sum(len(fault.days) for fault in one.faults), -len(one.table)
-
-
 def in_words(faults: Sequence[Fault]) -> str:
     """What is wrong with a history, as one sentence."""
     return f"{'; '.join(map(str, faults))}."
