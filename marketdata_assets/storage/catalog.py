@@ -9,6 +9,8 @@ files, so they are right however many processes write, and nobody keeps the data
 """
 
 import hashlib
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -22,6 +24,7 @@ from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 
 # What every DuckDB from 1.0 on can read.
 STORAGE_VERSION = "v1.0.0"
+CREATE = "CREATE OR REPLACE VIEW"
 ADJUSTED_PRICES = "daily_prices_adjusted"
 ADJUSTED_DOC = """\
 daily_prices, with adjusted prices besides: forward (_qfq) in the money of the last day of the share
@@ -43,11 +46,13 @@ def publish_catalog(root: Path) -> Path:
         make_folder(root)
         with FileLock(root / ".catalog.lock"):
             views = [_statements(root, table) for table in STORED_TABLES.values()]
-            statements = "\n\n".join([*views, _adjusted_prices()])
-            if not _is_right(database, script, statements):
-                _replace(database, statements)
+            views.append(_adjusted_prices())
+            known = _source(script) if is_as_written(root) else ""
+            if known.partition("\n\n")[2] != "\n\n".join(views):
+                _replace(database, views, known)
                 with becoming(script) as unfinished:
-                    unfinished.write_bytes(_script(database, statements))
+                    text = "\n\n".join([_headline(database).decode().strip(), *views])
+                    unfinished.write_text(text, "utf-8")
     except (OSError, duckdb.Error) as error:
         raise OSError(
             f"{database} could not be written ({error}); the tables are as they are stored. Make "
@@ -71,16 +76,9 @@ def is_as_written(root: Path) -> bool:
         return False
 
 
-def _is_right(database: Path, script: Path, statements: str) -> bool:
-    try:
-        return script.read_bytes() == _script(database, statements) and not _logs(database)
-    except OSError:
-        return False
-
-
-def _script(database: Path, statements: str) -> bytes:
-    """The statements, headed by the hash of the database that they made."""
-    return _headline(database) + f"\n{statements}".encode()
+def _source(script: Path) -> str:
+    """What the database was made from, a damaged letter as one that fits nowhere."""
+    return script.read_text("utf-8", errors="replace") if script.exists() else ""
 
 
 def _headline(database: Path) -> bytes:
@@ -89,10 +87,15 @@ def _headline(database: Path) -> bytes:
     return f"-- {database.name} is sha256:{digest}\n".encode()
 
 
-def _replace(database: Path, statements: str) -> None:
+def _replace(database: Path, views: Sequence[str], known: str) -> None:
+    """Make the database, or change those of its views that are not in its `known` source."""
     with becoming(database) as unfinished:
+        changed = views
+        if known.count(CREATE) == len(views):
+            shutil.copyfile(database, unfinished)
+            changed = [view for view in views if view not in known]
         try:
-            _make(unfinished, statements)
+            _make(unfinished, "\n\n".join(changed))
         finally:
             _remove_logs(unfinished)
         # Another program's log is of the database that goes.
@@ -128,7 +131,7 @@ def _adjusted_prices() -> str:
     backward = [f"{name} * adj_factor AS {name}_hfq" for name in ADJUSTED_COLUMNS]
     return "\n".join(
         (
-            f"CREATE VIEW {ADJUSTED_PRICES} AS SELECT {', '.join([*columns, *forward, *backward])} "
+            f"{CREATE} {ADJUSTED_PRICES} AS SELECT {', '.join([*columns, *forward, *backward])} "
             "FROM (SELECT *, arg_max(adj_factor, date) OVER (PARTITION BY code) AS last_factor "
             f"FROM {DAILY_PRICES.name});",
             f"COMMENT ON VIEW {ADJUSTED_PRICES} IS {quoted(ADJUSTED_DOC)};",
@@ -140,7 +143,7 @@ def _adjusted_prices() -> str:
 def _statements(root: Path, table: Table) -> str:
     return "\n".join(
         (
-            f"CREATE VIEW {table.name} AS {_select(root, table)};",
+            f"{CREATE} {table.name} AS {_select(root, table)};",
             f"COMMENT ON VIEW {table.name} IS {quoted(table.description)};",
             *_comments(table.name, table),
         )

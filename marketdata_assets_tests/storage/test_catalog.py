@@ -102,6 +102,25 @@ def test_a_tables_first_day_is_seen_after_publishing(lake: Lake) -> None:
     assert query(catalog, "SELECT ts_code, up_limit FROM price_limits") == [("a", 1.0)]
 
 
+def test_a_catalog_that_was_changed_is_as_one_that_is_made_of_all(lake: Lake) -> None:
+    def told() -> list[tuple[Any, ...]]:
+        views = query(catalog, "SELECT view_name, sql, comment FROM duckdb_views() ORDER BY 1")
+        columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns()"
+        return views + query(catalog, f"{columns} ORDER BY 1, column_index")
+
+    catalog = publish_catalog(lake.root)
+    before = told()
+    lake.write(PRICE_LIMITS, DAY, limits(DAY))
+    publish_catalog(lake.root)
+    lake.write(DAILY_PRICES, DAY, priced(DAY, 1.0, 10.0))
+    publish_catalog(lake.root)
+    changed = told()
+    assert changed != before
+    catalog.unlink()
+    publish_catalog(lake.root)
+    assert told() == changed
+
+
 def test_a_reader_with_the_old_catalog_open_does_not_block_publishing(lake: Lake) -> None:
     catalog = publish_catalog(lake.root)
     with duckdb.connect(str(catalog)) as reader:
