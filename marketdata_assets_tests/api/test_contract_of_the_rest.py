@@ -166,6 +166,46 @@ def test_a_batch_is_as_strict(api: Client) -> None:
     assert "No such parameter: start_date; did you mean start?" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ({"adj": "qfq"}, "adj; did you mean adjust?"),
+        ({"fields": ["close"]}, "fields; did you mean columns?"),
+        ({"symbols": [CODE]}, "symbols; did you mean codes?"),
+    ],
+)
+def test_an_export_is_as_strict(api: Client, asked: dict[str, object], meant: str) -> None:
+    answer = api.post("/api/v1/exports", {"codes": [CODE], **asked})
+    assert answer.status_code == 400
+    assert f"No such parameter: {meant}" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/ohlcv/batch", "/api/v1/exports"])
+def test_what_a_url_asks_beside_a_body_is_refused(api: Client, path: str) -> None:
+    answer = api.post(f"{path}?start={DAYS[0]}", {"codes": [CODE]})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "No such parameter: start; the question is the body"
+
+
+def test_a_list_that_takes_no_parameters_says_so(api: Client) -> None:
+    answer = api.get("/api/v1/tables", name="moneyflow")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "No such parameter: name; there are none here"
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("ohlcv?code=600000.SH&code=000001.SZ", "code is there 2 times: write it once; of many"),
+        ("tables/daily_prices/rows?date=20240102&date=20240103", "date is there 2 times: write"),
+    ],
+)
+def test_a_parameter_that_is_there_twice_is_refused(api: Client, question: str, said: str) -> None:
+    answer = api.get(f"/api/v1/{question}")
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
 def test_the_cache_is_told_and_cleared(api: Client) -> None:
     api.get("/api/v1/ohlcv", code="HSI")
     stats = api.get("/api/v1/cache/stats").json()
