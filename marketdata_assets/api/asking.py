@@ -72,5 +72,7 @@ def _refused(why: str) -> RequestValidationError:
 
 def _without_references(told: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in told.items() if name not in ("$ref", "description")}
+    if "anyOf" in own:
+        own["anyOf"] = [_without_references(one, kinds) for one in own["anyOf"]]
     kind = told.get("$ref", "").rpartition("/")[2]
     return {**kinds.get(kind, {}), **own}
