@@ -110,8 +110,10 @@ class Adoption:
                 {"first": first, "last": last},
             ).fetchall()
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise NotAdoptable(f"the published CSV can't be read: {reason}") from None
+            raise NotAdoptable(
+                f"the published CSV can't be read: {_reason(error)}. Nothing was sent. Mend the "
+                "line or remove it, or publish to an empty dataset."
+            ) from None
         if copied == [(0,)]:
             return Adopted(0, {}, (), tuple(self._absent), frozenset())
         adopted = self._counted()
@@ -163,6 +165,12 @@ def _as_true_or_false(name: str) -> str:
     """The SQL of a truth: True and False, or the 1.0 and 0.0 that pandas makes of 1, 0 and NaN."""
     word = f"CASE \"{name}\" WHEN '1.0' THEN 'true' WHEN '0.0' THEN 'false' ELSE \"{name}\" END"
     return f'CAST({word} AS BOOLEAN) AS "{name}"'
+
+
+def _reason(error: duckdb.Error) -> str:
+    """What DuckDB says of a line: its number, and what is wrong. The line itself may be long."""
+    told = [one for one in str(error).splitlines() if one and not one.startswith("Original Line")]
+    return "; ".join(told[:2]).rstrip(".")
 
 
 @contextmanager

@@ -160,7 +160,9 @@ def test_a_csv_of_which_no_row_can_be_kept_is_not_replaced(desk: Desk) -> None:
 def test_a_day_that_is_none_is_refused_by_name(desk: Desk) -> None:
     original_csv(desk.published, BEFORE, [])
     append(desk, row("600000.SH", "not a day"))
-    with pytest.raises(NotAdoptable, match="can't be read"):
+    with pytest.raises(
+        NotAdoptable, match=r"can't be read: .*Line: \d+; .*\"date\".*\"not a day\""
+    ):
         desk.publish(AFTER)
 
 
