@@ -35,6 +35,8 @@ OF_CODES = {
     "ones, like 1: 001872.SZ=000022.SZ; not there where none was",
     "X-Stale": "how many codes are stored by code and end early, and the first of them with their "
     "last days, like 1: 000902.SH=2023-06-13; not there where none does",
+    "X-Missing-Codes": "how many codes have no rows, and the first of them; not there where all "
+    "have some",
 }
 
 
@@ -129,6 +131,8 @@ def _headers(export: Mapping[str, Any]) -> dict[str, str]:
     }.items():
         if of_codes:
             headers[name] = in_a_header([f"{code}={value}" for code, value in of_codes.items()])
+    if export["missing_codes"]:
+        headers["X-Missing-Codes"] = in_a_header(list(export["missing_codes"]))
     return headers
 
 
@@ -155,6 +159,9 @@ def _export(state: AppState, request: Request) -> dict[str, Any]:
         "missing_sessions": written.missing_sessions if written else None,
         "renamed_from": written.renamed_from if written else None,
         "stale": written.stale if written else None,
+        "missing_codes": {code: state.without_root(why) for code, why in written.missing.items()}
+        if written
+        else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,

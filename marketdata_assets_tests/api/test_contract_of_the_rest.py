@@ -106,6 +106,7 @@ def test_findings_tell_what_speaks_against_a_share_and_since_when(api: Client) -
     for bad, status in (
         ({"date": "2024-01-06"}, 404),
         ({"outcome": "nonsense"}, 400),
+        ({"code": "600000"}, 400),
         ({"since": NEWEST, "date": DAYS[-2]}, 400),
     ):
         assert api.get("/api/v1/findings", **bad).status_code == status
