@@ -1,6 +1,7 @@
 """Every other endpoint, shape by shape and status by status, over real HTTP."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ def test_the_front_page_tells_what_there_is(api: Client) -> None:
     assert {"name", "version", "description", "architecture", "features", "ssh_status"} <= set(told)
     assert {"endpoints", "supported_assets", "cache_config"} <= set(told)
     assert told["endpoints"]["ohlcv"].startswith("/api/v1/ohlcv?code=")
+    named = " ".join(told["endpoints"].values())
+    for path in api.get("/openapi.json").json()["paths"]:
+        assert re.sub(r"\{\w+_id\}", "{id}", path) in named
     for kind, codes in told["supported_assets"].items():
         for code in codes:
             assert api.get("/api/v1/asset-type", code=code).json()["asset_type"] == kind
