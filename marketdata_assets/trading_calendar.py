@@ -86,6 +86,14 @@ def last_closed_session(now: dt.datetime) -> dt.date:
     return previous_session(today)
 
 
+def last_session_over(now: dt.datetime) -> dt.date:
+    """The last session that is over at `now`, as far as the installed calendar knows."""
+    try:
+        return last_closed_session(now)
+    except CalendarExhausted:
+        return last_published_session()
+
+
 def last_closed_sessions(count: int, now: dt.datetime) -> list[dt.date]:
     """The latest `count` closed sessions, oldest first (fewer near 2005-01-04)."""
     days = sessions_between(FIRST_SESSION, last_closed_session(now))

@@ -9,6 +9,7 @@ import pytest
 
 from marketdata_assets.checks.excuses import FILE, ExcusesUnreadable, excuse_list
 from marketdata_assets.finding_commands import accept, excuse, show_findings
+from marketdata_assets.instruments import UnknownCode
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS
 from marketdata_assets.trading_calendar import sessions_between
@@ -63,6 +64,13 @@ def test_the_list_of_a_span_of_one_share_or_with_what_is_excused(lake: Lake, cap
     assert "600001.SH" in whole
     assert show_findings(DAYS[0], None, "600000.SH", with_excused=False) == 0
     assert "Nothing is found on 2024-09-23." in capsys.readouterr().out
+
+
+def test_nothing_found_of_what_is_no_code_says_so(lake: Lake) -> None:
+    with pytest.raises(UnknownCode, match=r"Did you mean 600000\.SH"):
+        show_findings(None, None, "600000", with_excused=False)
+    with pytest.raises(UnknownCode, match=r"Did you mean 600000\.SH"):
+        excuse("600000", "", None, None, "seen it")
 
 
 def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> None:

@@ -39,6 +39,7 @@ TOLD_IN_HEADERS = (
     "X-Available-End",
     "X-Cached",
     "X-Data-Origin",
+    "X-Missing-Codes",
     "X-Missing-Sessions",
     "X-Stale",
     "Accept-Ranges",

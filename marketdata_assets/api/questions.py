@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from marketdata_assets.api.api_settings import Limits
 from marketdata_assets.instruments import Kind
-from marketdata_assets.serving.queries import Adjust, CalendarDay, Format
+from marketdata_assets.serving.queries import Adjust, CalendarDay, ExportQuery, Format
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets.written_days import day_written
@@ -36,6 +36,9 @@ ELSEWHERE = {
     "ts_code": "code",
     "trade_date": "date",
     "columns": "fields",
+    "fields": "columns",
+    "symbols": "codes",
+    "ts_codes": "codes",
     "query": "q",
 }
 LONGEST_CODE = 40
@@ -196,6 +199,10 @@ class BatchQuestion(Range):
     ] = None
 
 
+class ExportQuestion(ExportQuery, Question):
+    pass
+
+
 class CrossSectionQuestion(Question):
     date: RequiredDay
     kind: Kind = Field(Kind.A_SHARE, description="a_share or china_etf")
@@ -209,10 +216,9 @@ class CrossSectionQuestion(Question):
 class TableRowsQuestion(Range):
     date: Day = Field(None, description="one trading day, in place of a range")
     code: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=LONGEST_CODE)] | None,
         BeforeValidator(_nothing_if_empty),
         Field(
-            max_length=LONGEST_CODE,
             description="rows of this code alone; needed with a range. Where a row is of an index "
             "and of a share, of either",
             examples=["600000.SH"],

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 import orjson
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
+from marketdata_assets.api.asking import nothing_asked
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
     JSON,
@@ -35,7 +36,7 @@ Found: TypeAlias = Slice | MarketdataError
 
 
 def batch_routes(state: AppState) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(nothing_asked)])
     waiting = Waiting(state)
 
     @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Depends, Path
 from fastapi.responses import FileResponse, Response
 
 from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
+from marketdata_assets.api.asking import nothing_asked
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
+from marketdata_assets.api.questions import ExportQuestion
 from marketdata_assets.api.waiting import from_queue
 from marketdata_assets.serving.exports import read_export
-from marketdata_assets.serving.queries import ExportQuery, Format
+from marketdata_assets.serving.queries import Format
 from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
 
 RequestId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="as it was answered")]
@@ -33,11 +35,13 @@ OF_CODES = {
     "ones, like 1: 001872.SZ=000022.SZ; not there where none was",
     "X-Stale": "how many codes are stored by code and end early, and the first of them with their "
     "last days, like 1: 000902.SH=2023-06-13; not there where none does",
+    "X-Missing-Codes": "how many codes have no rows, and the first of them; not there where all "
+    "have some",
 }
 
 
 def export_routes(state: AppState) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(nothing_asked)])
 
     @router.post(
         "/api/v1/exports",
@@ -45,9 +49,9 @@ def export_routes(state: AppState) -> APIRouter:
         response_model=ExportAnswer,
         responses=may_answer(400, 429),
     )
-    async def export(query: Annotated[ExportQuery, Body()]) -> Response:
+    async def export(question: Annotated[ExportQuestion, Body()]) -> Response:
         """Have a range of any size written to a file, to be downloaded when it is done."""
-        asked = await from_queue(partial(state.requests.request_export, query))
+        asked = await from_queue(partial(state.requests.request_export, question))
         export = _export(state, asked)
         headers = {"Location": str(export["status_url"]), "Retry-After": "5"}
         return json_response(export, 202, headers)
@@ -127,6 +131,8 @@ def _headers(export: Mapping[str, Any]) -> dict[str, str]:
     }.items():
         if of_codes:
             headers[name] = in_a_header([f"{code}={value}" for code, value in of_codes.items()])
+    if export["missing_codes"]:
+        headers["X-Missing-Codes"] = in_a_header(list(export["missing_codes"]))
     return headers
 
 
@@ -153,6 +159,9 @@ def _export(state: AppState, request: Request) -> dict[str, Any]:
         "missing_sessions": written.missing_sessions if written else None,
         "renamed_from": written.renamed_from if written else None,
         "stale": written.stale if written else None,
+        "missing_codes": {code: state.without_root(why) for code, why in written.missing.items()}
+        if written
+        else None,
         "created_at": request.created,
         "finished_at": request.finished,
         "expires_at": request.expires,

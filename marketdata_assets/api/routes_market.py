@@ -86,7 +86,7 @@ def market_routes(state: AppState) -> APIRouter:
             raise ApiError(400, f"since {question.since} lies after {day}")
         outcomes = [question.outcome.value] if question.outcome else []
         found = finding_list(
-            state.root, day, question.since, question.code, outcomes, question.limit
+            state.root, day, question.since, question.code.strip(), outcomes, question.limit
         )
         rows = [one._asdict() for one in found]
         return json_response({"date": day, "findings": rows, "count": len(rows)})

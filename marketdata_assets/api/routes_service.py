@@ -31,6 +31,7 @@ ENDPOINTS = {
     "batch": "POST /api/v1/ohlcv/batch",
     "etf_nav": "/api/v1/etf/nav?code={code}",
     "cross_section": "/api/v1/cross-section?date={YYYY-MM-DD}",
+    "findings": "/api/v1/findings?date={YYYY-MM-DD}",
     "instruments": "/api/v1/instruments?q={part of code or name}",
     "tables": "/api/v1/tables",
     "table_rows": "/api/v1/tables/{name}/rows?date={YYYY-MM-DD}",

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import TableRowsAnswer, TablesAnswer
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
-from marketdata_assets.api.asking import asked, parameters
+from marketdata_assets.api.asking import asked, nothing_asked, parameters
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, table_bytes
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
@@ -43,7 +43,12 @@ def table_routes(state: AppState) -> APIRouter:
         limits.table_ranges_at_once, limits.table_ranges_waiting, "the days of a code"
     )
 
-    @router.get("/api/v1/tables", response_model=TablesAnswer, responses=may_answer())
+    @router.get(
+        "/api/v1/tables",
+        response_model=TablesAnswer,
+        responses=may_answer(400),
+        dependencies=[Depends(nothing_asked)],
+    )
     def tables() -> Response:
         """Every stored table: its columns, types and units."""
         described = [_described(table) for table in STORED_TABLES.values()]

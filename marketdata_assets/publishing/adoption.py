@@ -25,6 +25,7 @@ from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     last_published_session,
+    last_session_over,
     sessions_between,
 )
 
@@ -41,6 +42,7 @@ class LeftOut(StrEnum):
     NO_SUFFIX = "of a code without its suffix"
     OTHER_FORM = "of a code in another form"
     OUTSIDE = "of a day outside the calendar"
+    NOT_OVER = "of a day that is not over"
     NO_TRADING = "of a day without trading"
     REPEATED = "repeated"
 
@@ -51,6 +53,7 @@ IN_CHINESE: dict[str, str] = {
     LeftOut.NO_SUFFIX: "代码缺后缀",
     LeftOut.OTHER_FORM: "代码格式不符",
     LeftOut.OUTSIDE: "日期超出交易日历",
+    LeftOut.NOT_OVER: "当日尚未收盘",
     LeftOut.NO_TRADING: "非交易日",
     LeftOut.REPEATED: "重复",
 }
@@ -61,6 +64,7 @@ _REASONS = {
     LeftOut.NO_SUFFIX: r"regexp_full_match(code, '\d{6}(\.0)?')",
     LeftOut.OTHER_FORM: r"NOT regexp_full_match(code, '(T\d{5}|T?\d{6})\.(SH|SZ|BJ)')",
     LeftOut.OUTSIDE: "date < $first OR year(date) > year($last)",
+    LeftOut.NOT_OVER: "date > $over",
     LeftOut.NO_TRADING: "date NOT IN (SELECT day FROM sessions)",
 }
 
@@ -93,6 +97,7 @@ class Adoption:
         replaced = [_as_true_or_false(name) for name in TRUTHS if name in header]
         truths = f"REPLACE ({', '.join(replaced)})" if replaced else ""
         first, last = FIRST_SESSION, last_published_session()
+        over = last_session_over(dt.datetime.now(dt.UTC))
         sessions = pa.table({"day": sessions_between(first, last)})
         self._connection.register("sessions", sessions)
         try:
@@ -107,11 +112,13 @@ class Adoption:
                     )
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
                 """,
-                {"first": first, "last": last},
+                {"first": first, "last": last, "over": over},
             ).fetchall()
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise NotAdoptable(f"the published CSV can't be read: {reason}") from None
+            raise NotAdoptable(
+                f"the published CSV can't be read: {_reason(error)}. Nothing was sent. Mend the "
+                "line or remove it, or publish to an empty dataset."
+            ) from None
         if copied == [(0,)]:
             return Adopted(0, {}, (), tuple(self._absent), frozenset())
         adopted = self._counted()
@@ -163,6 +170,12 @@ def _as_true_or_false(name: str) -> str:
     """The SQL of a truth: True and False, or the 1.0 and 0.0 that pandas makes of 1, 0 and NaN."""
     word = f"CASE \"{name}\" WHEN '1.0' THEN 'true' WHEN '0.0' THEN 'false' ELSE \"{name}\" END"
     return f'CAST({word} AS BOOLEAN) AS "{name}"'
+
+
+def _reason(error: duckdb.Error) -> str:
+    """What DuckDB says of a line: its number, and what is wrong. The line itself may be long."""
+    told = [one for one in str(error).splitlines() if one and not one.startswith("Original Line")]
+    return "; ".join(told[:2]).rstrip(".")
 
 
 @contextmanager

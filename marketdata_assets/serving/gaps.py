@@ -18,9 +18,7 @@ from marketdata_assets.storage.lake import Lake, day_of
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
 from marketdata_assets.trading_calendar import (
-    CalendarExhausted,
-    last_closed_session,
-    last_published_session,
+    last_session_over,
     sessions_between,
 )
 
@@ -45,14 +43,6 @@ class MissingSessions(MarketdataError, is_final=True, status=409):
             f"{', '.join(map(str, days[:MOST_NAMED]))}{more}. Materialize {table} for these days"
             f"{copied}, or ask without strict."
         )
-
-
-def last_session_over(now: dt.datetime) -> dt.date:
-    """The last session that is over at `now`, as far as the installed calendar knows."""
-    try:
-        return last_closed_session(now)
-    except CalendarExhausted:
-        return last_published_session()
 
 
 class Gaps:

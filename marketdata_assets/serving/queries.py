@@ -23,6 +23,7 @@ from pydantic import (
 
 from marketdata_assets.instruments import identify
 from marketdata_assets.serving.ohlcv_view import OHLCV, known_columns
+from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
 from marketdata_assets.written_days import HOW, day_written
 
@@ -75,10 +76,21 @@ def _present_or_former_codes(codes: list[str]) -> list[str]:
 
 def _existing_columns(columns: list[str]) -> list[str]:
     if unknown := [name for name in columns if name not in known_columns()]:
+        elsewhere = "".join(
+            f"{name} is in the table {table.name}; "
+            for name in unknown
+            if (table := _table_with(name)) is not None
+        )
         raise ValueError(
-            f"no table has a column {', '.join(unknown)}; there are {', '.join(known_columns())}"
+            f"no prices have a column {', '.join(unknown)}; {elsewhere}"
+            f"there are {', '.join(known_columns())}"
         )
     return list(dict.fromkeys(columns))
+
+
+def _table_with(column: str) -> Table | None:
+    tables = (table for table in STORED_TABLES.values() if column in table.column_names)
+    return next(tables, None)
 
 
 CalendarDay = Annotated[dt.date, BeforeValidator(_calendar_day)]

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.serving.gaps import Days, last_session_over
+from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     is_session,
+    last_session_over,
     sessions_between,
 )
 

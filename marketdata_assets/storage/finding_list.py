@@ -50,7 +50,8 @@ def finding_list(
 
     `code` is one as people write it, or as it is stored; a former one is that of its days. Those
     that need somebody come first, and of these the newest. A finding of neighbouring stored
-    days is one line; it is followed back for so many of them.
+    days is one line; it is followed back for so many of them. Raises `UnknownCode` where nothing
+    is found of what is no code.
     """
     lake = Lake(root, "reader")
     days = [day for day in lake.days(FINDINGS) if day <= last]
@@ -93,6 +94,9 @@ def finding_list(
                 **({"outcomes": list(outcomes)} if outcomes else {}),
             },
         ).fetchall()
+    if code and not found:
+        # Nothing is found of a code that was mistyped either, which is no good news.
+        identify(code)
     return [FindingLine(*row) for row in found]
 
 

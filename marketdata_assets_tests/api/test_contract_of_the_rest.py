@@ -1,6 +1,7 @@
 """Every other endpoint, shape by shape and status by status, over real HTTP."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ def test_the_front_page_tells_what_there_is(api: Client) -> None:
     assert {"name", "version", "description", "architecture", "features", "ssh_status"} <= set(told)
     assert {"endpoints", "supported_assets", "cache_config"} <= set(told)
     assert told["endpoints"]["ohlcv"].startswith("/api/v1/ohlcv?code=")
+    named = " ".join(told["endpoints"].values())
+    for path in api.get("/openapi.json").json()["paths"]:
+        assert re.sub(r"\{\w+_id\}", "{id}", path) in named
     for kind, codes in told["supported_assets"].items():
         for code in codes:
             assert api.get("/api/v1/asset-type", code=code).json()["asset_type"] == kind
@@ -106,6 +110,7 @@ def test_findings_tell_what_speaks_against_a_share_and_since_when(api: Client) -
     for bad, status in (
         ({"date": "2024-01-06"}, 404),
         ({"outcome": "nonsense"}, 400),
+        ({"code": "600000"}, 400),
         ({"since": NEWEST, "date": DAYS[-2]}, 400),
     ):
         assert api.get("/api/v1/findings", **bad).status_code == status
@@ -164,6 +169,46 @@ def test_a_batch_is_as_strict(api: Client) -> None:
     answer = api.post("/api/v1/ohlcv/batch", {"codes": [CODE], "start_date": str(DAYS[0])})
     assert answer.status_code == 400
     assert "No such parameter: start_date; did you mean start?" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ({"adj": "qfq"}, "adj; did you mean adjust?"),
+        ({"fields": ["close"]}, "fields; did you mean columns?"),
+        ({"symbols": [CODE]}, "symbols; did you mean codes?"),
+    ],
+)
+def test_an_export_is_as_strict(api: Client, asked: dict[str, object], meant: str) -> None:
+    answer = api.post("/api/v1/exports", {"codes": [CODE], **asked})
+    assert answer.status_code == 400
+    assert f"No such parameter: {meant}" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/ohlcv/batch", "/api/v1/exports"])
+def test_what_a_url_asks_beside_a_body_is_refused(api: Client, path: str) -> None:
+    answer = api.post(f"{path}?start={DAYS[0]}", {"codes": [CODE]})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "No such parameter: start; the question is the body"
+
+
+def test_a_list_that_takes_no_parameters_says_so(api: Client) -> None:
+    answer = api.get("/api/v1/tables", name="moneyflow")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "No such parameter: name; there are none here"
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("ohlcv?code=600000.SH&code=000001.SZ", "code is there 2 times: write it once; of many"),
+        ("tables/daily_prices/rows?date=20240102&date=20240103", "date is there 2 times: write"),
+    ],
+)
+def test_a_parameter_that_is_there_twice_is_refused(api: Client, question: str, said: str) -> None:
+    answer = api.get(f"/api/v1/{question}")
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
 
 
 def test_the_cache_is_told_and_cleared(api: Client) -> None:

@@ -63,6 +63,21 @@ def test_an_export_says_which_of_its_codes_are(api: Client) -> None:
     headers = api.get(f"{path}/file").headers
     assert headers["X-Stale"] == f"1: 000902.SH={FROZEN}"
     assert "X-Renamed-From" not in headers
+    assert api.get(path).json()["missing_codes"] == {}
+    assert "X-Missing-Codes" not in headers
+
+
+def test_an_export_says_which_of_its_codes_are_not_there_and_why(api: Client) -> None:
+    asked = api.post("/api/v1/exports", {"codes": ["BTC", "NDX"]}).json()
+    [request] = api.queue.claim(1)
+    export = write_export(api.state.reader, request.export_query, api.queue.exports, request.id)
+    api.queue.finish(request.id, export.file, export.rows)
+    path = f"/api/v1/exports/{asked['id']}"
+    assert asked["missing_codes"] is None
+    [(code, why)] = api.get(path).json()["missing_codes"].items()
+    assert code == "NDX"
+    assert "NDX is not stored" in why
+    assert api.get(f"{path}/file").headers["X-Missing-Codes"] == "1: NDX"
 
 
 def test_the_values_of_a_fund_that_is_stored_by_code_say_it_too(api: Client) -> None:

@@ -42,6 +42,16 @@ def test_the_document_has_every_endpoint_and_its_errors(api: Client) -> None:
             assert operation["description"], path
 
 
+def test_what_the_document_refers_to_is_in_it(api: Client) -> None:
+    answer = api.get("/openapi.json")
+    document = answer.json()
+    for path in set(re.findall(r'"\$ref":\s*"#/([^"]+)"', answer.text)):
+        place = document
+        for name in path.split("/"):
+            assert name in place, path
+            place = place[name]
+
+
 def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> None:
     answer = api.get("/docs")
     assert answer.status_code == 200

@@ -52,6 +52,15 @@ def rows(api: Client, table: str, **asked: object) -> dict[str, Any]:
     return answer.json()
 
 
+def test_an_empty_code_is_none(holed: Client) -> None:
+    told = rows(holed, "moneyflow", date=DAYS[0], code="")
+    assert (told["code"], told["count"]) == (None, len(SHARES))
+    status, error = refused(holed, "moneyflow", code=" ")
+    assert (status, error) == (400, "ask for a date, or for a code and a range from start to end")
+    status, error = refused(holed, "moneyflow", date=DAYS[0], code="6" * 41)
+    assert (status, error) == (400, "code: String should have at most 40 characters")
+
+
 def refused(api: Client, table: str, **asked: object) -> tuple[int, str]:
     answer = api.get(f"/api/v1/tables/{table}/rows", **asked)
     assert answer.status_code != 200

@@ -15,6 +15,7 @@ from marketdata_assets.publishing.verifying import restore
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
+from marketdata_assets.trading_calendar import last_closed_session, next_session
 from marketdata_assets_tests.publishing.test_build import DAYS, Desk, original_csv
 
 BEFORE, AFTER = DAYS[:5], DAYS[5:]
@@ -85,6 +86,16 @@ def test_rows_of_no_code_or_day_are_left_out_and_counted_by_kind(desk: Desk) -> 
     assert manifest["adopted"]["left_out"] == {str(why): n for why, n in expected.items()}
     card = desk.text(layout.CARD)
     assert "| left out: of a day without trading | 略去：非交易日 | 2 |" in card
+
+
+def test_days_that_are_not_over_are_left_out_and_no_day_before_them_is_missing(desk: Desk) -> None:
+    original_csv(desk.published, BEFORE, [])
+    append(desk, row("600000.SH", next_session(last_closed_session(dt.datetime.now(dt.UTC)))))
+    content = adopt(desk, AFTER)
+    assert content.adopted is not None
+    assert content.adopted.days == set(BEFORE)
+    manifest = json.loads(desk.text(layout.MANIFEST))
+    assert (manifest["last"], manifest["missing_sessions"]) == (str(DAYS[-1]), [])
 
 
 def test_a_row_that_comes_twice_is_counted_once_whatever_else_is_wrong_with_it(desk: Desk) -> None:
@@ -160,7 +171,9 @@ def test_a_csv_of_which_no_row_can_be_kept_is_not_replaced(desk: Desk) -> None:
 def test_a_day_that_is_none_is_refused_by_name(desk: Desk) -> None:
     original_csv(desk.published, BEFORE, [])
     append(desk, row("600000.SH", "not a day"))
-    with pytest.raises(NotAdoptable, match="can't be read"):
+    with pytest.raises(
+        NotAdoptable, match=r"can't be read: .*Line: \d+; .*\"date\".*\"not a day\""
+    ):
         desk.publish(AFTER)
 
 
