@@ -1,4 +1,10 @@
-"""All benchmarks, one after the other; about an hour."""
+"""All benchmarks, one after the other; about an hour. The figures are kept in `figures/`.
+
+Names of benchmarks as arguments are run alone.
+"""
+
+import datetime as dt
+import sys
 
 from benchmarks import (
     allowance,
@@ -13,15 +19,25 @@ from benchmarks import (
     series,
     year,
 )
-from benchmarks.measuring import console, machine
+from benchmarks.figures import FOLDER, write
+from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
+ALL = (imports, *STORED, series, api, allowance, calls)
 
 
 def main() -> None:
     console.print(f"\n{machine()}\n")
-    for benchmark in (imports, *STORED, series, api, allowance, calls):
-        benchmark.main()
+    path, tables = FOLDER / f"{dt.datetime.now():%Y-%m-%dT%H%M}.json", {}
+    for benchmark in ALL:
+        name = benchmark.__name__.rpartition(".")[2]
+        if not sys.argv[1:] or name in sys.argv[1:]:
+            shown.clear()
+            benchmark.main()
+            tables[name] = list(shown)
+            # One that fails costs the others nothing.
+            write(path, tables)
+    console.print(f"kept in {path}; compare with: python -m benchmarks.figures BEFORE AFTER")
 
 
 if __name__ == "__main__":

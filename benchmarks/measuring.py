@@ -17,6 +17,18 @@ from rich.table import Table
 console = Console(highlight=False, width=110)
 
 
+class Shown(NamedTuple):
+    """A table of figures, as it was shown."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+# Since it was emptied last.
+shown: list[Shown] = []
+
+
 class Measured(NamedTuple):
     result: object
     seconds: float
@@ -42,10 +54,12 @@ def _measure(function: Callable[..., object], arguments: tuple[object, ...]) -> 
 
 
 def show(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    told = Shown(title, list(header), [list(row) for row in rows])
+    shown.append(told)
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2), header_style="bold")
-    for number, name in enumerate(header):
+    for number, name in enumerate(told.header):
         table.add_column(name, justify="left" if number == 0 else "right")
-    for row in rows:
+    for row in told.rows:
         table.add_row(*row)
     console.print(table)
     console.print()
