@@ -26,7 +26,7 @@ from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
-LAKES, KILLS_EACH = 5, 10
+LAKES, KILLS_EACH = 3, 10
 
 
 @pytest.fixture(scope="module")

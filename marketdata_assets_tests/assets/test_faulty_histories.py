@@ -39,7 +39,10 @@ class TushareAlone(InstrumentSources):
 
 
 class OneHistory(TushareProtocol):
-    """Answers every call for bars with `days`; the volumes of some are multiplied."""
+    """Answers every call for bars with `days`; the volumes of some are multiplied.
+
+    Which contract was the main one it does not know.
+    """
 
     def __init__(self) -> None:
         super().__init__(SmallMarket())
@@ -53,7 +56,8 @@ class OneHistory(TushareProtocol):
         items = [
             [self._bar(params["ts_code"], day)[name] for name in fields]
             for day in self.days
-            if params["start_date"] <= f"{day:%Y%m%d}" <= params["end_date"]
+            if request["api_name"] != "fut_mapping"
+            and params["start_date"] <= f"{day:%Y%m%d}" <= params["end_date"]
         ]
         data = {"fields": fields, "items": items, "has_more": False}
         return json.dumps({"code": 0, "msg": "", "data": data}).encode()
