@@ -9,6 +9,7 @@ files, so they are right however many processes write, and nobody keeps the data
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ def _replace(database: Path, views: Sequence[str], known: str) -> None:
     """Make the database, or change those of its views that are not in its `known` source."""
     with becoming(database) as unfinished:
         changed = views
-        if known.count(CREATE) == len(views):
+        if _names(known) == _names("\n".join(views)):
             shutil.copyfile(database, unfinished)
             changed = [view for view in views if view not in known]
         try:
@@ -100,6 +101,10 @@ def _replace(database: Path, views: Sequence[str], known: str) -> None:
             _remove_logs(unfinished)
         # Another program's log is of the database that goes.
         _remove_logs(database)
+
+
+def _names(statements: str) -> list[str]:
+    return re.findall(rf"^{CREATE} (\w+) AS", statements, re.MULTILINE)
 
 
 def _make(database: Path, statements: str) -> None:

@@ -1,4 +1,5 @@
 import datetime as dt
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,21 @@ def test_a_catalog_that_was_changed_is_as_one_that_is_made_of_all(lake: Lake) ->
     catalog.unlink()
     publish_catalog(lake.root)
     assert told() == changed
+
+
+def test_a_table_that_has_another_name_now_leaves_no_view_of_the_old_one(lake: Lake) -> None:
+    catalog = publish_catalog(lake.root)
+    with duckdb.connect(str(catalog)) as connection:
+        connection.execute("ALTER VIEW moneyflow RENAME TO flows")
+    headline = f"-- catalog.duckdb is sha256:{hashlib.sha256(catalog.read_bytes()).hexdigest()}"
+    script = catalog.with_suffix(".sql")
+    _, *views = script.read_text("utf-8").splitlines()
+    renamed = [line.replace("VIEW moneyflow", "VIEW flows") for line in views]
+    script.write_text("\n".join([headline, *renamed]), "utf-8")
+    publish_catalog(lake.root)
+    names = {name for (name,) in query(catalog, "SELECT view_name FROM duckdb_views()")}
+    assert "moneyflow" in names
+    assert "flows" not in names
 
 
 def test_a_reader_with_the_old_catalog_open_does_not_block_publishing(lake: Lake) -> None:
