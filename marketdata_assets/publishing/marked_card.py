@@ -45,10 +45,14 @@ def _fields_and_text(card: str) -> tuple[str, str] | None:
 
 def _with(marked: str, text: str) -> str:
     """The text with the block in the place of its first one, and no other; or at its end."""
-    if not _BLOCK.search(text):
+    first = _BLOCK.search(text)
+    if not first:
         return f"{text.rstrip()}\n\n{marked}\n" if text.strip() else f"\n{marked}\n"
-    blocks = iter([marked])
-    return _BLOCK.sub(lambda _: next(blocks, ""), text)
+    after, cut = text[first.end() :], 1
+    # Marks around a block that goes would make another one.
+    while cut:
+        after, cut = _BLOCK.subn("", after)
+    return f"{text[: first.start()]}{marked}{after}"
 
 
 def _without_files(fields: str) -> str:

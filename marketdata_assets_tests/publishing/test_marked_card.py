@@ -1,7 +1,7 @@
 """What of a published card is ours and what is left to people."""
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marketdata_assets.publishing.marked_card import BEGIN, END, with_block
@@ -88,6 +88,7 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=12))
+@example([BEGIN, END, BEGIN, BEGIN, END, END])
 def test_writing_again_changes_nothing_and_loses_no_line_of_text(lines: list[str]) -> None:
     once = written("\n".join(lines))
     assert written(once) == once
