@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 from marketdata_assets.assets.restatements import restated_days
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.automation.refetching import once_more
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.as_of import as_of
 from marketdata_assets.storage.sealed_parquet import LABEL
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS, RESTATEMENTS
@@ -47,20 +46,6 @@ class RestatingMarket(SmallMarket):
         if day in self.restated:
             bars["high"] = [self.restated[day], *bars["high"][1:]]
         return bars
-
-
-@pytest.fixture
-def server() -> Iterator[TushareServer]:
-    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
-        yield server
-
-
-@pytest.fixture
-def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-    )
-    return Platform(tmp_path, tushare, instance)
 
 
 def restate(server: TushareServer, day: dt.date, close: float) -> None:
