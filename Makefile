@@ -4,7 +4,7 @@ BIN := .venv/bin
 # make dev PORT=3001 API_PORT=5001
 PORT ?= 3000
 
-.PHONY: help setup demo dev serve test lint bench lock clean
+.PHONY: help setup demo dev serve test quick lint bench lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
@@ -12,6 +12,7 @@ help:
 	@echo "             other ports: make dev PORT=3001 API_PORT=5001"
 	@echo "make serve   the HTTP API alone, on http://127.0.0.1:5000"
 	@echo "make test    all tests"
+	@echo "make quick   all but the slow ones, which kill processes and wait for them"
 	@echo "make lint    ruff and mypy, over the tests too"
 	@echo "make bench   the benchmarks"
 	@echo "make lock    renew requirements.lock"
@@ -36,6 +37,9 @@ serve: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+
+quick: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -21,7 +21,9 @@ from marketdata_assets_tests.conftest import CHAIN, Platform, unhurried_tushare
 from marketdata_assets_tests.small_market import CODES
 from marketdata_sandbox.server import TushareServer
 
-DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
+pytestmark = pytest.mark.slow
+
+DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 2, 10))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
 LAKES, KILLS_EACH = 3, 10
 
@@ -81,10 +83,10 @@ def test_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
     processes: ForkServerContext, server: TushareServer, tmp_path: Path, number: int
 ) -> None:
     lake, moments = Lake(tmp_path / "data", "test"), random.Random(number)
-    days = DAYS[:15]
+    days = DAYS[:9]
     arguments = (lake.root, server.url, days[0], days[-1])
     for kill in range(KILLS_EACH):
-        forget(lake, moments.sample(days, 10))
+        forget(lake, moments.sample(days, 6))
         begun = processes.Event()
         child = processes.Process(target=materialize, args=(*arguments, begun))
         child.start()
@@ -119,7 +121,7 @@ def test_eight_processes_materialize_different_days_at_once(
     history.mkdir()
     with dg.DagsterInstance.local_temp(str(history)) as instance:
         assert instance.is_persistent
-    days, share = DAYS, 5
+    days, share = DAYS, 3
     children, begun = [], processes.Event()
     for start in range(0, len(days), share):
         part = days[start : start + share]

@@ -105,6 +105,7 @@ def test_four_publishers_of_different_stretches_lose_no_day(
     assert_complete(hub_server)
 
 
+@pytest.mark.slow
 def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
     processes: ForkServerContext, hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
