@@ -1,6 +1,7 @@
 """Chinese market data as Dagster assets.
 
 trading_calendar, tables, partitions   what days, columns and partitions are; they know nobody
+timetable, allowance_counter           when things run by themselves, and the calls that are counted
 instruments                            what a code is; it knows nobody either
 resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps

@@ -14,6 +14,7 @@ import dagster as dg
 from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.profile import (
     Profile,
+    calls_per_minute,
     history_start,
     origin,
     profile,
@@ -41,7 +42,6 @@ from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 
-DEFAULT_CALLS_PER_MINUTE = 200
 DEFAULT_HISTORY_DAYS = 14
 # One of each kind, so that the sandbox has something to show.
 SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
@@ -60,9 +60,10 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
 
         tushare = sandbox_tushare(root / "state")
     else:
-        allowance = whole_number(env, "TUSHARE_CALLS_PER_MINUTE", DEFAULT_CALLS_PER_MINUTE)
         tushare = TushareResource(
-            token=dg.EnvVar("TUSHARE_TOKEN"), url=upstream(env), calls_per_minute=allowance
+            token=dg.EnvVar("TUSHARE_TOKEN"),
+            url=upstream(env),
+            calls_per_minute=calls_per_minute(env),
         )
     lake = lake_resource(env)
     return {

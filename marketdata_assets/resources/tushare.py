@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
+from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.resources.call_meter import Stretch
-from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare_answers import (
     each_key_once,
     in_our_words,

@@ -16,5 +16,6 @@ price_reader     all of the above for the folder of one profile
 table_rows       any table that is stored by day, as it is stored
 exports          a range as a file
 request_records  what a request is
+status           how the platform is: evenings, what is late, what runs next, the disk
 requests         what is not there yet, or too large to wait for: a durable queue
 """
