@@ -13,6 +13,7 @@ automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end
+doctor                                 what would stop an evening, looked for beforehand
 demo, dev, serve, __main__             what `marketdata demo`, `dev` and `serve` run
 """
 

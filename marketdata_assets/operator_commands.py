@@ -1,18 +1,21 @@
-"""The commands of who runs the platform: `status` prints how it is.
+"""The commands of who runs the platform: `doctor` before the first evening, `status` after one.
 
-Here belongs what they print. The facts are `serving.status`.
+Here belongs what they print. The facts are `serving.status`, the looks `doctor`.
 """
 
 import datetime as dt
 import os
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from marketdata_assets.profile import profile_root
 from marketdata_assets.serving.status import Evening, Status, status
 from marketdata_assets.timetable import sessions_due
 from marketdata_assets.trading_calendar import SHANGHAI
+
+COLOURS = {"ok": "green", "note": "yellow", "STOPS": "bold red"}
 
 
 def show_status() -> int:
@@ -27,6 +30,31 @@ def show_status() -> int:
     console.print(grid)
     last = sessions_due(now)[-1]
     return int(any(last in (*one.late, *one.unpublished) for one in known.evenings))
+
+
+def diagnose(ui_port: int) -> int:
+    """Print what stands in the way of an evening, a line a thing; 1 where something stops it."""
+    # What it looks with takes seconds to import.
+    from marketdata_assets.doctor import Outcome, looks
+
+    console = Console(highlight=False)
+    with console.status("looking …"):
+        found = list(looks(os.environ, ui_port, dt.datetime.now(dt.UTC)))
+    grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for no_wrap in (True, True, False, False):
+        grid.add_column(no_wrap=no_wrap)
+    for one in found:
+        grid.add_row(
+            f"[{COLOURS[one.outcome]}]{one.outcome}[/]",
+            *map(escape, (one.what, one.seen, one.cure)),
+        )
+    console.print(grid)
+    stopping = [one.what for one in found if one.outcome is Outcome.STOPS]
+    if stopping:
+        console.print(f"\nThe evening is stopped by: {', '.join(stopping)}.")
+    else:
+        console.print("\nNothing stops the evening.")
+    return 1 if stopping else 0
 
 
 def _lines(known: Status) -> list[tuple[str, str]]:

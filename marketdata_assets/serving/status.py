@@ -69,6 +69,7 @@ class NextRun:
 @dataclass(frozen=True)
 class Status:
     """The facts at `now`. Bytes are by folder; calls are of the last minute, None in the sandbox.
+    `switched_off` are the schedules and sensors that somebody has switched off.
 
     Nothing runs by itself unless `dev_runs`.
     """
@@ -79,6 +80,7 @@ class Status:
     dev_runs: bool
     evenings: tuple[Evening, ...]
     next_runs: tuple[NextRun, ...]
+    switched_off: tuple[str, ...]
     calls: int | None
     calls_per_minute: int | None
     bytes_on_disk: dict[str, int]
@@ -113,6 +115,7 @@ def status(env: Mapping[str, str], now: dt.datetime) -> Status:
             _evening(lake, FUNDS.schedule, ETF_PREMIUM, due, None),
         ),
         next_runs=tuple(sorted(runs, key=lambda run: run.at or BEYOND)),
+        switched_off=tuple(sorted(off)),
         calls=_calls(env) if is_live else None,
         calls_per_minute=calls_per_minute(env) if is_live else None,
         bytes_on_disk=dict(_sizes(root)),
