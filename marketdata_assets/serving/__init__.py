@@ -18,5 +18,6 @@ days_in_memory   what was made of day files, until a file is another one
 table_rows       any table that is stored by day, as it is stored
 exports          a range as a file
 request_records  what a request is
+status           how the platform is: evenings, what is late, what runs next, the disk
 requests         what is not there yet, or too large to wait for: a durable queue
 """
