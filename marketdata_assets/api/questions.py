@@ -257,6 +257,61 @@ class FindingsQuestion(Question):
     limit: int = Field(1_000, ge=1, le=10_000)
 
 
+class YearOfDays(Question):
+    """From `start` to `end`, both included: by default the year up to `end`, and today."""
+
+    start: Day = Field(None, description="first day; a year before the end where not given")
+    end: Day = Field(None, description="last day; today where not given")
+
+    def days(self) -> tuple[dt.date, dt.date]:
+        end = self.end or dt.datetime.now(SHANGHAI).date()
+        return self.start or dt.date.fromordinal(max(1, end.toordinal() - 365)), end
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "YearOfDays":
+        start, end = self.days()
+        if start > end:
+            raise ValueError(f"start {start} lies after end {end}")
+        return self
+
+
+class MarksQuestion(YearOfDays):
+    code: Code
+
+
+class MarketQuestion(YearOfDays):
+    date: Day = Field(None, description="one day with its movers, in place of a range")
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "MarketQuestion":
+        if self.date and (self.start or self.end):
+            raise ValueError("ask for a date, or for a range from start to end, not for both")
+        return self
+
+
+class CoverageQuestion(MarketQuestion):
+    date: Day = Field(None, description="one day of one table in detail, in place of a range")
+    table: str = Field(
+        "",
+        max_length=LONGEST_FIELDS,
+        description="tables as /api/v1/tables lists them, separated by commas; all that are "
+        "stored where not given, one alone with a date",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_table(self) -> "CoverageQuestion":
+        if self.date and len(_names(self.table) or ()) != 1:
+            raise ValueError("a date is told of one table: name it as table")
+        return self
+
+    def tables(self) -> tuple[str, ...]:
+        return _names(self.table) or ()
+
+
 class InstrumentsQuestion(Question):
-    q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
+    q: str = Field(
+        "",
+        max_length=LONGEST_CODE,
+        description="a part of the code, of the name, or of its initials in pinyin",
+    )
     limit: int = Field(50, ge=1, le=1_000)

@@ -13,6 +13,8 @@ history_cache    the histories by code, in a bounded memory
 point_in_time    the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name
 price_reader     all of the above for the folder of one profile
+marks            what a chart marks of single bars
+market_days      the market of a day in numbers, and its movers
 coverage_by_day  what is stored of every table and day, and what is the matter with it
 days_in_memory   what was made of day files, until a file is another one
 table_rows       any table that is stored by day, as it is stored
