@@ -15,11 +15,13 @@ from marketdata_assets.api.docs_page import docs_page
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
 from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.page_files import page_file_routes
 from marketdata_assets.api.prefix import Prefixed
 from marketdata_assets.api.ranges import Heads
 from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
+from marketdata_assets.api.routes_page import page_routes
 from marketdata_assets.api.routes_prices import price_routes
 from marketdata_assets.api.routes_service import VERSION, service_routes
 from marketdata_assets.api.routes_tables import table_routes
@@ -87,8 +89,10 @@ def create_app(state: AppState) -> FastAPI:
         market_routes,
         table_routes,
         export_routes,
+        page_routes,
     ):
         app.include_router(routes(state))
+    app.include_router(page_file_routes())
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
