@@ -8,6 +8,7 @@ ohlcv_view       how a stored table speaks OHLCV: names, units
 adjusting        adjusted prices of one code
 fund_factors     what adjusts a fund, out of its own bars
 roll_factors     what adjusts a main contract of futures, out of its own history
+bars             days as weeks and months
 gaps             sessions that were never stored
 history_cache    the histories by code, in a bounded memory
 point_in_time    the same answers as they were known at a moment
