@@ -7,11 +7,14 @@ upstream is asked, and no writer is waited for.
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+
+import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind, identify
@@ -33,6 +36,7 @@ from marketdata_assets.serving.fund_factors import factors_of_fund
 from marketdata_assets.serving.gaps import Gaps
 from marketdata_assets.serving.history_cache import Histories, stale_since
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
+from marketdata_assets.serving.many_codes import ManyCodes, in_one_table
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
 from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
@@ -120,6 +124,46 @@ class PriceReader:
                 )
             except MarketdataError as reason:
                 yield code, reason
+
+    def together(self, query: RangeQuery) -> ManyCodes:
+        """All codes of a query in one table, in their order; of those that fail, why.
+
+        Shares and funds as they were traded are read at once, which takes a fifth of the time.
+        """
+        plain = self._read_at_once(query)
+        others = [code for code in query.codes if code not in (plain.missing if plain else {})]
+        if plain and not others:
+            return plain
+        rest = query.model_copy(update={"codes": others}) if plain else query
+        return in_one_table(query, plain, dict(self.each(rest)))
+
+    def _read_at_once(self, query: RangeQuery) -> ManyCodes | None:
+        """The codes of the daily table that most of them are in, where nothing is to be reckoned.
+
+        None where there is none of them, or where days are absent, of which each code has its own.
+        """
+        asked = query.range
+        if query.as_of or asked.adjust is not Adjust.NONE or asked.frequency is not Frequency.DAY:
+            return None
+        instruments = [self.instrument(code) for code in query.codes]
+        kinds = Counter(one.kind for one in instruments if one.kind in DAILY_VIEWS)
+        if not kinds:
+            return None
+        [[kind, _]] = kinds.most_common(1)
+        view = DAILY_VIEWS[kind]
+        series = self.series(view.table)
+        if series is None or not self._gaps.are_none(series, asked.start, asked.end):
+            return None
+        codes = [
+            one.code
+            for one in instruments
+            if one.kind is kind and not self._former_code(one, series)
+        ]
+        columns = ["code", "date", *(one for one in asked.columns if one not in ("code", "date"))]
+        rows = view.ohlcv(series.slices(codes, asked.start, asked.end, view.stored(columns)), columns)
+        # What has no row here may have been stored by code, or be asked for outside its life.
+        present = pc.unique(rows["code"]).to_pylist()
+        return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
 
     def cross_section(
         self,
