@@ -1,6 +1,7 @@
 """Chinese market data as Dagster assets.
 
 trading_calendar, tables, partitions   what days, columns and partitions are; they know nobody
+timetable, allowance_counter           when things run by themselves, and the calls that are counted
 instruments                            what a code is; it knows nobody either
 resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps
@@ -12,6 +13,7 @@ automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end
+doctor                                 what would stop an evening, looked for beforehand
 demo, dev, serve, __main__             what `marketdata demo`, `dev` and `serve` run
 """
 

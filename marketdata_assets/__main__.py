@@ -45,6 +45,9 @@ def main() -> int:
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     commands.add_parser("verify", help="compare the published dataset with the lake")
     commands.add_parser("restore", help="fill the lake from the published dataset")
+    doctor = commands.add_parser("doctor", help="what would stop the evening, and what to do")
+    doctor.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    commands.add_parser("status", help="the last evening, what is late, what runs next, the disk")
     found = commands.add_parser("findings", help="what the checks found, share by share")
     found.add_argument("day", nargs="?", type=_day, help="a trading day (default: the last stored)")
     found.add_argument("--since", type=_day, help="all days from this one on")
@@ -85,6 +88,12 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.demo import run_demo
 
         return run_demo(arguments.days)
+    if arguments.command in ("status", "doctor"):
+        from marketdata_assets import operator_commands
+
+        if arguments.command == "status":
+            return operator_commands.show_status()
+        return operator_commands.diagnose(arguments.port)
     if arguments.command in ("findings", "excuse", "accept"):
         return decide(arguments)
     from marketdata_assets import hub_commands

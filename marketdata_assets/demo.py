@@ -63,7 +63,7 @@ def run_demo(count: int) -> int:
 def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
     """The last sessions whose data are certainly out: today's not before its evening."""
     sessions = last_closed_sessions(count + 1, now)
-    if now < dt.datetime.combine(sessions[-1], STOCKS.evening[0], SHANGHAI):
+    if now < dt.datetime.combine(sessions[-1], STOCKS.evening.at[0], SHANGHAI):
         sessions.pop()
     return [day for day in sessions[-count:] if day >= start_date()] or [start_date()]
 

@@ -35,6 +35,7 @@ does, it is as the one that it is a kind of.
       NoSuchDay                     404
       MissingSessions               409  final
       NoSuchColumn                  400  final
+      NotInBars                     400  final
       UnknownRequest                404
       TooManyOpen                   429
       ExportsFull                   429

@@ -46,7 +46,7 @@ def serve_api() -> int:
 
 
 def _answer(listening: socket.socket, settings: ApiSettings, root: Path) -> None:
-    state = AppState(root, PriceReader(root), _queue(root), settings)
+    state = AppState(root, PriceReader(root), _queue(root), settings, os.environ)
     config = server_config(
         create_app(state), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )

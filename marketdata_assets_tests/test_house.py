@@ -21,19 +21,23 @@ MAY_KNOW = {
     "trading_calendar": set(),
     "instruments": set(),
     "written_days": set(),
+    "allowance_counter": set(),
     "settings": {"written_days"},
     "profile": {"settings"},
     "tables": {"trading_calendar"},
+    "timetable": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
     "storage": DAYS_AND_TABLES | {"instruments", "listening"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
-    "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
-    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
+    "serving": DAYS_AND_TABLES
+    | {"allowance_counter", "checks", "instruments", "profile", "settings", "storage"}
+    | {"timetable", "written_days"},
+    "resources": DAYS_AND_TABLES | {"allowance_counter", "instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
-    | {"checks", "partitions", "resources", "serving", "storage", "assets"},
+    | {"checks", "partitions", "resources", "serving", "storage", "assets", "timetable"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
     "environment": {
         "instruments",

@@ -80,6 +80,13 @@ FUTURES_PUBLISHED = dt.timedelta(hours=16)
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
+# What an account needs for a call.
+POINTS = {
+    table.source.call: table.source.points for table in STORED_TABLES.values() if table.source
+}
+USUAL_POINTS = 2_000
+
+
 class Refusal(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -91,7 +98,7 @@ class TushareProtocol:
 
     `now` is the vendor's clock: a day is empty until its hour of publication. With
     `calls_per_minute` more calls of one name within 60 s are refused. With `token` any other
-    token is refused.
+    token is refused, and with `points` the calls that take more of them.
     """
 
     def __init__(
@@ -100,11 +107,13 @@ class TushareProtocol:
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(SHANGHAI),
         calls_per_minute: int | None = None,
         token: str | None = None,
+        points: int | None = None,
     ) -> None:
         self._market = market
         self._now = now
         self._calls_per_minute = calls_per_minute
         self._token = token
+        self._points = points
         self._calls: dict[str, collections.deque[float]] = collections.defaultdict(
             collections.deque
         )
@@ -128,6 +137,10 @@ class TushareProtocol:
     def _admit(self, call: str, token: str | None) -> None:
         if self._token is not None and token != self._token:
             raise Refusal(40101, "您的token不对，请确认。")
+        if self._points is not None and self._points < POINTS.get(call, USUAL_POINTS):
+            raise Refusal(
+                40203, f"抱歉，您没有接口({call})访问权限，权限的具体详情访问：积分与频次权限对应表"
+            )
         if self._calls_per_minute is None:
             return
         recent = self._calls[call]

@@ -4,6 +4,7 @@ Here belongs how values are written: numbers exactly, so that reading them gives
 days as YYYY-MM-DD, and what is missing as null, in JSON also what is no number.
 """
 
+import codecs
 from collections.abc import Callable, Mapping
 from itertools import repeat
 
@@ -13,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fastapi.responses import Response
 
-from marketdata_assets.serving.queries import Format
+from marketdata_assets.serving.queries import Encoding, Format
 
 MEDIA_TYPES = {
     Format.JSON: "application/json",
@@ -60,9 +61,11 @@ def _keyed(column: pa.Array, key: bytes) -> list[bytes]:
     return (key + text[1:-1].replace(b",", b"\n" + key)).split(b"\n")
 
 
-def table_bytes(rows: pa.Table, form: Format) -> bytes:
-    """A table as a file of one of the other forms."""
+def table_bytes(rows: pa.Table, form: Format, encoding: Encoding = Encoding.UTF_8) -> bytes:
+    """A table as a file of one of the other forms; the encoding is that of CSV."""
     sink = pa.BufferOutputStream()
+    if encoding is Encoding.UTF_8_SIG:
+        sink.write(codecs.BOM_UTF8)
     _WRITERS[form](rows, sink)
     return bytes(sink.getvalue())
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.page_files import is_of_the_page
 from marketdata_assets.api.prefix import path_within
 from marketdata_assets.listening import asks_this_machine
 
@@ -42,7 +43,8 @@ class Guard:
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
         if self._token:
-            if path not in OPEN_TO_ALL and not self._is_known(headers.get("authorization", "")):
+            is_open = path in OPEN_TO_ALL or is_of_the_page(path, headers.get("accept", ""))
+            if not is_open and not self._is_known(headers.get("authorization", "")):
                 return 401, "Send the token of this server: Authorization: Bearer <API_TOKEN>"
         elif not asks_this_machine(headers.get("host", "")):
             return 403, (

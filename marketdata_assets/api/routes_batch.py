@@ -5,50 +5,91 @@ code.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, TypeAlias
+from urllib.parse import quote
 
 import orjson
+import pyarrow as pa
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
-from marketdata_assets.api.app_state import AppState, may_answer
-from marketdata_assets.api.asking import nothing_asked
+from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
+from marketdata_assets.api.asking import asked, nothing_asked, parameters
+from marketdata_assets.api.encoding import MEDIA_TYPES, table_bytes
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
+    closed_days,
+    in_a_header,
+    missing_in,
     ohlcv_json,
     query_of,
     refuse_missing,
+    rows_in,
 )
-from marketdata_assets.api.questions import BatchQuestion
+from marketdata_assets.api.questions import BatchInUrl, BatchQuestion
+from marketdata_assets.api.ranges import FileAnswer
+from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
+from marketdata_assets.serving.ohlcv_view import OHLCV, column_type
+from marketdata_assets.serving.queries import MOST_CODES, Format, RangeQuery
 
 Found: TypeAlias = Slice | MarketdataError
+FACTS = "marketdata"
+TOLD_OF_FILES = {
+    "X-Missing-Codes": "how many codes have no answer, and the first of them, percent-encoded; not "
+    "there where all have one",
+    "X-Missing-Sessions": "sessions that one of the codes at least should have and nobody stored",
+    "X-Unfinished": "the dates of last bars whose week or month has days to come",
+}
 
 
-def batch_routes(state: AppState) -> APIRouter:
-    router = APIRouter(dependencies=[Depends(nothing_asked)])
+def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
+    """`reading_the_past` are the turns of all who ask for a former moment."""
+    router = APIRouter()
     waiting = Waiting(state)
+    may = {**may_answer(400, 413, 429), **in_any_format(TOLD_OF_FILES)}
 
-    @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
+    @router.post(
+        "/api/v1/ohlcv/batch",
+        response_model=BatchAnswer,
+        responses=may,
+        dependencies=[Depends(nothing_asked)],
+    )
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
-        """Daily prices of many codes. A code that has none says why and fails no other; one that is
+        """Prices of many codes. A code that has none says why and fails no other; one that is
         not stored yet is requested, and the answer says where to look."""
+        return await answered(question, request)
+
+    @router.get(
+        "/api/v1/ohlcv/batch",
+        response_model=BatchAnswer,
+        responses=may,
+        openapi_extra=parameters(BatchInUrl),
+    )
+    async def batch_in_url(
+        question: Annotated[BatchInUrl, Depends(asked(BatchInUrl))], request: Request
+    ) -> Response:
+        """The same in a URL, with the codes separated by commas."""
+        return await answered(question, request)
+
+    async def answered(question: BatchQuestion, request: Request) -> Response:
         _refuse_too_much(question, state)
         known, unknown = await run_in_threadpool(_identified, state, question.codes)
         if not known:
             return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
-        found = await run_in_threadpool(_read, state, query)
+        async with reading_the_past.one(request) if query.as_of else nullcontext():
+            found = await run_in_threadpool(_read, state, query)
         missing = {
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
@@ -56,9 +97,10 @@ def batch_routes(state: AppState) -> APIRouter:
             # The others are there: nobody waits for one of many unless asked to.
             why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
-            found |= await run_in_threadpool(_read, state, again)
+            async with reading_the_past.one(request) if query.as_of else nullcontext():
+                found |= await run_in_threadpool(_read, state, again)
             found |= why
-        results = {asked: _asked_as(found[one.code], one) for asked, one in known.items()}
+        results = {written: _asked_as(found[one.code], one) for written, one in known.items()}
         return await run_in_threadpool(
             _response, state, question, results | unknown, fetched=set(missing)
         )
@@ -111,18 +153,19 @@ def _response(
     state: AppState, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
 ) -> Response:
     """`fetched` are the codes that were not stored before this call."""
+    complete = {one: _complete(results[one], question) for one in dict.fromkeys(question.codes)}
+    if question.format is not Format.JSON:
+        return _file(state, question, complete)
     start, end = question.days()
     pieces, failed = [], 0
-    for asked in dict.fromkeys(question.codes):
-        found = results[asked]
+    for written in dict.fromkeys(question.codes):
+        found = complete[written]
         if isinstance(found, Slice):
-            found = _complete(found, question)
-        if isinstance(found, Slice):
-            answer = ohlcv_json(found, question, "none", found.code not in fetched)
+            answer = ohlcv_json(found, question, found.code not in fetched)
         else:
             failed += 1
-            answer = orjson.dumps(_failure(state, asked, found))
-        pieces.append(orjson.dumps(asked) + b":" + answer)
+            answer = orjson.dumps(_failure(state, written, found))
+        pieces.append(orjson.dumps(written) + b":" + answer)
     counts = {
         "success_count": len(pieces) - failed,
         "failed_count": failed,
@@ -134,18 +177,73 @@ def _response(
     return Response(body, media_type=JSON)
 
 
-def _complete(found: Slice, question: BatchQuestion) -> Found:
+def _file(state: AppState, question: BatchQuestion, results: Mapping[str, Found]) -> Response:
+    """The rows of all codes, each once, under its present code; of those without, why.
+
+    What JSON says beside the rows is in the schema of Arrow and Parquet, under `FACTS`.
+    """
+    columns = [name for name in question.columns() or OHLCV if name not in ("code", "date")]
+    schema = pa.schema([(name, column_type(name)) for name in ("code", "date", *columns)])
+    present = {one.code: one for one in results.values() if isinstance(one, Slice)}
+    failed = {
+        written: _failure(state, written, one)["error"]
+        for written, one in results.items()
+        if not isinstance(one, Slice)
+    }
+    pieces = [
+        _with_code(code, rows_in(one, question)).select(schema.names).cast(schema)
+        for code, one in present.items()
+    ]
+    facts = {
+        "codes": {written: _told(one, question) for written, one in results.items()},
+        "failed": failed,
+    }
+    rows = pa.concat_tables([schema.empty_table(), *pieces])
+    rows = rows.replace_schema_metadata({FACTS: orjson.dumps(facts)})
+    days = {day for one in present.values() for day in missing_in(one, question) or ()}
+    headers = {"X-Missing-Sessions": in_a_header(sorted(days))}
+    if failed:
+        headers["X-Missing-Codes"] = quote(in_a_header(list(failed)), safe=" :,.")
+    if unfinished := sorted({one.unfinished for one in present.values() if one.unfinished}):
+        headers["X-Unfinished"] = in_a_header(unfinished)
+    body = table_bytes(rows, question.format, question.encoding)
+    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+
+
+def _with_code(code: str, rows: pa.Table) -> pa.Table:
+    if "code" in rows.column_names:
+        rows = rows.drop_columns("code")
+    return rows.append_column("code", pa.repeat(pa.scalar(code), rows.num_rows))
+
+
+def _told(found: Found, question: BatchQuestion) -> dict[str, object] | None:
+    if not isinstance(found, Slice):
+        return None
+    first, last = found.available or (None, None)
+    return {
+        "code": found.code,
+        "available_range": {"start": first, "end": last},
+        "missing_sessions": missing_in(found, question),
+        "unfinished": found.unfinished,
+        "stale": found.stale,
+        "rows": rows_in(found, question).num_rows,
+        "note": closed_days(found, question),
+    }
+
+
+def _complete(found: Found, question: BatchQuestion) -> Found:
     try:
-        refuse_missing(found, question)
+        if isinstance(found, Slice):
+            refuse_missing(found, question)
     except MissingSessions as missing:
         return missing
     return found
 
 
-def _failure(state: AppState, asked: str, reason: MarketdataError) -> dict[str, object]:
+def _failure(state: AppState, written: str, reason: MarketdataError) -> dict[str, object]:
     try:
-        kind = identify(asked).kind.value
+        kind = identify(written).kind.value
     except UnknownCode:
         kind = "unknown"
     body = {"error": NO_DATA} if isinstance(reason, NotStored) else state.error_body(reason)
-    return {**body, "code": asked, "asset_type": kind, "data": [], "count": 0}
+    return {**body, "code": written, "asset_type": kind, "data": [], "count": 0}

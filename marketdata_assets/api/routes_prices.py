@@ -42,10 +42,10 @@ from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
 
-def price_routes(state: AppState) -> APIRouter:
+def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
+    """`reading_the_past` are the turns of all who ask for a former moment."""
     router = APIRouter()
-    waiting, limits = Waiting(state), state.settings.limits
-    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
+    waiting = Waiting(state)
 
     @router.get(
         "/api/v1/asset-type",
@@ -101,6 +101,7 @@ def price_routes(state: AppState) -> APIRouter:
                     query.adjust,
                     query.anchor,
                     query.as_of,
+                    query.frequency,
                 )
             except NotStored:
                 return None

@@ -12,13 +12,14 @@ import dagster as dg
 
 from marketdata_assets.assets.fetched_tables import fetched
 from marketdata_assets.automation import day_runs
-from marketdata_assets.automation.chains import EVENING_IS_OVER, RETRY_OUTAGE
+from marketdata_assets.automation.chains import RETRY_OUTAGE
 from marketdata_assets.automation.lacking import Lacking
-from marketdata_assets.automation.sensors import SESSIONS_WATCHED, UNDER_WAY, sessions_due
+from marketdata_assets.automation.sensors import UNDER_WAY, sessions_due
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.timetable import EVENING_IS_OVER, SESSIONS_WATCHED
 from marketdata_assets.trading_calendar import SHANGHAI
 
 EXTRAS = fetched(Chain.EXTRAS)

@@ -4,10 +4,8 @@ Here belongs the shared counter alone. What happens when the vendor says «too f
 belongs to the client that called.
 """
 
-import hashlib
 from pathlib import Path
 
-import platformdirs
 from pyrate_limiter import Limiter, Rate, SQLiteBucket
 
 # The vendor counts a minute; a call counts when it arrives, some time after it was allowed. One
@@ -35,10 +33,3 @@ class Allowance:
 
     def close(self) -> None:
         self._limiter.close()
-
-
-def shared_path(token: str, url: str, folder: str | None = None) -> Path:
-    """The counter's file for a token at a server; the token can't be read from the name."""
-    digest = hashlib.sha256(f"{url.rstrip('/')} {token}".encode()).hexdigest()[:16]
-    state = Path(folder or platformdirs.user_state_dir("marketdata-assets"))
-    return state / f"allowance-{digest}.sqlite"

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
+from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.resources.call_meter import Stretch
-from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare_answers import (
     each_key_once,
     in_our_words,
@@ -100,9 +101,9 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             self._client.close()
 
-    def client(self) -> "TushareClient":
-        """A client of its own; the caller closes it."""
-        from marketdata_assets.resources.tushare_client import TushareClient
+    def client(self, attempts: int | None = None) -> "TushareClient":
+        """A client of its own, which tries a call so often; the caller closes it."""
+        from marketdata_assets.resources.tushare_client import ATTEMPTS, TushareClient
 
         return TushareClient(
             token=self.token,
@@ -112,6 +113,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ),
             transport=self.transport(),
             connections=self.calls_in_flight,
+            attempts=attempts or ATTEMPTS,
         )
 
     def transport(self) -> BaseAdapter | None:

@@ -63,6 +63,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         connections: int = 10,
         sleep: Callable[[float], None] | None = None,
         call_bound_seconds: float = CALL_BOUND_SECONDS,
+        attempts: int = ATTEMPTS,
     ) -> None:
         super().__init__(token)
         self._token = token
@@ -72,6 +73,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._closed = threading.Event()
         self._sleep = sleep or self._sleep_unless_closed
         self._call_bound = call_bound_seconds
+        self._attempts = attempts
         self._session = requests.Session()
         self._session.mount(self._url, transport or WatchedAdapter(pool_maxsize=connections))
 
@@ -96,7 +98,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         )
         trying_again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_exponential_jitter(initial=1, max=30, jitter=2),
             sleep=self._sleep,
             reraise=True,
