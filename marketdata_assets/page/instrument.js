@@ -89,7 +89,7 @@ function questionOf(code, shown) {
 
 function toolbar(shown, change) {
   const day = h("input", {
-    type: "date", value: shown.as_of, max: today(), "aria-label": t("as_of"), title: t("as_of_help"),
+    type: "date", value: shown.as_of, max: daysBefore(today(), 1), "aria-label": t("as_of"), title: t("as_of_help"),
     onchange: (event) => change("as_of", event.target.value),
   });
   return h("div", { class: "tools" },
