@@ -48,7 +48,8 @@ def in_one_table(
         rows = rows.select(names)
     return ManyCodes(
         rows,
-        (known.missing if known else {}) | {code: one.missing or () for code, one in slices.items()},
+        (known.missing if known else {})
+        | {code: one.missing or () for code, one in slices.items()},
         {code: one.unfinished for code, one in slices.items() if one.unfinished},
         {code: one.stale for code, one in slices.items() if one.stale},
         {code: one for code, one in found.items() if not isinstance(one, Slice)},

@@ -160,7 +160,9 @@ class PriceReader:
             if one.kind is kind and not self._former_code(one, series)
         ]
         columns = ["code", "date", *(one for one in asked.columns if one not in ("code", "date"))]
-        rows = view.ohlcv(series.slices(codes, asked.start, asked.end, view.stored(columns)), columns)
+        rows = view.ohlcv(
+            series.slices(codes, asked.start, asked.end, view.stored(columns)), columns
+        )
         # What has no row here may have been stored by code, or be asked for outside its life.
         present = pc.unique(rows["code"]).to_pylist()
         return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
