@@ -69,7 +69,8 @@ function made(element, bars, frequency, code, digits) {
   chart.createIndicator({ name: "MARKS", paneId: "candle_pane" }, true);
   chart.createIndicator("VOL");
   chart.createIndicator("MACD");
-  const room = element.clientWidth - 80;
+  chart.setOffsetRightDistance(12);
+  const room = element.clientWidth - 90;
   chart.setBarSpace(Math.max(2, Math.min(30, room / bars.length)));
   return chart;
 }
