@@ -92,6 +92,10 @@ class Series:
         except FileNotFoundError:
             return False
 
+    def is_compared(self) -> bool:
+        """Whether all of it has been read and compared once, which takes seconds after opening."""
+        return all(segment.is_compared for segment in self._segments)
+
     def newest(self) -> "Series":
         """This one, or the newest where there is a newer."""
         if self.is_newest():

@@ -132,6 +132,11 @@ class Segment:
         self.codes = {sys.intern(name): n for n, name in enumerate(codes.values.to_pylist())}
         self._dates = self._columns[table.date_column].view(pa.int32()).to_numpy()
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether all of the file has been compared, and so was read once since it was opened."""
+        return self._blocks.are_whole
+
     def compare_all(self) -> None:
         """Compare whatever of the file has not been asked for yet."""
         with self._noting_damage():
