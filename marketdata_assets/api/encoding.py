@@ -49,6 +49,8 @@ def json_lists(tables: Sequence[pa.Table]) -> list[bytes]:
     Columns of all of them are written as a whole and joined by Arrow: hardly a value is ever an
     object of Python, and many small tables take as long as a large one.
     """
+    if not tables:
+        return []
     texts = _objects(pa.concat_tables(tables).combine_chunks())
     ends = np.cumsum([rows.num_rows for rows in tables])
     starts = [0, *ends[:-1]]

@@ -112,21 +112,20 @@ def _response(
 ) -> Response:
     """`fetched` are the codes that were not stored before this call."""
     start, end = question.days()
-    pieces, failed = [], 0
-    for asked in dict.fromkeys(question.codes):
-        found = results[asked]
-        if isinstance(found, Slice):
-            found = _complete(found, question)
-        if isinstance(found, Slice):
-            answer = ohlcv_json(found, question, "none", found.code not in fetched)
-        else:
-            failed += 1
-            answer = orjson.dumps(_failure(state, asked, found))
-        pieces.append(orjson.dumps(asked) + b":" + answer)
+    found = {asked: _complete(results[asked], question) for asked in question.codes}
+    there = {asked: one for asked, one in found.items() if isinstance(one, Slice)}
+    were_stored = [one.code not in fetched for one in there.values()]
+    written = ohlcv_json(list(there.values()), question, "none", were_stored)
+    answers = dict(zip(there, written, strict=True)) | {
+        asked: orjson.dumps(_failure(state, asked, one))
+        for asked, one in found.items()
+        if not isinstance(one, Slice)
+    }
+    pieces = [orjson.dumps(asked) + b":" + answers[asked] for asked in found]
     counts = {
-        "success_count": len(pieces) - failed,
-        "failed_count": failed,
-        "total": len(pieces),
+        "success_count": len(there),
+        "failed_count": len(found) - len(there),
+        "total": len(found),
         "start": start,
         "end": end,
     }
@@ -134,9 +133,10 @@ def _response(
     return Response(body, media_type=JSON)
 
 
-def _complete(found: Slice, question: BatchQuestion) -> Found:
+def _complete(found: Found, question: BatchQuestion) -> Found:
     try:
-        refuse_missing(found, question)
+        if isinstance(found, Slice):
+            refuse_missing(found, question)
     except MissingSessions as missing:
         return missing
     return found
