@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.answers import Slice
@@ -35,21 +36,32 @@ def in_one_table(
     columns: Sequence[str],
     found: Mapping[str, Slice | MarketdataError],
     known: ManyCodes | None = None,
+    order: Sequence[str] = (),
 ) -> ManyCodes:
-    """What is `found` of some codes in these columns, after what is `known` of others."""
+    """What is `found` of some codes, and `known` of others, in the `order` of all."""
     names = ["code", "date", *(name for name in columns if name not in ("code", "date"))]
     schema = pa.schema([(name, column_type(name)) for name in names])
     slices = {code: one for code, one in found.items() if isinstance(one, Slice)}
-    pieces = [known.rows.cast(schema)] if known else []
-    pieces += [_with_code(one).select(names).cast(schema) for one in slices.values()]
+    pieces = _by_code(known.rows.cast(schema)) if known else {}
+    pieces |= {code: _with_code(one).select(names).cast(schema) for code, one in slices.items()}
     return ManyCodes(
-        pa.concat_tables([schema.empty_table(), *pieces]),
+        pa.concat_tables(
+            [schema.empty_table(), *(pieces[code] for code in order or pieces if code in pieces)]
+        ),
         (known.missing if known else {})
         | {code: one.missing or () for code, one in slices.items()},
         {code: one.unfinished for code, one in slices.items() if one.unfinished},
         {code: one.stale for code, one in slices.items() if one.stale},
         {code: one for code, one in found.items() if not isinstance(one, Slice)},
     )
+
+
+def _by_code(rows: pa.Table) -> dict[str, pa.Table]:
+    pieces, first = {}, 0
+    for one in pc.value_counts(rows["code"]).to_pylist():
+        pieces[one["values"]] = rows.slice(first, one["counts"])
+        first += one["counts"]
+    return pieces
 
 
 def _with_code(found: Slice) -> pa.Table:
