@@ -25,6 +25,8 @@ DEFAULT_DAYS = 90
 PREMIUM_COLUMNS = ("close", "unit_nav", "premium", "no_premium")
 PERIODS = {"W": "W-SUN", "M": "M"}
 NAMED = 5
+# Starting threads takes as long as a frame of fewer rows.
+WORTH_THREADS = 200_000
 
 
 class BadQuestion(MarketdataError, is_final=True, status=400):
@@ -372,7 +374,9 @@ def _listed(missing: Mapping[str, str]) -> str:
 
 def _framed(rows: pa.Table, frame: FrameName, told: Mapping[str, Any]) -> Any:
     if frame == "pandas":
-        found = rows.replace_schema_metadata().to_pandas(date_as_object=False)
+        found = rows.replace_schema_metadata().to_pandas(
+            date_as_object=False, use_threads=rows.num_rows > WORTH_THREADS
+        )
         found.attrs = dict(told)
         return found
     if frame == "arrow":
