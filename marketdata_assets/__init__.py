@@ -15,6 +15,7 @@ settings, profile                      what is read from the environment: live, 
 environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end
 doctor                                 what would stop an evening, looked for beforehand
+in_process_runs                        what `demo` and `backfilling` run in their own process
 demo, dev, serve, __main__             what `marketdata demo`, `dev` and `serve` run
 """
 
