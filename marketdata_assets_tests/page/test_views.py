@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -81,9 +82,12 @@ def test_the_lines_beside_a_chart_fetch_what_it_shows(api: Client, visits: Visit
     expect(page.locator("pre").first).to_contain_text("frequency=W")
     line = page.locator("pre").first.inner_text()
     [url] = re.findall('"(http[^"]+)"', line)
-    assert api.session.get(url).json()["adjust"] == "qfq"
-    assert url in visits.asked[-1] or any(asked.startswith(url) for asked in visits.asked)
-    assert 'adjust="qfq"' in page.locator("pre").nth(1).inner_text()
+    answer = api.session.get(url).json()
+    assert (answer["adjust"], answer["code"]) == ("qfq", "600000.SH")
+    assert any(asked.startswith(url) for asked in visits.asked)
+    known: dict[str, Any] = {}
+    exec(page.locator("pre").nth(1).inner_text().replace("md.get", "frame = md.get"), known)
+    assert known["frame"]["close"].to_list() == [row["close"] for row in answer["data"]]
 
 
 def test_a_chart_tells_halts_ex_dates_and_restatements(api: Client, visits: Visits) -> None:
