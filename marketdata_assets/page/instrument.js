@@ -117,6 +117,8 @@ function about(found) {
     [t("source"), found.source],
     [t("stored_at"), moment(found.stored_at)],
     [t("available"), `${found.available_range.start} … ${found.available_range.end}`],
+    found.unfinished ? [t("unfinished"), found.unfinished] : null,
+    found.stale ? [t("stale"), h("span", { class: "warn" }, found.stale)] : null,
     found.missing_sessions?.length ? [t("missing_sessions"), h("span", { class: "warn" }, number(found.missing_sessions.length, 0))] : null,
   ]);
 }

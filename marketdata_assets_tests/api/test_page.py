@@ -59,6 +59,13 @@ def test_the_page_is_open_without_the_token_and_nothing_else_is(tmp_path_factory
             assert answer.status_code == 401
 
 
+def test_a_link_on_another_site_leads_to_the_page_alone(api: Client) -> None:
+    foreign = {"Accept": BROWSER, "Sec-Fetch-Site": "cross-site"}
+    assert api.ask("GET", "/", headers=foreign).status_code == 200
+    assert api.ask("GET", "/", headers={**foreign, "Accept": "*/*"}).status_code == 403
+    assert api.ask("GET", "/api/v1/market", headers=foreign).status_code == 403
+
+
 def test_a_day_of_the_market_is_counted(api: Client) -> None:
     days = api.get("/api/v1/market", start=str(DAYS[-2]), end=str(NEWEST)).json()["days"]
     assert [one["date"] for one in days] == [str(DAYS[-2]), str(NEWEST)]

@@ -22,6 +22,8 @@ VIEWS = {
     "status": ("Status", "运行状态"),
 }
 TOKEN = "token-of-this-test-1"
+# The chart draws what changed with the next frame.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def at(api: Client, place: str) -> str:
@@ -95,6 +97,21 @@ def test_a_chart_tells_halts_ex_dates_and_restatements(api: Client, visits: Visi
     for day, text in ((HALT, "Suspended"), (HALT, "Restated"), (EX_DATE, "Limit up")):
         row = page.locator("aside tr", has_text=str(day)).filter(has_text=text)
         expect(row).to_have_count(1)
+
+
+def test_a_chart_moves_and_grows_by_keys(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    chart = page.locator(".candles")
+    expect(chart.locator("canvas").first).to_be_visible()
+    chart.focus()
+    seen = chart.screenshot()
+    for key in ("ArrowLeft", "+"):
+        page.keyboard.press(key)
+        page.evaluate(DRAWN)
+        now = chart.screenshot()
+        assert now != seen, key
+        seen = now
+    assert visits.problems == []
 
 
 def test_prices_are_shown_as_they_were_known(api: Client, visits: Visits) -> None:
