@@ -102,6 +102,7 @@ const TEXTS = {
   down: ["Down", "下跌"],
   flat: ["Unchanged", "平盘"],
   shares: ["Shares", "股票数"],
+  unreadable: ["Days whose file is damaged are left out: ", "以下交易日文件损坏，未计入："],
   breadth: ["Shares up and down", "涨跌家数"],
   limits: ["Closed at a limit", "收盘涨跌停家数"],
   turnover_by_day: ["Turnover, bn yuan", "成交额（亿元）"],

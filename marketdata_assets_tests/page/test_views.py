@@ -122,7 +122,7 @@ def test_prices_are_shown_as_they_were_known(api: Client, visits: Visits) -> Non
     day.fill(yesterday)
     # Everything was stored a moment ago.
     expect(page.locator(".message")).to_contain_text(yesterday)
-    assert f"as_of={yesterday}T23" in visits.asked[-1].replace("%3A", ":")
+    assert any(f"as_of={yesterday}T23" in url for url in visits.asked)
     page.get_by_role("button", name="Now").click()
     expect(page.locator(".candles canvas").first).to_be_visible()
 
