@@ -9,6 +9,7 @@ import argparse
 import datetime as dt
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def main() -> int:
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     commands.add_parser("verify", help="compare the published dataset with the lake")
     commands.add_parser("restore", help="fill the lake from the published dataset")
+    backfill = commands.add_parser("backfill", help="make the days of a range that are lacking")
+    backfill.add_argument("first", metavar="FROM", type=_day, help="the first day")
+    backfill.add_argument("last", metavar="TO", type=_day, help="the last day")
+    backfill.add_argument(
+        "--tables",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        help="some tables alone, separated by commas (default: all of the evening)",
+    )
     doctor = commands.add_parser("doctor", help="what would stop the evening, and what to do")
     doctor.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     commands.add_parser("status", help="the last evening, what is late, what runs next, the disk")
@@ -71,6 +81,8 @@ def main() -> int:
     except MarketdataError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, SettingError) else 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
@@ -88,6 +100,10 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.demo import run_demo
 
         return run_demo(arguments.days)
+    if arguments.command == "backfill":
+        from marketdata_assets.backfilling import backfill
+
+        return backfill(arguments.first, arguments.last, arguments.tables)
     if arguments.command in ("status", "doctor"):
         from marketdata_assets import operator_commands
 

@@ -77,6 +77,11 @@ does, it is as the one that it is a kind of.
           Truncated
       NoSource
       ApiError
+      BadQuestion                   400  final
+      NoRows                        404  final
+      NotInstalled                  final
+      Unreachable
+      AnsweredWithError
 
 Here belongs what they have in common. What went wrong, and what to do, is said where it is noticed.
 """

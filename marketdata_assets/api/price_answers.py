@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi.responses import Response
 
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, table_bytes
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, table_bytes
 from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
@@ -73,7 +73,7 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
     """The prices in the form that was asked for; what JSON says beside them is in the headers."""
     headers = {"X-Data-Origin": found.origin} if found.origin else {}
     if question.format is Format.JSON:
-        body = ohlcv_json(found, question, was_stored)
+        [body] = ohlcv_json([found], question, [was_stored])
         return Response(body, headers=headers, media_type=JSON)
     first, last = found.available or ("", "")
     headers |= {
@@ -95,12 +95,25 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
     return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
 
-def ohlcv_json(found: Slice, question: PricesQuestion, was_stored: bool) -> bytes:
-    """The prices and what they are, as one JSON object."""
-    rows = rows_in(found, question)
+def ohlcv_json(
+    found: Sequence[Slice], question: PricesQuestion, were_stored: Sequence[bool]
+) -> list[bytes]:
+    """The prices of each code and what they are, as one JSON object."""
+    rows = [rows_in(one, question) for one in found]
+    return [
+        _with_data(written, _facts_of(one, its, question, was_stored))
+        for one, its, was_stored, written in zip(
+            found, rows, were_stored, json_lists(rows), strict=True
+        )
+    ]
+
+
+def _facts_of(
+    found: Slice, rows: pa.Table, question: PricesQuestion, was_stored: bool
+) -> dict[str, object]:
     start, end = question.days()
     first, last = found.available or (None, None)
-    facts = {
+    return {
         **_facts(rows),
         "code": found.code,
         "renamed_from": found.instrument.renamed_from or None,
@@ -119,7 +132,6 @@ def ohlcv_json(found: Slice, question: PricesQuestion, was_stored: bool) -> byte
         "stale": found.stale,
         "note": closed_days(found, question),
     }
-    return _with_data(rows, facts)
 
 
 def closed_days(found: Slice, question: Range) -> str | None:
@@ -171,9 +183,9 @@ def nav_response(found: Slice, question: Range) -> Response:
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
         b'{"price":'
-        + _with_data(price, _facts(price))
+        + _with_data(json_records(price), _facts(price))
         + b',"nav":'
-        + _with_data(nav, _facts(nav))
+        + _with_data(json_records(nav), _facts(nav))
         + b","
         + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
@@ -196,8 +208,8 @@ def _facts(rows: pa.Table) -> dict[str, object]:
     }
 
 
-def _with_data(rows: pa.Table, facts: Mapping[str, object]) -> bytes:
-    return b'{"data":' + json_records(rows) + b"," + orjson.dumps(facts)[1:]
+def _with_data(written: bytes, facts: Mapping[str, object]) -> bytes:
+    return b"".join((b'{"data":', written, b",", orjson.dumps(facts)[1:]))
 
 
 def _with_values(rows: pa.Table) -> pa.Table:

@@ -11,7 +11,6 @@ from typing import Annotated, TypeAlias
 from urllib.parse import quote
 
 import orjson
-import pyarrow as pa
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
@@ -24,9 +23,7 @@ from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
-    closed_days,
     in_a_header,
-    missing_in,
     ohlcv_json,
     query_of,
     refuse_missing,
@@ -40,7 +37,8 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.ohlcv_view import OHLCV, column_type
+from marketdata_assets.serving.many_codes import in_one_table
+from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import MOST_CODES, Format, RangeQuery
 
 Found: TypeAlias = Slice | MarketdataError
@@ -153,23 +151,23 @@ def _response(
     state: AppState, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
 ) -> Response:
     """`fetched` are the codes that were not stored before this call."""
-    complete = {one: _complete(results[one], question) for one in dict.fromkeys(question.codes)}
+    found = {one: _complete(results[one], question) for one in question.codes}
     if question.format is not Format.JSON:
-        return _file(state, question, complete)
+        return _file(state, question, found)
     start, end = question.days()
-    pieces, failed = [], 0
-    for written in dict.fromkeys(question.codes):
-        found = complete[written]
-        if isinstance(found, Slice):
-            answer = ohlcv_json(found, question, found.code not in fetched)
-        else:
-            failed += 1
-            answer = orjson.dumps(_failure(state, written, found))
-        pieces.append(orjson.dumps(written) + b":" + answer)
+    there = {code: one for code, one in found.items() if isinstance(one, Slice)}
+    were_stored = [one.code not in fetched for one in there.values()]
+    written = ohlcv_json(list(there.values()), question, were_stored)
+    answers = dict(zip(there, written, strict=True)) | {
+        code: orjson.dumps(_failure(state, code, one))
+        for code, one in found.items()
+        if not isinstance(one, Slice)
+    }
+    pieces = [orjson.dumps(code) + b":" + answers[code] for code in found]
     counts = {
-        "success_count": len(pieces) - failed,
-        "failed_count": failed,
-        "total": len(pieces),
+        "success_count": len(there),
+        "failed_count": len(found) - len(there),
+        "total": len(found),
         "start": start,
         "end": end,
     }
@@ -177,58 +175,30 @@ def _response(
     return Response(body, media_type=JSON)
 
 
-def _file(state: AppState, question: BatchQuestion, results: Mapping[str, Found]) -> Response:
-    """The rows of all codes, each once, under its present code; of those without, why.
+def _file(state: AppState, question: BatchQuestion, found: Mapping[str, Found]) -> Response:
+    """The rows of all codes, each once, under its present code.
 
     What JSON says beside the rows is in the schema of Arrow and Parquet, under `FACTS`.
     """
-    columns = [name for name in question.columns() or OHLCV if name not in ("code", "date")]
-    schema = pa.schema([(name, column_type(name)) for name in ("code", "date", *columns)])
-    present = {one.code: one for one in results.values() if isinstance(one, Slice)}
-    failed = {
-        written: _failure(state, written, one)["error"]
-        for written, one in results.items()
-        if not isinstance(one, Slice)
-    }
-    pieces = [
-        _with_code(code, rows_in(one, question)).select(schema.names).cast(schema)
-        for code, one in present.items()
-    ]
-    facts = {
-        "codes": {written: _told(one, question) for written, one in results.items()},
-        "failed": failed,
-    }
-    rows = pa.concat_tables([schema.empty_table(), *pieces])
-    rows = rows.replace_schema_metadata({FACTS: orjson.dumps(facts)})
-    days = {day for one in present.values() for day in missing_in(one, question) or ()}
-    headers = {"X-Missing-Sessions": in_a_header(sorted(days))}
+    by_code: dict[str, Found] = {}
+    for written, one in found.items():
+        if isinstance(one, Slice):
+            by_code[one.code] = replace(one, rows=rows_in(one, question))
+        else:
+            by_code[written] = one
+    all_of_them = in_one_table(question.columns() or OHLCV, by_code)
+    failed = {code: _failure(state, code, one)["error"] for code, one in all_of_them.failed.items()}
+    facts = {**all_of_them._asdict(), "failed": failed}
+    del facts["rows"]
+    days = sorted(set().union(*all_of_them.missing.values()))
+    headers = {"X-Missing-Sessions": in_a_header(days)}
     if failed:
         headers["X-Missing-Codes"] = quote(in_a_header(list(failed)), safe=" :,.")
-    if unfinished := sorted({one.unfinished for one in present.values() if one.unfinished}):
-        headers["X-Unfinished"] = in_a_header(unfinished)
+    if all_of_them.unfinished:
+        headers["X-Unfinished"] = in_a_header(sorted(set(all_of_them.unfinished.values())))
+    rows = all_of_them.rows.replace_schema_metadata({FACTS: orjson.dumps(facts)})
     body = table_bytes(rows, question.format, question.encoding)
     return FileAnswer(body, MEDIA_TYPES[question.format], headers)
-
-
-def _with_code(code: str, rows: pa.Table) -> pa.Table:
-    if "code" in rows.column_names:
-        rows = rows.drop_columns("code")
-    return rows.append_column("code", pa.repeat(pa.scalar(code), rows.num_rows))
-
-
-def _told(found: Found, question: BatchQuestion) -> dict[str, object] | None:
-    if not isinstance(found, Slice):
-        return None
-    first, last = found.available or (None, None)
-    return {
-        "code": found.code,
-        "available_range": {"start": first, "end": last},
-        "missing_sessions": missing_in(found, question),
-        "unfinished": found.unfinished,
-        "stale": found.stale,
-        "rows": rows_in(found, question).num_rows,
-        "note": closed_days(found, question),
-    }
 
 
 def _complete(found: Found, question: BatchQuestion) -> Found:

@@ -5,6 +5,8 @@ import { facts, h, loading, message, number, panel, svg, table, today, trouble }
 import { isChinese, t } from "./texts.js";
 
 const STATES = ["stored", "flagged", "held", "unexplained", "damaged", "refused", "missing"];
+// Of how many sessions a table's button has the worst state.
+const SUMMED_UP = 20;
 const MOST_SESSIONS = 250;
 const LEFT = 40;
 const HIGH = 13;
@@ -26,8 +28,7 @@ export async function showCoverage({ code: chosen, query, signal, go }) {
       if (!signal.aborted) detail.replaceChildren(trouble(error, () => show(day)));
     }
   };
-  const rows = [];
-  const map = heatMap(name, rows, show);
+  const map = heatMap(name, show);
   const described = newest.tables.find((one) => one.name === name);
   const page = h("div", { class: "view coverage" },
     h("h1", {}, t("coverage"), h("small", {}, isChinese() ? described?.doc_zh : described?.doc)),
@@ -46,8 +47,7 @@ export async function showCoverage({ code: chosen, query, signal, go }) {
       try {
         const found = await ask("api/v1/coverage", { table: name, start, end: last }, signal);
         if (signal.aborted) return;
-        rows.push({ year: start.slice(0, 4), days: found.tables[0].days });
-        map.draw();
+        map.add(start.slice(0, 4), found.tables[0].days);
       } catch (error) {
         if (!signal.aborted) map.element.append(trouble(error, () => go("coverage", name)));
         return;
@@ -61,7 +61,7 @@ function worst(days) {
 }
 
 function summary(one, isChosen, go) {
-  const state = worst(one.days);
+  const state = worst(one.days.slice(-SUMMED_UP));
   return h("button", {
     type: "button", "aria-pressed": String(isChosen), onclick: () => go("coverage", one.name),
     title: `${isChinese() ? one.doc_zh : one.doc} · ${t(`state_${state}`)}`,
@@ -73,43 +73,44 @@ function legend() {
     h("span", {}, h("i", { class: `cell ${state}` }), t(`state_${state}`))));
 }
 
-// The map, drawn anew with every year that comes; arrows move in it, Enter opens a day.
-function heatMap(name, rows, show) {
+// The map, a year longer with every `add`; arrows move in it, Enter opens a day.
+function heatMap(name, show) {
   const note = h("p", { class: "note", "aria-live": "polite" });
-  const box = h("div", { class: "scrolls" });
+  const drawing = svg("svg", { class: "heat", tabindex: "0", role: "group", "aria-label": `${name}, ${t("year_session")}` });
+  const box = h("div", { class: "scrolls" }, drawing);
   const element = h("div", {}, box, note);
+  const rows = [];
   let [row, column] = [0, 0];
   let chosen = null;
-  const draw = () => {
-    // The newest year was drawn first, with its last day chosen.
-    if (rows.length === 1) column = Math.max(0, rows[0].days.length - 1);
+  drawing.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    if (event.key in steps) {
+      event.preventDefault();
+      mark(row + steps[event.key][0], column + steps[event.key][1]);
+    } else if (event.key === "Enter") show(rows[row][column]);
+  });
+  const add = (year, days) => {
+    const number = rows.push(days) - 1;
     const cell = Math.max(NARROWEST, (element.clientWidth - LEFT) / MOST_SESSIONS);
-    const wide = LEFT + MOST_SESSIONS * cell;
-    const high = rows.length * (HIGH + 4) + 2;
-    const drawing = svg("svg", {
-      viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, class: "heat", tabindex: "0",
-      role: "group", "aria-label": `${name}, ${t("year_session")}`,
-    }, rows.map((one, number) => svg("g", { transform: `translate(0 ${number * (HIGH + 4) + 1})` },
-      svg("text", { x: LEFT - 8, y: HIGH - 3, class: "tick", "text-anchor": "end" }, one.year),
-      one.days.map((day, index) => svg("rect", {
+    const [wide, high] = [LEFT + MOST_SESSIONS * cell, rows.length * (HIGH + 4) + 2];
+    drawing.setAttribute("viewBox", `0 0 ${wide} ${high}`);
+    drawing.setAttribute("width", wide);
+    drawing.setAttribute("height", high);
+    drawing.append(svg("g", { transform: `translate(0 ${number * (HIGH + 4) + 1})` },
+      svg("text", { x: LEFT - 8, y: HIGH - 3, class: "tick", "text-anchor": "end" }, year),
+      days.map((day, index) => svg("rect", {
         class: `cell ${day.state}`, x: LEFT + index * cell, y: 0, width: cell - 0.8, height: HIGH, "data-date": day.date,
         onpointerenter: () => tell(day),
         onclick: () => {
           mark(number, index);
           show(day);
         },
-      })))));
-    drawing.addEventListener("keydown", (event) => {
-      const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-      if (event.key in steps) {
-        event.preventDefault();
-        mark(row + steps[event.key][0], column + steps[event.key][1]);
-      } else if (event.key === "Enter") show(rows[row].days[column]);
-    });
-    const before = box.scrollLeft;
-    box.replaceChildren(drawing);
-    box.scrollLeft = rows.length === 1 ? LEFT + (column - 40) * cell : before;
-    mark(row, column);
+      }))));
+    // The newest year comes first, with its last day chosen.
+    if (number === 0) {
+      mark(0, days.length - 1);
+      box.scrollLeft = LEFT + (column - 40) * cell;
+    }
   };
   const tell = (day) => {
     const counts = [
@@ -120,7 +121,7 @@ function heatMap(name, rows, show) {
   };
   const mark = (nextRow, nextColumn) => {
     row = Math.min(rows.length - 1, Math.max(0, nextRow));
-    const { days } = rows[row];
+    const days = rows[row];
     if (!days.length) return;
     column = Math.min(days.length - 1, Math.max(0, nextColumn));
     chosen?.classList.remove("chosen");
@@ -128,7 +129,7 @@ function heatMap(name, rows, show) {
     chosen?.classList.add("chosen");
     tell(days[column]);
   };
-  return { element, draw };
+  return { element, add };
 }
 
 function detailOf(day) {

@@ -104,6 +104,28 @@ class PriceReader:
         [known] = self._as_known([instrument], asked, as_of)
         return known
 
+    def is_at_hand(self, instrument: Instrument, asked: Range) -> bool:
+        """Whether its rows are in memory, or in mapped files that were read before.
+
+        Then they are found in well under a millisecond, and no file is opened for it.
+        """
+        view = DAILY_VIEWS.get(instrument.kind)
+        series = self._at_hand(view.table) if view else None
+        if view and series is None:
+            return False
+        if series is None or series.span(instrument.code) is None:
+            return self.histories.keeps(instrument.code)
+        # Of Beijing's shares the lists of stocks tell the former code.
+        return (
+            not instrument.code.endswith(".BJ")
+            and self._gaps.are_none(series, asked.start, asked.end)
+            and (asked.adjust is Adjust.NONE or self._at_hand(ADJ_FACTOR) is not None)
+        )
+
+    def _at_hand(self, table: Table) -> Series | None:
+        series = self._series.get(table.name)
+        return series if series and series.is_newest() and series.is_compared() else None
+
     def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | MarketdataError]]:
         """Every code of a query in its order, with its rows or why there are none.
 
@@ -128,14 +150,14 @@ class PriceReader:
     def together(self, query: RangeQuery) -> ManyCodes:
         """All codes of a query in one table, in their order; of those that fail, why.
 
-        Shares and funds as they were traded are read at once, which takes a fifth of the time.
+        Shares, or funds, as they were traded are read at once, which takes a third of the time.
         """
         plain = self._read_at_once(query)
         others = [code for code in query.codes if code not in (plain.missing if plain else {})]
         if plain and not others:
             return plain
         rest = query.model_copy(update={"codes": others}) if plain else query
-        return in_one_table(query, plain, dict(self.each(rest)))
+        return in_one_table(query.columns, dict(self.each(rest)), plain, query.codes)
 
     def _read_at_once(self, query: RangeQuery) -> ManyCodes | None:
         """The codes of the daily table that most of them are in, where nothing is to be reckoned.
@@ -160,7 +182,9 @@ class PriceReader:
             if one.kind is kind and not self._former_code(one, series)
         ]
         columns = ["code", "date", *(one for one in asked.columns if one not in ("code", "date"))]
-        rows = view.ohlcv(series.slices(codes, asked.start, asked.end, view.stored(columns)), columns)
+        rows = view.ohlcv(
+            series.slices(codes, asked.start, asked.end, view.stored(columns)), columns
+        )
         # What has no row here may have been stored by code, or be asked for outside its life.
         present = pc.unique(rows["code"]).to_pylist()
         return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})

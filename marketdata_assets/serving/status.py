@@ -109,7 +109,7 @@ def status(env: Mapping[str, str], now: dt.datetime) -> Status:
         now=now,
         profile=root.name,
         origin=origin(env),
-        dev_runs=_dev_runs(history),
+        dev_runs=dev_runs(root),
         evenings=(
             _evening(lake, STOCKS.schedule, DAILY_PRICES, due, published),
             _evening(lake, FUNDS.schedule, ETF_PREMIUM, due, None),
@@ -168,10 +168,10 @@ def _calls(env: Mapping[str, str]) -> int:
         return 0
 
 
-def _dev_runs(history: Path) -> bool:
+def dev_runs(root: Path) -> bool:
     """Whether the programs of a `dev` are there: each holds this file."""
     try:
-        held = os.open(history / "programs.lock", os.O_RDONLY)
+        held = os.open(root / "dagster" / "programs.lock", os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

@@ -146,7 +146,7 @@ def test_a_batch_as_a_file_has_the_rows_of_all_its_codes(api: Client, form: str)
             pa.ipc.open_stream(answer.content).schema.metadata[b"marketdata"].decode()
         )
         assert set(facts["failed"]) == {"999999.XX", "588000.SH"}
-        assert facts["codes"]["sh600000"]["code"] == CODE
+        assert facts["missing"] == {code: [] for code in (*SHARES, "HSI")}
 
 
 def test_csv_for_excel_begins_with_its_mark(api: Client) -> None:

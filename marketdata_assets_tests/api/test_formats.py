@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import json
 
+import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -38,6 +39,9 @@ def test_what_is_read_back_is_what_was_there_to_the_bit(data: st.DataObject) -> 
             ),
             "is": pa.array(column(st.none() | st.booleans()), pa.bool_()),
             "n": pa.array(column(st.none() | st.integers(-128, 127)), pa.int8()),
+            "last": pa.array(
+                column(st.floats(allow_nan=False, allow_infinity=False)), pa.float64()
+            ),
         }
     )
     expected = [
@@ -45,6 +49,7 @@ def test_what_is_read_back_is_what_was_there_to_the_bit(data: st.DataObject) -> 
         for row in rows.to_pylist()
     ]
     assert repr(json.loads(json_records(rows))) == repr(expected)
+    assert json_records(rows) == orjson.dumps(rows.to_pylist())
     # In any number of pieces, as slices of a series come.
     pieces = pa.concat_tables([rows.slice(n, 1) for n in range(count)] or [rows])
     assert json_records(pieces) == json_records(rows)

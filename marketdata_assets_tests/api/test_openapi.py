@@ -22,6 +22,10 @@ PATHS = {
     "/api/v1/cross-section",
     "/api/v1/findings",
     "/api/v1/instruments",
+    "/api/v1/market",
+    "/api/v1/coverage",
+    "/api/v1/marks",
+    "/api/v1/status",
     "/api/v1/tables",
     "/api/v1/tables/{name}/rows",
     "/api/v1/exports",
@@ -78,6 +82,7 @@ USUAL: dict[str, list[Any]] = {
     "date": [str(NEWEST)],
     "codes": [["HSI", "BTC"]],
     "name": ["daily_prices", "findings"],
+    "table": ["daily_prices", "findings"],
 }
 
 # Nobody answers requests here.
