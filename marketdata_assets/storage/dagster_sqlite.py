@@ -6,10 +6,11 @@ in `dagster.yaml` is the one public way to have a say in what is stored, and wha
 private.
 """
 
+import functools
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,24 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
 )
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sql import create_engine
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.record import replace
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
 
+# What is stored in the index besides.
+IN_THE_INDEX = ASSET_EVENTS | ASSET_CHECK_EVENTS
+# SQLAlchemy learns for each what its statements are in SQL.
+DATABASES_KNOWN = 8
 # Of all partitions and checks of a run, some thousands.
 MOST_EVENTS_IN_A_BATCH = 1_000
 
@@ -57,6 +66,9 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._batch = Batch()
+        self._engines = functools.lru_cache(DATABASES_KNOWN)(self._engine)
+        # Tables and columns that were seen once; Dagster looks for them at every event.
+        self._there: set[str] = set()
         super().__init__(base_dir, inst_data)
         # Both databases are open while a batch is stored.
         self._db_lock = threading.RLock()  # type: ignore[assignment]
@@ -105,15 +117,49 @@ class EventLog(SqliteEventLogStorage):
             return nullcontext(self._batch.connections[1])
         return super().index_connection()
 
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """A connection of its own, and a transaction; what SQLAlchemy has learnt is kept."""
+        with self._db_lock:
+            engine = self._engines(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        engine: Engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=NullPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+        )
+        return engine
+
+    def has_table(self, table_name: str) -> bool:
+        if table_name not in self._there and super().has_table(table_name):
+            self._there.add(table_name)
+        return table_name in self._there
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        known = super()._has_asset_key_col_on_connection
+        if column_name not in self._there and known(conn, column_name):
+            self._there.add(column_name)
+        return column_name in self._there
+
     def store_event(self, event: dg.EventLogEntry) -> None:
-        super().store_event(in_short(event))
+        if event.dagster_event and event.dagster_event_type in IN_THE_INDEX:
+            self.store_event_batch([event])
+        else:
+            super().store_event(in_short(event))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Events of one run, in one transaction of each database instead of one an event."""
+        """Events of one run, in one transaction of each database instead of several an event."""
         with self.run_connection(events[0].run_id) as own, self.index_connection() as index:
             self._batch.connections = (own, index)
             try:
-                super().store_event_batch(events)
+                for event in events:
+                    super().store_event(in_short(event))
             finally:
                 self._batch.connections = None
 
