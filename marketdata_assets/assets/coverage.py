@@ -51,7 +51,7 @@ def _explained_days(
     excuses = excuses_in(lake.root)
     now = dt.datetime.now(dt.UTC)
     together = side_by_side(days, tables, lookback(lake, days[0]), now, excuses)
-    rows = ledger.coverage(together.facts, excuses)
+    rows = ledger.coverage(together.facts, excuses).materialize()
     for day, counts in ledger.summary(rows).items():
         context.add_asset_metadata(counts, partition_key=day.isoformat())
     yield from by_day(COVERAGE, rows)

@@ -99,12 +99,12 @@ def _merged_days(
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
         tables[ADJ_FACTOR.name],
-    )
+    ).materialize()
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in rows_without_partner(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         context.add_asset_metadata(facts, partition_key=day.isoformat())
-    for day, data in by_day(DAILY_PRICES, prices):
+    for day, data in by_day(DAILY_PRICES, prices.to_arrow_table()):
         yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
 
