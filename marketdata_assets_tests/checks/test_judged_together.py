@@ -5,7 +5,7 @@ import functools
 
 import duckdb
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketdata_assets.checks.days import CHECKED_TOGETHER, check_fetched_day, check_fetched_days
@@ -32,15 +32,12 @@ WRONG_CELLS = st.lists(
 
 @functools.cache
 def market(exchange: SimulatedExchange, day: dt.date) -> dict[str, pa.Table]:
-    return {
-        name: rows.slice(0, SHARES) for name, rows in typed(answers_of(exchange, day), day).items()
-    }
+    tables = typed(answers_of(exchange, day), day)
+    return {name: rows.slice(0, SHARES) for name, rows in tables.items()}
 
 
 @given(table=st.sampled_from(CHECKED_TOGETHER), cells=WRONG_CELLS)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None)
 def test_days_judged_together_have_the_findings_of_each_by_itself(
     exchange: SimulatedExchange, table: Table, cells: list[tuple[dt.date, int, int, float | None]]
 ) -> None:
