@@ -8,6 +8,7 @@ private.
 
 import functools
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -67,6 +68,7 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._batch = Batch()
         self._engines = functools.lru_cache(DATABASES_KNOWN)(self._engine)
+        self._kept_open: sqlite3.Connection | None = None
         # Tables and columns that were seen once; Dagster looks for them at every event.
         self._there: set[str] = set()
         super().__init__(base_dir, inst_data)
@@ -103,6 +105,25 @@ class EventLog(SqliteEventLogStorage):
         """Delete the database of a run; what the index has of the run stays."""
         for file in self.own(run_id).parent.glob(f"{run_id}.db*"):
             file.unlink()
+
+    def _keep_index_open(self, is_needed: bool) -> None:
+        """Have the index be open while steps of a run are made.
+
+        SQLite writes all that is new back into a database when its last connection closes, and
+        Dagster opens one an event. That of a run is written so: Dagster's UI watches the file.
+        """
+        with self._db_lock:
+            if self._kept_open and not is_needed:
+                self._kept_open.close()
+                self._kept_open = None
+            elif is_needed and not self._kept_open:
+                self._kept_open = sqlite3.connect(self.index, check_same_thread=False)
+                # It is opened when it is read first.
+                self._kept_open.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+    def dispose(self) -> None:
+        self._keep_index_open(False)
+        super().dispose()
 
     def run_connection(self, run_id: str | None = None) -> Any:
         if self._batch.connections:
@@ -152,6 +173,10 @@ class EventLog(SqliteEventLogStorage):
             self.store_event_batch([event])
         else:
             super().store_event(in_short(event))
+        if event.step_key:
+            self._keep_index_open(True)
+        elif event.dagster_event and event.dagster_event.is_job_event:
+            self._keep_index_open(False)
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Events of one run, in one transaction of each database instead of several an event."""
