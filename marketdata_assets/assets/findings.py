@@ -25,7 +25,7 @@ from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import (
@@ -89,7 +89,7 @@ def _told(
         facts["merged rows"] = dg.MetadataValue.int(_rows_of(lake, DAILY_PRICES, day))
         shown = finding_list(lake.root, last=day, rows=ROWS_SHOWN, followed_for=DAYS_FOLLOWED)
         facts["list"] = dg.MetadataValue.md(as_markdown(shown))
-        context.add_asset_metadata(facts, partition_key=day.isoformat())
+        tell_of_day(context, day, facts)
 
 
 def day_of(lake: Lake, day: dt.date, rows: pa.Table) -> pa.Table:
