@@ -27,6 +27,7 @@ from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, FetchedDay
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, Table
@@ -100,8 +101,7 @@ def _checked(table: Table, days: Iterator[FetchedDay], lake: Lake) -> Iterator[C
     itself first.
     """
     excuses = excuses_in(lake.root)
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with brief_duckdb() as connection:
         judge = functools.partial(check_fetched_days, connection, table, excuses=excuses)
         for stretch in _stretches(days):
             found = judge(_answered(stretch))
