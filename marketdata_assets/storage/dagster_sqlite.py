@@ -57,9 +57,13 @@ class Runs(SqliteRunStorage):
 
 
 class Batch(threading.local):
-    """The open connections of the batch that a thread stores: to the run's database, the index."""
+    """What a thread stores together: the open connections to the run's database and the index, and
+    the newest event of each asset and kind."""
 
     connections: tuple[Connection, Connection] | None = None
+
+    def __init__(self) -> None:
+        self.newest: dict[tuple[object, object], tuple[dg.EventLogEntry, int]] = {}
 
 
 class EventLog(SqliteEventLogStorage):
@@ -185,8 +189,21 @@ class EventLog(SqliteEventLogStorage):
             try:
                 for event in events:
                     super().store_event(in_short(event))
+                for newest in self._batch.newest.values():
+                    super()._store_asset_event(index, *newest)
             finally:
                 self._batch.connections = None
+                self._batch.newest.clear()
+
+    def _store_asset_event(self, conn: Connection, event: dg.EventLogEntry, event_id: int) -> None:
+        """Of an asset the index keeps the newest event, of a batch no other needs to be written."""
+        if not self._batch.connections:
+            super()._store_asset_event(conn, event, event_id)
+            return
+        told = event.get_dagster_event()
+        kind = (told.asset_key, told.event_type)
+        self._batch.newest.pop(kind, None)
+        self._batch.newest[kind] = (event, event_id)
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:

@@ -95,6 +95,10 @@ def test_of_events_that_come_together_all_are_stored_or_none(tmp_path: Path) -> 
         again = [one for one in instance.all_logs(run_id) if one.dagster_event]
         assert len(again) == len(events) + len(made)
         assert partitions(instance) == known
+        for table in TABLES:
+            key = dg.AssetKey(table)
+            [*_, last] = [one for one in made if one.get_dagster_event().asset_key == key]
+            assert instance.get_latest_materialization_event(key) == last
 
 
 def test_a_range_plans_each_check_once_and_leaves_the_days_their_outcomes(tmp_path: Path) -> None:
