@@ -21,10 +21,14 @@ ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCI
 
 
 class FileAnswer(Response):
-    """A whole file as bytes, or the range of it that was asked for: 206, or 416 for one outside."""
+    """A whole file as bytes, or the range of it that was asked for: 206, or 416 for one outside.
+
+    Without an `ETag` among the headers it has that of its bytes.
+    """
 
     def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str]) -> None:
-        self.etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+        made = headers.get("ETag")
+        self.etag = made or f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
         sent = {**headers, "Accept-Ranges": "bytes", "ETag": self.etag}
         super().__init__(body, headers=sent, media_type=media_type)
 

@@ -22,6 +22,7 @@ from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.etags import NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     HEADERS,
     NAV_COLUMNS,
@@ -81,6 +82,7 @@ def price_routes(state: AppState) -> APIRouter:
         responses={
             **may_answer(400, 404, 409, 429, 502),
             **in_any_format(HEADERS),
+            **NOT_MODIFIED,
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
         openapi_extra=parameters(OhlcvQuestion),
@@ -95,7 +97,12 @@ def price_routes(state: AppState) -> APIRouter:
             instrument = await run_in_threadpool(state.reader.instrument, question.code)
         query = query_of(question, [instrument.code])
 
-        def answer(was_stored: bool) -> Response | None:
+        def version() -> tuple[object, ...] | None:
+            return None if query.as_of else state.reader.version_at_hand(instrument, query.range)
+
+        def answer(
+            was_stored: bool, known: tuple[object, ...] | None, etag: str
+        ) -> Response | None:
             try:
                 found = state.reader.ohlcv(
                     instrument.code,
@@ -110,13 +117,19 @@ def price_routes(state: AppState) -> APIRouter:
                 return None
             found = replace(found, instrument=instrument)
             refuse_missing(found, question)
-            return ohlcv_response(found, question, was_stored)
+            # Something newer may have been published meanwhile.
+            return ohlcv_response(found, question, was_stored, etag if known == version() else "")
 
         async def read(was_stored: bool) -> Response | None:
-            if _is_quick(question, query) and state.reader.is_at_hand(instrument, query.range):
-                return answer(was_stored)
+            etag = ""
+            if known := version():
+                etag = etag_of(question, question.days(), was_stored, known)
+                if unchanged := not_modified(request, etag):
+                    return unchanged
+                if _is_quick(question, query):
+                    return answer(was_stored, known, etag)
             async with reading_the_past.one(request) if question.as_of else nullcontext():
-                return await run_in_threadpool(answer, was_stored)
+                return await run_in_threadpool(answer, was_stored, known, etag)
 
         # What the evening's run keeps has no history by code that could be fetched again.
         renew = question.nocache and not await run_in_threadpool(
@@ -133,10 +146,12 @@ def price_routes(state: AppState) -> APIRouter:
     @router.get(
         "/api/v1/etf/nav",
         response_model=NavAnswer,
-        responses=may_answer(400, 404, 409),
+        responses={**may_answer(400, 404, 409), **NOT_MODIFIED},
         openapi_extra=parameters(NavQuestion),
     )
-    def etf_nav(question: Annotated[NavQuestion, Depends(asked(NavQuestion))]) -> Response:
+    def etf_nav(
+        question: Annotated[NavQuestion, Depends(asked(NavQuestion))], request: Request
+    ) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind not in FUND_KINDS:
@@ -148,6 +163,11 @@ def price_routes(state: AppState) -> APIRouter:
             )
 
         query = query_of(question, [instrument.code])
+        known, etag = state.reader.version_at_hand(instrument, query.range), ""
+        if known:
+            etag = etag_of(question, question.days(), known)
+            if unchanged := not_modified(request, etag):
+                return unchanged
         read = partial(state.reader.ohlcv, instrument.code, query.start, query.end)
         try:
             try:
@@ -159,7 +179,8 @@ def price_routes(state: AppState) -> APIRouter:
             # Only the evening's run of the funds brings values: nothing is requested.
             raise _no_data(instrument, question, message=_what_is_stored(state)) from None
         refuse_missing(found, question)
-        return nav_response(found, question)
+        is_as_known = known == state.reader.version_at_hand(instrument, query.range)
+        return nav_response(found, question, etag if is_as_known else "")
 
     return router
 
@@ -169,8 +190,7 @@ def _is_quick(question: OhlcvQuestion, query: RangeQuery) -> bool:
     so long the others wait."""
     start, end = question.days()
     return (
-        query.as_of is None
-        and question.format in (Format.JSON, Format.ARROW)
+        question.format in (Format.JSON, Format.ARROW)
         and (end - start).days * len(query.columns) <= MOST_VALUES_AT_ONCE
     )
 

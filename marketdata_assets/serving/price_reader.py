@@ -96,23 +96,29 @@ class PriceReader:
         [known] = self._as_known([instrument], asked, as_of)
         return known
 
-    def is_at_hand(self, instrument: Instrument, asked: Range) -> bool:
-        """Whether its rows are in memory, or in mapped files that were read before.
+    def version_at_hand(self, instrument: Instrument, asked: Range) -> tuple[object, ...] | None:
+        """What the answer about the newest rows hangs on beside the question.
 
-        Then they are found in well under a millisecond, and no file is opened for it.
+        None unless all of it is in memory, or in mapped files that were read before: then a slice
+        takes well under a millisecond, and no file is opened for it.
         """
         view = DAILY_VIEWS.get(instrument.kind)
         series = self._at_hand(view.table) if view else None
         if view and series is None:
-            return False
+            return None
         if series is None or series.span(instrument.code) is None:
-            return self.histories.keeps(instrument.code)
+            history = self.histories.kept(instrument.code)
+            if history is None:
+                return None
+            stale = stale_since(instrument, history.rows["date"], dt.datetime.now(dt.UTC))
+            return HISTORY.table.name, history.generation, stale
+        factors = None if asked.adjust is Adjust.NONE else self._at_hand(ADJ_FACTOR)
         # Of Beijing's shares the lists of stocks tell the former code.
-        return (
-            not instrument.code.endswith(".BJ")
-            and self._gaps.are_none(series, asked.start, asked.end)
-            and (asked.adjust is Adjust.NONE or self._at_hand(ADJ_FACTOR) is not None)
-        )
+        if instrument.code.endswith(".BJ") or (factors is None and asked.adjust is not Adjust.NONE):
+            return None
+        if not self._gaps.are_none(series, asked.start, asked.end):
+            return None
+        return series.table.name, series.generation, factors.generation if factors else None
 
     def _at_hand(self, table: Table) -> Series | None:
         series = self._series.get(table.name)
