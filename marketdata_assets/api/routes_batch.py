@@ -121,7 +121,11 @@ def _response(
         for asked, one in found.items()
         if not isinstance(one, Slice)
     }
-    pieces = [orjson.dumps(asked) + b":" + answers[asked] for asked in found]
+    pieces = [
+        piece
+        for number, asked in enumerate(found)
+        for piece in (b"," if number else b"", orjson.dumps(asked), b":", answers[asked])
+    ]
     counts = {
         "success_count": len(there),
         "failed_count": len(found) - len(there),
@@ -129,7 +133,7 @@ def _response(
         "start": start,
         "end": end,
     }
-    body = b'{"results":{' + b",".join(pieces) + b"}," + orjson.dumps(counts)[1:]
+    body = b"".join((b'{"results":{', *pieces, b"},", orjson.dumps(counts)[1:]))
     return Response(body, media_type=JSON)
 
 
