@@ -11,6 +11,7 @@ from benchmarks import (
     api,
     calls,
     checks,
+    client,
     growth,
     history,
     imports,
@@ -24,7 +25,7 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, *STORED, series, api, allowance, calls, growth)
+ALL = (imports, *STORED, series, client, api, allowance, calls, growth)
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def record(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> None:
     status = dg.DagsterRunStatus.SUCCESS
     instance.add_run(dg.DagsterRun(job_name=name, run_id=run_id, status=status, tags=tags))
     events = [
-        dg.EventLogEntry(
+        dg.EventLogEntry(  # type: ignore[no-untyped-call]
             error_info=None,
             level="debug",
             user_message="",
@@ -242,13 +242,12 @@ def main() -> None:
             in_own_process(grow, root, SESSIONS[first:last])
             stored += last - first
             day = MADE_DAYS[FIRST_MADE + number]
+            looks = in_own_process(ticks, root, day).result
+            assert isinstance(looks, dict)
             told = {
                 "s CPU evening": in_own_process(evening, root, day).result,
                 "s CPU series refresh": in_own_process(refreshed, root).result,
-                **{
-                    f"ms CPU {name}": one
-                    for name, one in in_own_process(ticks, root, day).result.items()
-                },
+                **{f"ms CPU {name}": milliseconds for name, milliseconds in looks.items()},
                 **opened(root),
             }
             for name, figure in told.items():

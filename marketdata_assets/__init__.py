@@ -6,6 +6,7 @@ resources, storage                     the outside world, and where tables rest
 checks                                 what must hold before a day is stored, and the ledger of gaps
 serving                                what answers stand on: slices of finished copies, requests
 api                                    the HTTP API over them, without Dagster
+client                                 the same calls in Python, over a folder or over the API
 publishing                             what the published dataset consists of, built from the lake
 assets                                 the datasets, one a file
 automation                             what runs by itself

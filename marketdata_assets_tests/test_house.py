@@ -46,6 +46,7 @@ MAY_KNOW = {
     },
     "api": DAYS_AND_TABLES
     | {"instruments", "listening", "serving", "settings", "storage", "profile", "written_days"},
+    "client": DAYS_AND_TABLES | {"instruments", "listening", "serving", "storage", "written_days"},
     "env_file": {"settings"},
     "listening": {"settings"},
     "hub_server": {"listening", "publishing"},
@@ -95,7 +96,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert rooms_known_by(room) <= MAY_KNOW[room]
 
 
-@pytest.mark.parametrize("room", ["serving", "api"])
+@pytest.mark.parametrize("room", ["serving", "api", "client"])
 def test_what_serves_needs_no_dagster(room: str) -> None:
     code = (
         f"import importlib, pkgutil, sys, marketdata_assets.{room} as room; "

@@ -67,12 +67,18 @@ class OhlcvAnswer(Rows):
     available_range: DateRange
     cached: bool
     adjust: str
+    frequency: str
+    unfinished: Annotated[
+        dt.date | None,
+        Field(description="the date of a last bar whose week or month has days to come"),
+    ]
     currency: str
     volume_unit: str
     source: str
     stored_at: dt.datetime
     missing_sessions: MissingSessions
     stale: Stale
+    note: Annotated[str | None, Field(description="that no day of the range trades")]
 
 
 class RequestedAnswer(BaseModel):

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from marketdata_assets.api.app_state import AppState
+from marketdata_assets.api.compressing import Compressed
 from marketdata_assets.api.docs_page import docs_page
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
 from marketdata_assets.api.guarding import Guard, Labelled
@@ -23,6 +24,7 @@ from marketdata_assets.api.routes_market import market_routes
 from marketdata_assets.api.routes_prices import price_routes
 from marketdata_assets.api.routes_service import VERSION, service_routes
 from marketdata_assets.api.routes_tables import table_routes
+from marketdata_assets.api.turns import Turns
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
@@ -42,6 +44,7 @@ TOLD_IN_HEADERS = (
     "X-Missing-Codes",
     "X-Missing-Sessions",
     "X-Stale",
+    "X-Unfinished",
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Length",
@@ -74,21 +77,24 @@ def create_app(state: AppState) -> FastAPI:
             Middleware(Heads),
             Middleware(Measured, metrics=state.metrics),
             *([cors] if settings.cors_origins else []),
+            Middleware(Compressed),
             Middleware(Unexpected),
             Middleware(Guard, settings=settings),
             Middleware(Labelled, origin=settings.origin),
         ],
     )
     add_error_handlers(app, state)
-    for routes in (
-        service_routes,
-        price_routes,
-        batch_routes,
-        market_routes,
-        table_routes,
-        export_routes,
+    limits = settings.limits
+    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
+    for router in (
+        service_routes(state),
+        price_routes(state, reading_the_past),
+        batch_routes(state, reading_the_past),
+        market_routes(state),
+        table_routes(state),
+        export_routes(state),
     ):
-        app.include_router(routes(state))
+        app.include_router(router)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

@@ -4,6 +4,7 @@ Here belongs how values are written: numbers exactly, so that reading them gives
 days as YYYY-MM-DD, and what is missing as null, in JSON also what is no number.
 """
 
+import codecs
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fastapi.responses import Response
 
-from marketdata_assets.serving.queries import Format
+from marketdata_assets.serving.queries import Encoding, Format
 
 MEDIA_TYPES = {
     Format.JSON: "application/json",
@@ -144,9 +145,11 @@ def _letters_of(texts: pa.Array) -> tuple[memoryview, npt.NDArray[np.int32]]:
     return memoryview(letters)[: offsets[-1]], offsets
 
 
-def table_bytes(rows: pa.Table, form: Format) -> bytes:
-    """A table as a file of one of the other forms."""
+def table_bytes(rows: pa.Table, form: Format, encoding: Encoding = Encoding.UTF_8) -> bytes:
+    """A table as a file of one of the other forms; the encoding is that of CSV."""
     sink = pa.BufferOutputStream()
+    if encoding is Encoding.UTF_8_SIG:
+        sink.write(codecs.BOM_UTF8)
     _WRITERS[form](rows, sink)
     return bytes(sink.getvalue())
 

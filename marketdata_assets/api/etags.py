@@ -26,11 +26,11 @@ def etag_of(question: BaseModel, *hangs_on: object) -> str:
 
 
 def not_modified(request: Request, etag: str) -> Response | None:
-    """A 304 where the caller has what `etag` is of."""
+    """A 304 where the caller has what `etag` is of; an empty one is of nothing."""
     names = (
         one.strip().removeprefix("W/")
         for one in request.headers.get("if-none-match", "").split(",")
     )
-    if etag in names:
+    if etag and etag in names:
         return Response(status_code=304, headers={"ETag": etag, **ASK_AGAIN})
     return None

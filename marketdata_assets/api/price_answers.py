@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, table_bytes
 from marketdata_assets.api.etags import ASK_AGAIN
-from marketdata_assets.api.questions import OhlcvQuestion, Range
+from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days, MissingSessions
@@ -21,6 +21,12 @@ from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import Format, RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_PREMIUM
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    SHANGHAI,
+    CalendarExhausted,
+    sessions_between,
+)
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
@@ -37,6 +43,8 @@ HEADERS = {
     "X-Cached": "whether it was stored before the question",
     "X-Stale": "of what is stored by code: its last day, where it ends more than a few sessions "
     "early; not there where it does not",
+    "X-Unfinished": "of files: the date of a last bar whose week or month has days to come; not "
+    "there where none has",
     "X-Missing-Sessions": "of files: how many sessions were never stored, and the first "
     f"{MOST_IN_A_HEADER} of them, like 2: 2024-01-02,2024-01-03; not told of what is stored by "
     "code",
@@ -50,13 +58,14 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
     """
     start, end = question.days()
     arguments: dict[str, object] = {"codes": codes, "start": start, "end": max(start, end)}
-    if isinstance(question, OhlcvQuestion):
+    if isinstance(question, PricesQuestion):
         columns = question.columns() or OHLCV
         arguments |= {
             "columns": ["date", *(name for name in columns if name != "date")],
             "adjust": question.adjust,
             "anchor": question.anchor,
             "as_of": question.as_of,
+            "frequency": question.frequency,
         }
     return RangeQuery.model_validate(arguments)
 
@@ -69,7 +78,7 @@ def ohlcv_response(
     if etag:
         headers |= {"ETag": etag, **ASK_AGAIN}
     if question.format is Format.JSON:
-        [body] = ohlcv_json([found], question, question.adjust, [was_stored])
+        [body] = ohlcv_json([found], question, [was_stored])
         return Response(body, headers=headers, media_type=JSON)
     first, last = found.available or ("", "")
     headers |= {
@@ -85,17 +94,19 @@ def ohlcv_response(
         headers["X-Stale"] = str(found.stale)
     if (days := missing_in(found, question)) is not None:
         headers["X-Missing-Sessions"] = in_a_header(days)
-    body = table_bytes(_rows(found, question), question.format)
+    if found.unfinished:
+        headers["X-Unfinished"] = str(found.unfinished)
+    body = table_bytes(rows_in(found, question), question.format, question.encoding)
     return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
 
 def ohlcv_json(
-    found: Sequence[Slice], question: Range, adjust: str, were_stored: Sequence[bool]
+    found: Sequence[Slice], question: PricesQuestion, were_stored: Sequence[bool]
 ) -> list[bytes]:
     """The prices of each code and what they are, as one JSON object."""
-    rows = [_rows(one, question) for one in found]
+    rows = [rows_in(one, question) for one in found]
     return [
-        _with_data(written, _facts_of(one, its, question, adjust, was_stored))
+        _with_data(written, _facts_of(one, its, question, was_stored))
         for one, its, was_stored, written in zip(
             found, rows, were_stored, json_lists(rows), strict=True
         )
@@ -103,7 +114,7 @@ def ohlcv_json(
 
 
 def _facts_of(
-    found: Slice, rows: pa.Table, question: Range, adjust: str, was_stored: bool
+    found: Slice, rows: pa.Table, question: PricesQuestion, was_stored: bool
 ) -> dict[str, object]:
     start, end = question.days()
     first, last = found.available or (None, None)
@@ -115,14 +126,31 @@ def _facts_of(
         "requested_range": {"start": start, "end": end},
         "available_range": {"start": first, "end": last},
         "cached": was_stored,
-        "adjust": adjust,
+        "adjust": question.adjust,
+        "frequency": question.frequency,
+        "unfinished": found.unfinished,
         "currency": found.instrument.currency,
         "volume_unit": found.instrument.unit,
         "source": found.source.name,
         "stored_at": found.stored_at,
         "missing_sessions": missing_in(found, question),
         "stale": found.stale,
+        "note": closed_days(found, question),
     }
+
+
+def closed_days(found: Slice, question: Range) -> str | None:
+    """That no day of the question trades, where that is why there are no rows."""
+    start, end = question.days()
+    if found.rows.num_rows or start > end or found.instrument.market.timezone != SHANGHAI.key:
+        return None
+    try:
+        if sessions_between(start, end) or start < FIRST_SESSION:
+            return None
+    except CalendarExhausted:
+        return None
+    span = f"{start}" if start == end else f"any day from {start} to {end}"
+    return f"no trading day: the exchanges of mainland China are closed on {span}"
 
 
 def missing_in(found: Slice, question: Range) -> Days | None:
@@ -146,7 +174,7 @@ def in_a_header(values: Sequence[object]) -> str:
 
 def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
-    rows = _with_values(_rows(found, question))
+    rows = _with_values(rows_in(found, question))
     first, last = found.available or (None, None)
     facts = {
         "code": found.code,
@@ -169,7 +197,8 @@ def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     return Response(body, headers={"ETag": etag, **ASK_AGAIN} if etag else {}, media_type=JSON)
 
 
-def _rows(found: Slice, question: Range) -> pa.Table:
+def rows_in(found: Slice, question: Range) -> pa.Table:
+    """The rows that are in the range; a reversed one has none."""
     start, end = question.days()
     return found.rows if start <= end else found.rows.slice(0, 0)
 

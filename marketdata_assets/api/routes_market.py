@@ -3,6 +3,7 @@
 Here belongs what is not asked by code.
 """
 
+import datetime as dt
 from typing import Annotated
 
 import orjson
@@ -32,6 +33,7 @@ from marketdata_assets.api.questions import (
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, DAILY_VIEWS, OHLCV
 from marketdata_assets.serving.queries import Format
+from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS
@@ -62,7 +64,7 @@ def market_routes(state: AppState) -> APIRouter:
         found = state.reader.cross_section(question.date, columns, question.kind)
         headers = {"ETag": etag_of(question, found.generation), **ASK_AGAIN}
         if question.format is not Format.JSON:
-            body = table_bytes(found.rows, question.format)
+            body = table_bytes(found.rows, question.format, question.encoding)
             return FileAnswer(body, MEDIA_TYPES[question.format], headers)
         facts = {
             "date": found.date,
@@ -87,8 +89,10 @@ def market_routes(state: AppState) -> APIRouter:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
         stored = Lake(state.root, "reader").days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
-        if day is None or (question.since is None and day not in stored):
-            raise ApiError(404, f"No findings are stored of {day or 'any day'}")
+        if day is None:
+            raise ApiError(404, "No findings are stored of any day")
+        if question.since is None and day not in stored:
+            raise NoSuchDay(why_absent(FINDINGS, day, dt.datetime.now(dt.UTC)))
         if question.since and question.since > day:
             raise ApiError(400, f"since {question.since} lies after {day}")
         outcomes = [question.outcome.value] if question.outcome else []

@@ -47,10 +47,10 @@ from marketdata_assets.tables import ETF_PREMIUM
 MOST_VALUES_AT_ONCE = 55_000
 
 
-def price_routes(state: AppState) -> APIRouter:
+def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
+    """`reading_the_past` are the turns of all who ask for a former moment."""
     router = APIRouter()
-    waiting, limits = Waiting(state), state.settings.limits
-    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
+    waiting = Waiting(state)
 
     @router.get(
         "/api/v1/asset-type",
@@ -98,11 +98,13 @@ def price_routes(state: AppState) -> APIRouter:
         query = query_of(question, [instrument.code])
 
         def version() -> tuple[object, ...] | None:
-            return None if query.as_of else state.reader.version_at_hand(instrument, query.range)
+            return None if query.as_of else state.reader.version_of(instrument, query.range)
 
-        def answer(
-            was_stored: bool, known: tuple[object, ...] | None, etag: str
-        ) -> Response | None:
+        def answer(was_stored: bool) -> Response | None:
+            of = version()
+            etag = etag_of(question, question.days(), was_stored, of) if of else ""
+            if unchanged := not_modified(request, etag):
+                return unchanged
             try:
                 found = state.reader.ohlcv(
                     instrument.code,
@@ -112,24 +114,20 @@ def price_routes(state: AppState) -> APIRouter:
                     query.adjust,
                     query.anchor,
                     query.as_of,
+                    query.frequency,
                 )
             except NotStored:
                 return None
             found = replace(found, instrument=instrument)
             refuse_missing(found, question)
             # Something newer may have been published meanwhile.
-            return ohlcv_response(found, question, was_stored, etag if known == version() else "")
+            return ohlcv_response(found, question, was_stored, etag if of == version() else "")
 
         async def read(was_stored: bool) -> Response | None:
-            etag = ""
-            if known := version():
-                etag = etag_of(question, question.days(), was_stored, known)
-                if unchanged := not_modified(request, etag):
-                    return unchanged
-                if _is_quick(question, query):
-                    return answer(was_stored, known, etag)
+            if _is_quick(question, query) and state.reader.is_at_hand(instrument, query.range):
+                return answer(was_stored)
             async with reading_the_past.one(request) if question.as_of else nullcontext():
-                return await run_in_threadpool(answer, was_stored, known, etag)
+                return await run_in_threadpool(answer, was_stored)
 
         # What the evening's run keeps has no history by code that could be fetched again.
         renew = question.nocache and not await run_in_threadpool(
@@ -163,11 +161,10 @@ def price_routes(state: AppState) -> APIRouter:
             )
 
         query = query_of(question, [instrument.code])
-        known, etag = state.reader.version_at_hand(instrument, query.range), ""
-        if known:
-            etag = etag_of(question, question.days(), known)
-            if unchanged := not_modified(request, etag):
-                return unchanged
+        of = state.reader.version_of(instrument, query.range)
+        etag = etag_of(question, question.days(), of) if of else ""
+        if unchanged := not_modified(request, etag):
+            return unchanged
         read = partial(state.reader.ohlcv, instrument.code, query.start, query.end)
         try:
             try:
@@ -179,8 +176,8 @@ def price_routes(state: AppState) -> APIRouter:
             # Only the evening's run of the funds brings values: nothing is requested.
             raise _no_data(instrument, question, message=_what_is_stored(state)) from None
         refuse_missing(found, question)
-        is_as_known = known == state.reader.version_at_hand(instrument, query.range)
-        return nav_response(found, question, etag if is_as_known else "")
+        is_the_same = of == state.reader.version_of(instrument, query.range)
+        return nav_response(found, question, etag if is_the_same else "")
 
     return router
 
@@ -190,7 +187,8 @@ def _is_quick(question: OhlcvQuestion, query: RangeQuery) -> bool:
     so long the others wait."""
     start, end = question.days()
     return (
-        question.format in (Format.JSON, Format.ARROW)
+        query.as_of is None
+        and question.format in (Format.JSON, Format.ARROW)
         and (end - start).days * len(query.columns) <= MOST_VALUES_AT_ONCE
     )
 

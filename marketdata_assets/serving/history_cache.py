@@ -101,14 +101,14 @@ class Histories:
         self._keep(code, history)
         return history
 
-    def kept(self, code: str) -> History | None:
-        """The history of a canonical code where it is in memory as it is on disk now."""
+    def keeps(self, code: str) -> bool:
+        """Whether the history of a canonical code is in memory as it is on disk now."""
         kept = self._kept.get(code)
         try:
             file = FileIdentity.of(self._lake.path(INSTRUMENT_HISTORY, code).stat())
         except FileNotFoundError:
-            return None
-        return kept if kept and kept.file == file else None
+            return False
+        return kept is not None and kept.file == file
 
     def forget(self, code: str | None = None) -> None:
         """Drop one code from memory, or all of them."""

@@ -22,13 +22,15 @@ from marketdata_assets_tests.api.stored_world import (
     rows_of,
     store_world,
 )
-from marketdata_assets_tests.api.test_connections import until
 
 OHLCV, NAV, SECTION = "/api/v1/ohlcv", "/api/v1/etf/nav", "/api/v1/cross-section"
 ASKED: list[tuple[str, dict[str, Any]]] = [
     (OHLCV, {"code": SHARES[0], "start": DAYS[0]}),
     (OHLCV, {"code": SHARES[0], "start": DAYS[0], "format": "arrow", "adjust": "qfq"}),
     (OHLCV, {"code": "HSI", "start": DAYS[0]}),
+    (OHLCV, {"code": SHARES[0], "start": DAYS[0], "frequency": "W"}),
+    (f"{OHLCV}/batch", {"codes": f"{SHARES[0]},HSI", "start": DAYS[0]}),
+    (f"{OHLCV}/batch", {"codes": f"{SHARES[0]},HSI", "start": DAYS[0], "format": "arrow"}),
     (NAV, {"code": FUND, "start": DAYS[0]}),
     (SECTION, {"date": NEWEST}),
     (SECTION, {"date": NEWEST, "format": "parquet"}),
@@ -62,8 +64,6 @@ def client(restated: Lake, reader: CountingReader) -> Iterator[Client]:
 
 
 def etag_of(client: Client, path: str, asked: dict[str, Any]) -> str:
-    """Once what was opened has been compared, which takes a moment."""
-    until(lambda: "ETag" in client.get(path, **asked).headers)
     answer = client.get(path, **asked)
     assert answer.headers["Cache-Control"] == "no-cache"
     return answer.headers["ETag"]
@@ -105,7 +105,7 @@ def test_what_was_restated_is_sent(client: Client, restated: Lake) -> None:
     restated.write(DAILY_PRICES, NEWEST, prices_of(NEWEST, shift=1))
     refresh(restated, DAILY_PRICES)
     restated.write(INSTRUMENT_HISTORY, "HSI", history_of("HSI", DAYS, close=50))
-    for number in (0, 2, 4, 5):
+    for number in (0, 2, 3, 4, 5, 7, 8):
         answer = having(client, before[number], *ASKED[number])
         assert answer.status_code == 200
         assert answer.headers.get("ETag") != before[number]

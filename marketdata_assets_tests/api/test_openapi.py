@@ -87,7 +87,8 @@ OFTEN_LEFT_OUT = {"fields", "columns", "start", "end", "anchor", "adjust", "as_o
 
 def operations() -> list[tuple[str, str]]:
     posts = {"/api/v1/ohlcv/batch", "/api/v1/exports", "/api/v1/cache/clear"}
-    return sorted((path, "POST" if path in posts else "GET") for path in PATHS)
+    both = {("/api/v1/ohlcv/batch", "GET")}
+    return sorted({(path, "POST" if path in posts else "GET") for path in PATHS} | both)
 
 
 @pytest.fixture(scope="module")
