@@ -11,6 +11,7 @@ from benchmarks import (
     api,
     calls,
     checks,
+    first_minute,
     history,
     imports,
     per_stock,
@@ -23,7 +24,7 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, *STORED, series, api, allowance, calls)
+ALL = (imports, first_minute, *STORED, series, api, allowance, calls)
 
 
 def main() -> None:
