@@ -316,4 +316,4 @@ class FindingsQuestion(Question):
 
 class InstrumentsQuestion(Question):
     q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
-    limit: int = Field(50, ge=1, le=1_000)
+    limit: int = Field(50, ge=1, le=20_000)

@@ -30,7 +30,7 @@ class SlowReader(PriceReader):
         if as_of:
             self.reading.release()
             assert self.may_end.wait(PATIENCE)
-        return super().ohlcv(code, *others, frequency=frequency)
+        return super().ohlcv(code, *others, None, frequency)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -210,7 +211,7 @@ def test_sessions_that_were_never_stored_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_asked_is_an_error_of_the_family(
-    md: MarketData, asked: dict[str, object]
+    md: MarketData, asked: dict[str, Any]
 ) -> None:
     with pytest.raises(MarketdataError) as refused:
         md.get_price(**{"codes": CODE, **asked})
