@@ -93,7 +93,7 @@ def _adjusted(
     end: str | dt.date | None,
 ) -> pd.DataFrame:
     """Bars with their factor; of what is never adjusted it is 1."""
-    plain = md.get_price([*codes], start, end)
+    plain: pd.DataFrame = md.get_price([*codes], start, end)
     adjustable = [code for code in plain["code"].unique() if identify(code).kind in ADJUSTED]
     plain["factor"] = 1.0
     if adjustable:
@@ -124,7 +124,7 @@ def _write_fields(folder: Path, rows: pd.DataFrame, calendar: pd.DatetimeIndex) 
     fields |= {"volume": bars["volume"] / factor, "factor": factor}
     fields["vwap"] = bars["turnover"] / bars["volume"].where(bars["volume"] > 0) * factor
     fields["change"] = fields["close"] / fields["close"].ffill().shift() - 1
-    first = calendar.get_loc(days[0])
+    first = float(calendar.searchsorted(days[0]))
     for name, values in fields.items():
         written = np.concatenate(([first], values.to_numpy())).astype("<f4")
         written.tofile(folder / f"{name}.day.bin")

@@ -16,6 +16,7 @@ instrument_list  which instruments there are, by code or name
 price_reader     all of the above for the folder of one profile
 coverage_by_day  what is stored of every table and day, and what is the matter with it
 days_in_memory   what was made of day files, until a file is another one
+fund_days        a fund out of the files of its days, where no series has it
 many_codes       the prices of many codes as one table
 table_rows       any table that is stored by day, as it is stored
 exports          a range as a file

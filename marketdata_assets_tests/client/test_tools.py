@@ -123,7 +123,7 @@ def test_backtrader_runs_on_a_frame_as_it_is(md: MarketData) -> None:
         warnings.simplefilter("ignore")
         import backtrader
 
-        class Noting(backtrader.Strategy):
+        class Noting(backtrader.Strategy):  # type: ignore[misc]
             def next(self) -> None:
                 seen.append((self.data.datetime.date(), self.data.close[0]))
 
