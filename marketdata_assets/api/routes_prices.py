@@ -116,7 +116,9 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             return ohlcv_response(found, question, was_stored)
 
         async def read(was_stored: bool) -> Response | None:
-            if _is_quick(question, query) and state.reader.is_at_hand(instrument, query.range):
+            if _is_quick(question, query) and state.reader.is_at_hand(
+                instrument, query.range.of_days()
+            ):
                 return answer(was_stored)
             async with reading_the_past.one(request) if question.as_of else nullcontext():
                 return await run_in_threadpool(answer, was_stored)

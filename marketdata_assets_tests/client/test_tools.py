@@ -1,18 +1,27 @@
-"""Prices in the tools that people have: qlib reads its files, backtrader runs on a frame."""
+"""Prices in the tools that people have: qlib and vnpy read theirs, backtrader runs on a frame."""
 
 import datetime as dt
 import importlib.util
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from marketdata_assets.client import BadQuestion, Incomplete, MarketData, connect, to_qlib
+from marketdata_assets.client import (
+    BadQuestion,
+    Incomplete,
+    MarketData,
+    connect,
+    to_qlib,
+    to_vnpy,
+)
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.api.stored_world import (
@@ -25,10 +34,18 @@ from marketdata_assets_tests.api.stored_world import (
 )
 
 CODE, INDEX = "600000.SH", "000300.SH"
-# qlib may need other versions than the platform: then a Python of an environment that has it.
-QLIB_PYTHON = os.environ.get("QLIB_PYTHON") or (
-    sys.executable if importlib.util.find_spec("qlib") else ""
-)
+
+
+def python_with(package: str, setting: str) -> str:
+    """This Python where it has the package, or that of an environment which a setting names.
+
+    Both packages want other versions than the platform.
+    """
+    return os.environ.get(setting) or (sys.executable if importlib.util.find_spec(package) else "")
+
+
+QLIB_PYTHON = python_with("qlib", "QLIB_PYTHON")
+VNPY_PYTHON = python_with("vnpy_sqlite", "VNPY_PYTHON")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +130,57 @@ print(json.dumps([rows.values.tolist(), names, days]))
     assert list(traded) == pytest.approx(list(plain["close"]), rel=1e-6)
     assert list(adjusted) == pytest.approx(list(hfq["close"]), rel=1e-6)
     assert list(volumes) == pytest.approx(list(plain["volume"]), rel=1e-6)
+
+
+def test_a_database_of_vnpy_keeps_what_it_had(md: MarketData, tmp_path: Path) -> None:
+    database = tmp_path / "database.db"
+    assert to_vnpy(md, database, [CODE, INDEX], DAYS[-9], DAYS[-5]) == 10
+    assert to_vnpy(md, database, [CODE], DAYS[-6]) == 6
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute(
+            "SELECT symbol, exchange, count, start, end FROM dbbaroverview ORDER BY symbol"
+        ).fetchall()
+    assert rows == [
+        ("000300", "SSE", 5, f"{DAYS[-9]} 00:00:00", f"{DAYS[-5]} 00:00:00"),
+        ("600000", "SSE", 9, f"{DAYS[-9]} 00:00:00", f"{DAYS[-1]} 00:00:00"),
+    ]
+    with pytest.raises(BadQuestion, match="HSI"):
+        to_vnpy(md, database, ["HSI"])
+
+
+@pytest.mark.skipif(
+    not VNPY_PYTHON,
+    reason="vnpy_sqlite is not installed: VNPY_PYTHON names a Python that has it",
+)
+def test_vnpy_reads_what_was_written(md: MarketData, tmp_path: Path) -> None:
+    (tmp_path / ".vntrader").mkdir()
+    to_vnpy(md, tmp_path / ".vntrader" / "database.db", [CODE], DAYS[-9])
+    code = """
+import datetime, json
+from vnpy.trader.constant import Exchange, Interval
+from vnpy.trader.database import get_database
+found = get_database()
+since, until = datetime.datetime(2000, 1, 1), datetime.datetime(2100, 1, 1)
+bars = found.load_bar_data("600000", Exchange.SSE, Interval.DAILY, since, until)
+[seen] = found.get_bar_overview()
+rows = [[str(bar.datetime.date()), bar.close_price, bar.volume, bar.turnover] for bar in bars]
+print(json.dumps([rows, seen.symbol, seen.count]))
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "TZ": "Asia/Shanghai"}
+    run = subprocess.run(
+        [VNPY_PYTHON, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    rows, symbol, count = json.loads(run.stdout.splitlines()[-1])
+    prices = md.get_price(CODE, DAYS[-9])
+    assert (symbol, count) == ("600000", 9)
+    assert [row[0] for row in rows] == [str(day) for day in DAYS[-9:]]
+    for number, name in enumerate(("close", "volume", "turnover"), 1):
+        assert [row[number] for row in rows] == list(prices[name])
 
 
 def test_backtrader_runs_on_a_frame_as_it_is(md: MarketData) -> None:
