@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -42,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, day in enumerate(DAYS):
         prices = {name: closes[number].round(2) for name in ("open", "high", "low", "close")}
         factor = np.where(np.arange(len(SHARES)) == 0, 1 + (number > 20), 1.0)
-        of_day = {"date": [day] * len(SHARES), "trade_date": [day] * len(SHARES)}
+        of_day: dict[str, Any] = {"date": [day] * len(SHARES), "trade_date": [day] * len(SHARES)}
         for table, columns in (
             (DAILY_PRICES, {"code": SHARES, "adj_factor": factor, "total_mv": closes[0], **prices}),
             (ADJ_FACTOR, {"ts_code": SHARES, "adj_factor": factor}),
@@ -51,13 +52,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lake.write(table, day, rows_of(table, len(SHARES), **columns, **of_day))
         known = [None if number == 29 and n == 0 else one for n, one in enumerate(premiums[number])]
         why = [None if one is not None else "nav not published" for one in known]
-        columns = {"ts_code": FUNDS, "trade_date": [day] * len(FUNDS), "premium": known}
-        columns |= {"no_premium": why, "name": [f"基金{code[:6]}" for code in FUNDS]}
-        lake.write(ETF_PREMIUM, day, rows_of(ETF_PREMIUM, len(FUNDS), **columns))
-        found = {"trade_date": [day], "ts_code": [SHARES[0]], "outcome": ["flagged"]}
+        funds: dict[str, Any] = {
+            "ts_code": FUNDS,
+            "trade_date": [day] * len(FUNDS),
+            "premium": known,
+        }
+        funds |= {"no_premium": why, "name": [f"基金{code[:6]}" for code in FUNDS]}
+        lake.write(ETF_PREMIUM, day, rows_of(ETF_PREMIUM, len(FUNDS), **funds))
+        found: dict[str, Any] = {
+            "trade_date": [day],
+            "ts_code": [SHARES[0]],
+            "outcome": ["flagged"],
+        }
         found |= {"first_seen": [dt.datetime.now(dt.UTC)], "table_name": ["daily_prices"]}
         lake.write(FINDINGS, day, rows_of(FINDINGS, 1, **found))
-    names = {
+    names: dict[str, Any] = {
         "trade_date": DAYS[-1:] * len(SHARES),
         "ts_code": SHARES,
         "name": [f"股份{code[:6]}" for code in SHARES],
