@@ -60,7 +60,7 @@ MAY_KNOW = {
     "supervising": set(),
     "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
     "console": set(),
-    "definitions": {"environment", "assets", "automation", "console"},
+    "definitions": {"environment", "assets", "automation", "console", "settings"},
 }
 
 
