@@ -12,6 +12,7 @@ from benchmarks import (
     calls,
     checks,
     client,
+    growth,
     history,
     imports,
     per_stock,
@@ -24,7 +25,7 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, *STORED, series, client, api, allowance, calls)
+ALL = (imports, *STORED, series, client, api, allowance, calls, growth)
 
 
 def main() -> None:

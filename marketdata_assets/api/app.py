@@ -64,7 +64,7 @@ def create_app(state: AppState) -> FastAPI:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Range", "If-Range"],
+        allow_headers=["Authorization", "Content-Type", "Range", "If-Range", "If-None-Match"],
         expose_headers=TOLD_IN_HEADERS,
     )
     app = FastAPI(

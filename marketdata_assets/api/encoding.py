@@ -30,6 +30,7 @@ MEDIA_TYPES = {
 
 # The days since 1970 of 1900-01-01, and how many from there on are known as text.
 FIRST_DAY, DAYS = -25_567, 75_000
+ROWS_AT_ONCE = 4_000
 
 
 def json_response(
@@ -47,11 +48,20 @@ def json_records(rows: pa.Table) -> bytes:
 def json_lists(tables: Sequence[pa.Table]) -> list[bytes]:
     """Each of some tables of the same columns as a JSON list with an object a row.
 
-    Columns of all of them are written as a whole and joined by Arrow: hardly a value is ever an
-    object of Python, and many small tables take as long as a large one.
+    Columns are written as a whole and joined by Arrow: hardly a value is ever an object of Python.
+    Many small tables are written as few larger ones, each in the processor's reach.
     """
-    if not tables:
-        return []
+    lists: list[bytes] = []
+    group: list[pa.Table] = []
+    for rows in tables:
+        group.append(rows)
+        if sum(one.num_rows for one in group) >= ROWS_AT_ONCE:
+            lists += _lists(group)
+            group = []
+    return lists + _lists(group) if group else lists
+
+
+def _lists(tables: Sequence[pa.Table]) -> list[bytes]:
     texts = _objects(pa.concat_tables(tables).combine_chunks())
     ends = np.cumsum([rows.num_rows for rows in tables])
     starts = [0, *ends[:-1]]

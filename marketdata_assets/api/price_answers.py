@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, table_bytes
+from marketdata_assets.api.etags import ASK_AGAIN
 from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
@@ -69,9 +70,13 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
     return RangeQuery.model_validate(arguments)
 
 
-def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> Response:
+def ohlcv_response(
+    found: Slice, question: OhlcvQuestion, was_stored: bool, etag: str = ""
+) -> Response:
     """The prices in the form that was asked for; what JSON says beside them is in the headers."""
     headers = {"X-Data-Origin": found.origin} if found.origin else {}
+    if etag:
+        headers |= {"ETag": etag, **ASK_AGAIN}
     if question.format is Format.JSON:
         [body] = ohlcv_json([found], question, [was_stored])
         return Response(body, headers=headers, media_type=JSON)
@@ -167,7 +172,7 @@ def in_a_header(values: Sequence[object]) -> str:
     return f"{len(values)}: {named}{more}" if values else "0"
 
 
-def nav_response(found: Slice, question: Range) -> Response:
+def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
     rows = _with_values(rows_in(found, question))
     first, last = found.available or (None, None)
@@ -189,7 +194,7 @@ def nav_response(found: Slice, question: Range) -> Response:
         + b","
         + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
-    return Response(body, media_type=JSON)
+    return Response(body, headers={"ETag": etag, **ASK_AGAIN} if etag else {}, media_type=JSON)
 
 
 def rows_in(found: Slice, question: Range) -> pa.Table:

@@ -20,6 +20,7 @@ from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import asked, nothing_asked, parameters
 from marketdata_assets.api.encoding import MEDIA_TYPES, table_bytes
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.etags import ASK_AGAIN, NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
@@ -71,7 +72,7 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
     @router.get(
         "/api/v1/ohlcv/batch",
         response_model=BatchAnswer,
-        responses=may,
+        responses={**may, **NOT_MODIFIED},
         openapi_extra=parameters(BatchInUrl),
     )
     async def batch_in_url(
@@ -86,6 +87,17 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
         if not known:
             return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
+
+        def versions() -> list[tuple[object, ...]] | None:
+            if query.as_of or request.method != "GET":
+                return None
+            each = [state.reader.version_of(one, query.range) for one in known.values()]
+            return None if None in each else [one for one in each if one]
+
+        of = await run_in_threadpool(versions)
+        etag = etag_of(question, question.days(), of) if of else ""
+        if unchanged := not_modified(request, etag):
+            return unchanged
         async with reading_the_past.one(request) if query.as_of else nullcontext():
             found = await run_in_threadpool(_read, state, query)
         missing = {
@@ -99,9 +111,12 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
                 found |= await run_in_threadpool(_read, state, again)
             found |= why
         results = {written: _asked_as(found[one.code], one) for written, one in known.items()}
-        return await run_in_threadpool(
+        answer = await run_in_threadpool(
             _response, state, question, results | unknown, fetched=set(missing)
         )
+        if of and of == await run_in_threadpool(versions):
+            answer.headers.update({"ETag": etag, **ASK_AGAIN})
+        return answer
 
     return router
 
@@ -163,7 +178,11 @@ def _response(
         for code, one in found.items()
         if not isinstance(one, Slice)
     }
-    pieces = [orjson.dumps(code) + b":" + answers[code] for code in found]
+    pieces = [
+        piece
+        for number, code in enumerate(found)
+        for piece in (b"," if number else b"", orjson.dumps(code), b":", answers[code])
+    ]
     counts = {
         "success_count": len(there),
         "failed_count": len(found) - len(there),
@@ -171,7 +190,7 @@ def _response(
         "start": start,
         "end": end,
     }
-    body = b'{"results":{' + b",".join(pieces) + b"}," + orjson.dumps(counts)[1:]
+    body = b"".join((b'{"results":{', *pieces, b"},", orjson.dumps(counts)[1:]))
     return Response(body, media_type=JSON)
 
 

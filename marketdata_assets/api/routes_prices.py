@@ -22,6 +22,7 @@ from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.etags import NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     HEADERS,
     NAV_COLUMNS,
@@ -81,6 +82,7 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
         responses={
             **may_answer(400, 404, 409, 429, 502),
             **in_any_format(HEADERS),
+            **NOT_MODIFIED,
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
         openapi_extra=parameters(OhlcvQuestion),
@@ -95,7 +97,14 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             instrument = await run_in_threadpool(state.reader.instrument, question.code)
         query = query_of(question, [instrument.code])
 
+        def version() -> tuple[object, ...] | None:
+            return None if query.as_of else state.reader.version_of(instrument, query.range)
+
         def answer(was_stored: bool) -> Response | None:
+            of = version()
+            etag = etag_of(question, question.days(), was_stored, of) if of else ""
+            if unchanged := not_modified(request, etag):
+                return unchanged
             try:
                 found = state.reader.ohlcv(
                     instrument.code,
@@ -111,7 +120,8 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
                 return None
             found = replace(found, instrument=instrument)
             refuse_missing(found, question)
-            return ohlcv_response(found, question, was_stored)
+            # Something newer may have been published meanwhile.
+            return ohlcv_response(found, question, was_stored, etag if of == version() else "")
 
         async def read(was_stored: bool) -> Response | None:
             if _is_quick(question, query) and state.reader.is_at_hand(instrument, query.range):
@@ -134,10 +144,12 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
     @router.get(
         "/api/v1/etf/nav",
         response_model=NavAnswer,
-        responses=may_answer(400, 404, 409),
+        responses={**may_answer(400, 404, 409), **NOT_MODIFIED},
         openapi_extra=parameters(NavQuestion),
     )
-    def etf_nav(question: Annotated[NavQuestion, Depends(asked(NavQuestion))]) -> Response:
+    def etf_nav(
+        question: Annotated[NavQuestion, Depends(asked(NavQuestion))], request: Request
+    ) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind not in FUND_KINDS:
@@ -149,6 +161,10 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             )
 
         query = query_of(question, [instrument.code])
+        of = state.reader.version_of(instrument, query.range)
+        etag = etag_of(question, question.days(), of) if of else ""
+        if unchanged := not_modified(request, etag):
+            return unchanged
         read = partial(state.reader.ohlcv, instrument.code, query.start, query.end)
         try:
             try:
@@ -160,7 +176,8 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             # Only the evening's run of the funds brings values: nothing is requested.
             raise _no_data(instrument, question, message=_what_is_stored(state)) from None
         refuse_missing(found, question)
-        return nav_response(found, question)
+        is_the_same = of == state.reader.version_of(instrument, query.range)
+        return nav_response(found, question, etag if is_the_same else "")
 
     return router
 

@@ -59,14 +59,13 @@ def missing_extras(
     if day_runs.are_days_made(instance, ()):
         return dg.SkipReason(UNDER_WAY)
     days = sessions_due(now)
-    made = set(stored.days(DAILY_PRICES))
+    made = [day for day in days if stored.has(DAILY_PRICES, day)]
     lacking: dict[dt.date, frozenset[str]] = {}
     for name in names:
         table = STORED_TABLES[name]
-        there = set(stored.days(table))
-        for day in (day for day in days if day in made):
+        for day in made:
             is_due = day >= table.first_date and now >= table.tushare.out_at(day)
-            if is_due and day not in there:
+            if is_due and not stored.has(table, day):
                 lacking[day] = lacking.get(day, frozenset()) | {name}
     if not lacking:
         return dg.SkipReason(f"nothing is missing in the last {len(days)} trading days")

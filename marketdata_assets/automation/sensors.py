@@ -70,7 +70,7 @@ def sensors_from(chain: DayChain, lake: Lake, now: dt.datetime) -> dt.time:
     """
     table = chain.result
     before = previous_session(last_closed_session(now))
-    is_missed = before >= max(start_date(), table.first_date) and before not in lake.days(table)
+    is_missed = before >= max(start_date(), table.first_date) and not lake.has(table, before)
     return STOCKS.evening.at[0] if is_missed else EVENING_IS_OVER
 
 

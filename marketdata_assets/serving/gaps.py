@@ -62,10 +62,13 @@ class Gaps:
         return self.of_the_life(code, series, _within(self._absent_from(series), start, end))
 
     def are_none(self, series: Series, start: dt.date | None, end: dt.date | None) -> bool:
-        """Whether it is known, without reading anything, that no session of the range is absent."""
+        """Whether no session of the range is absent, which the calendar tells; nothing is read."""
+        return not _within(self._absent_from(series), start, end)
+
+    def is_known(self, series: Series) -> bool:
+        """Whether the absent sessions of a series are in memory."""
         known = self._absent.get(series.table.name)
-        is_known = known is not None and known[0] == _version(series)
-        return is_known and not _within(self._absent_from(series), start, end)
+        return known is not None and known[0] == _version(series)
 
     def of_the_life(self, code: str, series: Series, absent: Iterable[dt.date]) -> Days:
         """Of `absent` days those on which the code was listed and may have traded."""

@@ -22,7 +22,7 @@ from marketdata_assets.storage.series.generation import (
     FileIdentity,
     NoSeries,
 )
-from marketdata_assets.storage.series.lake_days import stored_files
+from marketdata_assets.storage.series.lake_days import folders_changed, stored_files
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 from marketdata_assets.storage.series.segment import noted_segments
@@ -37,6 +37,7 @@ __all__ = [
     "Refreshed",
     "Series",
     "difference",
+    "folders_changed",
     "noted_segments",
     "refresh",
     "stored_files",

@@ -6,6 +6,7 @@ from the beginning, nothing changes afterwards, so any number of threads may sha
 
 import datetime as dt
 import logging
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,6 +60,8 @@ class Series:
         self._root = root
         self._entries = generation.segments
         self._manifest = manifest
+        # As text: looked at for every answer.
+        self._published = str(series_folder(root, table) / MANIFEST)
         self._segments = segments
 
     @classmethod
@@ -86,9 +89,8 @@ class Series:
 
     def is_newest(self) -> bool:
         """Whether nothing newer is published: a look at one file, cheap to repeat."""
-        path = series_folder(self._root, self.table) / MANIFEST
         try:
-            return FileIdentity.of(path.stat()) == self._manifest
+            return FileIdentity.of(os.stat(self._published)) == self._manifest  # noqa: PTH116
         except FileNotFoundError:
             return False
 
