@@ -1,10 +1,10 @@
-# One word each: setup, demo, dev, serve, test, lint, bench. Everything goes into .venv and ./data.
+# One word each: setup, demo, dev, serve, test, lint, bench, docs. Everything goes into .venv and ./data.
 PYTHON ?= python3
 BIN := .venv/bin
 # make dev PORT=3001 API_PORT=5001
 PORT ?= 3000
 
-.PHONY: help setup demo dev serve test lint bench lock clean
+.PHONY: help setup demo dev serve test lint bench docs lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
@@ -14,6 +14,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make lint    ruff and mypy, over the tests too"
 	@echo "make bench   the benchmarks"
+	@echo "make docs    the documentation, into site/"
 	@echo "make lock    renew requirements.lock"
 
 setup: .venv/.ready
@@ -44,6 +45,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-strip-extras \
