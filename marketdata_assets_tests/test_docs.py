@@ -55,7 +55,7 @@ def test_both_languages_have_the_same_headings_and_blocks(page: Path) -> None:
 
 
 def test_no_page_is_in_one_language_alone_and_all_are_in_the_navigation() -> None:
-    assert WRITTEN == sorted(page for page in PAGES if page.parent == DOCS)
+    assert sorted(page for page in PAGES if page.parent == DOCS) == WRITTEN
     # Its anchors are made by a function that only the site needs.
     text = re.sub(r"!!python\S+ \{.*\}", "", (PROJECT / "mkdocs.yml").read_text("utf-8"))
     named = re.findall(r"\w+\.md", str(yaml.safe_load(text)["nav"]))
