@@ -213,9 +213,10 @@ class MoversAnswer(BaseModel):
 
 
 class MarketAnswer(BaseModel):
-    """The stored days of the range; `movers` of a `date` alone."""
+    """The stored days of the range, but for `unreadable` ones; `movers` of a `date` alone."""
 
     days: list[MarketDayAnswer]
+    unreadable: list[dt.date]
     movers: MoversAnswer | None
 
 

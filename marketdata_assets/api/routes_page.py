@@ -36,7 +36,6 @@ def page_routes(state: AppState) -> APIRouter:
     router = APIRouter()
     lake, most_days = Lake(state.root, "reader"), state.settings.limits.table_days
     market_days, coverage_by_day, marks_of = MarketDays(lake), CoverageByDay(lake), Marks(lake)
-
     known: list[Status] = []
 
     def refuse_long(question: YearOfDays) -> None:
@@ -57,14 +56,16 @@ def page_routes(state: AppState) -> APIRouter:
 
         Days that are not stored are not in it; a `date` has its movers, too.
         """
+        movers = None
         if question.date:
-            movers = market_days.movers(question.date)._asdict()
-            days = market_days.between(question.date, question.date)
-            shown = {name: rows.to_pylist() for name, rows in movers.items()}
-            return json_response({"days": [one._asdict() for one in days], "movers": shown})
-        refuse_long(question)
-        days = market_days.between(*question.days())
-        return json_response({"days": [one._asdict() for one in days], "movers": None})
+            found = market_days.movers(question.date)._asdict()
+            movers = {name: rows.to_pylist() for name, rows in found.items()}
+            days, unreadable = market_days.between(question.date, question.date)
+        else:
+            refuse_long(question)
+            days, unreadable = market_days.between(*question.days())
+        shown = [one._asdict() for one in days]
+        return json_response({"days": shown, "unreadable": unreadable, "movers": movers})
 
     @router.get(
         "/api/v1/coverage",

@@ -52,6 +52,12 @@ export async function ask(path, parameters, signal) {
   return body;
 }
 
+// The name of a code, empty where none is known.
+export async function nameOf(code, signal) {
+  const { instruments: [found] } = await ask("api/v1/instruments", { q: code, limit: 1 }, signal);
+  return found?.code.toUpperCase() === code.toUpperCase() ? found.name ?? "" : "";
+}
+
 // The days from start to end in pieces of a year at most, the newest first, as the API takes them.
 export function years(start, end) {
   const parts = [];

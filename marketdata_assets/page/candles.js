@@ -14,13 +14,30 @@ const SIGNS = {
   flagged: ["?", "疑", "--warn"],
   held: ["!", "扣", "--bad"],
 };
+// What a key moves, in pixels, and how much it enlarges.
+const STEP = 60;
+const ZOOM = 1.25;
 const SIGN_SIZE = 13;
 const FONT = "system-ui, sans-serif";
 // Where numbers beside the bars would cover them, they come with the pointer.
 const NARROW = 520;
 
 export function candleChart(rows, frequency, code) {
-  const element = h("div", { class: "candles", role: "img", "aria-label": `${code}, ${rows.length}` });
+  const element = h("div", {
+    class: "candles", role: "group", tabindex: "0", "aria-label": `${t("price")}, ${code}`,
+    onkeydown: (event) => {
+      const keys = {
+        ArrowLeft: () => chart.scrollByDistance(STEP),
+        ArrowRight: () => chart.scrollByDistance(-STEP),
+        "+": () => chart.setBarSpace(chart.getBarSpace().bar * ZOOM),
+        "-": () => chart.setBarSpace(chart.getBarSpace().bar / ZOOM),
+      };
+      if (chart && event.key in keys) {
+        event.preventDefault();
+        keys[event.key]();
+      }
+    },
+  });
   const bars = rows.filter((one) => one.close !== null).map((one) => ({
     timestamp: Date.parse(`${one.date}T00:00:00+08:00`),
     date: one.date,

@@ -1,6 +1,6 @@
 // Fund: price beside NAV, the premium and how unusual it is, and the day's largest premiums.
 
-import { ask } from "./asking.js";
+import { ask, nameOf } from "./asking.js";
 import { barList, lineChart } from "./charts.js";
 import { choice, daysBefore, direction, facts, h, message, number, panel, percent, today } from "./elements.js";
 import { isChinese, t } from "./texts.js";
@@ -15,7 +15,7 @@ export async function showFund({ code: chosen, query, signal, go }) {
   const { rows, day } = await newestPremiums(stored.map((one) => one.date), signal);
   const code = chosen || rows[0]?.ts_code;
   const range = query.get("range") ?? "1y";
-  const own = code ? await fundOf(code, range, rows, signal, (next) => go("fund", code, { range: next })) : null;
+  const own = code ? await fundOf(code, range, signal, (next) => go("fund", code, { range: next })) : null;
   return h("div", { class: "view fund" }, own, largest(rows, day));
 }
 
@@ -41,12 +41,12 @@ function largest(rows, day) {
     list(t("premiums"), above.slice(0, SHOWN)), list(t("discounts"), below.slice(-SHOWN).reverse())));
 }
 
-async function fundOf(code, range, premiums, signal, choose) {
+async function fundOf(code, range, signal, choose) {
   const end = today();
   const start = daysBefore(end, RANGES[range] ?? RANGES["1y"]);
   const found = await ask("api/v1/etf/nav", { code, start, end }, signal);
   const days = found.price.data.map((one) => one.date);
-  const title = h("h1", {}, found.code, h("small", {}, premiums.find((one) => one.ts_code === found.code)?.name ?? ""));
+  const title = h("h1", {}, found.code, h("small", {}, await nameOf(found.code, signal)));
   const ranges = choice(t("range"), Object.keys(RANGES), range, choose);
   if (!days.length) {
     const { start: first, end: last } = found.available_range;
@@ -73,7 +73,7 @@ async function fundOf(code, range, premiums, signal, choose) {
         label: `${t("price")}, ${t("nav")}`, days, shaded: unpublished,
         lines: [{ values: nav, class: "nav" }, { values: close, class: "price" }],
         format: (value) => number(value, 3),
-        told: (index) => `${days[index]} · ${t("price")} ${number(close[index], 3)} · ${t("nav")} ${nav[index] === null ? reasonOf(waiting.get(days[index])) : number(nav[index], 4)}`,
+        told: (index) => `${days[index]} · ${t("price")} ${number(close[index], 3)} · ${nav[index] === null ? reasonOf(waiting.get(days[index])) : `${t("nav")} ${number(nav[index], 4)}`}`,
       })),
     premium.some((one) => one !== null) ? panel("", h("p", { class: "legend" }, h("span", {}, h("i", { class: "stroke premium" }), t("premium")), h("span", {}, h("i", { class: "cell band" }), t("band"))),
       lineChart({
@@ -82,7 +82,7 @@ async function fundOf(code, range, premiums, signal, choose) {
         bands: std === null ? [] : [{ low: toPercent(mean - 2 * std), high: toPercent(mean + 2 * std), class: "band" }],
         levels: [{ value: toPercent(mean), class: "level" }, { value: 0, class: "zero" }],
         format: (value) => `${number(value, 1)}%`,
-        told: (index) => `${days[index]} · ${t("premium")} ${premium[index] === null ? reasonOf(waiting.get(days[index])) : percent(toPercent(premium[index]))}`,
+        told: (index) => `${days[index]} · ${premium[index] === null ? reasonOf(waiting.get(days[index])) : `${t("premium")} ${percent(toPercent(premium[index]))}`}`,
       })) : null);
 }
 

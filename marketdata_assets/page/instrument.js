@@ -1,6 +1,6 @@
 // Prices of one code: the chart with its marks, what is stored of it, and the lines that fetch the same.
 
-import { address, ask, hasToken, years } from "./asking.js";
+import { address, ask, hasToken, nameOf, years } from "./asking.js";
 import { candleChart } from "./candles.js";
 import { choice, copyable, daysBefore, direction, facts, h, large, message, moment, number, panel, percent, table, today, trouble } from "./elements.js";
 import { t } from "./texts.js";
@@ -19,9 +19,7 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
     as_of: query.get("as_of") ?? "",
   };
   const change = (name, value) => go("instrument", code, { ...usual(shown), [name]: value });
-  const listed = (await ask("api/v1/instruments", { q: code, limit: 1 }, signal)).instruments[0];
-  const name = listed?.code.toUpperCase() === code.toUpperCase() ? listed.name : "";
-  const title = h("h1", {}, code, h("small", {}, name ?? ""));
+  const title = h("h1", {}, code, h("small", {}, await nameOf(code, signal)));
   const tools = toolbar(shown, change);
   const question = questionOf(code, shown);
   let found;
@@ -117,6 +115,8 @@ function about(found) {
     [t("source"), found.source],
     [t("stored_at"), moment(found.stored_at)],
     [t("available"), `${found.available_range.start} … ${found.available_range.end}`],
+    found.unfinished ? [t("unfinished"), found.unfinished] : null,
+    found.stale ? [t("stale"), h("span", { class: "warn" }, found.stale)] : null,
     found.missing_sessions?.length ? [t("missing_sessions"), h("span", { class: "warn" }, number(found.missing_sessions.length, 0))] : null,
   ]);
 }

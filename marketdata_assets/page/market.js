@@ -7,7 +7,7 @@ import { isChinese, t } from "./texts.js";
 
 export async function showMarket({ signal }) {
   const end = today();
-  let { days } = await ask("api/v1/market", { start: daysBefore(end, 180), end }, signal);
+  let { days, unreadable } = await ask("api/v1/market", { start: daysBefore(end, 180), end }, signal);
   if (!days.length) return message(t("no_data"), t("no_data_hint"));
   days = days.slice(-90);
   const last = days.at(-1);
@@ -37,6 +37,7 @@ export async function showMarket({ signal }) {
       tile(t("up"), number(last.up, 0), "up"), tile(t("down"), number(last.down, 0), "down"),
       tile(t("flat"), number(last.flat, 0)), tile(t("limit_up"), number(last.limit_up, 0), "up"),
       tile(t("limit_down"), number(last.limit_down, 0), "down"), tile(t("turnover"), large(last.turnover))),
+    unreadable.length ? h("p", { class: "warn" }, `${t("unreadable")}${unreadable.join(", ")}`) : null,
     pair(t("breadth"), "up", "down"),
     pair(t("limits"), "limit_up", "limit_down"),
     panel(t("turnover_by_day"), barChart({

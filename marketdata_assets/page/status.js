@@ -25,9 +25,12 @@ function evening(one) {
     ? h("span", { class: "warn" }, `${number(days.length, 0)} ${t("days")}: ${days.length > 3 ? "… " : ""}${days.slice(-3).join(", ")}`)
     : t("nothing_late"));
   return panel(`${t("evening")} · ${one.table}`, facts([
-    [t("last_stored"), one.last_stored ? `${one.last_stored} · ${moment(one.stored_at)}` : t("never")],
+    [t("last_stored"), one.last_stored ?? t("never")],
+    one.stored_at ? [t("stored_at"), moment(one.stored_at)] : null,
     [t("series_to"), one.series_to ?? t("never")],
-    [t("last_published"), one.last_published ? `${one.last_published} · ${moment(one.published_at)}` : t("never")],
+    // Of funds nothing is published.
+    one.last_published || one.unpublished.length ? [t("last_published"), one.last_published ?? t("never")] : null,
+    one.published_at ? [t("published_at"), moment(one.published_at)] : null,
     [t("late"), lacking(one.late)],
     one.unpublished.length ? [t("unpublished"), lacking(one.unpublished)] : null,
   ]));

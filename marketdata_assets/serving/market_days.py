@@ -53,13 +53,11 @@ class MarketDays:
         self._lake = lake
         self._days = DaysInMemory(lake, DAILY_PRICES, self._counted)
 
-    def between(self, start: dt.date, end: dt.date) -> list[MarketDay]:
-        """The stored days from `start` to `end`, both included. Raises `UnfitPartitions`."""
-        return list(self._days.between(start, end).values())
-
-    def last_day(self) -> dt.date | None:
-        days = self._lake.days(DAILY_PRICES)
-        return days[-1] if days else None
+    def between(self, start: dt.date, end: dt.date) -> tuple[list[MarketDay], list[dt.date]]:
+        """The stored days from `start` to `end`, both included, and those that can't be read."""
+        stored = self._days.between(start, end)
+        counted = [one for one in stored.values() if one is not None]
+        return counted, [day for day, one in stored.items() if one is None]
 
     def movers(self, day: dt.date) -> Movers:
         """Who moved most. Raises `NoSuchDay`, `UnfitPartitions`."""
@@ -73,8 +71,10 @@ class MarketDays:
             turnover=_first(rows, "turnover", "descending"),
         )
 
-    def _counted(self, day: dt.date) -> MarketDay:
-        rows = self._lake.load(DAILY_PRICES, day).rows
+    def _counted(self, day: dt.date) -> MarketDay | None:
+        rows = self._lake.read(DAILY_PRICES, day)
+        if rows is None:
+            return None
         close, before = rows["close"], rows["prev_close"]
         turnover = VIEW.ohlcv(rows, ["turnover"])["turnover"]
         return MarketDay(

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.serving.adjusting import MissingFactors
@@ -22,6 +23,12 @@ from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS, RESTATEMENTS, SUSPENDED, Table
 from marketdata_assets.tables.checking import Outcome
 
+# What is kept of a day.
+COLUMNS = {
+    SUSPENDED.name: ["ts_code", "reason"],
+    RESTATEMENTS.name: ["ts_code", "table_name", "column_name", "kind", "old", "new"],
+    FINDINGS.name: ["ts_code", "table_name", "check_name", "outcome", "seen"],
+}
 PRICES_NEEDED = ("date", "close", "high_limit", "low_limit", "adj_factor")
 
 
@@ -48,8 +55,8 @@ class Marks:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._of_code = {
-            table.name: DaysInMemory(lake, table, partial(self._by_code, table))
+        self._days = {
+            table.name: DaysInMemory(lake, table, partial(self._read, table))
             for table in (SUSPENDED, RESTATEMENTS, FINDINGS)
         }
 
@@ -82,17 +89,15 @@ class Marks:
     def _rows(
         self, table: Table, codes: Collection[str], start: dt.date, end: dt.date
     ) -> Iterator[tuple[dt.date, Mapping[str, object]]]:
-        for day, by_code in self._of_code[table.name].between(start, end).items():
-            for code in codes:
-                for row in by_code.get(code, ()):
+        wanted = pa.array(codes, pa.string())
+        for day, rows in self._days[table.name].between(start, end).items():
+            if rows is not None and rows.num_rows:
+                for row in rows.filter(pc.is_in(rows["ts_code"], value_set=wanted)).to_pylist():
                     yield day, row
 
-    def _by_code(self, table: Table, day: dt.date) -> dict[str, list[Mapping[str, object]]]:
+    def _read(self, table: Table, day: dt.date) -> pa.Table | None:
         rows = self._lake.read(table, day)
-        found: dict[str, list[Mapping[str, object]]] = {}
-        for row in rows.to_pylist() if rows is not None else ():
-            found.setdefault(row["ts_code"], []).append(row)
-        return found
+        return None if rows is None else rows.select(COLUMNS[table.name])
 
 
 def _of_prices(series: Series, code: str, start: dt.date, end: dt.date) -> Iterator[Mark]:

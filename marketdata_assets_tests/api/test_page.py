@@ -1,13 +1,16 @@
 """What the page asks: the market, coverage, marks, status; and the page itself, for browsers."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.page_files import prefers_html
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES
 from marketdata_assets_tests.api.serving import Client, served
-from marketdata_assets_tests.api.stored_world import DAYS, EX_DATE, FUND, NEWEST, SHARES
+from marketdata_assets_tests.api.stored_world import DAYS, EX_DATE, FUND, NEWEST, SHARES, prices_of
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 TOKEN = "token-of-this-test-1"
@@ -59,6 +62,13 @@ def test_the_page_is_open_without_the_token_and_nothing_else_is(tmp_path_factory
             assert answer.status_code == 401
 
 
+def test_a_link_on_another_site_leads_to_the_page_alone(api: Client) -> None:
+    foreign = {"Accept": BROWSER, "Sec-Fetch-Site": "cross-site"}
+    assert api.ask("GET", "/", headers=foreign).status_code == 200
+    assert api.ask("GET", "/", headers={**foreign, "Accept": "*/*"}).status_code == 403
+    assert api.ask("GET", "/api/v1/market", headers=foreign).status_code == 403
+
+
 def test_a_day_of_the_market_is_counted(api: Client) -> None:
     days = api.get("/api/v1/market", start=str(DAYS[-2]), end=str(NEWEST)).json()["days"]
     assert [one["date"] for one in days] == [str(DAYS[-2]), str(NEWEST)]
@@ -66,6 +76,18 @@ def test_a_day_of_the_market_is_counted(api: Client) -> None:
     expected = {"shares": 3, "up": 3, "down": 0, "flat": 0, "limit_up": 3, "limit_down": 0}
     assert {name: days[0][name] for name in expected} == expected
     assert days[0]["turnover"] == pytest.approx(3 * 987_654)
+
+
+def test_a_damaged_day_is_named_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "sandbox", "test")
+    for day in DAYS[-3:]:
+        lake.write(DAILY_PRICES, day, prices_of(day))
+    lake.path(DAILY_PRICES, NEWEST).write_bytes(b"no parquet")
+    with served(lake.root) as client:
+        answer = client.get("/api/v1/market").json()
+        assert [one["date"] for one in answer["days"]] == [str(day) for day in DAYS[-3:-1]]
+        assert answer["unreadable"] == [str(NEWEST)]
+        assert client.get("/api/v1/market", date=str(NEWEST)).status_code == 503
 
 
 def test_movers_are_those_of_the_day(api: Client) -> None:
