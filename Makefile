@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 # make dev PORT=3001 API_PORT=5001
 PORT ?= 3000
+# uv takes seconds where pip takes minutes, and asks the index that pip is set to; pip alone does too.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
+UV = index=$(INDEX); $(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"}
 
 .PHONY: help setup demo dev serve test lint bench docs lock clean
 
@@ -21,9 +25,12 @@ setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Setting up .venv …"
+	@$(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(PIP) --require-hashes -r .venv/uv.lock || echo "Without uv it takes minutes."
+	@$(UV) --require-hashes -r requirements.lock || $(PIP) --require-hashes -r requirements.lock
+	@$(UV) --no-deps --no-build-isolation --editable . || $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup

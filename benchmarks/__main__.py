@@ -12,6 +12,7 @@ from benchmarks import (
     calls,
     checks,
     client,
+    first_minute,
     growth,
     history,
     imports,
@@ -25,7 +26,7 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, *STORED, series, client, api, allowance, calls, growth)
+ALL = (imports, first_minute, *STORED, series, client, api, allowance, calls, growth)
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Of lines where nobody sees a bar.
 SECONDS_BETWEEN_LINES, MOST_SECONDS_BETWEEN_LINES = 5, 60
 SHARE_BETWEEN_LINES = 0.05
+SHOW_CURSOR = b"\x1b[?25h"
 # The run that is under way in this process.
 _under_way: list[str] = []
 
@@ -86,7 +87,7 @@ def ending_at_once(
     """
     told, tells = os.pipe()
     os.set_blocking(tells, False)
-    over = 0
+    over, has_bar = 0, console.is_terminal
 
     def wait() -> None:
         while (number := os.read(told, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
@@ -94,7 +95,8 @@ def ending_at_once(
                 return
         # Of what the interrupt meets in the other threads nobody has to read.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        console.show_cursor()
+        if has_bar:
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
         console.print(f"\n{last_words}", soft_wrap=True)
         for run_id in _under_way:
             if run := instance.get_run_by_id(run_id):
@@ -176,11 +178,13 @@ class _Lines:
 
     def __init__(self, console: Console, total: int) -> None:
         self._console, self._total = console, total
+        # While there is a bar, the console takes itself for none.
+        self._has_bar = console.is_terminal
         self._began = self._told_at = time.monotonic()
         self._told = 0.0
 
     def tell(self, done: float, last: str) -> None:
-        if self._console.is_terminal:
+        if self._has_bar:
             return
         now = time.monotonic()
         waited, share = now - self._told_at, (done - self._told) / self._total

@@ -7,7 +7,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, parts_of, tables_of
 from marketdata_assets.assets.lookback import lookback
 from marketdata_assets.checks import ledger
@@ -20,7 +20,7 @@ from marketdata_assets.tables import COVERAGE
 Relation = duckdb.DuckDBPyRelation
 
 
-@dg.asset(**daily(COVERAGE, "proof", kinds={"duckdb", "parquet"}))
+@dg.asset(**daily(COVERAGE, Group.QUALITY, kinds={"duckdb", "parquet"}))
 def coverage(
     context: dg.AssetExecutionContext,
     lake: LakeResource,

@@ -4,7 +4,7 @@ import dagster as dg
 import duckdb
 import pyarrow.compute as pc
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.etf_premium import premiums
 from marketdata_assets.assets.lookback import premiums_before
@@ -17,7 +17,7 @@ from marketdata_assets.tables import ETF_COVERAGE, ETF_KLINE, ETF_LIST, ETF_NAV
 Relation = duckdb.DuckDBPyRelation
 
 
-@dg.asset(**daily(ETF_COVERAGE, "funds", kinds={"duckdb", "parquet"}))
+@dg.asset(**daily(ETF_COVERAGE, Group.FUNDS, kinds={"duckdb", "parquet"}))
 def etf_coverage(
     context: dg.AssetExecutionContext,
     lake: LakeResource,

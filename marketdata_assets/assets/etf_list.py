@@ -16,11 +16,12 @@ from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days, with_e
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource, conform
 from marketdata_assets.tables import ETF_LIST
+from marketdata_assets.tables.declaration import Chain
 
 CHANGING = ("name", "management", "fund_type", "invest_type", "benchmark")
 
 
-@dg.asset(**fetched_daily(ETF_LIST))
+@dg.asset(**fetched_daily(ETF_LIST, Chain.FUNDS))
 def etf_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
 ) -> Checked:

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.lookback import premiums_before
 from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
@@ -53,7 +53,7 @@ COLUMN_LINEAGE = dg.TableColumnLineage(
 @dg.asset(
     **daily(
         ETF_PREMIUM,
-        "funds",
+        Group.FUNDS,
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(ETF_PREMIUM, PREMIUM_CHECKS),
         metadata={"dagster/column_lineage": COLUMN_LINEAGE},

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import parts_of
 from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.assets.lookback import lookback, premiums_before
@@ -56,7 +56,7 @@ DAYS_FOLLOWED = 20
 @dg.asset(
     **daily(
         FINDINGS,
-        "proof",
+        Group.QUALITY,
         kinds={"duckdb", "parquet"},
         # Not of the extras: what becomes of one of them keeps nothing from being published.
         deps=[

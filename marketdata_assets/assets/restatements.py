@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
@@ -43,7 +43,7 @@ NOT_COMPARABLE = (duckdb.Error, pa.ArrowException, OSError, ValueError, Assertio
 @dg.asset(
     **daily(
         RESTATEMENTS,
-        "memory",
+        Group.RESTATEMENTS,
         kinds={"duckdb", "parquet"},
         deps=[dg.AssetKey(table.name) for table in REMEMBERED],
     )

@@ -52,6 +52,9 @@ def test_limits_names_and_indicators_are_joined_to_every_real_bar(real_day) -> N
     assert metadata["rows without limits"] == 0
     assert metadata["rows without indicators"] == 0
     assert metadata["rows without name"] == 0
+    at_limit = pc.sum(pc.equal(prices["close"], prices["high_limit"])).as_py()
+    assert metadata["limit up 涨停"] == at_limit > 0
+    assert metadata["up 上涨"] + metadata["down 下跌"] < prices.num_rows
 
 
 @pytest.mark.parametrize(("column", "count"), NULLS.items())
