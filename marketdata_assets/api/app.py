@@ -14,6 +14,7 @@ from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.compressing import Compressed
 from marketdata_assets.api.docs_page import docs_page
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
+from marketdata_assets.api.examples import add_examples
 from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
 from marketdata_assets.api.page_files import page_file_routes
@@ -104,6 +105,9 @@ def create_app(state: AppState) -> FastAPI:
     def metrics() -> Response:
         state.metrics.note(state.root, state.reader, state.requests)
         return Response(state.metrics.as_text(), media_type=CONTENT_TYPE_LATEST)
+
+    documented = app.openapi
+    app.openapi = lambda: add_examples(documented())  # type: ignore[method-assign]
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

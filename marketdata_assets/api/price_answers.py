@@ -175,6 +175,8 @@ def in_a_header(values: Sequence[object]) -> str:
 def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
     rows = _with_values(rows_in(found, question))
+    # A value may be of a day without a bar.
+    traded = rows.filter(pc.is_valid(rows["close"]))
     first, last = found.available or (None, None)
     facts = {
         "code": found.code,
@@ -182,9 +184,9 @@ def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
         "available_range": {"start": first, "end": last},
         "missing_sessions": missing_in(found, question),
         "stale": found.stale,
-        "without_premium": _without_premium(rows),
+        "without_premium": _without_premium(traded),
     }
-    price = rows.select(list(OHLCV))
+    price = traded.select(list(OHLCV))
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
         b'{"price":'

@@ -3,6 +3,7 @@
 Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
 """
 
+import datetime as dt
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,7 @@ from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import FUND_KINDS, Instrument, identify
 from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.answers import NotStored
+from marketdata_assets.serving.fund_days import fund_in_lake
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.serving.queries import Format, RangeQuery
 from marketdata_assets.storage.series import SERIES_ASSETS
@@ -50,7 +52,7 @@ MOST_VALUES_AT_ONCE = 55_000
 def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
     """`reading_the_past` are the turns of all who ask for a former moment."""
     router = APIRouter()
-    waiting = Waiting(state)
+    waiting, limits = Waiting(state), state.settings.limits
 
     @router.get(
         "/api/v1/asset-type",
@@ -124,7 +126,9 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             return ohlcv_response(found, question, was_stored, etag if of == version() else "")
 
         async def read(was_stored: bool) -> Response | None:
-            if _is_quick(question, query) and state.reader.is_at_hand(instrument, query.range):
+            if _is_quick(question, query) and state.reader.is_at_hand(
+                instrument, query.range.of_days()
+            ):
                 return answer(was_stored)
             async with reading_the_past.one(request) if question.as_of else nullcontext():
                 return await run_in_threadpool(answer, was_stored)
@@ -173,8 +177,14 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
                 # No history by code has values, but what is stored of prices is answered.
                 found = read(OHLCV)
         except NotStored:
-            # Only the evening's run of the funds brings values: nothing is requested.
-            raise _no_data(instrument, question, message=_what_is_stored(state)) from None
+            start, end = question.days()
+            if (end - start).days >= limits.table_days:
+                start = end - dt.timedelta(limits.table_days - 1)
+            in_lake = fund_in_lake(state.root, instrument, start, end, NAV_COLUMNS)
+            if in_lake is None:
+                # Only the evening's run of the funds brings values: nothing is requested.
+                raise _no_data(instrument, question, message=_what_is_stored(state)) from None
+            found = in_lake
         refuse_missing(found, question)
         is_the_same = of == state.reader.version_of(instrument, query.range)
         return nav_response(found, question, etag if is_the_same else "")

@@ -5,6 +5,9 @@
     md = connect("data")                     # or connect("http://server:5000", token="…")
     md.get_price("600000.SH", "2024-01-01", adjust="qfq")
     md.get_price(["600000.SH", "000001.SZ"], fields="close", wide=True).plot()
+    to_qlib(md, "qlib_data")                 # for qlib.init(provider_uri="qlib_data")
+    to_vnpy(md, "~/.vntrader/database.db", ["600000.SH"])
+    backtrader.feeds.PandasData(dataname=md.get_price("600000.SH", adjust="qfq"))
 
 Here belongs `connect`. The calls are `market_data`, the same for both; where their rows come from
 is `folder` and `over_http`. Importing it imports pandas, pyarrow and requests: no Dagster, and what
@@ -21,6 +24,8 @@ from marketdata_assets.client.market_data import (
     NotInstalled,
 )
 from marketdata_assets.client.over_http import AnsweredWithError, OverHttp, Unreachable
+from marketdata_assets.client.qlib_files import to_qlib
+from marketdata_assets.client.vnpy_database import to_vnpy
 
 __all__ = [
     "AnsweredWithError",
@@ -31,6 +36,8 @@ __all__ = [
     "NotInstalled",
     "Unreachable",
     "connect",
+    "to_qlib",
+    "to_vnpy",
 ]
 
 

@@ -28,6 +28,7 @@ from marketdata_assets.serving.table_rows import (
     rows_of_day,
     why_absent,
 )
+from marketdata_assets.storage.bounded_duckdb import draw_no_progress
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, FINDINGS
@@ -169,7 +170,7 @@ class Folder:
             raise BadQuestion(f"{catalog} is not there yet: it is made with the first run.")
         try:
             with duckdb.connect(str(catalog), read_only=True) as connection:
-                connection.execute("SET enable_progress_bar = false")
+                draw_no_progress(connection)
                 return connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
             raise BadQuestion(f"DuckDB: {error}") from None

@@ -20,7 +20,7 @@ from marketdata_assets.listening import is_loopback
 SECONDS = 120
 # Nothing is older; without a start the API means the last 90 days.
 FIRST_DAY = dt.date(1990, 1, 1)
-MOST_INSTRUMENTS, MOST_FINDINGS = 1_000, 10_000
+MOST_FINDINGS = 10_000
 TOO_MUCH = 413
 
 
@@ -106,7 +106,7 @@ class OverHttp:
         return _rows(answer), [one for one in days.split(",") if one]
 
     def instruments(self, search: str, limit: int) -> list[dict[str, Any]]:
-        asked = {"q": search, "limit": min(limit, MOST_INSTRUMENTS)}
+        asked = {"q": search, "limit": limit}
         return list(self._get("/api/v1/instruments", asked).json()["instruments"])
 
     def coverage(self, table: str, start: dt.date, end: dt.date) -> list[dict[str, Any]]:

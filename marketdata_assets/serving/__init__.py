@@ -18,6 +18,7 @@ marks            what a chart marks of single bars
 market_days      the market of a day in numbers, and its movers
 coverage_by_day  what is stored of every table and day, and what is the matter with it
 days_in_memory   what was made of day files, until a file is another one
+fund_days        a fund out of the files of its days, where no series has it
 many_codes       the prices of many codes as one table
 table_rows       any table that is stored by day, as it is stored
 exports          a range as a file

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import duckdb
 
 from marketdata_assets.instruments import UnknownCode, identify
+from marketdata_assets.storage.bounded_duckdb import draw_no_progress
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
@@ -68,7 +69,7 @@ def finding_list(
         conditions.append("list_contains($outcomes, outcome)")
     limit = f"LIMIT {rows}" if rows is not None else ""
     with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
+        draw_no_progress(connection)
         found = connection.execute(
             f"""
             WITH numbered AS (

@@ -5,6 +5,7 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -171,7 +172,7 @@ def test_csv_for_excel_begins_with_its_mark(api: Client) -> None:
     )
 
 
-def raw(api: Client, accepted: str, **asked: object) -> tuple[Mapping[str, str], bytes]:
+def raw(api: Client, accepted: str, **asked: Any) -> tuple[Mapping[str, str], bytes]:
     answer = api.session.get(
         f"{api.url}/api/v1/cross-section" if "date" in asked else f"{api.url}/api/v1/ohlcv/batch",
         params=asked,

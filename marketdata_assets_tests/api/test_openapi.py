@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
+from marketdata_assets.api import answers
+from marketdata_assets.api.examples import EXAMPLE_ANSWERS
 from marketdata_assets_tests.api.serving import Client
 from marketdata_assets_tests.api.stored_world import FUND, NEWEST
 
@@ -54,6 +56,17 @@ def test_what_the_document_refers_to_is_in_it(api: Client) -> None:
         for name in path.split("/"):
             assert name in place, path
             place = place[name]
+
+
+def test_example_answers_are_of_the_declared_shape(api: Client) -> None:
+    document = api.get("/openapi.json").json()
+    for path, answer in EXAMPLE_ANSWERS.items():
+        for operation in document["paths"][path].values():
+            content = operation["responses"]["200"]["content"]["application/json"]
+            assert content["example"] == answer
+            shape = getattr(answers, content["schema"]["$ref"].rpartition("/")[2])
+            assert set(shape.model_validate(answer).model_dump()) == set(answer)
+        assert "<summary>Example" in api.get("/docs").text
 
 
 def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> None:

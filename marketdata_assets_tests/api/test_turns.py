@@ -30,7 +30,8 @@ class SlowReader(PriceReader):
         if as_of:
             self.reading.release()
             assert self.may_end.wait(PATIENCE)
-        return super().ohlcv(code, *others, frequency=frequency)
+        now = (*others, None, frequency)
+        return super().ohlcv(code, *now)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -100,7 +101,7 @@ def test_a_wide_frame_has_a_column_a_code(md: MarketData) -> None:
 
 
 @pytest.mark.parametrize("frame", ["arrow", "polars"])
-def test_other_frames_have_the_same_rows(md: MarketData, frame: str) -> None:
+def test_other_frames_have_the_same_rows(md: MarketData, frame: Any) -> None:
     usual = md.get_price(SHARES, DAYS[-5])
     other = md.get_price(SHARES, DAYS[-5], frame=frame)
     assert isinstance(other, {"arrow": pa.Table, "polars": pl.DataFrame}[frame])
@@ -109,33 +110,44 @@ def test_other_frames_have_the_same_rows(md: MarketData, frame: str) -> None:
     )
 
 
-def test_both_ways_answer_alike(local: MarketData, remote: MarketData) -> None:
-    for asked in (
-        {"adjust": "qfq"},
-        {"adjust": "hfq", "frequency": "W"},
-        {"frequency": "M", "fields": ["close", "high"]},
-        {"fields": ["name", "pe"]},
-        {"start": DAYS[3], "end": DAYS[9], "wide": True, "fields": "close"},
-    ):
-        here, there = (one.get_price(SHARES, **asked) for one in (local, remote))
-        pd.testing.assert_frame_equal(here, there)
-        assert here.attrs == there.attrs
-    for name, asked in (
-        ("get_cross_section", {"date": NEWEST}),
-        ("get_cross_section", {"date": str(NEWEST), "kind": "china_etf", "fields": "premium"}),
-        ("table", {"name": "daily_prices", "date": NEWEST}),
-        ("table", {"name": "adj_factor", "code": CODE, "start": DAYS[0], "fields": "adj_factor"}),
-        ("instruments", {"search": "浦发"}),
-        ("trading_days", {"start": DAYS[0]}),
-        ("premium", {"codes": FUND, "start": DAYS[0]}),
-        ("findings", {"since": DAYS[0]}),
-    ):
-        here, there = (getattr(one, name)(**asked) for one in (local, remote))
-        (
-            pd.testing.assert_index_equal
-            if name == "trading_days"
-            else pd.testing.assert_frame_equal
-        )(here, there)
+PRICES: list[dict[str, Any]] = [
+    {"adjust": "qfq"},
+    {"adjust": "hfq", "frequency": "W"},
+    {"frequency": "M", "fields": ["close", "high"]},
+    {"fields": ["name", "pe"]},
+    {"start": DAYS[3], "end": DAYS[9], "wide": True, "fields": "close"},
+]
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("get_cross_section", {"date": NEWEST}),
+    ("get_cross_section", {"date": str(NEWEST), "kind": "china_etf", "fields": "premium"}),
+    ("table", {"name": "daily_prices", "date": NEWEST}),
+    ("table", {"name": "adj_factor", "code": CODE, "start": DAYS[0], "fields": "adj_factor"}),
+    ("instruments", {"search": "浦发"}),
+    ("premium", {"codes": FUND, "start": DAYS[0]}),
+    ("findings", {"since": DAYS[0]}),
+]
+
+
+@pytest.mark.parametrize("asked", PRICES)
+def test_prices_are_alike_both_ways(
+    local: MarketData, remote: MarketData, asked: dict[str, Any]
+) -> None:
+    here, there = (one.get_price(SHARES, **asked) for one in (local, remote))
+    pd.testing.assert_frame_equal(here, there)
+    assert here.attrs == there.attrs
+
+
+@pytest.mark.parametrize(("name", "asked"), OTHERS)
+def test_all_else_is_alike_both_ways(
+    local: MarketData, remote: MarketData, name: str, asked: dict[str, Any]
+) -> None:
+    here, there = (getattr(one, name)(**asked) for one in (local, remote))
+    pd.testing.assert_frame_equal(here, there)
+
+
+def test_trading_days_are_those_of_the_exchanges(md: MarketData) -> None:
+    assert list(md.trading_days(DAYS[0]).date) == DAYS
+    assert list(md.trading_days("2024/09/30", 20241008).strftime("%m-%d")) == ["09-30", "10-08"]
 
 
 def test_adjusted_prices_meet_at_the_ex_date(md: MarketData) -> None:
@@ -154,7 +166,12 @@ def test_a_week_of_several_codes_has_one_date_in_a_wide_frame(tmp_path: Path) ->
     refresh(lake, DAILY_PRICES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Incomplete)
-        asked = {"start": week[0], "end": week[-1], "fields": "close", "frequency": "W"}
+        asked: dict[str, Any] = {
+            "start": week[0],
+            "end": week[-1],
+            "fields": "close",
+            "frequency": "W",
+        }
         bars = connect(tmp_path).get_price(SHARES, **asked)
         assert list(bars["date"].dt.date) == [week[-1], week[-1], week[-2]]
         wide = connect(tmp_path).get_price(SHARES, **asked, wide=True)
@@ -210,7 +227,7 @@ def test_sessions_that_were_never_stored_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_asked_is_an_error_of_the_family(
-    md: MarketData, asked: dict[str, object]
+    md: MarketData, asked: dict[str, Any]
 ) -> None:
     with pytest.raises(MarketdataError) as refused:
         md.get_price(**{"codes": CODE, **asked})
