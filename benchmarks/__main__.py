@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other; about an hour. The figures are kept in `figures/`.
+"""All benchmarks, one after the other; more than an hour. The figures are kept in `figures/`.
 
 Names of benchmarks as arguments are run alone.
 """

@@ -30,6 +30,7 @@ MEDIA_TYPES = {
 
 # The days since 1970 of 1900-01-01, and how many from there on are known as text.
 FIRST_DAY, DAYS = -25_567, 75_000
+# Together they are written a third quicker than one by one, or all at once.
 ROWS_AT_ONCE = 4_000
 
 

@@ -371,6 +371,4 @@ class InstrumentsQuestion(Question):
         max_length=LONGEST_CODE,
         description="a part of the code, of the name, or of its initials in pinyin",
     )
-    limit: int = Field(50, ge=1, le=1_000)
-    q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
     limit: int = Field(50, ge=1, le=20_000)

@@ -111,12 +111,14 @@ class PriceReader:
         None where files would have to be read that no version tells of: a ledger, the lists of
         stocks that know Beijing's former codes. Raises `DamagedSeries` or `UnfitPartitions`.
         """
+        if instrument.code.endswith(".BJ"):
+            return None
         now = dt.datetime.now(dt.UTC)
         # Which bars are whole, and which days are closed, is told too.
         until = instrument.market.last_final_day(now), last_published_session()
         view = DAILY_VIEWS.get(instrument.kind)
         series = self.series(view.table) if view else None
-        if series is None or series.span(instrument.code) is None:
+        if series is None or not self._has(series, instrument):
             history = self.histories.get(instrument.code)
             if history is None:
                 return None
@@ -124,7 +126,7 @@ class PriceReader:
             return HISTORY.table.name, history.generation, stale, until
         factors = None if asked.adjust is Adjust.NONE else self.series(ADJ_FACTOR)
         days = asked.of_days()
-        if instrument.code.endswith(".BJ") or not self._gaps.are_none(series, days.start, days.end):
+        if not self._gaps.are_none(series, days.start, days.end):
             return None
         return series.table.name, series.generation, factors and factors.generation, until
 
@@ -135,14 +137,13 @@ class PriceReader:
         """
         view = DAILY_VIEWS.get(instrument.kind)
         series = self._at_hand(view.table) if view else None
-        if view and series is None:
+        if instrument.code.endswith(".BJ") or (view and series is None):
             return False
-        if series is None or series.span(instrument.code) is None:
+        if series is None or not self._has(series, instrument):
             return self.histories.keeps(instrument.code)
         days = asked.of_days()
         return (
-            not instrument.code.endswith(".BJ")
-            and self._gaps.is_known(series)
+            self._gaps.is_known(series)
             and self._gaps.are_none(series, days.start, days.end)
             and (asked.adjust is Adjust.NONE or self._at_hand(ADJ_FACTOR) is not None)
         )
@@ -255,8 +256,9 @@ class PriceReader:
         """Whether a daily table has the instrument, and so no history by code answers for it."""
         view = DAILY_VIEWS.get(instrument.kind)
         series = self.series(view.table) if view else None
-        if series is None:
-            return False
+        return series is not None and self._has(series, instrument)
+
+    def _has(self, series: Series, instrument: Instrument) -> bool:
         codes = (instrument.code, self._former_code(instrument, series))
         return any(series.span(code) is not None for code in codes if code)
 
