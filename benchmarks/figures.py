@@ -1,7 +1,7 @@
 """The figures of a run of the benchmarks as a JSON file, and two such files beside each other.
 
     python -m benchmarks.figures before.json after.json
-    python -m benchmarks.figures --docs      # what KEPT holds, between the marks of docs/performance
+    python -m benchmarks.figures --docs      # KEPT, between the marks of docs/performance
 
 Here belongs how figures are kept, compared and shown. A cell may hold several, like `3.0 / 3.4`;
 each is compared with the one in its place. What was measured on another machine is told as that.
