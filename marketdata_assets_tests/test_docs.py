@@ -3,7 +3,10 @@
 Here belongs what can be read off the pages. What their blocks do is `test_snippets`.
 """
 
+import os
 import re
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -18,6 +21,7 @@ ENGLISH = [PROJECT / "README.md", *(page for page in WRITTEN if ".zh" not in pag
 README_LINES = 110
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
+FETCHED = re.compile(r"<(?:script|img|link rel=\"stylesheet\")[^>]*\"(?:https?:)?//[^>]*>")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Between Chinese characters, or before or after one: never of half width.
 NARROW = re.compile(r"[\u4e00-\u9fff][,;:!?()]|[,;!?()][\u4e00-\u9fff]")
@@ -82,3 +86,19 @@ def test_chinese_text_has_chinese_punctuation(page: Path) -> None:
 @pytest.mark.parametrize("page", [PROJECT / "README.md", PROJECT / "README.zh-CN.md"])
 def test_a_readme_is_a_screen_and_a_half(page: Path) -> None:
     assert len(page.read_text("utf-8").splitlines()) <= README_LINES
+
+
+def test_the_site_is_made_without_a_warning_and_fetches_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=PROJECT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > len(WRITTEN)
+    assert not [page.name for page in pages if FETCHED.search(page.read_text("utf-8"))]
