@@ -21,7 +21,7 @@ import pytest
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.test_docs import PAGES
 
-BLOCK = re.compile(r"^```(\w+)(?: \{needs=\"(.+)\"\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)(?: \{needs=\"([^\"]+)\"\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 RUN, SHOWN = {"python", "sh", "sql"}, {"text", "nginx"}
 # Where the documentation has the API; the test has it wherever there is room.
