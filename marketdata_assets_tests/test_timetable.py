@@ -17,12 +17,7 @@ from marketdata_assets.trading_calendar import SHANGHAI, last_published_session
 
 
 def test_every_schedule_of_dagster_is_in_the_timetable_with_its_hours() -> None:
-    schedules = {
-        one.name: [one.cron_schedule]
-        if isinstance(one.cron_schedule, str)
-        else list(one.cron_schedule)
-        for one in defs.get_repository_def().schedule_defs
-    }
+    schedules = {one.name: one.cron_schedule for one in defs.get_repository_def().schedule_defs}
     assert schedules == {one.schedule: one.crons for one in TIMETABLE}
 
 
