@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
 UV = index=$(INDEX); $(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"}
 
-.PHONY: help setup demo dev serve test lint bench docs lock clean
+.PHONY: help setup demo dev serve test quick lint bench docs lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
@@ -16,6 +16,7 @@ help:
 	@echo "             other ports: make dev PORT=3001 API_PORT=5001"
 	@echo "make serve   the HTTP API alone, on http://127.0.0.1:5000"
 	@echo "make test    all tests"
+	@echo "make quick   all but the slow ones, which kill processes and wait for them"
 	@echo "make lint    ruff and mypy, over the tests too"
 	@echo "make bench   the benchmarks"
 	@echo "make docs    the documentation, into site/"
@@ -44,6 +45,9 @@ serve: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+
+quick: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

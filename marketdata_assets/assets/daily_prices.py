@@ -23,7 +23,7 @@ from marketdata_assets.checks.days import (
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.checks.twins import left_out_rows
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     ADJ_FACTOR,
@@ -99,12 +99,12 @@ def _merged_days(
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
         tables[ADJ_FACTOR.name],
-    )
+    ).materialize()
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in counts_of_days(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
-        context.add_asset_metadata(facts, partition_key=day.isoformat())
-    for day, data in by_day(DAILY_PRICES, prices):
+        tell_of_day(context, day, facts)
+    for day, data in by_day(DAILY_PRICES, prices.to_arrow_table()):
         yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
 

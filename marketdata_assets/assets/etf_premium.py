@@ -25,7 +25,7 @@ from marketdata_assets.checks.premium import (
 )
 from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.sessions import calendar_around
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 
@@ -80,7 +80,7 @@ def etf_premium(
 
     def checked() -> Iterator[CheckedDay]:
         for day, data in by_day(ETF_PREMIUM, rows):
-            context.add_asset_metadata(told(data), partition_key=day.isoformat())
+            tell_of_day(context, day, told(data))
             yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
     yield dg.Output(FetchedDays([], gate.passing(checked())))

@@ -97,6 +97,17 @@ def of_days(rows: duckdb.DuckDBPyRelation, days: Collection[dt.date]) -> duckdb.
     return rows.filter(f"trade_date IN ({_dates(days)})")
 
 
+def read_once(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """`rows` in memory, for questions that join them again and again.
+
+    Of rows that are materialized DuckDB does not know how many they are, and joins them so.
+    """
+    read = rows.to_arrow_table()
+    in_memory = rows.limit(0).query("nothing", "SELECT * FROM read")
+    assert in_memory is not None, read
+    return in_memory
+
+
 def _is_whole(finding: Finding, excuses: Excuses) -> bool:
     return finding.excused > 0 and excuses.covers(
         finding.table, finding.check.name, finding.day, ""

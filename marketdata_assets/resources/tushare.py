@@ -6,6 +6,7 @@ code. A single call is `tushare_client`, a single answer `tushare_answers`, many
 """
 
 import datetime as dt
+import gc
 import itertools
 import logging
 import math
@@ -71,6 +72,9 @@ MOST_PAGES = 20
 MOST_CALLS_IN_FLIGHT = 32
 EXCHANGES = ("SSE", "SZSE", "BSE")
 FIRST_YEAR_OF_NAMES = 1990
+# Python looks for garbage after 700 new lists. An answer has thousands, one a row, and needs none
+# of the looking, which takes as long as reading the answer does.
+LISTS_BETWEEN_LOOKS = 100_000
 # Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
 MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
 
@@ -97,7 +101,8 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["TushareResource"]:
         self._client = self.client()
         try:
-            yield self
+            with _garbage_looked_for_seldom():
+                yield self
         finally:
             self._client.close()
 
@@ -388,6 +393,16 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             parts = [self._stocks({**params, "exchange": name}) for name in EXCHANGES]
             stocks = _none_lost(STOCK_BASIC, stocks, pa.concat_tables(parts), params)
         return stocks
+
+
+@contextmanager
+def _garbage_looked_for_seldom() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(LISTS_BETWEEN_LOOKS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:

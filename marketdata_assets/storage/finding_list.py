@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from marketdata_assets.instruments import UnknownCode, identify
-from marketdata_assets.storage.bounded_duckdb import draw_no_progress
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
@@ -68,8 +66,7 @@ def finding_list(
     if outcomes:
         conditions.append("list_contains($outcomes, outcome)")
     limit = f"LIMIT {rows}" if rows is not None else ""
-    with duckdb.connect() as connection:
-        draw_no_progress(connection)
+    with brief_duckdb() as connection:
         found = connection.execute(
             f"""
             WITH numbered AS (

@@ -6,9 +6,13 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS
-from marketdata_assets_tests.conftest import Platform, instance_in_memory, metadata_of
+from marketdata_assets_tests.conftest import (
+    Platform,
+    instance_in_memory,
+    metadata_of,
+    unhurried_tushare,
+)
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
@@ -25,7 +29,7 @@ def real_day(tmp_path_factory: pytest.TempPathFactory):
         TushareServer(TushareProtocol(ReplayedDay())).running() as server,
         instance_in_memory() as instance,
     ):
-        tushare = TushareResource(token="x", url=server.url, state_folder=str(root / "state"))
+        tushare = unhurried_tushare(server.url, root)
         platform = Platform(root, tushare, instance)
         result = platform.run(REAL_DAY)
         assert result.success
