@@ -118,12 +118,14 @@ def test_every_block_is_run_or_only_shown_or_says_what_it_needs() -> None:
         assert len(re.findall("^```", text, re.MULTILINE)) == 2 * len(BLOCK.findall(text)), page
 
 
+@pytest.mark.slow
 def test_each_python_block_is_a_script_that_prints(demo: Demo) -> None:
     texts = {block.where: demo.here(block.text) for block in runnable("python")}
     told = json.loads(demo.run(sys.executable, "-c", SCRIPTS, told=json.dumps(texts)))
     assert {where for where in texts if told[where].strip()} == set(texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", runnable("sql"), ids=lambda block: block.where)
 def test_each_query_is_answered_over_the_catalog(block: Block, demo: Demo) -> None:
     catalog = demo.folder / "data" / "sandbox" / "catalog.duckdb"
@@ -131,6 +133,7 @@ def test_each_query_is_answered_over_the_catalog(block: Block, demo: Demo) -> No
         assert connection.sql(block.text).columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", runnable("sh"), ids=lambda block: block.where)
 def test_each_command_says_something_and_ends_well(block: Block, demo: Demo) -> None:
     if "curl" in block.text and not shutil.which("curl"):
