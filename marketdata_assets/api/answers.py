@@ -390,7 +390,8 @@ class ExportAnswer(BaseModel):
     `missing_sessions` are those that were never stored and one of the codes at least should have;
     null before the file is done, and where everything is stored by code. `renamed_from` has the
     former codes that were asked for by the present ones, `stale` the last days of codes that are
-    stored by code and end early, `missing_codes` those without rows, and why; null before the file
+    stored by code and end early, `unfinished` the dates of last bars of weeks or months that have
+    days to come, `missing_codes` those without rows, and why; null before the file
     is done.
     """
 
@@ -401,6 +402,7 @@ class ExportAnswer(BaseModel):
     missing_sessions: list[dt.date] | None
     renamed_from: dict[str, str] | None
     stale: dict[str, dt.date] | None
+    unfinished: dict[str, dt.date] | None
     missing_codes: dict[str, str] | None
     created_at: dt.datetime
     finished_at: dt.datetime | None
