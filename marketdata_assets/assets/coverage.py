@@ -54,4 +54,4 @@ def _explained_days(
     rows = ledger.coverage(together.facts, excuses).materialize()
     for day, counts in ledger.summary(rows).items():
         tell_of_day(context, day, counts)
-    yield from by_day(COVERAGE, rows)
+    return by_day(COVERAGE, rows)

@@ -104,8 +104,11 @@ def _merged_days(
     for day, counts in counts_of_days(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
         tell_of_day(context, day, facts)
-    for day, data in by_day(DAILY_PRICES, prices.to_arrow_table()):
-        yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
+    # No generator: what the days are made of is let go before they are stored.
+    return (
+        CheckedDay(day, data, [finding for finding in findings if finding.day == day])
+        for day, data in by_day(DAILY_PRICES, prices.to_arrow_table())
+    )
 
 
 def merge_prices(
