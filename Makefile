@@ -1,4 +1,4 @@
-# One word each: setup, demo, dev, serve, test, lint, bench. Everything goes into .venv and ./data.
+# One word each: setup, demo, dev, serve, test, lint, bench, docs. Everything goes into .venv and ./data.
 PYTHON ?= python3
 BIN := .venv/bin
 # make dev PORT=3001 API_PORT=5001
@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
 UV = index=$(INDEX); $(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"}
 
-.PHONY: help setup demo dev serve test quick lint bench lock clean
+.PHONY: help setup demo dev serve test quick lint bench docs lock clean
 
 help:
 	@echo "make demo    the last 20 trading days, without any token"
@@ -19,6 +19,7 @@ help:
 	@echo "make quick   all but the slow ones, which kill processes and wait for them"
 	@echo "make lint    ruff and mypy, over the tests too"
 	@echo "make bench   the benchmarks"
+	@echo "make docs    the documentation, into site/"
 	@echo "make lock    renew requirements.lock"
 
 setup: .venv/.ready
@@ -55,6 +56,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-strip-extras \

@@ -1,7 +1,7 @@
 """The figures of a run of the benchmarks as a JSON file, and two such files beside each other.
 
     python -m benchmarks.figures before.json after.json
-    python -m benchmarks.figures --readme      # what KEPT holds, between the marks of both READMEs
+    python -m benchmarks.figures --docs      # KEPT, between the marks of docs/performance
 
 Here belongs how figures are kept, compared and shown. A cell may hold several, like `3.0 / 3.4`;
 each is compared with the one in its place. What was measured on another machine is told as that.
@@ -20,8 +20,8 @@ from benchmarks.measuring import Shown, console, machine, show
 FOLDER = Path("figures")
 # A run that was copied there, and is part of the repository.
 KEPT = FOLDER / "kept.json"
-READMES = (Path("README.md"), Path("README.zh-CN.md"))
-FIRST_MARK = "<!-- by python -m benchmarks.figures --readme -->\n"
+PAGES = (Path("docs/performance.md"), Path("docs/performance.zh.md"))
+FIRST_MARK = "<!-- by python -m benchmarks.figures --docs -->\n"
 LAST_MARK = "<!-- until here -->\n"
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 # What the machine may do to a figure without anybody having changed the code.
@@ -102,10 +102,10 @@ def _as_markdown(table: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    if sys.argv[1:] == ["--readme"]:
+    if sys.argv[1:] == ["--docs"]:
         told = json.loads(KEPT.read_text("utf-8"))
-        for readme in READMES:
-            readme.write_text(shown_in(readme.read_text("utf-8"), told), "utf-8")
+        for page in PAGES:
+            page.write_text(shown_in(page.read_text("utf-8"), told), "utf-8")
         return 0
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)

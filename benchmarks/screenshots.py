@@ -1,4 +1,4 @@
-"""The pictures of the READMEs: the page of a server that runs, as chromium shows it.
+"""The pictures of the documentation: the page of a server that runs, as chromium shows it.
 
     make demo && make serve
     python -m benchmarks.screenshots [http://127.0.0.1:5000]

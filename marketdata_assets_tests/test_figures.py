@@ -9,7 +9,7 @@ from benchmarks.figures import (
     FIRST_MARK,
     KEPT,
     LAST_MARK,
-    READMES,
+    PAGES,
     Figure,
     compared,
     figures,
@@ -48,12 +48,12 @@ def test_what_one_of_both_lacks_is_not_compared(tmp_path: Path) -> None:
     assert compared(told(tmp_path, ["one code", "–", "5"]), told(tmp_path, ["another", "1"])) == []
 
 
-def test_the_readmes_show_what_the_kept_figures_give() -> None:
+def test_the_documentation_shows_what_the_kept_figures_give() -> None:
     house = Path(__file__).parents[1]
     told = json.loads((house / KEPT).read_text("utf-8"))
-    for readme in READMES:
-        text = (house / readme).read_text("utf-8")
-        assert shown_in(text, told) == text, "run python -m benchmarks.figures --readme"
+    for page in PAGES:
+        text = (house / page).read_text("utf-8")
+        assert shown_in(text, told) == text, "run python -m benchmarks.figures --docs"
 
 
 def test_figures_stand_between_the_marks_alone(tmp_path: Path) -> None:
