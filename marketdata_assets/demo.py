@@ -125,8 +125,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    ask = "http://127.0.0.1:5000/api/v1/ohlcv?code=600000.SH"
-    console.print(f"[bold]API[/]      marketdata serve (or make serve), then {ask}", soft_wrap=True)
+    console.print("[bold]page[/]     marketdata serve (or make serve), then http://127.0.0.1:5000")
     console.print("[bold]UI[/]       marketdata dev (or make dev), then http://127.0.0.1:3000")
     if profile() is Profile.SANDBOX:
         console.print("[bold]real[/]     write TUSHARE_TOKEN=… into a file .env here")
