@@ -4,15 +4,16 @@ Here belongs what is worth it: JSON and CSV of a hundred kilobytes and more. Arr
 small by themselves, and a range of bytes is one of the file as it is.
 """
 
-import gzip
-
+from isal import igzip
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGE = 100_000
-# A third of the bytes in a tenth of the time that the highest level takes.
+# A quarter of the bytes, at a millisecond a megabyte; zlib takes five for no fewer.
 LEVEL = 1
+# Below, another thread would cost as much.
+AT_ONCE = 1_000_000
 TEXTS = ("application/json", "text/csv", "text/html")
 
 
@@ -62,7 +63,11 @@ def _is_worth_it(start: Message) -> bool:
 
 
 async def _as_gzip(start: Message, message: Message) -> Message:
-    body = await run_in_threadpool(gzip.compress, message["body"], LEVEL, mtime=0)
+    body = message["body"]
+    if len(body) < AT_ONCE:
+        body = igzip.compress(body, LEVEL, mtime=0)
+    else:
+        body = await run_in_threadpool(igzip.compress, body, LEVEL, mtime=0)
     told = MutableHeaders(raw=start["headers"])
     told["Content-Encoding"] = "gzip"
     told["Content-Length"] = str(len(body))

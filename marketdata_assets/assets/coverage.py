@@ -13,6 +13,7 @@ from marketdata_assets.assets.lookback import lookback
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.days import CHECKED_TOGETHER, side_by_side
 from marketdata_assets.checks.excuses import excuses_in
+from marketdata_assets.checks.running import read_once
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE
@@ -51,7 +52,7 @@ def _explained_days(
     excuses = excuses_in(lake.root)
     now = dt.datetime.now(dt.UTC)
     together = side_by_side(days, tables, lookback(lake, days[0]), now, excuses)
-    rows = ledger.coverage(together.facts, excuses).materialize()
+    rows = read_once(ledger.coverage(together.facts, excuses))
     for day, counts in ledger.summary(rows).items():
         tell_of_day(context, day, counts)
     return by_day(COVERAGE, rows)

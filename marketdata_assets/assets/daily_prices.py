@@ -22,6 +22,7 @@ from marketdata_assets.checks.days import (
 )
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.running import read_once
 from marketdata_assets.checks.twins import left_out_rows
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
@@ -93,13 +94,14 @@ def _merged_days(
     findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
     held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
-    prices = merge_prices(
+    merged = merge_prices(
         kline.filter(f"NOT {held_back}"),
         tables[PRICE_LIMITS.name],
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
         tables[ADJ_FACTOR.name],
-    ).materialize()
+    )
+    prices = read_once(merged)
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
     for day, counts in counts_of_days(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
 
 Relation = duckdb.DuckDBPyRelation
@@ -82,7 +82,7 @@ def _counted(
         halted = pc.sum(pc.fill_null(rows["is_paused"], False)).as_py() or 0
         some_hours = pc.sum(pc.equal(rows["reason"], "part of the day")).as_py() or 0
         counts = {"halted 停牌": int(halted), "halted for hours 盘中停牌": int(some_hours)}
-        context.add_asset_metadata(counts, partition_key=day.isoformat())
+        tell_of_day(context, day, counts)
         yield day, rows
 
 

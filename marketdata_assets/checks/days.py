@@ -18,7 +18,7 @@ from marketdata_assets.checks.excuses import Excuses
 from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.prices import PRICE_CHECKS
-from marketdata_assets.checks.running import listed, run_checks
+from marketdata_assets.checks.running import listed, read_once, run_checks
 from marketdata_assets.checks.sessions import Lookback, calendar_around, ledger_days
 from marketdata_assets.checks.twins import twins
 from marketdata_assets.tables import (
@@ -104,17 +104,17 @@ def side_by_side(
         before.listed,
         ledger_days(days, now),
         excuses,
-    ).materialize()
+    )
     sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
     bars = check_inputs(kline, limits, basic, stocks, factors, pairs, before.bars, sessions)
-    return SideBySide(facts, bars, pairs)
+    return SideBySide(read_once(facts), bars, pairs)
 
 
 def check_merged_days(rows: SideBySide, excuses: Excuses) -> list[Finding]:
     """What is wrong with days as merged prices."""
     name = DAILY_PRICES.name
     found = run_checks(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
-    return found + run_checks(name, rows.bars.materialize(), PRICE_CHECKS, excuses)
+    return found + run_checks(name, read_once(rows.bars), PRICE_CHECKS, excuses)
 
 
 def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
@@ -124,7 +124,7 @@ def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
         listed(name, relation, checks, run_checks(name, relation, checks, excuses), excuses)
         for relation, checks in (
             (rows.facts, ledger.LEDGER_CHECKS),
-            (rows.bars.materialize(), PRICE_CHECKS),
+            (read_once(rows.bars), PRICE_CHECKS),
         )
     )
 

@@ -100,7 +100,8 @@ def of_days(rows: duckdb.DuckDBPyRelation, days: Collection[dt.date]) -> duckdb.
 def read_once(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """`rows` in memory, for questions that join them again and again.
 
-    Of rows that are materialized DuckDB does not know how many they are, and joins them so.
+    Not by `materialize`: it takes of DuckDB's bounded memory, and what it holds is joined as if
+    nobody knew how many rows it has.
     """
     read = rows.to_arrow_table()
     in_memory = rows.limit(0).query("nothing", "SELECT * FROM read")

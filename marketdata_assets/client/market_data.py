@@ -345,7 +345,7 @@ def together(parts: Sequence[Prices]) -> Prices:
 
 def _told(prices: Prices) -> dict[str, Any]:
     """What lacks, in words that any file takes. Raises `NoRows`, warns `Incomplete`."""
-    present = set(prices.rows["code"].unique().to_pylist())
+    present = _codes_in(prices.rows)
     missing = dict(prices.failed)
     missing |= {code: "no rows in the range" for code in prices.missing if code not in present}
     if not present:
@@ -359,6 +359,15 @@ def _told(prices: Prices) -> dict[str, Any]:
         "stale": dict(prices.stale),
         "unfinished": dict(prices.unfinished),
     }
+
+
+def _codes_in(rows: pa.Table) -> set[str]:
+    """The codes of rows in which those of a code are together; pieces of one are soon told."""
+    codes: set[str] = set()
+    for piece in rows["code"].chunks:
+        ends = {piece[0].as_py(), piece[-1].as_py()} if len(piece) else set()
+        codes |= ends if len(ends) < 2 else set(piece.unique().to_pylist())
+    return codes
 
 
 def _warn(missing: Mapping[str, str], sessions: Mapping[str, Sequence[str]]) -> None:
