@@ -25,6 +25,7 @@ from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
 ROWS_PER_BATCH = 50_000
+ROWS_SHOWN = 3
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -137,7 +138,13 @@ class LakeIOManager(dg.ConfigurableIOManager):
         stored = self._store_days(table, _days(context), obj)
         record_only(context, list(stored))
         for day, one in stored.items():
-            tell_of_day(context, day, partition_metadata(one))
+            place = dg.MetadataValue.path(str(self._lake.path(table, day)))
+            tell_of_day(context, day, {**partition_metadata(one), "path": place})
+        if len(stored) == 1:
+            [day] = stored
+            rows = self._lake.read(table, day)
+            if rows is not None:
+                context.add_output_metadata({"first rows": first_rows(rows)})
         context.log.info(f"{table.name}: {in_words(stored)}")
 
     def _store_days(
@@ -278,6 +285,21 @@ def partition_metadata(stored: Stored) -> dict[str, dg.MetadataValue]:
         "bytes": dg.MetadataValue.int(stored.bytes),
         "file": dg.MetadataValue.text(stored.outcome.value),
     }
+
+
+def first_rows(rows: pa.Table) -> dg.TableMetadataValue:
+    """The first rows as the UI shows a table; what is NULL is empty."""
+    records = [
+        dg.TableRecord(
+            {
+                name: value if isinstance(value, bool | int | float | str) else str(value or "")
+                for name, value in row.items()
+            }
+        )
+        for row in rows.slice(0, ROWS_SHOWN).to_pylist()
+    ]
+    columns = [dg.TableColumn(field.name, str(field.type)) for field in rows.schema]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def in_words(stored: Mapping[dt.date, Stored]) -> str:

@@ -61,6 +61,14 @@ def test_a_range_is_stored_day_by_day_in_every_table(platform: Platform) -> None
         assert set(prices["date"].to_pylist()) == {day}
 
 
+def test_a_day_tells_where_its_file_is_and_its_first_rows(platform: Platform) -> None:
+    told = metadata_of(platform.run(FIRST, assets=["daily_kline"]), "daily_kline", FIRST)
+    assert Path(told["path"]) == platform.lake.path(DAILY_KLINE, FIRST)
+    first = told["first rows"].records[0]
+    assert first.data["ts_code"] == platform.lake.read(DAILY_KLINE, FIRST)["ts_code"][0].as_py()
+    assert first.data["trade_date"] == str(FIRST)
+
+
 def test_a_single_day_and_a_range_store_the_same(
     platform: Platform, server: TushareServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
