@@ -114,8 +114,8 @@ def _response(
         if instrument and instrument.renamed_from:
             headers["X-Renamed-From"] = instrument.renamed_from
         # A header has room for some of them alone.
-        facts = {FACTS: orjson.dumps({"missing": found.missing})}
-        rows = found.rows.replace_schema_metadata(facts)
+        told = {FACTS: orjson.dumps({"missing": found.missing})}
+        rows = found.rows.replace_schema_metadata(told)
         body = table_bytes(rows, question.format, question.encoding)
         return FileAnswer(body, MEDIA_TYPES[question.format], headers)
     start, end = (question.date, question.date) if question.date else question.days()

@@ -62,7 +62,8 @@ def _write(
     start: str | dt.date | None,
     end: str | dt.date | None,
 ) -> None:
-    parts, missing = [pd.DataFrame()], {}
+    parts: list[pd.DataFrame] = [pd.DataFrame()]
+    missing: dict[str, str] = {}
     for first in range(0, len(codes), CODES_AT_ONCE):
         try:
             parts.append(_adjusted(md, codes[first : first + CODES_AT_ONCE], start, end))

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,7 @@ def test_each_session_that_was_never_stored_is_told_however_many(tmp_path: Path)
 def test_more_findings_than_a_server_answers_are_an_error(tmp_path: Path) -> None:
     lake, day = Lake(tmp_path, "test"), DAYS[0]
     many = 10_001
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "trade_date": [day] * many,
         "table_name": ["daily_kline"] * many,
         "ts_code": [f"{number:06}.SZ" for number in range(many)],
