@@ -24,7 +24,7 @@ def show_status() -> int:
     known, console = status(os.environ, now), Console(highlight=False)
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     for name, what in _lines(known):
         grid.add_row(name, what)
     console.print(grid)
@@ -42,7 +42,7 @@ def diagnose(ui_port: int) -> int:
         found = list(looks(os.environ, ui_port, dt.datetime.now(dt.UTC)))
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     for no_wrap in (True, True, False, False):
-        grid.add_column(no_wrap=no_wrap)
+        grid.add_column(no_wrap=no_wrap, overflow="fold")
     for one in found:
         grid.add_row(
             f"[{COLOURS[one.outcome]}]{one.outcome}[/]",

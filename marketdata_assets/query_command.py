@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from pydantic import ValidationError
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as Grid
 
 from marketdata_assets.profile import origin, profile_root
@@ -22,6 +23,7 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming
 from marketdata_assets.trading_calendar import SHANGHAI
 
+WIDEST = 10_000
 DAYS_SHOWN = dt.timedelta(days=30)
 WRITERS = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
 
@@ -52,11 +54,19 @@ def query(
         console.print(f"{found.code} has no rows there; stored are {span}.")
         return 1
     if file:
-        with becoming(file) as unfinished:
-            WRITERS[file.suffix](found.rows, unfinished)
+        try:
+            with becoming(file) as unfinished:
+                WRITERS[file.suffix](found.rows, unfinished)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            how = "write a file in a folder that is there and yours to write in"
+            raise SettingError("--out", out, how) from None
         console.print(f"{found.rows.num_rows:,} rows of {found.code} are in {file}")
     else:
-        console.print(_grid(found.rows))
+        grid = _grid(found.rows)
+        # As wide as it is, whatever the terminal's width: nothing is cut.
+        widest = Measurement.get(console, console.options.update(max_width=WIDEST), grid).maximum
+        console.width = max(console.width, widest)
+        console.print(grid)
     console.print(_about(found), style="dim")
     return 0
 

@@ -40,6 +40,18 @@ def test_prices_are_shown_with_every_decimal_and_what_they_are(
     assert about.startswith(f"{CODE}: volume in shares, CNY; sandbox")
 
 
+def test_no_column_is_cut_however_many_there_are(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = "date,open,high,low,close,volume,turnover,prev_close,high_limit,low_limit,quote_rate"
+    fields = f"{names},total_mv,circ_mv,industry,name"
+    assert query(CODE, SESSIONS[0], SESSIONS[2], "none", fields, "") == 0
+    header, *rows, _ = capsys.readouterr().out.splitlines()
+    assert header.split() == fields.split(",")
+    assert [row.split()[0] for row in rows] == [str(day) for day in SESSIONS[:3]]
+    assert "…" not in "".join(rows)
+
+
 def test_a_file_holds_all_days_where_none_are_named(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,3 +74,5 @@ def test_what_has_no_answer_says_so(
         query(CODE, None, None, "none", "clsoe", "")
     with pytest.raises(SettingError, match=r"\.csv or \.parquet"):
         query(CODE, None, None, "none", "", str(tmp_path / "out.xls"))
+    with pytest.raises(SettingError, match="in a folder that is there"):
+        query(CODE, None, None, "none", "", str(tmp_path / "nowhere" / "out.csv"))

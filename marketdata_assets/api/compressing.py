@@ -46,10 +46,13 @@ class Compressed:
 
 
 def _takes_gzip(asked: Headers) -> bool:
-    codings = [one.replace(" ", "") for one in asked.get("accept-encoding", "").lower().split(",")]
-    refused = {"gzip;q=0", "gzip;q=0.0"}
-    is_named = any(one.partition(";")[0] == "gzip" and one not in refused for one in codings)
-    return is_named and "range" not in asked
+    codings = asked.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    # A weight of nothing but zeros refuses.
+    is_taken = any(
+        name == "gzip" and (not weight or weight.strip("0."))
+        for name, _, weight in (one.partition(";q=") for one in codings)
+    )
+    return is_taken and "range" not in asked
 
 
 def _is_worth_it(start: Message) -> bool:

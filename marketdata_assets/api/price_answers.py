@@ -32,6 +32,8 @@ JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
 NAV_COLUMNS = (*OHLCV, "unit_nav", "premium", "no_premium")
 ONLY_BY_CODE = "stored by code alone, without values"
+# What is told beside the rows in the schema of Arrow and Parquet, as JSON.
+FACTS = "marketdata"
 # As many days as a header can name without being too long for anybody.
 MOST_IN_A_HEADER = 20
 HEADERS = {

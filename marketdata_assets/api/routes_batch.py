@@ -22,6 +22,7 @@ from marketdata_assets.api.encoding import MEDIA_TYPES, table_bytes
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.etags import ASK_AGAIN, NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
+    FACTS,
     JSON,
     NO_DATA,
     in_a_header,
@@ -43,7 +44,6 @@ from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import MOST_CODES, Format, RangeQuery
 
 Found: TypeAlias = Slice | MarketdataError
-FACTS = "marketdata"
 TOLD_OF_FILES = {
     "X-Missing-Codes": "how many codes have no answer, and the first of them, percent-encoded; not "
     "there where all have one",

@@ -16,7 +16,7 @@ from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import asked, nothing_asked, parameters
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, table_bytes
 from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.price_answers import HEADERS, in_a_header
+from marketdata_assets.api.price_answers import FACTS, HEADERS, in_a_header
 from marketdata_assets.api.questions import TableRowsQuestion
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.api.turns import Turns
@@ -113,7 +113,10 @@ def _response(
             headers["X-Code"] = instrument.code
         if instrument and instrument.renamed_from:
             headers["X-Renamed-From"] = instrument.renamed_from
-        body = table_bytes(found.rows, question.format, question.encoding)
+        # A header has room for some of them alone.
+        told = {FACTS: orjson.dumps({"missing": found.missing})}
+        rows = found.rows.replace_schema_metadata(told)
+        body = table_bytes(rows, question.format, question.encoding)
         return FileAnswer(body, MEDIA_TYPES[question.format], headers)
     start, end = (question.date, question.date) if question.date else question.days()
     facts = {

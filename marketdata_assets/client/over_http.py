@@ -83,8 +83,7 @@ class OverHttp:
                 for part in (codes[:half], codes[half:])
             ]
             return together(parts)
-        told = json.loads(rows.schema.metadata[b"marketdata"])
-        return Prices(rows, **told)
+        return Prices(rows, **_facts(rows))
 
     def cross_section(self, day: dt.date, fields: Sequence[str], kind: str) -> pa.Table:
         asked = {"date": day, "kind": kind, "fields": ",".join(fields), "format": "arrow"}
@@ -101,9 +100,8 @@ class OverHttp:
     ) -> tuple[pa.Table, Sequence[str]]:
         asked: dict[str, object] = {"fields": ",".join(fields), "format": "arrow", "code": code}
         asked |= {"date": day} if day else {"start": start, "end": end}
-        answer = self._get(f"/api/v1/tables/{name}/rows", asked)
-        _, _, days = answer.headers.get("X-Missing-Sessions", "0").partition(": ")
-        return _rows(answer), [one for one in days.split(",") if one]
+        rows = _rows(self._get(f"/api/v1/tables/{name}/rows", asked))
+        return rows, _facts(rows)["missing"]
 
     def instruments(self, search: str, limit: int) -> list[dict[str, Any]]:
         asked = {"q": search, "limit": limit}
@@ -117,8 +115,14 @@ class OverHttp:
         self, day: dt.date | None, since: dt.date | None, code: str, outcome: str
     ) -> list[dict[str, Any]]:
         asked = {"date": day, "since": since, "code": code, "outcome": outcome}
-        found = self._get("/api/v1/findings", {**asked, "limit": MOST_FINDINGS}).json()
-        return list(found["findings"])
+        answer = self._get("/api/v1/findings", {**asked, "limit": MOST_FINDINGS})
+        found = list(answer.json()["findings"])
+        if len(found) == MOST_FINDINGS:
+            raise BadQuestion(
+                f"A server answers with up to {MOST_FINDINGS:,} findings, and there are as many or "
+                "more: ask since a later day, or of one code or outcome."
+            )
+        return found
 
     def sql(self, query: str) -> pa.Table:
         raise BadQuestion(
@@ -145,6 +149,11 @@ class OverHttp:
         except (ValueError, KeyError, TypeError):
             message = f"{self._url} answered {answer.status_code}, and not as this API does"
         raise AnsweredWithError(message, answer.status_code)
+
+
+def _facts(rows: pa.Table) -> dict[str, Any]:
+    """What the server tells beside rows."""
+    return dict(json.loads(rows.schema.metadata[b"marketdata"]))
 
 
 def _rows(answer: requests.Response) -> pa.Table:

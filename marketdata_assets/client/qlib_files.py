@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marketdata_assets.client.market_data import BadQuestion, Incomplete, MarketData
+from marketdata_assets.client.market_data import BadQuestion, Incomplete, MarketData, NoRows
 from marketdata_assets.instruments import FUND_KINDS, Kind, identify
 
 CODES_AT_ONCE = 500
@@ -62,10 +62,18 @@ def _write(
     start: str | dt.date | None,
     end: str | dt.date | None,
 ) -> None:
-    parts = []
+    parts: list[pd.DataFrame] = [pd.DataFrame()]
+    missing: dict[str, str] = {}
     for first in range(0, len(codes), CODES_AT_ONCE):
-        parts.append(_adjusted(md, codes[first : first + CODES_AT_ONCE], start, end))
+        try:
+            parts.append(_adjusted(md, codes[first : first + CODES_AT_ONCE], start, end))
+        except NoRows as none:
+            missing |= none.missing
     bars = pd.concat(parts)
+    if missing and bars.empty:
+        raise NoRows(missing)
+    if missing:
+        warnings.warn(Incomplete(missing, {}), stacklevel=3)
     if bars.empty:
         raise BadQuestion("None of the codes has a row that could be written.")
     calendar = md.trading_days(bars["date"].min().date(), bars["date"].max().date())
@@ -100,9 +108,13 @@ def _adjusted(
         with warnings.catch_warnings():
             # What lacks of the prices has been told; who has no factor is told below.
             warnings.simplefilter("ignore", Incomplete)
-            hfq = md.get_price(adjustable, start, end, fields="close", adjust="hfq")
+            try:
+                hfq = md.get_price(adjustable, start, end, fields="close", adjust="hfq")
+            except NoRows as none:
+                hfq = plain[:0]
+                hfq.attrs["missing"] = none.missing
         keys = ["code", "date"]
-        known = hfq.merge(plain[[*keys, "close"]], on=keys, suffixes=("_hfq", ""))
+        known = hfq[[*keys, "close"]].merge(plain[[*keys, "close"]], on=keys, suffixes=("_hfq", ""))
         factor = known.assign(factor=known["close_hfq"] / known["close"]).set_index(keys)["factor"]
         places = pd.MultiIndex.from_frame(plain[keys])
         is_adjustable = plain["code"].isin(adjustable)
@@ -110,7 +122,7 @@ def _adjusted(
         if without := sorted(set(plain["code"][plain["factor"].isna()])):
             why = hfq.attrs["missing"]
             missing = {code: why.get(code, "no factor on some day") for code in without}
-            warnings.warn(Incomplete(missing, {}), stacklevel=5)
+            warnings.warn(Incomplete(missing, {}), stacklevel=4)
             plain = plain[~plain["code"].isin(without)]
     return plain
 

@@ -27,8 +27,9 @@ function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, code] = path.split("/");
   return {
-    name: name in VIEWS ? name : "instrument",
-    code: decodeURIComponent(code ?? ""),
+    name: Object.hasOwn(VIEWS, name) ? name : "instrument",
+    // What somebody wrote there by hand may be no code for anything.
+    code: new URLSearchParams(`code=${code ?? ""}`).get("code"),
     query: new URLSearchParams(query),
   };
 }
@@ -39,6 +40,8 @@ async function show() {
   const { signal } = shown;
   const { name, code, query } = place();
   drawHeader(name);
+  // It asks, too: without the token there is none yet.
+  if (!document.getElementById("foot").hasChildNodes()) drawFooter();
   document.title = `${code || t(name)} · marketdata`;
   view.replaceChildren(loading());
   try {
@@ -177,5 +180,4 @@ addEventListener("resize", () => {
   }, 250);
 });
 applySettings();
-drawFooter();
 show();

@@ -20,7 +20,8 @@ export function address(path, parameters = {}) {
 }
 
 export function keepToken(token) {
-  sessionStorage.setItem(TOKEN, token.trim());
+  // What comes along unseen when it is copied can't be sent.
+  sessionStorage.setItem(TOKEN, token.replace(/[^\x21-\x7e]/g, ""));
 }
 
 export function hasToken() {

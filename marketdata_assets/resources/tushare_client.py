@@ -178,7 +178,7 @@ def _json_object(raw: bytes) -> dict[str, Any] | None:
         # It refuses for one number beyond all bounds, or one broken character, what has its place.
         try:
             answer = json.loads(raw, parse_constant=_no_constant)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return answer if isinstance(answer, dict) else None
 

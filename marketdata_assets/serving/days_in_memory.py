@@ -7,6 +7,7 @@ listed again when it has changed, and of it only those files are read that are n
 import datetime as dt
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -15,10 +16,12 @@ from marketdata_assets.storage.lake import Lake, day_of
 from marketdata_assets.tables import Table
 
 Made = TypeVar("Made")
+# A folder that changes twice in a moment may show it once: for so long it is listed each time.
+A_MOMENT = 2_000_000_000
 
 
 class _Year(NamedTuple, Generic[Made]):
-    changed: int
+    changed: int | None
     days: dict[dt.date, tuple[tuple[int, int, int], Made]]
 
 
@@ -49,7 +52,8 @@ class DaysInMemory(Generic[Made]):
             known = self._years.get(year)
             if known is None or known.changed != changed:
                 days = known.days if known else {}
-                known = self._years[year] = _Year(changed, self._listed(folder, days))
+                seen = changed if changed < time.time_ns() - A_MOMENT else None
+                known = self._years[year] = _Year(seen, self._listed(folder, days))
             return {day: made for day, (_, made) in known.days.items()}
 
     def _listed(

@@ -25,7 +25,7 @@ from marketdata_assets.profile import (
 from marketdata_assets.settings import day as day_of_setting
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.run_history import days_made, switched_off
-from marketdata_assets.storage.series import SERIES_ASSETS, NoSeries, Series
+from marketdata_assets.storage.series import SERIES_ASSETS, DamagedSeries, NoSeries, Series
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.timetable import FUNDS, STOCKS, TIMETABLE, sessions_due
 from marketdata_assets.trading_calendar import FIRST_SESSION
@@ -155,7 +155,7 @@ def _series_to(root: Path, table: Table) -> dt.date | None:
     assert table.name in SERIES_ASSETS
     try:
         days = Series.open(root, table).days
-    except NoSeries:
+    except (NoSeries, DamagedSeries):
         return None
     return days[-1] if days else None
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
     DAYS,
@@ -38,6 +38,7 @@ from marketdata_assets_tests.api.stored_world import (
     close_of,
     premium_of,
     prices_of,
+    rows_of,
     store_world,
 )
 
@@ -211,6 +212,34 @@ def test_sessions_that_were_never_stored_are_told(tmp_path: Path) -> None:
             assert rows.attrs["missing_sessions"] == {code: [str(days[2])] for code in SHARES}
             with pytest.warns(Incomplete, match=str(days[2])):
                 md.table("daily_prices", code=CODE, start=days[0], end=days[-1])
+
+
+def test_each_session_that_was_never_stored_is_told_however_many(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "test")
+    absent = [str(day) for day in DAYS[1:31]]
+    for day in (DAYS[0], DAYS[31]):
+        lake.write(DAILY_PRICES, day, prices_of(day))
+    with served(tmp_path) as client:
+        for md in (connect(tmp_path), connect(client.url)):
+            with pytest.warns(Incomplete, match="30 session"):
+                rows = md.table("daily_prices", code=CODE, start=DAYS[0], end=DAYS[31])
+            assert rows.attrs["missing_sessions"] == {CODE: absent}
+
+
+def test_more_findings_than_a_server_answers_are_an_error(tmp_path: Path) -> None:
+    lake, day = Lake(tmp_path, "test"), DAYS[0]
+    many = 10_001
+    columns: dict[str, Sequence[object]] = {
+        "trade_date": [day] * many,
+        "table_name": ["daily_kline"] * many,
+        "ts_code": [f"{number:06}.SZ" for number in range(many)],
+        "check_name": ["units"] * many,
+        "outcome": ["flagged"] * many,
+    }
+    lake.write(FINDINGS, day, rows_of(FINDINGS, many, **columns))
+    assert len(connect(tmp_path).findings(day)) == many
+    with served(tmp_path) as client, pytest.raises(BadQuestion, match="10,000 findings"):
+        connect(client.url).findings(day)
 
 
 @pytest.mark.parametrize(

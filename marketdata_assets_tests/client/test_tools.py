@@ -106,6 +106,22 @@ def test_what_can_not_be_adjusted_is_left_out_and_named(md: MarketData, tmp_path
     assert [path.name for path in (made / "features").iterdir()] == ["sh600000"]
 
 
+def test_codes_without_a_row_cost_the_others_nothing(md: MarketData, tmp_path: Path) -> None:
+    # As many as are asked for at once.
+    unknown = [f"{300_200 + number}.SZ" for number in range(500)]
+    with pytest.warns(Incomplete) as told:
+        made = to_qlib(md, tmp_path / "some", [*unknown, INDEX, "159915.SZ"], DAYS[-3])
+    assert [set(one.message.missing) for one in told] == [{"159915.SZ"}, {*unknown}]
+    assert {one.filename for one in told} == {__file__}
+    assert [path.name for path in (made / "features").iterdir()] == ["sh000300"]
+
+
+def test_a_folder_without_shares_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    with pytest.raises(BadQuestion, match="None of the codes"):
+        to_qlib(connect(tmp_path), tmp_path / "all")
+
+
 @pytest.mark.skipif(
     not QLIB_PYTHON,
     reason="pyqlib is not installed: QLIB_PYTHON names a Python that has it",

@@ -201,15 +201,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def with_token(page: Page) -> None:
-    page.locator("input[name=token]").fill(TOKEN)
+    # As it is copied from a page that has invisible characters.
+    page.locator("input[name=token]").fill(f"\u200b{TOKEN}\u200b ")
     page.keyboard.press("Enter")
 
 
 def test_without_data_every_view_says_what_to_do(empty: Client, visits: Visits) -> None:
     page = visits.to(f"{empty.url}/market/data/#/instrument")
     expect(page.locator(".message")).to_contain_text("asks for its token")
+    expect(page.locator("#foot")).to_be_empty()
     with_token(page)
     expect(page.locator(".message")).to_contain_text("marketdata demo")
+    # Where the data come from.
+    expect(page.locator("#foot")).to_contain_text("marketdata-assets")
     for place in ("market", "coverage"):
         page.goto(f"{empty.url}/market/data/#/{place}")
         expect(page.locator(".message")).to_contain_text("There are no data yet")
@@ -217,6 +221,13 @@ def test_without_data_every_view_says_what_to_do(empty: Client, visits: Visits) 
     expect(page.locator(".message")).to_contain_text("There are no funds yet")
     page.goto(f"{empty.url}/market/data/#/status")
     expect(page.locator("main")).to_contain_text("never")
+
+
+@pytest.mark.parametrize("place", ["constructor", "instrument/%", "nowhere/%E4"])
+def test_an_address_that_is_none_is_told_so(api: Client, visits: Visits, place: str) -> None:
+    page = visits.to(at(api, place))
+    expect(page.locator("main")).not_to_contain_text("object")
+    assert not [one for one in visits.problems if "status of 400" not in one]
 
 
 def test_the_page_is_small_and_holds_the_licences_of_what_it_brings() -> None:

@@ -61,6 +61,7 @@ TRANSIENT = {
     "empty body": Case(faults.status(200, ""), errors.UnreadableAnswer),
     "no code": Case(faults.status(200, '{"detail": "hello"}'), errors.UnreadableAnswer),
     "a list": Case(faults.status(200, "[]"), errors.UnreadableAnswer),
+    "lists in lists": Case(faults.status(200, "[" * 100_000), errors.UnreadableAnswer),
     "reset": Case(faults.reset(), errors.Unavailable, bound=0.4),
     "body cut short": Case(faults.cut(), errors.Unavailable),
     "slow drip": Case(faults.slow_drip(), errors.CallTimedOut, bound=0.2),

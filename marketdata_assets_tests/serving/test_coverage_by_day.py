@@ -1,4 +1,6 @@
 import datetime as dt
+import os
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,6 +65,18 @@ def test_a_day_that_is_stored_afterwards_is_seen(lake: Lake) -> None:
     store_finding(lake, DAYS[1], "held")
     assert states(coverage)[4] == State.STORED
     assert states(coverage)[1] == State.HELD
+
+
+def test_a_day_is_seen_whose_folder_tells_no_change(lake: Lake) -> None:
+    folder, coverage = lake.path(DAILY_KLINE, DAYS[0]).parent, CoverageByDay(lake)
+    # As where two files come within one tick of the file system's clock, just now.
+    moment = time.time_ns() + 10**12
+    os.utime(folder, ns=(moment, moment))
+    assert states(coverage)[4] == State.MISSING
+    bars = rows_of(DAILY_KLINE, 1, ts_code=["600000.SH"], trade_date=[DAYS[4]])
+    lake.write(DAILY_KLINE, DAYS[4], bars)
+    os.utime(folder, ns=(moment, moment))
+    assert states(coverage)[4] == State.STORED
 
 
 def test_a_file_that_cant_be_read_is_damaged_and_has_no_rows(lake: Lake) -> None:

@@ -80,6 +80,16 @@ def test_what_is_stored_published_and_copied_is_told_with_what_is_not(
     assert status(env, NOW).bytes_on_disk.keys() == {"lake", "series", "dagster"}
 
 
+def test_a_series_that_is_damaged_is_none_and_all_else_is_told(
+    env: dict[str, str], lake: Lake
+) -> None:
+    store_shares(lake, SESSIONS)
+    refresh(lake, DAILY_PRICES)
+    (lake.root / "series" / DAILY_PRICES.name / "generation.json").write_bytes(b"{")
+    shares = stocks(env)
+    assert (shares.last_stored, shares.series_to) == (SESSIONS[-1], None)
+
+
 def test_what_somebody_switched_off_is_told_as_off(env: dict[str, str], lake: Lake) -> None:
     here = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "here")
     origin = RemoteInstigatorOrigin(here, "etf_chain_schedule")
