@@ -48,6 +48,10 @@ def command_parser() -> CommandParser:
     dev.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
+    web = command("web", "Dagster's UI alone")
+    web.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    web.add_argument("--host", default="127.0.0.1", help=host)
+    command("daemon", "Dagster's daemon alone, which starts the runs")
     command("serve", "the HTTP API")
     hub = command("hub", "serve the dataset published on this machine")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
@@ -116,6 +120,12 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.dev import run_dev
 
         return run_dev(arguments.host, arguments.port, notices)
+    if arguments.command in ("web", "daemon"):
+        from marketdata_assets import dev
+
+        if arguments.command == "daemon":
+            return dev.run_daemon(notices)
+        return dev.run_web(arguments.host, arguments.port, notices)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
