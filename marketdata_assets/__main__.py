@@ -59,6 +59,10 @@ def command_parser() -> CommandParser:
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     command("verify", "compare the published dataset with the lake")
     command("restore", "fill the lake from the published dataset")
+    copy = command("copy", "copy, back up or restore the data, to a folder or to S3")
+    place = "the folder of a profile, like data/live, or s3://bucket/prefix"
+    copy.add_argument("source", metavar="FROM", help=place)
+    copy.add_argument("target", metavar="TO", help=place)
     backfill = command("backfill", "make the days of a range that are lacking")
     backfill.add_argument("first", metavar="FROM", type=_day, help="the first day")
     backfill.add_argument("last", metavar="TO", type=_day, help="the last day")
@@ -126,6 +130,10 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         if arguments.command == "daemon":
             return dev.run_daemon(notices)
         return dev.run_web(arguments.host, arguments.port, notices)
+    if arguments.command == "copy":
+        from marketdata_assets.copying import copy
+
+        return copy(arguments.source, arguments.target)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
