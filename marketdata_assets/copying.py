@@ -3,10 +3,11 @@
 So a platform moves, is backed up and is restored. Here belongs what is copied, in which order, and
 what is left as it is; how places are read and written is `copy_places`.
 
-What can be made again is not copied: series, catalog, exports. Programs may go on writing to the
-place that is copied from. So what tells of other parts goes before them, and no copy claims what it
-lacks; and a partition goes before its earlier versions, which its own file is among once it is
-replaced.
+What can be made again is not copied: series, exports, and the catalog, whose views hold the path of
+their folder and would go on reading the one that was copied; it is made for the new one. Programs
+may go on writing to the place that is copied from. So what tells of other parts goes before them,
+and no copy claims what it lacks; and a partition goes before its earlier versions, which its own
+file is among once it is replaced.
 """
 
 import re
@@ -26,6 +27,7 @@ from marketdata_assets.listening import is_simulated
 from marketdata_assets.profile import Profile
 from marketdata_assets.serving.status import dev_runs
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.sealed_parquet import DamagedFile, unsealed
 
 AT_ONCE = 8
@@ -63,6 +65,7 @@ class Outcome(StrEnum):
     SAME = "there already"
     NEWER = "left, for the one that is there is newer"
     DAMAGED = "not copied, for it is damaged"
+    GONE = "gone meanwhile"
 
 
 def copy(source: str, target: str) -> int:
@@ -82,6 +85,8 @@ def copy(source: str, target: str) -> int:
             console.print(f"{part.name}: {told}; {copied / 1e6:,.1f} MB")
         bad = (Outcome.NEWER, Outcome.DAMAGED)
         left |= {key: outcome for key, (outcome, _) in done.items() if outcome in bad}
+    if isinstance(there, Folder):
+        publish_catalog(there.root)
     for key, outcome in list(left.items())[:MOST_NAMED]:
         console.print(f"{key}: {outcome}")
     if len(left) > MOST_NAMED:
@@ -157,7 +162,11 @@ def _digest(place: Place, key: str) -> str | None:
 
 
 def _copy_one(here: Place, there: Place, theirs: Entry | None, key: str) -> tuple[Outcome, int]:
-    ours = here.read(key)
+    try:
+        ours = here.read(key)
+    except FileNotFoundError:
+        # Pruned, or published anew: of the dataset another round tells.
+        return Outcome.GONE, 0
     raw = ours.raw
     if key.endswith(".parquet") and not _is_whole(raw):
         return Outcome.DAMAGED, len(raw)

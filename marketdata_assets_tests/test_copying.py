@@ -14,10 +14,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from marketdata_assets.copying import copy
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
@@ -31,8 +33,8 @@ COPIED = {
     "dataset/.last_update_date",
     "excuses.csv",
 }
+MADE_ANEW = {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
 LEFT = {
-    "catalog.duckdb",
     "series/price_limits/generation.json",
     "exports/1.csv",
     "dataset/.work/new/half.parquet",
@@ -51,6 +53,7 @@ def source(tmp_path: Path) -> Iterator[Path]:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
     lake.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=3.0))
+    publish_catalog(root)
     for name in {*COPIED, *LEFT}:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def events(root: Path) -> list[int]:
 def assert_arrived(source: Path, target: Path) -> None:
     there, lake = files(target), Lake(target, "test")
     partitions = {name for name in there if name.startswith(("lake/", "superseded/"))}
-    assert set(there) == COPIED | partitions
+    assert set(there) == COPIED | partitions | MADE_ANEW
     assert lake.days(PRICE_LIMITS) == [DAY, NEXT_DAY]
     assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
     earlier, ours = (
@@ -101,6 +104,11 @@ def test_what_can_not_be_made_again_arrives_while_others_write(
     assert copy(str(source), str(target)) == 0
     assert "lake: 2 copied" in capsys.readouterr().out
     assert_arrived(source, target)
+    # The views of the copy read the copy.
+    shutil.move(source / "lake", tmp_path / "elsewhere")
+    with duckdb.connect(str(target / "catalog.duckdb"), read_only=True) as catalog:
+        assert catalog.execute("SELECT sum(up_limit) FROM price_limits").fetchone() == (5.0,)
+    shutil.move(tmp_path / "elsewhere", source / "lake")
     assert copy(str(source), str(target)) == 0
     said = capsys.readouterr().out
     assert "lake: 2 there already; 0.0 MB" in said
