@@ -153,7 +153,7 @@ def test_a_host_takes_the_image_over_ssh_and_no_other_host_is_talked_to(tmp_path
         "KEY": "a-secret-key",
         "KNOWN_HOSTS": "host ssh-ed25519 AAAA",
     }
-    command = [DEPLOY / "by-ssh", "user@host", "ghcr.io/Owner/market:v1.0.0"]
+    command = [str(DEPLOY / "by-ssh"), "user@host", "ghcr.io/Owner/market:v1.0.0"]
     run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     said = (tmp_path / "said").read_text()
