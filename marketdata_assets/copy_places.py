@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, make_folder, refusals_told
+from marketdata_assets.storage.sealed_parquet import DamagedFile
 
 DATABASES = (".db", ".sqlite3")
 # SQLite's own beside a database, which belong to that one and no other.
@@ -50,7 +51,7 @@ class Place(Protocol):
         """The files below a folder; with "" those that lie in none."""
 
     def read(self, key: str) -> Content:
-        """A file. Raises `FileNotFoundError`."""
+        """A file. Raises `FileNotFoundError`, or `DamagedFile` where the place can tell."""
 
     def holds(self, entry: Entry, raw: bytes) -> bool:
         """Whether a file that is there is this one."""
@@ -132,7 +133,7 @@ class Bucket:
             answer = self._obstore.get(self._store, key)
             raw, told = bytes(answer.bytes()), answer.attributes
         if told.get(SHA256, hash_of(raw)) != hash_of(raw):
-            raise CopyFailed(f"{self._address}/{key} is not what was put there. It was not copied.")
+            raise DamagedFile(f"{self._address}/{key} is not what was put there")
         modified = told.get(MODIFIED)
         if modified is None:
             return Content(raw, answer.meta["last_modified"])

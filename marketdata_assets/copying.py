@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,8 @@ from marketdata_assets.storage.sealed_parquet import DamagedFile, unsealed
 AT_ONCE = 8
 MOST_NAMED = 10
 MANIFEST = "dataset/manifest.json"
+# Their parquet files carry their own checksum.
+SEALED = ("lake/", "superseded/")
 
 
 class Part(NamedTuple):
@@ -116,9 +119,9 @@ def refuse(here: Place, source: str, there: Place, target: str) -> None:
 def _is_of_sandbox(place: Place, address: str) -> bool | None:
     """Whether the data of a place are simulated: as a file says, or without any its name."""
     for entry in _entries(place, LAKE):
-        origin = (_labels(place.read(entry.key).raw) or {}).get(b"origin")
-        if origin:
-            return is_simulated(origin.decode())
+        with suppress(DamagedFile, FileNotFoundError):
+            if origin := (_labels(place.read(entry.key).raw) or {}).get(b"origin"):
+                return is_simulated(origin.decode())
     name = address.rstrip("/").rpartition("/")[2]
     if name == Profile.SANDBOX:
         return True
@@ -167,13 +170,16 @@ def _copy_one(here: Place, there: Place, theirs: Entry | None, key: str) -> tupl
     except FileNotFoundError:
         # Pruned, or published anew: of the dataset another round tells.
         return Outcome.GONE, 0
+    except DamagedFile:
+        return Outcome.DAMAGED, 0
     raw = ours.raw
-    if key.endswith(".parquet") and not _is_whole(raw):
+    if key.startswith(SEALED) and key.endswith(".parquet") and _labels(raw) is None:
         return Outcome.DAMAGED, len(raw)
-    if theirs is not None:
-        if there.holds(theirs, raw):
+    # What is damaged there is worth nothing.
+    with suppress(DamagedFile):
+        if theirs is not None and there.holds(theirs, raw):
             return Outcome.SAME, len(raw)
-        if _is_newer(key, there.read(key), ours):
+        if theirs is not None and _is_newer(key, there.read(key), ours):
             return Outcome.NEWER, len(raw)
     there.write(key, ours)
     return Outcome.COPIED, len(raw)
@@ -183,13 +189,8 @@ def _is_newer(key: str, theirs: Content, ours: Content) -> bool:
     """Whether what is there was stored later, by what partitions say themselves."""
     if key.startswith("lake/"):
         stamps = [(_labels(one.raw) or {}).get(b"stored_at", b"") for one in (theirs, ours)]
-        # What is damaged says nothing.
         return stamps[0] > stamps[1]
     return theirs.modified > ours.modified
-
-
-def _is_whole(raw: bytes) -> bool:
-    return _labels(raw) is not None
 
 
 def _labels(raw: bytes) -> dict[bytes, bytes] | None:

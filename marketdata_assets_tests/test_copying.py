@@ -273,6 +273,15 @@ def test_a_backup_in_s3_is_brought_up_to_date_and_restored(
     assert copy(backup, str(restored)) == 0
     assert_arrived(source, restored)
     assert Lake(restored, "test").read(PRICE_LIMITS, NEXT_DAY).equals(limits(NEXT_DAY, a=4.0))
+    # An object whose bytes are others than were put: of a backup nothing, as a target mended.
+    import obstore
+    from obstore.store import S3Store
+
+    lake = S3Store.from_url(backup, client_options={"allow_http": True})
+    obstore.put(lake, "excuses.csv", b"damaged", attributes={"sha256": "0" * 64})
+    assert copy(backup, str(restored)) == 1
+    assert "excuses.csv: not copied, for it is damaged" in capsys.readouterr().out
+    assert copy(str(restored), backup) == 0
     # What was made here since is newer than the backup, and goes into it.
     Lake(restored, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=5.0))
     (restored / "excuses.csv").write_text("newer")
