@@ -196,8 +196,10 @@ def test_programs_that_write_to_the_target_are_to_be_ended_before(
     (target / "dagster").mkdir(parents=True)
     held = target / "dagster" / "programs.lock"
     holding = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX);"
-    command = [sys.executable, "-c", f"{holding} print('held', flush=True); sys.stdin.read()", held]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dev:
+    command = [sys.executable, "-c", f"{holding} print('held', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(
+        [*command, str(held)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as dev:
         assert dev.stdout.readline() == b"held\n"
         with pytest.raises(SettingError, match="programs write to this folder"):
             copy(str(source), str(target))
