@@ -14,11 +14,12 @@ automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
 run_launcher, supervising              what becomes of runs and programs that end
+copying, copy_places                   what `copy` takes from a place to another, and how
 command_texts                          what the commands say of themselves, in two languages
 doctor                                 what would stop an evening, looked for beforehand
 in_process_runs                        what `demo` and `backfilling` run in their own process
 *_command.py, *_commands.py            what single commands print
-demo, dev, serve, __main__             what `marketdata demo`, `dev` and `serve` run
+demo, dev, serve, __main__             what `marketdata demo`, `dev`, `web`, … run
 """
 
 __version__ = "0.1.0"

@@ -48,6 +48,10 @@ def command_parser() -> CommandParser:
     dev.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
+    web = command("web", "Dagster's UI alone")
+    web.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    web.add_argument("--host", default="127.0.0.1", help=host)
+    command("daemon", "Dagster's daemon alone, which starts the runs")
     command("serve", "the HTTP API")
     hub = command("hub", "serve the dataset published on this machine")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
@@ -55,6 +59,10 @@ def command_parser() -> CommandParser:
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
     command("verify", "compare the published dataset with the lake")
     command("restore", "fill the lake from the published dataset")
+    copy = command("copy", "copy, back up or restore the data, to a folder or to S3")
+    place = "the folder of a profile, like data/live, or s3://bucket/prefix"
+    copy.add_argument("source", metavar="FROM", help=place)
+    copy.add_argument("target", metavar="TO", help=place)
     backfill = command("backfill", "make the days of a range that are lacking")
     backfill.add_argument("first", metavar="FROM", type=_day, help="the first day")
     backfill.add_argument("last", metavar="TO", type=_day, help="the last day")
@@ -116,6 +124,16 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.dev import run_dev
 
         return run_dev(arguments.host, arguments.port, notices)
+    if arguments.command in ("web", "daemon"):
+        from marketdata_assets import dev
+
+        if arguments.command == "daemon":
+            return dev.run_daemon(notices)
+        return dev.run_web(arguments.host, arguments.port, notices)
+    if arguments.command == "copy":
+        from marketdata_assets.copying import copy
+
+        return copy(arguments.source, arguments.target)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 

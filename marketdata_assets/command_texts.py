@@ -19,6 +19,12 @@ CHINESE = {
     "the UI's port (default 3000)": "界面端口（默认 3000）",
     "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)": "界面监听地址"
     "（默认 127.0.0.1；监听其他地址须设 UI_TOKEN）",
+    "Dagster's UI alone": "只启动 Dagster 界面",
+    "Dagster's daemon alone, which starts the runs": "只启动 Dagster 守护进程，由它发起运行",
+    "copy, back up or restore the data, to a folder or to S3": "复制、备份或恢复数据"
+    "（文件夹或 S3）",
+    "the folder of a profile, like data/live, or s3://bucket/prefix": "某一环境的文件夹，如 "
+    "data/live，或 s3://bucket/prefix",
     "the HTTP API": "只启动 HTTP API",
     "serve the dataset published on this machine": "在本机提供已发布的数据集",
     "the port (default 8766)": "端口（默认 8766）",

@@ -80,6 +80,7 @@ does, it is as the one that it is a kind of.
       BadQuestion                   400  final
       NoRows                        404  final
       NotInstalled                  final
+      CopyFailed
       Unreachable
       AnsweredWithError
 

@@ -152,7 +152,7 @@ def _end(programs: Sequence[Program]) -> None:
         if late:
             print(
                 f"What was still at work after {SECONDS_TO_END} s is ended. A run is started again "
-                "with the next dev.",
+                "with the next start.",
                 file=sys.stderr,
             )
     except KeyboardInterrupt:

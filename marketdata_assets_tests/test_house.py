@@ -55,7 +55,7 @@ MAY_KNOW = {
     "listening": {"settings"},
     "hub_server": {"listening", "publishing"},
     "beside": set(),
-    "ui": {"api", "listening", "settings"},
+    "ui": {"api", "listening", "profile", "settings"},
     "run_launcher": set(),
     "supervising": set(),
     "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},

@@ -115,7 +115,7 @@ def test_what_a_program_has_started_ends_with_it_and_with_all(tmp_path: Path) ->
     assert ran.returncode == 0
     assert ran.stderr.splitlines() == [
         "Server has ended with exit code 3, and is started again in 0 s.",
-        "What was still at work after 1 s is ended. A run is started again with the next dev.",
+        "What was still at work after 1 s is ended. A run is started again with the next start.",
     ]
     wait_until_gone(tmp_path / "children", 2)
 

@@ -359,6 +359,18 @@ class HealthAnswer(BaseModel):
     ssh_configured: bool
 
 
+class ServedTable(BaseModel):
+    """The newest generation of a table's copy by code, and the last day in it."""
+
+    generation: int
+    last_day: dt.date
+
+
+class ReadyAnswer(BaseModel):
+    status: str
+    tables: dict[str, ServedTable]
+
+
 class IndexAnswer(BaseModel):
     model_config = ConfigDict(extra="allow")
 

@@ -50,6 +50,7 @@ REASONS = {
     413: "more than one question may ask for",
     429: "too much at once",
     502: "who has the data failed",
+    503: "not at this moment",
 }
 
 

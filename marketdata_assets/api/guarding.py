@@ -18,7 +18,7 @@ from marketdata_assets.api.page_files import is_of_the_page
 from marketdata_assets.api.prefix import path_within
 from marketdata_assets.listening import asks_this_machine
 
-OPEN_TO_ALL = ("/health",)
+OPEN_TO_ALL = ("/health", "/ready")
 LONGEST_LENGTH = 20
 
 

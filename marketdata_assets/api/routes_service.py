@@ -1,9 +1,10 @@
 """The service itself: what it is, whether it lives, what it keeps in memory.
 
-Here belongs what needs no data.
+Here belongs what tells of the service and of no price.
 """
 
 import datetime as dt
+from contextlib import suppress
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request
@@ -15,15 +16,20 @@ from marketdata_assets.api.answers import (
     HealthAnswer,
     IndexAnswer,
     LruAnswer,
+    ReadyAnswer,
+    ServedTable,
 )
 from marketdata_assets.api.app_state import AppState, may_answer
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.page_files import front_page, prefers_html
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM
 
 VERSION = version("marketdata-assets")
 ENDPOINTS = {
     "info": "/",
     "health": "/health",
+    "ready": "/ready",
     "docs": "/docs",
     "metrics": "/metrics",
     "asset_type": "/api/v1/asset-type?code={code}",
@@ -101,6 +107,26 @@ def service_routes(state: AppState) -> APIRouter:
         """Whether the service answers; open without a token."""
         now = dt.datetime.now(dt.UTC)
         return json_response({"status": "healthy", "timestamp": now, "ssh_configured": ssh_enabled})
+
+    @router.get("/ready", response_model=ReadyAnswer, responses=may_answer(503))
+    def ready() -> Response:
+        """Whether it can answer, by the newest generation of what is stored; open without a token.
+
+        The tables are those that were made so far: none in a folder that is new.
+        """
+        try:
+            # What a disk that is gone refuses is no empty lake.
+            with suppress(FileNotFoundError):
+                next((state.root / "lake").iterdir(), None)
+        except OSError as error:
+            raise ApiError(503, f"The lake can't be read: {error.strerror}") from error
+        copies = {table.name: state.reader.series(table) for table in (DAILY_PRICES, ETF_PREMIUM)}
+        tables = {
+            name: ServedTable(generation=copy.generation, last_day=copy.days[-1])
+            for name, copy in copies.items()
+            if copy
+        }
+        return json_response(ReadyAnswer(status="ready", tables=tables).model_dump())
 
     @router.get("/api/v1/cache/stats", response_model=CacheAnswer)
     def cache_stats() -> Response:

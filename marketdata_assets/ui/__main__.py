@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 import dagster as dg
 import uvicorn
@@ -22,8 +23,10 @@ from dagster_webserver.version import __version__
 from starlette.types import ASGIApp
 
 from marketdata_assets.listening import listen
+from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.ui.guard import Guard
+from marketdata_assets.ui.probing import Probed, in_the_way_of
 from marketdata_assets.ui.ui_settings import UiSettings, ui_settings
 
 SECONDS_TO_FINISH = 5
@@ -55,7 +58,7 @@ def serve_ui(settings: UiSettings, workspace: str) -> int:
         _workspace(instance, workspace) as context,
     ):
         config = uvicorn.Config(
-            Guard(_app(context), settings),
+            Probed(Guard(_app(context), settings), partial(in_the_way_of, context, profile_root())),
             log_level="warning",
             access_log=False,
             server_header=False,

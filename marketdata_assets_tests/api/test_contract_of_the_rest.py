@@ -43,6 +43,13 @@ def test_health(api: Client) -> None:
     assert dt.datetime.fromisoformat(told["timestamp"]).tzinfo
 
 
+def test_ready_names_the_newest_generation_and_its_last_day(api: Client) -> None:
+    told = api.get("/ready").json()
+    assert told["status"] == "ready"
+    assert told["tables"]["daily_prices"]["last_day"] == str(NEWEST)
+    assert told["tables"]["daily_prices"]["generation"] > 0
+
+
 @pytest.mark.parametrize(
     ("asked", "kind", "canonical"),
     [

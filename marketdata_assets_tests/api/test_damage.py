@@ -64,6 +64,8 @@ def test_the_overviews_answer_whatever_is_damaged(
         assert 'marketdata_readable{what="requests"} 1.0' in metrics.text
         assert 'marketdata_readable{what="etf_premium"} 1.0' in metrics.text
         assert (told or 'marketdata_readable{what="daily_prices"} 1.0') in metrics.text
+        # Who can't answer prices is to be asked for none.
+        assert client.ask("GET", "/ready").status_code == (503 if told else 200)
         answer = client.get("/api/v1/instruments", q="300750")
         assert answer.status_code == 200
         [found] = answer.json()["instruments"]

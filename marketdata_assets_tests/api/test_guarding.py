@@ -34,7 +34,7 @@ def bearer(token: str, scheme: str = "Bearer") -> dict[str, str]:
     return {"Authorization": f"{scheme} {token}"}
 
 
-def test_with_a_token_everything_but_health_needs_it(closed: Client) -> None:
+def test_with_a_token_everything_but_health_and_ready_needs_it(closed: Client) -> None:
     paths = ["/", ASKED, "/docs", "/openapi.json", "/metrics", "/nothing", "/api/v1/tables"]
     for path in paths:
         answer = closed.ask("GET", path)
@@ -45,6 +45,7 @@ def test_with_a_token_everything_but_health_needs_it(closed: Client) -> None:
         assert closed.ask("GET", path, headers=bearer(TOKEN)).status_code in (200, 404)
     assert closed.ask("POST", "/api/v1/cache/clear").status_code == 401
     assert closed.get("/health").status_code == 200
+    assert closed.get("/ready").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from marketdata_assets_tests.api.stored_world import FUND, NEWEST
 PATHS = {
     "/",
     "/health",
+    "/ready",
     "/api/v1/asset-type",
     "/api/v1/ohlcv",
     "/api/v1/ohlcv/batch",

@@ -1,0 +1,201 @@
+"""The command `copy`: a profile's folder, or a copy of it, to another folder or to an S3 store.
+
+So a platform moves, is backed up and is restored. Here belongs what is copied, in which order, and
+what is left as it is; how places are read and written is `copy_places`.
+
+What can be made again is not copied: series, exports, and the catalog, whose views hold the path of
+their folder and would go on reading the one that was copied; it is made for the new one. Programs
+may go on writing to the place that is copied from. So what tells of other parts goes before them,
+and no copy claims what it lacks; and a partition goes before its earlier versions, which its own
+file is among once it is replaced.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import Progress
+
+from marketdata_assets.copy_places import Bucket, Content, Entry, Folder, Place, hash_of
+from marketdata_assets.listening import is_simulated
+from marketdata_assets.profile import Profile
+from marketdata_assets.serving.status import dev_runs
+from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.catalog import publish_catalog
+from marketdata_assets.storage.sealed_parquet import DamagedFile, unsealed
+
+AT_ONCE = 8
+MOST_NAMED = 10
+MANIFEST = "dataset/manifest.json"
+# Their parquet files carry their own checksum.
+SEALED = ("lake/", "superseded/")
+
+
+class Part(NamedTuple):
+    """Files of a folder; one of another name is another program's, or unfinished."""
+
+    name: str
+    folder: str
+    form: str
+
+
+LAKE = Part("lake", "lake", r"lake/\w+/(\d{4}/)?[^/.][^/]*\.parquet")
+PARTS = (
+    Part("run history", "dagster", r"dagster/(history|schedules)/(.+/)?[^/.]+\.db"),
+    Part("requests", "state", r"state/requests\.sqlite3"),
+    Part("dataset", "dataset", r"dataset/((?!\.)(.+/)?[^/.][^/]*|\.last_update_date)"),
+    LAKE,
+    Part(
+        "earlier versions",
+        "superseded",
+        r"superseded/.+/\d{8}T\d{6}\.\d{6}Z\.(parquet|damaged)",
+    ),
+    Part("excuses", "", r"excuses\.csv"),
+)
+
+
+class Outcome(StrEnum):
+    """What became of a file."""
+
+    COPIED = "copied"
+    SAME = "there already"
+    NEWER = "left, for the one that is there is newer"
+    DAMAGED = "not copied, for it is damaged"
+    GONE = "gone meanwhile"
+
+
+def copy(source: str, target: str) -> int:
+    """Copy, or go on copying, and print what was done; 1 where a file could not be taken.
+
+    Raises `SettingError` for places that can't be copied from or to.
+    """
+    here, there = place_at(source, "FROM"), place_at(target, "TO")
+    refuse(here, source, there, target)
+    console, left = Console(highlight=False, soft_wrap=True), dict[str, Outcome]()
+    for part in PARTS:
+        done = _copy_part(here, there, part, console)
+        counts = Counter(outcome for outcome, _ in done.values())
+        copied = sum(bytes_ for outcome, bytes_ in done.values() if outcome is Outcome.COPIED)
+        if counts:
+            told = ", ".join(f"{counts[one]:,} {one}" for one in Outcome if counts[one])
+            console.print(f"{part.name}: {told}; {copied / 1e6:,.1f} MB")
+        bad = (Outcome.NEWER, Outcome.DAMAGED)
+        left |= {key: outcome for key, (outcome, _) in done.items() if outcome in bad}
+    if isinstance(there, Folder):
+        publish_catalog(there.root)
+    for key, outcome in list(left.items())[:MOST_NAMED]:
+        console.print(f"{key}: {outcome}")
+    if len(left) > MOST_NAMED:
+        console.print(f"… and {len(left) - MOST_NAMED:,} more")
+    return int(bool(left))
+
+
+def place_at(address: str, name: str) -> Place:
+    """The place of an argument. Raises `SettingError`."""
+    if address.startswith("s3://"):
+        return Bucket(address, name)
+    return Folder(Path(address).expanduser().absolute())
+
+
+def refuse(here: Place, source: str, there: Place, target: str) -> None:
+    """Raise `SettingError` where nothing would be copied, or something that must not be."""
+    if next(_entries(here, LAKE), None) is None:
+        raise SettingError("FROM", source, "no lake is there, name the folder of a profile")
+    if isinstance(there, Folder) and there.root.is_dir() and dev_runs(there.root):
+        raise SettingError("TO", target, "programs write to this folder, end them before")
+    ours, theirs = _is_of_sandbox(here, source), _is_of_sandbox(there, target)
+    if theirs is not None and ours is not theirs:
+        what = "simulated" if ours else "real"
+        raise SettingError("TO", target, f"{source} holds {what} data, and this place other ones")
+
+
+def _is_of_sandbox(place: Place, address: str) -> bool | None:
+    """Whether the data of a place are simulated: as a file says, or without any its name."""
+    for entry in _entries(place, LAKE):
+        with suppress(DamagedFile, FileNotFoundError):
+            if origin := (_labels(place.read(entry.key).raw) or {}).get(b"origin"):
+                return is_simulated(origin.decode())
+    name = address.rstrip("/").rpartition("/")[2]
+    if name == Profile.SANDBOX:
+        return True
+    return False if name.partition("-")[0] == Profile.LIVE else None
+
+
+def _entries(place: Place, part: Part) -> Iterator[Entry]:
+    return (one for one in place.entries(part.folder) if re.fullmatch(part.form, one.key))
+
+
+def _copy_part(
+    here: Place, there: Place, part: Part, console: Console
+) -> dict[str, tuple[Outcome, int]]:
+    """The outcome and the size of every file of a part."""
+    is_dataset = MANIFEST.startswith(f"{part.folder}/")
+    before = _digest(here, MANIFEST) if is_dataset else None
+    keys = sorted(one.key for one in _entries(here, part))
+    known = {one.key: one for one in _entries(there, part)}
+    # The manifest names the others.
+    groups = ([key for key in keys if key != MANIFEST], [key for key in keys if key == MANIFEST])
+    done = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(part.name, total=len(keys))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for some in groups:
+                outcomes = pool.map(lambda key: _copy_one(here, there, known.get(key), key), some)
+                for key, outcome in zip(some, outcomes, strict=True):
+                    done[key] = outcome
+                    progress.advance(task)
+    if is_dataset and _digest(here, MANIFEST) != before:
+        # It was published meanwhile: what was copied is of both.
+        return _copy_part(here, there, part, console)
+    return done
+
+
+def _digest(place: Place, key: str) -> str | None:
+    try:
+        return hash_of(place.read(key).raw)
+    except FileNotFoundError:
+        return None
+
+
+def _copy_one(here: Place, there: Place, theirs: Entry | None, key: str) -> tuple[Outcome, int]:
+    try:
+        ours = here.read(key)
+    except FileNotFoundError:
+        # Pruned, or published anew: of the dataset another round tells.
+        return Outcome.GONE, 0
+    except DamagedFile:
+        return Outcome.DAMAGED, 0
+    raw = ours.raw
+    if key.startswith(SEALED) and key.endswith(".parquet") and _labels(raw) is None:
+        return Outcome.DAMAGED, len(raw)
+    # What is damaged there is worth nothing.
+    with suppress(DamagedFile):
+        if theirs is not None and there.holds(theirs, raw):
+            return Outcome.SAME, len(raw)
+        if theirs is not None and _is_newer(key, there.read(key), ours):
+            return Outcome.NEWER, len(raw)
+    there.write(key, ours)
+    return Outcome.COPIED, len(raw)
+
+
+def _is_newer(key: str, theirs: Content, ours: Content) -> bool:
+    """Whether what is there was stored later, by what partitions say themselves."""
+    if key.startswith("lake/"):
+        stamps = [(_labels(one.raw) or {}).get(b"stored_at", b"") for one in (theirs, ours)]
+        return stamps[0] > stamps[1]
+    return theirs.modified > ours.modified
+
+
+def _labels(raw: bytes) -> dict[bytes, bytes] | None:
+    """What a parquet file says of itself; None of one that is not as it was written."""
+    try:
+        return dict(unsealed(raw).schema_arrow.metadata or {})
+    except (DamagedFile, pa.ArrowException):
+        return None

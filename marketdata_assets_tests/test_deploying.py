@@ -1,0 +1,167 @@
+"""The files of `deploy/` and the workflows: what they name is there, and means what they say."""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from marketdata_assets.__main__ import command_parser
+from marketdata_assets_tests import PROJECT
+
+DEPLOY = PROJECT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+INSTALLED = "/opt/marketdata/bin/marketdata"
+OF_THE_PROCESS = {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+OF_ITS_FOLDERS = {"XDG_STATE_HOME", "XDG_CACHE_HOME"}
+KNOWN_BY_COMPOSE = {"MARKETDATA_IMAGE", "UI_NAME", "API_NAME"}
+
+
+def dockerfile() -> str:
+    return (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+
+
+def unit(path: Path) -> dict[str, str]:
+    lines = path.read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def settings() -> set[str]:
+    """The settings that there are, as `.env.example` names them."""
+    named = (PROJECT / ".env.example").read_text("utf-8")
+    return set(re.findall(r"^#?([A-Z_]+)=", named, re.MULTILINE))
+
+
+def test_what_the_image_copies_is_there_and_let_through() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile(), re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    assert all((PROJECT / name).exists() for name in names)
+    ignored = (PROJECT / ".dockerignore").read_text("utf-8").splitlines()
+    assert {line[1:] for line in ignored if line.startswith("!")} == names
+
+
+def test_the_image_is_what_the_lock_says_and_its_program_is_ours() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert 'ENTRYPOINT ["marketdata"]' in dockerfile()
+    assert "marketdata" in project["scripts"]
+    assert "--extra distributed" in dockerfile()
+    assert "distributed" in project["optional-dependencies"]
+    for command in re.findall(r"(?:uv|pip) (?:pip install|install|build) [^&]+", dockerfile()):
+        is_ours = "/wheel/*.whl" in command
+        by_hash = "--require-hashes" in command or "--constraints requirements.lock" in command
+        assert by_hash or (is_ours and "--no-deps" in command)
+
+
+def test_every_command_and_setting_that_the_files_give_exists() -> None:
+    words = re.search(r"^CMD \[(.+)\]$", dockerfile(), re.MULTILINE).group(1)
+    commands = [[word.strip(' "') for word in words.split(",")]]
+    commands.append(compose()["services"]["marketdata"]["command"])
+    commands += [unit(path)["ExecStart"].removeprefix(INSTALLED).split() for path in UNITS]
+    assert len(commands) == 5
+    for command in commands:
+        assert command_parser().parse_args(command).command == command[0]
+    given = set(compose()["services"]["marketdata"]["environment"])
+    given |= set(re.findall(r"^(?:ENV|   ) (\w+)=", dockerfile().partition("USER")[0], re.M))
+    for path in UNITS:
+        lines = re.findall(r"^Environment=(.+)$", path.read_text("utf-8"), re.MULTILINE)
+        given |= {pair.split("=")[0] for pair in itertools.chain(*map(str.split, lines))}
+    ours = {name for name in given if not name.startswith("UV_")}
+    assert ours - OF_THE_PROCESS - OF_ITS_FOLDERS <= settings()
+    named = re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text("utf-8"))
+    assert set(named) <= settings() | KNOWN_BY_COMPOSE
+
+
+def test_the_ports_of_the_services_are_those_of_the_program() -> None:
+    service, parser = compose()["services"]["marketdata"], command_parser()
+    ui = parser.parse_args(service["command"]).port
+    api = service["environment"]["API_PORT"]
+    assert f"EXPOSE {ui} {api}" in dockerfile()
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}" for port in (ui, api)]
+    assert f"for port in ({ui}, {api})" in service["healthcheck"]["test"][-1]
+    caddy = (DEPLOY / "Caddyfile").read_text("utf-8")
+    assert re.findall(r"reverse_proxy (\S+)", caddy) == [f"marketdata:{ui}", f"marketdata:{api}"]
+    assert set(re.findall(r"\{\$(\w+)\}", caddy)) <= set(
+        compose()["services"]["caddy"]["environment"]
+    )
+
+
+def test_nothing_but_the_volume_is_written_to_and_no_more_is_allowed_than_needed() -> None:
+    for service in compose()["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+    assert re.search(r"^USER [1-9]\d+$", dockerfile(), re.MULTILINE)
+    data = compose()["services"]["marketdata"]["volumes"]
+    assert data == [f"data:{re.search('MARKETDATA_HOME=(/data)', dockerfile()).group(1)}"]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
+    for path in UNITS:
+        text = path.read_text("utf-8").replace(INSTALLED, shutil.which("true"))
+        (tmp_path / path.name).write_text(text)
+    command = ["systemd-analyze", "verify", *map(str, tmp_path.glob("*.service"))]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_workflows_run_what_there_is() -> None:
+    steps = [
+        (path.name, step["run"])
+        for path in WORKFLOWS
+        for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
+        for step in job.get("steps", [])
+        if "run" in step
+    ]
+    said = "\n".join(text for _, text in steps)
+    for file in re.findall(r"(?:^|\s)(\.ci/\w+|deploy/[\w-]+)", said):
+        assert (PROJECT / file).is_file(), file
+    for target in re.findall(r"make (\w+)", said):
+        dry = ["make", "--dry-run", "--no-print-directory", target]
+        subprocess.run(dry, cwd=PROJECT, capture_output=True, check=True)
+    [used] = re.findall(r"marketdata-assets (demo .+)", said)
+    assert command_parser().parse_args(used.split()).days == 2
+
+
+def test_a_host_takes_the_image_over_ssh_and_no_other_host_is_talked_to(tmp_path: Path) -> None:
+    """The script as it is, with programs in the place of ssh and docker that tell of their call."""
+    there = tmp_path / "there"
+    there.mkdir()
+    programs = {
+        # What the host would run, in its own home.
+        "ssh": f'echo "ssh $*" >> {tmp_path}/said\ncd {there} && eval "${{@: -1}}"',
+        "docker": f'echo "docker $* of $MARKETDATA_IMAGE" >> {tmp_path}/said',
+    }
+    for name, text in programs.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/usr/bin/env bash\n{text}\n")
+        program.chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "KEY": "a-secret-key",
+        "KNOWN_HOSTS": "host ssh-ed25519 AAAA",
+    }
+    command = [str(DEPLOY / "by-ssh"), "user@host", "ghcr.io/Owner/market:v1.0.0"]
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    said = (tmp_path / "said").read_text()
+    assert "StrictHostKeyChecking=yes" in said
+    assert "a-secret-key" not in said + run.stdout + run.stderr
+    assert "pull --quiet marketdata of ghcr.io/owner/market:v1.0.0" in said
+    assert "up --detach --no-build --wait of ghcr.io/owner/market:v1.0.0" in said
+    sent = there / "marketdata" / "deploy" / "compose.yaml"
+    assert sent.read_bytes() == (DEPLOY / "compose.yaml").read_bytes()
+    refused = subprocess.run(command, env={**env, "KNOWN_HOSTS": ""}, capture_output=True)
+    assert refused.returncode != 0
