@@ -32,7 +32,7 @@ from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, OHLCV
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.storage.finding_list import finding_list
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import FINDINGS
 
 
@@ -78,7 +78,7 @@ def market_routes(state: AppState) -> APIRouter:
         question: Annotated[FindingsQuestion, Depends(asked(FindingsQuestion))],
     ) -> Response:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
-        stored = Lake(state.root, "reader").days(FINDINGS)
+        stored = open_lake(state.root, "reader").days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
         if day is None or (question.since is None and day not in stored):
             raise ApiError(404, f"No findings are stored of {day or 'any day'}")

@@ -16,8 +16,8 @@ from dagster import DagsterRunStatus, RunRecord, RunsFilter
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.series import Difference, FileIdentity, difference, stored_files
+from marketdata_assets.storage.lake import FileIdentity, Lake
+from marketdata_assets.storage.series import Difference, difference
 
 # After the evening's run, before the waiting runs of a backfill; the first of them first.
 PRIORITY = 5
@@ -60,7 +60,7 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
     requests, reasons = [], []
     for number, (table, asset) in enumerate(SERIES.items()):
         name = asset.key.path[-1]
-        files, differing = stored_files(lake, table), difference(lake, table)
+        files, differing = lake.identities(table), difference(lake, table)
         wanted = fingerprint(differing, files)
         own = [run for run in ended if asset.key in _made_in(run.dagster_run)]
         tries = _tries(own, wanted)

@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake, Part, Stored
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
@@ -34,7 +35,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     origin: str
 
     def open(self) -> Lake:
-        return Lake(Path(self.root), self.origin)
+        return open_lake(Path(self.root), self.origin)
 
 
 class FetchedDays(NamedTuple):
@@ -88,7 +89,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         table = STORED_TABLES[context.asset_key.path[-1]]
         parts = _parts(table, context)
-        stored = [part for part in parts if self._lake.path(table, part).exists()]
+        stored = [part for part in parts if self._lake.has(table, part)]
         paths = self._lake.paths(table, stored or parts)
         relation = rows_of(self._connection, table, paths)
         wanted = context.dagster_type.typing_type

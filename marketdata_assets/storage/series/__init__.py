@@ -19,10 +19,8 @@ slices.
 from marketdata_assets.storage.series.generation import (
     SERIES_ASSETS,
     DamagedSeries,
-    FileIdentity,
     NoSeries,
 )
-from marketdata_assets.storage.series.lake_days import stored_files
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 from marketdata_assets.storage.series.segment import noted_segments
@@ -32,12 +30,10 @@ __all__ = [
     "DamagedSeries",
     "DayNotInSeries",
     "Difference",
-    "FileIdentity",
     "NoSeries",
     "Refreshed",
     "Series",
     "difference",
     "noted_segments",
     "refresh",
-    "stored_files",
 ]
