@@ -30,7 +30,7 @@ MAY_KNOW = {
     "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
     "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
-    "resources": DAYS_AND_TABLES | {"instruments", "listening", "publishing"},
+    "resources": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
