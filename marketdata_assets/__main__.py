@@ -15,6 +15,7 @@ from pathlib import Path
 from marketdata_assets import __version__
 from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.hosts import hosts
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, refusals_told
@@ -39,6 +40,11 @@ def main() -> int:
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
     commands.add_parser("serve", help="the HTTP API")
+    commands.add_parser("worker", help="of several hosts: takes the steps of runs")
+    commands.add_parser("daemon", help="of several hosts: Dagster's daemon, on one of them")
+    web = commands.add_parser("web", help="of several hosts: Dagster's UI")
+    web.add_argument("--port", type=_port, default=3000, help="its port (default 3000)")
+    web.add_argument("--host", default="127.0.0.1", help="where it listens (default 127.0.0.1)")
     hub = commands.add_parser("hub", help="serve the dataset published on this machine")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
     publish = commands.add_parser("publish", help="publish every stored day that is not published")
@@ -81,6 +87,12 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.dev import run_dev
 
         return run_dev(arguments.host, arguments.port, notices)
+    if arguments.command in ("web", "worker", "daemon"):
+        from marketdata_assets import roles
+
+        if arguments.command == "web":
+            return roles.web(arguments.host, arguments.port)
+        return roles.worker() if arguments.command == "worker" else roles.daemon()
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
@@ -159,7 +171,25 @@ def prepare() -> list[str]:
 
 
 def instance_settings(home: Path) -> bytes:
-    """This version's `dagster.yaml`, and the databases of run history, which want a full path."""
+    """This version's `dagster.yaml`, and where run history is.
+
+    On one machine in databases that want a full path; several hosts share a database, and what
+    steps print.
+    """
+    if shared := hosts():
+        bucket, _, prefix = shared.lake.removeprefix("s3://").partition("/")
+        logs = {"bucket": bucket, "prefix": f"{prefix}/logs".strip("/")}
+        parts = {
+            "storage": ("marketdata_assets.storage.dagster_postgres", "SharedStorage", {}),
+            "compute_logs": ("dagster_aws.s3.compute_log_manager", "S3ComputeLogManager", logs),
+        }
+        told = {
+            name: {"module": module, "class": kind, "config": config}
+            for name, (module, kind, config) in parts.items()
+        }
+        told["storage"] = {"custom": told["storage"]}
+        lines = [f"{name}: {json.dumps(one)}\n" for name, one in told.items()]
+        return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
     databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
     lines = []
     for name, (kind, folder) in databases.items():

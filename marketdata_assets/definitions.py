@@ -65,7 +65,9 @@ def out_of_reach(resource: object) -> object:
     return definition.configured(lambda _: values, config_schema={})
 
 
-def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
+def build_definitions(
+    resources: Mapping[str, object], executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.Definitions:
     """The platform over `resources`: `tushare`, `lake`, `lake_io`, `publisher`,
     `alerts`, `instrument_sources`, `run_history_days`, `extra_tables`.
 
@@ -73,7 +75,8 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     token is sent to, and which folders are written.
 
     Runs stay in one process: starting a process a step costs seconds, and the fetching steps
-    already keep as many calls in flight as the allowance can use.
+    already keep as many calls in flight as the allowance can use. Several hosts hand in another
+    executor.
     """
     return dg.Definitions(
         assets=[
@@ -119,9 +122,9 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             "io_manager": out_of_reach(dg.FilesystemIOManager()),
             **{name: out_of_reach(resource) for name, resource in resources.items()},
         },
-        executor=dg.in_process_executor,
+        executor=executor,
     )
 
 
 leave_out_expected_traces()
-defs = build_definitions(environment.resources())
+defs = build_definitions(environment.resources(), environment.executor())

@@ -27,7 +27,7 @@ MAY_KNOW = {
     "tables": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
-    "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening"},
+    "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "settings"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
     "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
     "resources": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "publishing"},
@@ -36,7 +36,10 @@ MAY_KNOW = {
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
+    "celery_steps": {"hosts"},
     "environment": {
+        "celery_steps",
+        "hosts",
         "instruments",
         "settings",
         "profile",
@@ -55,6 +58,14 @@ MAY_KNOW = {
     "run_launcher": set(),
     "supervising": set(),
     "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
+    "roles": {
+        "celery_steps",
+        "hosts",
+        "profile",
+        "settings",
+        "supervising",
+        "ui",
+    },
     "console": set(),
     "definitions": {"environment", "assets", "automation", "console"},
 }

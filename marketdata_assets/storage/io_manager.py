@@ -124,15 +124,20 @@ class LakeIOManager(dg.ConfigurableIOManager):
         except Exception:
             # The days before the failure are stored and should be seen; the failure comes first.
             with contextlib.suppress(OSError, duckdb.Error):
-                publish_catalog(self._lake.root)
+                self._publish_catalog()
             raise
-        publish_catalog(self._lake.root)
+        self._publish_catalog()
         context.add_output_metadata(
             {
                 "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
                 "origin": origin,
             }
         )
+
+    def _publish_catalog(self) -> None:
+        # Its views are over a folder; a host of many has only what it has read.
+        if not self._lake.is_shared:
+            publish_catalog(self._lake.root)
 
     def _store_range(self, context: dg.OutputContext, table: Table, obj: Data) -> None:
         stored = self._store_days(table, _days(context), obj)

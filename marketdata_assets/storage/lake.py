@@ -17,7 +17,7 @@ import datetime as dt
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.listening import is_simulated
@@ -137,6 +138,8 @@ class Lake:
 
     Any number of processes may write; a crash leaves the old file or the new one.
     """
+
+    is_shared = False
 
     def __init__(self, root: Path, origin: str) -> None:
         self.root = root
@@ -274,6 +277,13 @@ class Lake:
         Writes that begin later are not waited for: the wait is at most the storing of one file.
         """
         wait_for_writer(self._folder(table))
+
+    @contextlib.contextmanager
+    def alone(self, table: Table) -> Iterator[None]:
+        """A turn of reading partitions of a table and writing what follows from them."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / f".{table.name}.lock"):
+            yield
 
     def _folder(self, table: Table) -> Path:
         return self.root / "lake" / table.name

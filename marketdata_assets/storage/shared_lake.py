@@ -13,8 +13,9 @@ what he has read, from the bytes in hand, under the moment at which it was store
 made once and never deleted. So whatever was acknowledged is there, now or under its moment.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,8 @@ class SharedLake(Lake):
 
     The profile's name is part of the address: two profiles never meet.
     """
+
+    is_shared = True
 
     def __init__(self, root: Path, origin: str, shared: Hosts) -> None:
         super().__init__(root, origin)
@@ -121,6 +124,11 @@ class SharedLake(Lake):
     def wait_for_writer(self, table: Table) -> None:
         with turn(self._database, self._turn(table), is_shared=True):
             pass
+
+    @contextlib.contextmanager
+    def alone(self, table: Table) -> Iterator[None]:
+        with turn(self._database, f"{self._turn(table)} alone"):
+            yield
 
     def _files(self, table: Table, parts: Sequence[Part]) -> dict[Part, Path]:
         def copied(part: Part) -> Path | None:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from marketdata_assets.hosts import Hosts
-from marketdata_assets_tests.distributed.servers import BUCKET, missing, postgres, s3
+from marketdata_assets_tests.distributed.servers import (
+    BUCKET,
+    RABBITMQ,
+    missing,
+    postgres,
+    rabbitmq,
+    s3,
+)
 
 NUMBERS = itertools.count()
 
@@ -34,6 +41,14 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name, value in settings.items():
             patch.setenv(name, value)
         yield
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not RABBITMQ.exists():
+        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as address:
+        yield address
 
 
 @pytest.fixture

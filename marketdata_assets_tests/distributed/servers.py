@@ -20,6 +20,8 @@ from typing import Any
 
 SECONDS_TO_START = 60
 BUCKET = "lake"
+# The one that stays the user that it is started by.
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 def program(name: str) -> str | None:
@@ -94,6 +96,37 @@ def s3(folder: Path) -> Iterator[Mapping[str, str]]:
         }
     finally:
         stop(server, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def rabbitmq(folder: Path) -> Iterator[str]:
+    """A RabbitMQ server in `folder`; its address."""
+    port, distribution, names = (free_port() for _ in range(3))
+    plugins = folder / "plugins"
+    plugins.write_text("[].\n")
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(names),
+        "RABBITMQ_NODENAME": f"test{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log-files"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "no-settings"),
+    }
+    server = started([RABBITMQ], folder, env=environment)
+    try:
+        wait_until(lambda: answers(port), server)
+        yield f"amqp://guest:guest@127.0.0.1:{port}"
+    finally:
+        stop(server, signal.SIGTERM)
+        # It is started beside, and stays.
+        subprocess.run(["epmd", "-port", str(names), "-kill"], capture_output=True)
 
 
 def run(*command: object, **options: Any) -> None:
