@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from marketdata_assets.api.api_settings import api_settings
+from marketdata_assets.hosts import only_one_machine
 from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.settings import SettingError
@@ -30,6 +31,7 @@ SECONDS_FOR_THE_LAST = 30
 
 def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
+    only_one_machine("dev")
     root = profile_root()
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
     with _alone(root), _nothing_left(root) as held:

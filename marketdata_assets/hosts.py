@@ -56,6 +56,13 @@ def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     return Hosts(*given.values())
 
 
+def only_one_machine(what: str, env: Mapping[str, str] = os.environ) -> None:
+    """Raise `SettingError` where several hosts are set: `what` is of one machine."""
+    if hosts(env):
+        how = f"{what} is of one machine and would know nothing of the others, unset it here"
+        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how)
+
+
 def _is_address(text: str, scheme: str) -> bool:
     try:
         parts = urlsplit(text)

@@ -1,4 +1,4 @@
-"""What a host of many does: `web`, `daemon` or `worker`; `serve` is the HTTP API as on one machine.
+"""What a host of many does: `web`, `daemon` or `worker`.
 
 Here belongs which program each is; one ends the other programs of its host when it ends. SIGTERM
 ends it: a worker finishes the steps that it has in hand. On one machine `dev` runs all of them.

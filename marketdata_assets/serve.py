@@ -19,6 +19,7 @@ from marketdata_assets.api.app import create_app
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.measuring import COUNTED_IN
+from marketdata_assets.hosts import only_one_machine
 from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import profile_root
 from marketdata_assets.serving.price_reader import PriceReader
@@ -33,6 +34,8 @@ SECONDS_TO_FINISH = 5
 
 def serve_api() -> int:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
+    # Its series and its queue lie in a folder.
+    only_one_machine("serve")
     settings, root = api_settings(os.environ), profile_root()
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     # A damaged one is noticed now, not by the first caller; one that is held is looked at later.

@@ -57,7 +57,7 @@ MAY_KNOW = {
     "ui": {"api", "listening", "settings"},
     "run_launcher": set(),
     "supervising": set(),
-    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
+    "dev": {"api", "hosts", "listening", "settings", "storage", "supervising", "ui", "profile"},
     "roles": {
         "celery_steps",
         "hosts",

@@ -1,7 +1,9 @@
 """One switch: all that hosts share is named, or nothing; and one machine pays nothing for it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ ALL = {
     "MARKETDATA_LAKE": "s3://bucket/prefix",
     "MARKETDATA_BROKER": "amqp://market:secret@mq",
 }
+HUB = {"HF_TOKEN": "none", "HF_DATASET_REPO": "nobody/nothing", "HF_ENDPOINT": "http://127.0.0.1:9"}
 HEAVY = ("obstore", "psycopg", "psycopg2", "celery", "dagster_celery", "dagster_postgres", "boto3")
 
 
@@ -39,6 +42,33 @@ def test_all_three_make_many_hosts() -> None:
     found = hosts(ALL)
     assert found == Hosts(*ALL.values())
     assert found.database_of_dagster == "postgresql+psycopg2://market:secret@db/market"
+
+
+@pytest.mark.parametrize("command", ["dev", "serve"])
+def test_what_is_of_one_machine_does_not_start_on_several(command: str, tmp_path: Path) -> None:
+    pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
+    told = subprocess.run(
+        [sys.executable, "-m", "marketdata_assets", command],
+        cwd=tmp_path,
+        env={**os.environ, **ALL, **HUB},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 2
+    assert f"{command} is of one machine" in told.stderr
+
+
+@pytest.mark.parametrize("role", ["web", "daemon", "worker"])
+def test_a_role_of_several_hosts_says_what_to_set(role: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "marketdata_assets", role],
+        cwd=tmp_path,
+        env={**os.environ, **dict.fromkeys(ALL, "")},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 2
+    assert "MARKETDATA_DATABASE" in told.stderr
 
 
 def test_one_machine_imports_nothing_of_it() -> None:
