@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other; about an hour. The figures are kept in `figures/`.
+"""All benchmarks, one after the other; more than an hour. The figures are kept in `figures/`.
 
 Names of benchmarks as arguments are run alone.
 """
@@ -11,6 +11,9 @@ from benchmarks import (
     api,
     calls,
     checks,
+    client,
+    first_minute,
+    growth,
     history,
     imports,
     per_stock,
@@ -23,7 +26,7 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, *STORED, series, api, allowance, calls)
+ALL = (imports, first_minute, *STORED, series, client, api, allowance, calls, growth)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """The figures of a run of the benchmarks as a JSON file, and two such files beside each other.
 
     python -m benchmarks.figures before.json after.json
+    python -m benchmarks.figures --docs      # KEPT, between the marks of docs/performance
 
-Here belongs how figures are kept and compared. A cell may hold several, like `3.0 / 3.4`; each is
-compared with the one in its place. What was measured on another machine is told as that.
+Here belongs how figures are kept, compared and shown. A cell may hold several, like `3.0 / 3.4`;
+each is compared with the one in its place. What was measured on another machine is told as that.
 """
 
 import datetime as dt
@@ -12,11 +13,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.measuring import Shown, console, machine, show
 
 FOLDER = Path("figures")
+# A run that was copied there, and is part of the repository.
+KEPT = FOLDER / "kept.json"
+PAGES = (Path("docs/performance.md"), Path("docs/performance.zh.md"))
+FIRST_MARK = "<!-- by python -m benchmarks.figures --docs -->\n"
+LAST_MARK = "<!-- until here -->\n"
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 # What the machine may do to a figure without anybody having changed the code.
 NOISE = 1.2
@@ -76,7 +82,31 @@ def compared(
     return sorted(lines)
 
 
+def shown_in(text: str, told: Mapping[str, Any]) -> str:
+    """`text` with the tables of a file that was written between its marks."""
+    before, _, rest = text.partition(FIRST_MARK)
+    _, mark, after = rest.partition(LAST_MARK)
+    if not mark:
+        raise ValueError(f"The marks are not there, or not in order: {FIRST_MARK}{LAST_MARK}")
+    where = f"{told['machine']}; {told['at'][:10]}"
+    tables = [_as_markdown(table) for tables in told["tables"].values() for table in tables]
+    return "".join(
+        (before, FIRST_MARK, "\n", "\n".join([*tables, f"{where}\n"]), "\n", mark, after)
+    )
+
+
+def _as_markdown(table: Mapping[str, Any]) -> str:
+    title, *header = table["header"]
+    rows = [[title or table["title"], *header], ["---"] * len(table["header"]), *table["rows"]]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+
+
 def main() -> int:
+    if sys.argv[1:] == ["--docs"]:
+        told = json.loads(KEPT.read_text("utf-8"))
+        for page in PAGES:
+            page.write_text(shown_in(page.read_text("utf-8"), told), "utf-8")
+        return 0
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2

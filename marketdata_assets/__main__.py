@@ -9,13 +9,15 @@ import argparse
 import datetime as dt
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
 from marketdata_assets import __version__
+from marketdata_assets.command_texts import CommandParser, text
 from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.hosts import hosts
+from marketdata_assets.hosts import hosts, only_one_machine
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, refusals_told
@@ -23,50 +25,84 @@ from marketdata_assets.written_days import day_written
 
 SHIPPED = Path(__file__).with_name("dagster.yaml")
 NOT_FOR_OTHERS = 0o027
+# What reads or writes the folder itself: a host of many has only its copies in it.
+OF_ONE_MACHINE = {"accept", "backfill", "demo", "dev", "doctor", "excuse", "hub", "query"}
+OF_ONE_MACHINE |= {"serve", "status"}
 DESCRIPTION = (
     "Chinese market data as Dagster assets. Data and run history are in MARKETDATA_HOME, settings "
     "in .env, both looked for in the working folder."
 )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="marketdata", description=DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="materialize the last trading days and show them")
+def command_parser() -> CommandParser:
+    """All commands with their arguments; the texts are those of `command_texts`."""
+    parser = CommandParser(prog="marketdata", description=text(DESCRIPTION))
+    version = {"version": f"%(prog)s {__version__}", "help": "show the version and exit"}
+    parser.add_argument("--version", action="version", **version)
+    commands = parser.add_subparsers(
+        dest="command", required=True, title=text("commands"), metavar="COMMAND"
+    )
+
+    def command(name: str, what: str) -> CommandParser:
+        return commands.add_parser(name, help=text(what), description=text(what))
+
+    demo = command("demo", "materialize the last trading days and show them")
     demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
-    dev = commands.add_parser("dev", help="Dagster's UI and daemon, and the HTTP API")
+    dev = command("dev", "Dagster's UI and daemon, and the HTTP API")
     dev.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
-    commands.add_parser("serve", help="the HTTP API")
-    commands.add_parser("worker", help="of several hosts: takes the steps of runs")
-    commands.add_parser("daemon", help="of several hosts: Dagster's daemon, on one of them")
-    web = commands.add_parser("web", help="of several hosts: Dagster's UI")
-    web.add_argument("--port", type=_port, default=3000, help="its port (default 3000)")
-    web.add_argument("--host", default="127.0.0.1", help="where it listens (default 127.0.0.1)")
-    hub = commands.add_parser("hub", help="serve the dataset published on this machine")
+    command("serve", "the HTTP API")
+    command("worker", "of several hosts: takes the steps of runs")
+    command("daemon", "of several hosts: Dagster's daemon, on one of them")
+    web = command("web", "of several hosts: Dagster's UI")
+    web.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    web.add_argument("--host", default="127.0.0.1", help=host)
+    hub = command("hub", "serve the dataset published on this machine")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
-    publish = commands.add_parser("publish", help="publish every stored day that is not published")
+    publish = command("publish", "publish every stored day that is not published")
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
-    commands.add_parser("verify", help="compare the published dataset with the lake")
-    commands.add_parser("restore", help="fill the lake from the published dataset")
-    found = commands.add_parser("findings", help="what the checks found, share by share")
+    command("verify", "compare the published dataset with the lake")
+    command("restore", "fill the lake from the published dataset")
+    backfill = command("backfill", "make the days of a range that are lacking")
+    backfill.add_argument("first", metavar="FROM", type=_day, help="the first day")
+    backfill.add_argument("last", metavar="TO", type=_day, help="the last day")
+    backfill.add_argument(
+        "--tables",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        help="some tables alone, separated by commas (default: all of the evening)",
+    )
+    query = command("query", "the prices of a code, in the terminal or a file")
+    query.add_argument("code", help="like 600000.SH")
+    query.add_argument("first", metavar="FROM", nargs="?", type=_day, help="default: 30 days ago")
+    query.add_argument("last", metavar="TO", nargs="?", type=_day, help="default: the last day")
+    query.add_argument("--adjust", choices=["none", "qfq", "hfq"], default="none", help="adjusted")
+    query.add_argument("--fields", default="", help="columns, separated by commas")
+    query.add_argument("--out", default="", help="a file to write, .csv or .parquet")
+    doctor = command("doctor", "what would stop the evening, and what to do")
+    doctor.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
+    command("status", "the last evening, what is late, what runs next, the disk")
+    found = command("findings", "what the checks found, share by share")
     found.add_argument("day", nargs="?", type=_day, help="a trading day (default: the last stored)")
     found.add_argument("--since", type=_day, help="all days from this one on")
     found.add_argument("--code", default="", help="of one share or fund alone, like 600000.SH")
     found.add_argument("--all", action="store_true", help="what is excused too")
-    excuse = commands.add_parser("excuse", help="accept what is found of one share")
+    excuse = command("excuse", "accept what is found of one share")
     excuse.add_argument("code", help="the share or fund, like 600000.SH")
     excuse.add_argument("--check", default="", help="one check alone, like daily_kline.units")
     excuse.add_argument("--first", type=_day, help="from when on (default: as found)")
     excuse.add_argument("--last", type=_day, help="until when (default: as found)")
     excuse.add_argument("--reason", required=True, help="why it is right as it is")
-    accept = commands.add_parser("accept", help="accept a refused day of a table as it is")
+    accept = command("accept", "accept a refused day of a table as it is")
     accept.add_argument("table", help="the table, like daily_kline")
     accept.add_argument("day", type=_day, help="the trading day")
     accept.add_argument("--reason", required=True, help="why it is right as it is")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    arguments = command_parser().parse_args()
     try:
         notices = prepare()
         with refusals_told(f"{arguments.command} did not finish"):
@@ -74,9 +110,13 @@ def main() -> int:
     except MarketdataError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, SettingError) else 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
+    if arguments.command in OF_ONE_MACHINE:
+        only_one_machine(arguments.command)
     # Each imports what it needs: Dagster alone takes seconds.
     if arguments.command == "serve":
         from marketdata_assets.serve import serve_api
@@ -97,6 +137,21 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.demo import run_demo
 
         return run_demo(arguments.days)
+    if arguments.command == "query":
+        from marketdata_assets.query_command import query
+
+        asked = arguments
+        return query(asked.code, asked.first, asked.last, asked.adjust, asked.fields, asked.out)
+    if arguments.command == "backfill":
+        from marketdata_assets.backfilling import backfill
+
+        return backfill(arguments.first, arguments.last, arguments.tables)
+    if arguments.command in ("status", "doctor"):
+        from marketdata_assets import operator_commands
+
+        if arguments.command == "status":
+            return operator_commands.show_status()
+        return operator_commands.diagnose(arguments.port)
     if arguments.command in ("findings", "excuse", "accept"):
         return decide(arguments)
     from marketdata_assets import hub_commands

@@ -1,4 +1,4 @@
-"""What a run prints: a failure that says itself what to do is one sentence, without a stack trace.
+"""What a run prints: little, and a failure that says itself what to do without a stack trace.
 
 Here belongs how Dagster's console shows failures. What is stored of them, and shown in the UI,
 stays whole; how failures are worded belongs to where they are raised.
@@ -19,16 +19,26 @@ BEFORE_TRACE = "\n\n"
 # Dagster's own errors around the one of a step: which step it was, and that it is tried again.
 AROUND = ("Dagster", "RetryRequested")
 FAILURE = "Failure"
+# How a run has ended is told at every level.
+ENDS = ("PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED")
 
 
-def leave_out_expected_traces() -> None:
-    """From now on, in this process: consoles of runs show expected failures as their sentence."""
+def leave_out_expected_traces(level: str = "debug") -> None:
+    """From now on, in this process: consoles of runs show expected failures as their sentence, and
+    nothing below `level` but how a run has ended."""
+    _Sparing.least = logging.getLevelNamesMapping()[level.upper()]
     logging.setLoggerClass(_Sparing)
 
 
 class _Sparing(logging.Logger):
+    least = logging.DEBUG
+
     def handle(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        is_end = getattr(event, "event_type_value", "") in ENDS
+        if meta and record.levelno < self.least and not is_end:
+            return
         sentence = _sentence_of(event)
         if sentence:
             # The record is this logger's own: what others are told of the event stays as it is.

@@ -4,6 +4,7 @@ Here belongs the assembly alone. `build_definitions` is the seam: tests and comm
 other resources, and nothing else differs between the sandbox and the live market.
 """
 
+import os
 from collections.abc import Mapping
 
 import dagster as dg
@@ -51,6 +52,7 @@ from marketdata_assets.automation.tracked_instruments import (
     tracked_codes_sensor,
 )
 from marketdata_assets.console import leave_out_expected_traces
+from marketdata_assets.settings import log_level
 
 
 def out_of_reach(resource: object) -> object:
@@ -126,5 +128,6 @@ def build_definitions(
     )
 
 
-leave_out_expected_traces()
+# Of Dagster's own commands nothing is left out: `dev` alone sets a level.
+leave_out_expected_traces(log_level(os.environ, "debug"))
 defs = build_definitions(environment.resources(), environment.executor())

@@ -5,37 +5,39 @@ Here belongs what a newcomer sees. Everything it runs is what production runs.
 
 import datetime as dt
 import json
-import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.trade_calendar import trade_calendar
-from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS
-from marketdata_assets.definitions import defs
+from marketdata_assets.automation.chains import CHAINS, FUNDS, STOCKS, DayChain
 from marketdata_assets.demo_premiums import SESSIONS, premium_grid
 from marketdata_assets.environment import publisher
 from marketdata_assets.finding_commands import findings_grid
+from marketdata_assets.in_process_runs import (
+    closed_to_the_account,
+    ending_at_once,
+    materialize,
+    partitions_told,
+)
 from marketdata_assets.partitions import start_date
 from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.publishing import layout
-from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.storage.finding_list import finding_list
+from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 FINDINGS_SHOWN = 12
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_demo(count: int) -> int:
@@ -45,82 +47,42 @@ def run_demo(count: int) -> int:
     console.print(f"\n[bold]marketdata-assets[/] · {_profile_line()}")
     console.print(f"{len(days)} trading days, {days[0]} … {days[-1]}\n")
     began = time.monotonic()
-    with dg.DagsterInstance.get() as instance, stored_partitions_shown(console, len(days)):
-        tags = {
-            "dagster/asset_partition_range_start": days[0].isoformat(),
-            "dagster/asset_partition_range_end": days[-1].isoformat(),
-        }
-        failures = _materialize([trade_calendar], instance, {})
-        failures = failures or _materialize(STOCKS.made_together, instance, tags)
-        funds_failures = [] if failures else _materialize(FUNDS.made_together, instance, tags)
-    if not failures:
-        _summary(console, days, time.monotonic() - began, not funds_failures)
-    for failure in failures + funds_failures:
+    closed = closed_to_the_account(FUNDS.name)
+    chains = [chain for chain in CHAINS if not (closed and chain is FUNDS)]
+    partitions = len(days) * sum(len(chain.assets) for chain in chains) + 1
+    with (
+        dg.DagsterInstance.get() as instance,
+        ending_at_once(instance, console, "Interrupted. Run it again; what is stored is whole."),
+        partitions_told(console, partitions) as at_least,
+    ):
+        failures = materialize([trade_calendar.key.path[-1]], instance)
+        made: list[DayChain] = []
+        for chain in chains:
+            if failures:
+                break
+            names = [asset.key.path[-1] for asset in chain.made_together]
+            failures = materialize(names, instance, days)
+            made += [] if failures else [chain]
+        stored = {name for chain in made for name in chain.names}
+        copies = [SERIES_ASSETS[table.name] for table in SERIES if table.name in stored]
+        if copies:
+            failures += materialize(copies, instance)
+        at_least(0 if failures else partitions)
+    if STOCKS in made:
+        _summary(console, days, time.monotonic() - began, FUNDS in made)
+    if closed:
+        console.print(f"[yellow]funds[/]    left out, for {closed}; the rest needs 2,000\n")
+    for failure in failures:
         console.print(f"[bold red]failed[/] {failure}", soft_wrap=True)
-    return 1 if failures or funds_failures else 0
+    return 1 if failures else 0
 
 
 def published_sessions(count: int, now: dt.datetime) -> list[dt.date]:
     """The last sessions whose data are certainly out: today's not before its evening."""
     sessions = last_closed_sessions(count + 1, now)
-    if now < dt.datetime.combine(sessions[-1], STOCKS.evening[0], SHANGHAI):
+    if now < dt.datetime.combine(sessions[-1], STOCKS.evening.at[0], SHANGHAI):
         sessions.pop()
     return [day for day in sessions[-count:] if day >= start_date()] or [start_date()]
-
-
-@contextmanager
-def stored_partitions_shown(console: Console, days: int) -> Iterator[None]:
-    """A progress bar that moves with every partition the lake reports as stored."""
-    progress = Progress(
-        TextColumn("{task.description:<26}"),
-        BarColumn(bar_width=36),
-        MofNCompleteColumn(),
-        TextColumn("partitions"),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    bar = progress.add_task("starting", total=days * sum(len(one.assets) for one in CHAINS) + 1)
-
-    class Advance(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            assert isinstance(record.args, tuple)
-            table, day, *_ = map(str, record.args)
-            progress.update(bar, advance=1, description=f"{table} {day}")
-
-    handler, logger = Advance(), lake_module.logger
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        with progress:
-            yield
-            progress.update(bar, description="done" if progress.finished else "stopped")
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
-def _materialize(
-    assets: Sequence[dg.AssetsDefinition], instance: dg.DagsterInstance, tags: dict[str, str]
-) -> list[str]:
-    """Materialize by hand, as in the UI; a line for every step that failed."""
-    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        run_config=QUIET,
-        instance=instance,
-        asset_selection=[asset.key for asset in assets],
-        tags=tags,
-        raise_on_error=False,
-    )
-    lines = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            assert error is not None
-            reason = error.message.split(f"{error.cls_name}: ", 1)[-1].strip()
-            lines.append(f"{event.step_key}: {reason}")
-    return lines
 
 
 def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: bool) -> None:
@@ -163,7 +125,9 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     with dg.DagsterInstance.get() as instance:
         for line in _published(instance):
             console.print(line, soft_wrap=True)
-    console.print("[bold]UI[/]       marketdata dev (or make dev): http://127.0.0.1:3000, API 5000")
+    ask = "http://127.0.0.1:5000/api/v1/ohlcv?code=600000.SH"
+    console.print(f"[bold]API[/]      marketdata serve (or make serve), then {ask}", soft_wrap=True)
+    console.print("[bold]UI[/]       marketdata dev (or make dev), then http://127.0.0.1:3000")
     if profile() is Profile.SANDBOX:
         console.print("[bold]real[/]     write TUSHARE_TOKEN=… into a file .env here")
     console.print(f"\n{len(days)} days in {seconds:.1f} s\n")

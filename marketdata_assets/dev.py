@@ -16,10 +16,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from marketdata_assets.api.api_settings import api_settings
-from marketdata_assets.hosts import only_one_machine
 from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import Profile, profile, profile_root
-from marketdata_assets.settings import SettingError
+from marketdata_assets.settings import SettingError, log_level
 from marketdata_assets.storage.durable_files import remove_abandoned
 from marketdata_assets.supervising import BESIDE, child_environment, run_all
 from marketdata_assets.ui.ui_settings import ui_settings
@@ -31,8 +30,8 @@ SECONDS_FOR_THE_LAST = 30
 
 def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
     """Run the programs. Raises `SettingError` before one of them starts."""
-    only_one_machine("dev")
     root = profile_root()
+    level = log_level(os.environ, "warning")
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
     with _alone(root), _nothing_left(root) as held:
         listen(ui.host, ui.port, "--host", "--port").close()
@@ -48,10 +47,17 @@ def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
         return run_all(
             {
                 "The UI": (*BESIDE, "marketdata_assets.ui", *listens, WORKSPACE),
-                "The daemon": (*BESIDE, "dagster._daemon", "run", "-w", WORKSPACE),
+                "The daemon": (
+                    *BESIDE,
+                    "dagster._daemon",
+                    "run",
+                    *("--log-level", level),
+                    "-w",
+                    WORKSPACE,
+                ),
                 "The API": (*BESIDE, "marketdata_assets.serve"),
             },
-            child_environment(),
+            {**child_environment(), "LOG_LEVEL": level},
             root / "dagster",
             (held,),
         )

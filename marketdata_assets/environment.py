@@ -4,9 +4,10 @@ Here belongs everything that is read from the environment for resources. Nothing
 and the commands imports this, and no asset asks where it runs.
 """
 
+import datetime as dt
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +16,7 @@ from marketdata_assets.hosts import hosts
 from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.profile import (
     Profile,
+    calls_per_minute,
     history_start,
     origin,
     profile,
@@ -32,6 +34,7 @@ from marketdata_assets.resources.sources.routing import (
     TunnelSettings,
 )
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.resources.tushare_permissions import Asked, asked_of
 from marketdata_assets.settings import (
     SettingError,
     port,
@@ -42,7 +45,6 @@ from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 
-DEFAULT_CALLS_PER_MINUTE = 200
 DEFAULT_HISTORY_DAYS = 14
 # One of each kind, so that the sandbox has something to show.
 SANDBOX_CODES = "000300.SH,H30269.CSI,513100.SH,HSI,NDX,AU.SHF,CL.NYM,BTC"
@@ -61,9 +63,10 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
 
         tushare = sandbox_tushare(root / "state")
     else:
-        allowance = whole_number(env, "TUSHARE_CALLS_PER_MINUTE", DEFAULT_CALLS_PER_MINUTE)
         tushare = TushareResource(
-            token=dg.EnvVar("TUSHARE_TOKEN"), url=upstream(env), calls_per_minute=allowance
+            token=dg.EnvVar("TUSHARE_TOKEN"),
+            url=upstream(env),
+            calls_per_minute=calls_per_minute(env),
         )
     lake = lake_resource(env)
     return {
@@ -85,6 +88,28 @@ def executor(env: Mapping[str, str] = os.environ) -> dg.ExecutorDefinition:
     from marketdata_assets.celery_steps import executor_of_steps
 
     return executor_of_steps()
+
+
+def asked_by_the_account(
+    env: Mapping[str, str], chains: Sequence[Chain], day: dt.date
+) -> dict[Chain, list[Asked]]:
+    """The calls of each chain, each asked once for a row of `day`, which may take a second.
+
+    Nothing is asked after the first error that all calls would meet. For commands: unlike a run
+    they have the token itself.
+    """
+    tushare = TushareResource(
+        token=env["TUSHARE_TOKEN"], url=upstream(env), calls_per_minute=calls_per_minute(env)
+    )
+    client, asked = tushare.client(attempts=1), {}
+    try:
+        for chain in chains:
+            asked[chain] = list(asked_of(chain, client, day))
+            if any(one.is_general for one in asked[chain]):
+                break
+    finally:
+        client.close()
+    return asked
 
 
 def alerts(env: Mapping[str, str] = os.environ) -> AlertsResource:

@@ -38,6 +38,7 @@ does, it is as the one that it is a kind of.
       NoSuchDay                     404
       MissingSessions               409  final
       NoSuchColumn                  400  final
+      NotInBars                     400  final
       UnknownRequest                404
       TooManyOpen                   429
       ExportsFull                   429
@@ -79,6 +80,11 @@ does, it is as the one that it is a kind of.
           Truncated
       NoSource
       ApiError
+      BadQuestion                   400  final
+      NoRows                        404  final
+      NotInstalled                  final
+      Unreachable
+      AnsweredWithError
 
 Here belongs what they have in common. What went wrong, and what to do, is said where it is noticed.
 """

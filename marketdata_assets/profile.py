@@ -12,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from marketdata_assets.settings import SettingError, day, web_address
+from marketdata_assets.settings import SettingError, day, web_address, whole_number
 
 TUSHARE_URL = "https://api.tushare.pro/dataapi"
+DEFAULT_CALLS_PER_MINUTE = 200
 HISTORY_BEGINS = dt.date(2015, 1, 1)
 # Dagster finds no settings where a path reads as a pattern, SQLite no file where it reads as an
 # address, and DuckDB none whose name is not in UTF-8.
@@ -73,6 +74,11 @@ def origin(env: Mapping[str, str] = os.environ) -> str:
     if profile(env) is Profile.SANDBOX:
         return "sandbox: simulated, not a real market"
     return f"Tushare, {_host(upstream(env))}"
+
+
+def calls_per_minute(env: Mapping[str, str] = os.environ) -> int:
+    """The account's allowance. Raises `SettingError`."""
+    return whole_number(env, "TUSHARE_CALLS_PER_MINUTE", DEFAULT_CALLS_PER_MINUTE)
 
 
 def history_start(env: Mapping[str, str] = os.environ) -> dt.date:

@@ -19,7 +19,6 @@ from marketdata_assets.api.app import create_app
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.connections import server_config
 from marketdata_assets.api.measuring import COUNTED_IN
-from marketdata_assets.hosts import only_one_machine
 from marketdata_assets.listening import address, listen
 from marketdata_assets.profile import profile_root
 from marketdata_assets.serving.price_reader import PriceReader
@@ -34,8 +33,6 @@ SECONDS_TO_FINISH = 5
 
 def serve_api() -> int:
     """Serve until the user ends it. Raises `SettingError` before anything listens."""
-    # Its series and its queue lie in a folder.
-    only_one_machine("serve")
     settings, root = api_settings(os.environ), profile_root()
     listening = listen(settings.host, settings.port, "API_HOST", "API_PORT")
     # A damaged one is noticed now, not by the first caller; one that is held is looked at later.
@@ -49,7 +46,7 @@ def serve_api() -> int:
 
 
 def _answer(listening: socket.socket, settings: ApiSettings, root: Path) -> None:
-    state = AppState(root, PriceReader(root), _queue(root), settings)
+    state = AppState(root, PriceReader(root), _queue(root), settings, os.environ)
     config = server_config(
         create_app(state), settings.limits, log_level="warning", finish=SECONDS_TO_FINISH
     )

@@ -43,6 +43,14 @@ def switch(env: Mapping[str, str], name: str) -> bool:
     return text in ("true", "1", "yes", "on")
 
 
+def log_level(env: Mapping[str, str], default: str) -> str:
+    """How much is told in the shell: LOG_LEVEL. Raises `SettingError`."""
+    text = (env.get("LOG_LEVEL") or default).strip().lower()
+    if text not in ("debug", "info", "warning", "error"):
+        raise SettingError("LOG_LEVEL", text, "write debug, info, warning or error")
+    return text
+
+
 def day(
     env: Mapping[str, str], name: str, default: dt.date, earliest: dt.date | None = None
 ) -> dt.date:

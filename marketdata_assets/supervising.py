@@ -20,8 +20,9 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_OF_HEALTH = 60
 # Before each new start of such a program; after the last somebody has to look.
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
-# For the programs to finish what they are at, their runs included.
-SECONDS_TO_END = 20
+# For the programs to finish what they are at: nobody waits longer for a shell, and what a run has
+# stored is whole at any moment.
+SECONDS_TO_END = 3
 PROCESSES = Path("/proc/self/stat")
 CODE = Path(__file__).parents[1]
 # Before a module and its arguments: a program that ends when this process does.

@@ -27,9 +27,15 @@ from marketdata_assets.storage.dagster_sqlite import in_short
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets_tests.alert_server import AlertServer
+from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hubs import hub_at
 from marketdata_assets_tests.published_folder import dataset_folder
+from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.market.exchange import SimulatedExchange
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
 from marketdata_sandbox.transport import sandbox_tushare
 
 # How long an example takes says more of the machine than of the code.
@@ -140,6 +146,43 @@ class Platform:
             raise_on_error=False,
             **which,
         )
+
+
+def unhurried_tushare(url: str, root: Path, token: str = "x") -> TushareResource:
+    """The resource as the platform under `root` has it, of an account that never waits."""
+    return TushareResource(
+        token=token, url=url, calls_per_minute=50_000, state_folder=str(root / "state")
+    )
+
+
+@pytest.fixture
+def market() -> SmallMarket:
+    """What `server` answers with; a file of tests over another market has its own."""
+    return SmallMarket()
+
+
+@pytest.fixture
+def server(market: SmallMarket) -> Iterator[TushareServer]:
+    with TushareServer(TushareProtocol(market)).running() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
+    return Platform(tmp_path, unhurried_tushare(server.url, tmp_path), instance)
+
+
+@pytest.fixture
+def hub_server(tmp_path: Path) -> Iterator[HubServer]:
+    with hub_at(tmp_path / "hub") as server:
+        yield server
+
+
+@pytest.fixture
+def alert_server() -> Iterator[AlertServer]:
+    with AlertServer().running() as server:
+        yield server
+        server.released.set()
 
 
 @pytest.fixture

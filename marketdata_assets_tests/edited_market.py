@@ -12,8 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets_tests.conftest import Platform, instance_in_memory
+from marketdata_assets_tests.conftest import Platform, instance_in_memory, unhurried_tushare
 from marketdata_assets_tests.small_funds import SmallFunds
 from marketdata_sandbox.columns import Columns
 from marketdata_sandbox.protocol import TushareProtocol
@@ -116,9 +115,6 @@ def platform_over(
     with contextlib.ExitStack() as stack:
         instance = instance or stack.enter_context(instance_in_memory())
         server = stack.enter_context(TushareServer(TushareProtocol(market)).running())
-        tushare = TushareResource(
-            token="x", url=server.url, calls_per_minute=6000, state_folder=str(root / "state")
-        )
-        platform = ServedPlatform(root, tushare, instance)
+        platform = ServedPlatform(root, unhurried_tushare(server.url, root), instance)
         platform.requests = server.requests
         yield platform

@@ -59,8 +59,10 @@ def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) ->
     assert (root / "dagster" / "history").is_dir()
 
 
-def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: Path) -> None:
-    protocol = TushareProtocol(SimulatedExchange(), token=TOKEN)
+def test_with_2000_points_the_demo_ends_well_on_any_server_that_speaks_the_protocol(
+    tmp_path: Path,
+) -> None:
+    protocol = TushareProtocol(SimulatedExchange(), token=TOKEN, points=2_000)
     with TushareServer(protocol).running() as server:
         demo = run(
             tmp_path,
@@ -75,7 +77,11 @@ def test_the_same_command_runs_on_any_server_that_speaks_the_protocol(tmp_path: 
         }
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "live market" in demo.stdout
-    assert (tmp_path / "live-127.0.0.1" / "lake" / "daily_prices").is_dir()
+    assert "left out, for fund_daily takes 5,000 points" in demo.stdout
+    lake = tmp_path / "live-127.0.0.1" / "lake"
+    assert (lake / "daily_prices").is_dir()
+    assert not (lake / "etf_kline").exists()
+    assert (tmp_path / "live-127.0.0.1" / "series" / "daily_prices").is_dir()
 
 
 def test_a_failing_demo_says_why_ends_at_once_and_shows_no_token(tmp_path: Path) -> None:

@@ -163,3 +163,23 @@ def test_a_warning_about_the_vendor_s_rows_is_in_the_log_of_its_run(
         told = [entry.user_message for entry in instance.all_logs(run.run_id)]
     assert told.count("told twice") == 1
     assert "fetching - told twice" in capsys.readouterr().err
+
+
+def test_in_dev_a_run_is_one_line_and_its_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    @dg.op
+    def fetching(context: dg.OpExecutionContext) -> None:
+        context.log.info("10 of 60 days fetched")
+        context.log.warning("one row is odd")
+
+    @dg.job
+    def watched() -> None:
+        fetching()
+
+    before = logging.getLoggerClass()
+    leave_out_expected_traces("warning")
+    watched.execute_in_process()
+    leave_out_expected_traces()
+    logging.setLoggerClass(before)
+    warning, end = capsys.readouterr().err.splitlines()
+    assert warning.endswith("fetching - one row is odd")
+    assert 'RUN_SUCCESS - Finished execution of run for "watched"' in end

@@ -313,6 +313,7 @@ def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_fol
     assert not (project / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_door_for_others_opens_with_the_token_and_a_killed_dev_is_over_when_the_next_is_up(
     project: Path, tmp_path: Path
 ) -> None:

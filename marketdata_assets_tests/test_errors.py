@@ -48,7 +48,7 @@ def test_every_error_is_of_the_family_or_internal() -> None:
         one.__name__
         for one in below(BaseException)
         if one.__module__.partition(".")[0] == marketdata_assets.__name__
-        and not issubclass(one, MarketdataError)
+        and not issubclass(one, MarketdataError | Warning)
         and not one.__name__.startswith("_")
     }
     assert others == INTERNAL

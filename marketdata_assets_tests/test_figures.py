@@ -3,7 +3,19 @@
 import json
 from pathlib import Path
 
-from benchmarks.figures import Figure, compared, figures, write
+import pytest
+
+from benchmarks.figures import (
+    FIRST_MARK,
+    KEPT,
+    LAST_MARK,
+    PAGES,
+    Figure,
+    compared,
+    figures,
+    shown_in,
+    write,
+)
 from benchmarks.measuring import Shown
 
 HEADER = ["", "p50 / p95 in ms", "answers"]
@@ -34,3 +46,26 @@ def test_each_figure_is_compared_with_the_one_in_its_place(tmp_path: Path) -> No
 
 def test_what_one_of_both_lacks_is_not_compared(tmp_path: Path) -> None:
     assert compared(told(tmp_path, ["one code", "–", "5"]), told(tmp_path, ["another", "1"])) == []
+
+
+def test_the_documentation_shows_what_the_kept_figures_give() -> None:
+    house = Path(__file__).parents[1]
+    told = json.loads((house / KEPT).read_text("utf-8"))
+    for page in PAGES:
+        text = (house / page).read_text("utf-8")
+        assert shown_in(text, told) == text, "run python -m benchmarks.figures --docs"
+
+
+def test_figures_stand_between_the_marks_alone(tmp_path: Path) -> None:
+    path = tmp_path / "figures" / "a.json"
+    write(path, {"growth": [Shown("what grows", ["", "1 year"], [["evening", "6"]])]})
+    kept = json.loads(path.read_text("utf-8"))
+    text = shown_in(f"before\n{FIRST_MARK}old\n{LAST_MARK}after\n", kept)
+    assert "| what grows | 1 year |\n| --- | --- |\n| evening | 6 |\n" in text
+    assert (text.startswith("before\n"), text.endswith("after\n"), "old" in text) == (
+        True,
+        True,
+        False,
+    )
+    with pytest.raises(ValueError, match="marks"):
+        shown_in("no marks", kept)

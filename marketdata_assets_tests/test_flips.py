@@ -14,6 +14,7 @@ def found() -> list[Found]:
     return run(FLIPS, list(PLACES), seed=7, workers=1)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_answered_blames_the_vendor_kills_or_stays(found: list[Found]) -> None:
     assert [(one.flip, fault) for one in found for fault in one.faults] == []
 

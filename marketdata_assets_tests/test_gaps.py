@@ -2,8 +2,6 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,16 +9,14 @@ import pytest
 from marketdata_assets.automation import sensors
 from marketdata_assets.automation.sensors import missing_partitions_sensor
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
 from marketdata_assets_tests.published_folder import marker
 from marketdata_assets_tests.publishing.prices import store
-from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_assets_tests.small_market import CODES
 from marketdata_sandbox import faults
-from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 30))
@@ -30,23 +26,9 @@ DERIVED = {"coverage", "suspended", "daily_prices", "findings", "restatements", 
 
 
 @pytest.fixture
-def server() -> Iterator[TushareServer]:
-    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
-        yield server
-
-
-@pytest.fixture
-def platform(
-    server: TushareServer,
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Platform:
+def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
     monkeypatch.setattr(sensors, "sessions_due", lambda *_: DAYS)
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-    )
-    return Platform(tmp_path, tushare, instance)
+    return platform
 
 
 def without_a_share(call: str, server: TushareServer, day: dt.date) -> None:

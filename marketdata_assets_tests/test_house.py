@@ -21,20 +21,25 @@ MAY_KNOW = {
     "trading_calendar": set(),
     "instruments": set(),
     "written_days": set(),
+    "allowance_counter": set(),
     "settings": {"written_days"},
     "profile": {"settings"},
     "hosts": {"settings"},
     "tables": {"trading_calendar"},
+    "timetable": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
     "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "settings"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
-    "serving": DAYS_AND_TABLES | {"checks", "instruments", "storage", "written_days"},
-    "resources": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "publishing"},
+    "serving": DAYS_AND_TABLES
+    | {"allowance_counter", "checks", "instruments", "profile", "settings", "storage"}
+    | {"timetable", "written_days"},
+    "resources": DAYS_AND_TABLES
+    | {"allowance_counter", "hosts", "instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
-    | {"checks", "partitions", "resources", "serving", "storage", "assets"},
+    | {"checks", "partitions", "resources", "serving", "storage", "assets", "timetable"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
     "celery_steps": {"hosts"},
     "environment": {
@@ -50,6 +55,7 @@ MAY_KNOW = {
     },
     "api": DAYS_AND_TABLES
     | {"instruments", "listening", "serving", "settings", "storage", "profile", "written_days"},
+    "client": DAYS_AND_TABLES | {"instruments", "listening", "serving", "storage", "written_days"},
     "env_file": {"settings"},
     "listening": {"settings"},
     "hub_server": {"listening", "publishing"},
@@ -57,7 +63,7 @@ MAY_KNOW = {
     "ui": {"api", "listening", "settings"},
     "run_launcher": set(),
     "supervising": set(),
-    "dev": {"api", "hosts", "listening", "settings", "storage", "supervising", "ui", "profile"},
+    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
     "roles": {
         "celery_steps",
         "hosts",
@@ -67,7 +73,7 @@ MAY_KNOW = {
         "ui",
     },
     "console": set(),
-    "definitions": {"environment", "assets", "automation", "console"},
+    "definitions": {"environment", "assets", "automation", "console", "settings"},
 }
 
 
@@ -107,7 +113,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert rooms_known_by(room) <= MAY_KNOW[room]
 
 
-@pytest.mark.parametrize("room", ["serving", "api"])
+@pytest.mark.parametrize("room", ["serving", "api", "client"])
 def test_what_serves_needs_no_dagster(room: str) -> None:
     code = (
         f"import importlib, pkgutil, sys, marketdata_assets.{room} as room; "

@@ -5,7 +5,6 @@ import logging
 import multiprocessing
 import os
 import random
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -14,17 +13,17 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.lake import Lake, logger
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.asked_days import days_asked_for
-from marketdata_assets_tests.conftest import CHAIN, Platform
-from marketdata_assets_tests.small_market import CODES, SmallMarket
-from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_assets_tests.conftest import CHAIN, Platform, unhurried_tushare
+from marketdata_assets_tests.small_market import CODES
 from marketdata_sandbox.server import TushareServer
 
-DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 3, 6))
+pytestmark = pytest.mark.slow
+
+DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 2, 10))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
 LAKES, KILLS_EACH = 3, 10
 
@@ -35,19 +34,6 @@ def processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["marketdata_assets_tests.test_processes"])
     return context
-
-
-@pytest.fixture
-def server() -> Iterator[TushareServer]:
-    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
-        yield server
-
-
-def platform_at(root: Path, url: str, instance: dg.DagsterInstance) -> Platform:
-    tushare = TushareResource(
-        token="x", url=url, calls_per_minute=50_000, state_folder=str(root / "state")
-    )
-    return Platform(root, tushare, instance)
 
 
 def materialize(
@@ -66,7 +52,7 @@ def materialize(
     logger.addFilter(note)
     local, ephemeral = dg.DagsterInstance.local_temp, dg.DagsterInstance.ephemeral
     with local(str(history)) if history else ephemeral() as instance:
-        result = platform_at(root, url, instance).run(first, last)
+        result = Platform(root, unhurried_tushare(url, root), instance).run(first, last)
     os._exit(0 if result.success else 1)
 
 
@@ -97,10 +83,10 @@ def test_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
     processes: ForkServerContext, server: TushareServer, tmp_path: Path, number: int
 ) -> None:
     lake, moments = Lake(tmp_path / "data", "test"), random.Random(number)
-    days = DAYS[:15]
+    days = DAYS[:9]
     arguments = (lake.root, server.url, days[0], days[-1])
     for kill in range(KILLS_EACH):
-        forget(lake, moments.sample(days, 10))
+        forget(lake, moments.sample(days, 6))
         begun = processes.Event()
         child = processes.Process(target=materialize, args=(*arguments, begun))
         child.start()
@@ -135,7 +121,7 @@ def test_eight_processes_materialize_different_days_at_once(
     history.mkdir()
     with dg.DagsterInstance.local_temp(str(history)) as instance:
         assert instance.is_persistent
-    days, share = DAYS, 5
+    days, share = DAYS, 3
     children, begun = [], processes.Event()
     for start in range(0, len(days), share):
         part = days[start : start + share]

@@ -14,6 +14,8 @@ from marketdata_assets.run_launcher import PROCESS_TAG
 from marketdata_assets.trading_calendar import last_closed_session
 from marketdata_assets_tests.killed_dev import Profile, until
 
+pytestmark = pytest.mark.slow
+
 STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 

@@ -16,9 +16,26 @@ def commands_of(target: str) -> list[str]:
 
 
 def test_every_package_is_installed_by_its_hash_and_the_build_takes_none() -> None:
-    locked, ours = [line.split() for line in commands_of("setup") if "pip install" in line]
-    assert {"--require-hashes", "requirements.lock"} <= set(locked)
-    assert {"--no-deps", "--no-build-isolation", "."} <= set(ours)
+    uv_itself, locked, ours = [line for line in commands_of("setup") if "pip install" in line]
+    # By uv, and by pip where that is not to be had.
+    for line, both in ((uv_itself, False), (locked, True), (ours, True)):
+        ways = line.split("||") if both else [line.partition("||")[0]]
+        wanted = (
+            {"--no-deps", "--no-build-isolation", "."} if line is ours else {"--require-hashes"}
+        )
+        assert len(ways) == 1 + both
+        assert all(wanted <= set(way.split()) for way in ways)
+
+
+def test_uv_is_installed_as_it_is_locked() -> None:
+    [command] = [line for line in commands_of("setup") if ".venv/uv.lock" in line and "sed" in line]
+    shown = command.partition(">")[0]
+    run = subprocess.run(shown, shell=True, cwd=PROJECT, capture_output=True, text=True, check=True)
+    first, *hashes = run.stdout.splitlines()
+    assert re.fullmatch(r"uv==[\d.]+ \\", first)
+    assert len(hashes) > 2
+    assert all(line.startswith("    --hash=sha256:") for line in hashes)
+    assert not hashes[-1].endswith("\\")
 
 
 def test_renewing_the_lock_installs_nothing_that_is_not_in_it() -> None:

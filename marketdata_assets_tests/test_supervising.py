@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from marketdata_assets.run_launcher import identity_of
 
 PARENT = """
@@ -118,6 +120,7 @@ def test_what_a_program_has_started_ends_with_it_and_with_all(tmp_path: Path) ->
     wait_until_gone(tmp_path / "children", 2)
 
 
+@pytest.mark.slow
 def test_what_a_program_has_started_ends_also_when_the_parent_is_killed(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(WITH_A_CHILD, "utf-8")
     with subprocess.Popen(

@@ -4,6 +4,7 @@ Here belong the parameters of `fund_basic` and `fund_nav`. The rest of the proto
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable
 
 from marketdata_assets.trading_calendar import SHANGHAI
@@ -55,5 +56,6 @@ def _only(columns: Columns, wanted: Callable[[dict[str, object]], bool]) -> Colu
     return {name: [row[at] for row in kept] for at, name in enumerate(columns)}
 
 
+@functools.lru_cache
 def _date(text: str) -> dt.date:
     return dt.datetime.strptime(text, "%Y%m%d").date()

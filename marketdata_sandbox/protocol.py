@@ -24,6 +24,7 @@ from marketdata_assets.trading_calendar import (
     sessions_between,
 )
 from marketdata_sandbox.columns import Columns, joined, where
+from marketdata_sandbox.encoding import rows_as_json
 from marketdata_sandbox.extra_answers import EXTRA_ANSWERS, OF_FUNDS, extra_answer
 from marketdata_sandbox.fund_answers import funds_asked_for, values_asked_for
 from marketdata_sandbox.futures_answers import FUTURES_CALLS, futures_answer
@@ -80,6 +81,13 @@ FUTURES_PUBLISHED = dt.timedelta(hours=16)
 ONLY_WHEN_ASKED_FOR = ("exchange", "list_status", "delist_date")
 
 
+# What an account needs for a call.
+POINTS = {
+    table.source.call: table.source.points for table in STORED_TABLES.values() if table.source
+}
+USUAL_POINTS = 2_000
+
+
 class Refusal(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -91,7 +99,7 @@ class TushareProtocol:
 
     `now` is the vendor's clock: a day is empty until its hour of publication. With
     `calls_per_minute` more calls of one name within 60 s are refused. With `token` any other
-    token is refused.
+    token is refused, and with `points` the calls that take more of them.
     """
 
     def __init__(
@@ -100,11 +108,13 @@ class TushareProtocol:
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(SHANGHAI),
         calls_per_minute: int | None = None,
         token: str | None = None,
+        points: int | None = None,
     ) -> None:
         self._market = market
         self._now = now
         self._calls_per_minute = calls_per_minute
         self._token = token
+        self._points = points
         self._calls: dict[str, collections.deque[float]] = collections.defaultdict(
             collections.deque
         )
@@ -120,14 +130,19 @@ class TushareProtocol:
                 self._admit(call, request.get("token"))
                 columns = self._columns(call, params)
             data = _page(call, columns, request.get("fields") or "", params)
-            reply = {"code": 0, "msg": "", "data": data}
+            reply = f'"code": 0, "msg": "", "data": {data}'
         except Refusal as refusal:
-            reply = {"code": refusal.code, "msg": str(refusal), "data": None}
-        return json.dumps({"request_id": "sandbox", **reply}, ensure_ascii=False).encode()
+            said = json.dumps(str(refusal), ensure_ascii=False)
+            reply = f'"code": {refusal.code}, "msg": {said}, "data": null'
+        return f'{{"request_id": "sandbox", {reply}}}'.encode()
 
     def _admit(self, call: str, token: str | None) -> None:
         if self._token is not None and token != self._token:
             raise Refusal(40101, "您的token不对，请确认。")
+        if self._points is not None and self._points < POINTS.get(call, USUAL_POINTS):
+            raise Refusal(
+                40203, f"抱歉，您没有接口({call})访问权限，权限的具体详情访问：积分与频次权限对应表"
+            )
         if self._calls_per_minute is None:
             return
         recent = self._calls[call]
@@ -234,16 +249,19 @@ class TushareProtocol:
         return plain_answer(DAY_CALLS[call], self._day("daily", day)["ts_code"], day)
 
 
-def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -> dict[str, object]:
+def _page(call: str, columns: Columns, fields: str, params: dict[str, object]) -> str:
     """The rows between offset and limit, never more than the cap, with the vendor's `has_more`."""
     names = [name for name in fields.split(",") if name in columns]
     if not fields:
         hidden = ONLY_WHEN_ASKED_FOR if call == "stock_basic" else ()
         names = [name for name in columns if name not in hidden]
-    rows = list(zip(*(columns[name] for name in names), strict=True))
     size, start = _size_and_offset(call, params)
-    items = rows[start : start + size]
-    return {"fields": names, "items": items, "has_more": len(items) == size, "count": 0}
+    asked = [columns[name][start : start + size] for name in names]
+    is_full = len(asked[0] if asked else ()) == size
+    return (
+        f'{{"fields": {json.dumps(names, ensure_ascii=False)}, "items": {rows_as_json(asked)}, '
+        f'"has_more": {json.dumps(is_full)}, "count": 0}}'
+    )
 
 
 def _announced(names: Columns, params: dict[str, str]) -> Columns:

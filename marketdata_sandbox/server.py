@@ -76,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The simulated exchange, as a Tushare server.")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--calls-per-minute", type=int, help="refuse more calls of one name")
+    parser.add_argument("--points", type=int, help="refuse calls that take more of an account")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds to every answer")
     parser.add_argument(
         "--habits",
@@ -85,7 +86,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     market = VendorHabits(SimulatedExchange(), habits[args.habits])
-    protocol = TushareProtocol(market, calls_per_minute=args.calls_per_minute)
+    protocol = TushareProtocol(market, calls_per_minute=args.calls_per_minute, points=args.points)
     with TushareServer(protocol, args.port, args.latency) as server:
         print(f"Tushare's protocol on {server.url}; any token will do. Ctrl-C ends it.")
         server.serve_forever()

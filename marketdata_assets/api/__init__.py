@@ -14,6 +14,7 @@ prefix        behind a proxy
 encoding      rows as JSON, CSV, Arrow or Parquet
 measuring     what /metrics tells
 docs_page     /docs without anything from elsewhere
+page_files    the web page at / for browsers, open without a token
 questions     the parameters and bodies
 answers       the shapes of JSON answers, for the OpenAPI document
 turns         a queue in front of what is heavy

@@ -67,12 +67,18 @@ class OhlcvAnswer(Rows):
     available_range: DateRange
     cached: bool
     adjust: str
+    frequency: str
+    unfinished: Annotated[
+        dt.date | None,
+        Field(description="the date of a last bar whose week or month has days to come"),
+    ]
     currency: str
     volume_unit: str
     source: str
     stored_at: dt.datetime
     missing_sessions: MissingSessions
     stale: Stale
+    note: Annotated[str | None, Field(description="that no day of the range trades")]
 
 
 class RequestedAnswer(BaseModel):
@@ -185,6 +191,96 @@ class FindingsAnswer(BaseModel):
     count: int
 
 
+class MarketDayAnswer(BaseModel):
+    """Shares with a bar; `turnover` is in yuan. Who closed at the limit rose or fell, too."""
+
+    date: dt.date
+    shares: int
+    up: int
+    down: int
+    flat: int
+    limit_up: int
+    limit_down: int
+    turnover: float
+
+
+class MoversAnswer(BaseModel):
+    """At most 15 shares each; `quote_rate` is in per cent, `turnover` in yuan."""
+
+    up: list[Row]
+    down: list[Row]
+    turnover: list[Row]
+
+
+class MarketAnswer(BaseModel):
+    """The stored days of the range, but for `unreadable` ones; `movers` of a `date` alone."""
+
+    days: list[MarketDayAnswer]
+    unreadable: list[dt.date]
+    movers: MoversAnswer | None
+
+
+class CoverageDayAnswer(BaseModel):
+    """`state` is the worst that is known: missing, refused, damaged, unexplained, held, flagged or
+    stored. `rows` is null where there is no file that can be read; the others count rows.
+    """
+
+    date: dt.date
+    state: str
+    rows: int | None
+    unexplained: int
+    held: int
+    flagged: int
+
+
+class CoverageTableAnswer(BaseModel):
+    """A table and its sessions that are over, from the first day that is stored of any table."""
+
+    name: str
+    doc: str
+    doc_zh: str
+    days: list[CoverageDayAnswer]
+
+
+class LackingAnswer(BaseModel):
+    code: str
+    reason: str
+
+
+class CoverageDetailAnswer(CoverageDayAnswer):
+    """The day of a `date`: who has no row in the table and why, at most 500 of the `lacking`."""
+
+    table: str
+    lacking: int
+    reasons: dict[str, int]
+    ledger: list[LackingAnswer]
+    findings: list[FindingAnswer]
+
+
+class CoverageAnswer(BaseModel):
+    """`tables` of a range, `day` of a date; `first_day` is the first that is stored at all."""
+
+    first_day: dt.date | None
+    tables: list[CoverageTableAnswer]
+    day: CoverageDetailAnswer | None
+
+
+class MarkAnswer(BaseModel):
+    """`kind` is ex_date (`detail`: the factor over the one before), suspended, limit_up,
+    limit_down, restated, flagged or held.
+    """
+
+    date: dt.date
+    kind: str
+    detail: str
+
+
+class MarksAnswer(BaseModel):
+    code: str
+    marks: list[MarkAnswer]
+    count: int
+
+
 class AssetTypeAnswer(BaseModel):
     code: str
     asset_type: str
@@ -294,7 +390,8 @@ class ExportAnswer(BaseModel):
     `missing_sessions` are those that were never stored and one of the codes at least should have;
     null before the file is done, and where everything is stored by code. `renamed_from` has the
     former codes that were asked for by the present ones, `stale` the last days of codes that are
-    stored by code and end early, `missing_codes` those without rows, and why; null before the file
+    stored by code and end early, `unfinished` the dates of last bars of weeks or months that have
+    days to come, `missing_codes` those without rows, and why; null before the file
     is done.
     """
 
@@ -305,6 +402,7 @@ class ExportAnswer(BaseModel):
     missing_sessions: list[dt.date] | None
     renamed_from: dict[str, str] | None
     stale: dict[str, dt.date] | None
+    unfinished: dict[str, dt.date] | None
     missing_codes: dict[str, str] | None
     created_at: dt.datetime
     finished_at: dt.datetime | None

@@ -11,18 +11,23 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from marketdata_assets.api.app_state import AppState
+from marketdata_assets.api.compressing import Compressed
 from marketdata_assets.api.docs_page import docs_page
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
+from marketdata_assets.api.examples import add_examples
 from marketdata_assets.api.guarding import Guard, Labelled
 from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.page_files import page_file_routes
 from marketdata_assets.api.prefix import Prefixed
 from marketdata_assets.api.ranges import Heads
 from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
+from marketdata_assets.api.routes_page import page_routes
 from marketdata_assets.api.routes_prices import price_routes
 from marketdata_assets.api.routes_service import VERSION, service_routes
 from marketdata_assets.api.routes_tables import table_routes
+from marketdata_assets.api.turns import Turns
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
@@ -42,6 +47,7 @@ TOLD_IN_HEADERS = (
     "X-Missing-Codes",
     "X-Missing-Sessions",
     "X-Stale",
+    "X-Unfinished",
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Length",
@@ -59,7 +65,7 @@ def create_app(state: AppState) -> FastAPI:
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Range", "If-Range"],
+        allow_headers=["Authorization", "Content-Type", "Range", "If-Range", "If-None-Match"],
         expose_headers=TOLD_IN_HEADERS,
     )
     app = FastAPI(
@@ -74,26 +80,34 @@ def create_app(state: AppState) -> FastAPI:
             Middleware(Heads),
             Middleware(Measured, metrics=state.metrics),
             *([cors] if settings.cors_origins else []),
+            Middleware(Compressed),
             Middleware(Unexpected),
             Middleware(Guard, settings=settings),
             Middleware(Labelled, origin=settings.origin),
         ],
     )
     add_error_handlers(app, state)
-    for routes in (
-        service_routes,
-        price_routes,
-        batch_routes,
-        market_routes,
-        table_routes,
-        export_routes,
+    limits = settings.limits
+    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
+    for router in (
+        service_routes(state),
+        price_routes(state, reading_the_past),
+        batch_routes(state, reading_the_past),
+        market_routes(state),
+        table_routes(state),
+        export_routes(state),
+        page_routes(state),
+        page_file_routes(),
     ):
-        app.include_router(routes(state))
+        app.include_router(router)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         state.metrics.note(state.root, state.reader, state.requests)
         return Response(state.metrics.as_text(), media_type=CONTENT_TYPE_LATEST)
+
+    documented = app.openapi
+    app.openapi = lambda: add_examples(documented())  # type: ignore[method-assign]
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

@@ -26,6 +26,8 @@ class AppState:
     reader: PriceReader
     requests: Requests
     settings: ApiSettings
+    # What the status is told of; without it that of the default folder.
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     metrics: Metrics = field(default_factory=Metrics)
 
     def place(self, path: str) -> str:

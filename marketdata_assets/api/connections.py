@@ -7,13 +7,13 @@ that never finishes what it began has to be ended here.
 
 import asyncio
 import resource
+from enum import Enum, auto
 from http import HTTPStatus
 
-import h11
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from marketdata_assets.api.api_settings import Limits
 
@@ -41,15 +41,15 @@ def server_config(
         timeout_graceful_shutdown=finish,
         access_log=False,
         server_header=False,
-        h11_max_incomplete_event_size=limits.head_bytes,
     )
 
 
-def bounded(limits: Limits) -> type[H11Protocol]:
+def bounded(limits: Limits) -> type[HttpToolsProtocol]:
     """The protocol of a connection that keeps to the limits."""
 
     class Bounded(BoundedConnection):
         most = most_connections(limits)
+        head_bytes = limits.head_bytes
         seconds_to_ask = limits.seconds_to_ask
         seconds_to_read = limits.seconds_to_read
 
@@ -64,16 +64,28 @@ def most_connections(limits: Limits) -> int:
     return max(1, min(limits.connections, int(files * SHARE_OF_FILES)))
 
 
-class BoundedConnection(H11Protocol):
+class Stage(Enum):
+    """What a connection is at: its question begins, or has not; its body comes; it is answered."""
+
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+
+
+class BoundedConnection(HttpToolsProtocol):
     """A connection. Where all places are taken the oldest that asks nothing makes room."""
 
     most: int
+    head_bytes: int
     seconds_to_ask: float
     seconds_to_read: float
+    # How many bytes have come since the last head, or piece of a body, was whole.
+    _unread = 0
     _since = 0.0
+    _stage = Stage.HEAD
+    _watched: Stage | None = None
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
-    _stage: object = None
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -91,8 +103,25 @@ class BoundedConnection(H11Protocol):
         if self._is_refused:
             self._answer(503, "Too many connections are open. Ask again in a moment.")
             return
+        self._unread += len(data)
         super().data_received(data)
+        if self._unread > self.head_bytes and not self.transport.is_closing():
+            self.send_400_response("The question is too long.")
         self._watch()
+
+    def on_headers_complete(self) -> None:
+        self._stage, self._unread = Stage.BODY, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        # The rest of a body may come when the answer was that nobody reads it.
+        self._stage = Stage.HEAD if self.cycle.response_complete else Stage.ANSWER
+        self._unread = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._deadline, self._stalled):
@@ -102,10 +131,12 @@ class BoundedConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()
+        if self._stage is Stage.ANSWER and not self.pipeline:
+            self._stage = Stage.HEAD
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        most = self.config.h11_max_incomplete_event_size
+        most = self.head_bytes
         self._answer(400, f"{msg} It is no HTTP/1.1, or its head has more than {most:,} bytes.")
 
     def pause_writing(self) -> None:
@@ -121,19 +152,18 @@ class BoundedConnection(H11Protocol):
     @property
     def is_asking_nothing(self) -> bool:
         """Whether no head has come whole since the last answer."""
-        return self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+        return self._stage is Stage.HEAD and not self.transport.is_closing()
 
     def _watch(self) -> None:
         """A deadline for the head, and another for the body; none while the answer is made."""
-        stage = self.conn.their_state
-        if stage is self._stage and self._deadline:
+        if self._watched is self._stage and self._deadline:
             # More bytes of the same do not make it later.
             return
-        self._stage = stage
+        self._watched = self._stage
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
-        if stage in (h11.IDLE, h11.SEND_BODY):
+        if self._stage is not Stage.ANSWER:
             self._since = self.loop.time()
             self._end_after(self.seconds_to_ask)
 
@@ -146,9 +176,8 @@ class BoundedConnection(H11Protocol):
         self._deadline = None
         if self.transport.is_closing():
             return
-        is_body = self._stage is h11.SEND_BODY
-        has_begun = bool(self.conn.trailing_data[0]) or is_body
-        if not has_begun or (is_body and self.cycle.response_started):
+        is_body = self._stage is Stage.BODY
+        if not (self._unread or is_body) or (is_body and self.cycle.response_started):
             # Nobody waits for an answer, or there is one already.
             self.transport.close()
         else:

@@ -3,6 +3,7 @@
 Here belongs the page alone; what it says comes from the document.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -38,6 +39,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _body(operation, document)
             yield from _answers(operation["responses"])
             yield from _headers(operation["responses"])
+            yield from _example(operation["responses"])
 
 
 def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -83,6 +85,13 @@ def _headers(responses: Mapping[str, Any]) -> Iterator[str]:
         for name, one in headers.items():
             yield _row(f"<code>{escape(name)}</code>", escape(one["description"]))
         yield "</table>"
+
+
+def _example(responses: Mapping[str, Any]) -> Iterator[str]:
+    content = responses.get("200", {}).get("content", {}).get("application/json", {})
+    if "example" in content:
+        text = json.dumps(content["example"], ensure_ascii=False, indent=2)
+        yield f"<details><summary>Example</summary><pre>{escape(text)}</pre></details>"
 
 
 def _prose(text: str) -> str:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.page_files import is_of_the_page
 from marketdata_assets.api.prefix import path_within
 from marketdata_assets.listening import asks_this_machine
 
@@ -41,15 +42,18 @@ class Guard:
         await self._app(scope, self._counted(receive), send)
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
+        # It holds no data: a link elsewhere may lead to it, and it asks for the token by itself.
+        is_page = is_of_the_page(path, headers.get("accept", ""))
         if self._token:
-            if path not in OPEN_TO_ALL and not self._is_known(headers.get("authorization", "")):
+            is_open = path in OPEN_TO_ALL or is_page
+            if not is_open and not self._is_known(headers.get("authorization", "")):
                 return 401, "Send the token of this server: Authorization: Bearer <API_TOKEN>"
         elif not asks_this_machine(headers.get("host", "")):
             return 403, (
                 "Without API_TOKEN this server answers to 127.0.0.1 and localhost only. Set "
                 "API_TOKEN to use it by another name."
             )
-        elif self._is_foreign_page(headers):
+        elif not is_page and self._is_foreign_page(headers):
             return 403, "Pages of other sites may ask only if API_CORS_ORIGINS names their site."
         length = headers.get("content-length", "0")
         is_number = length.isascii() and length.isdigit() and len(length) < LONGEST_LENGTH

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi.responses import Response
 
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, table_bytes
-from marketdata_assets.api.questions import OhlcvQuestion, Range
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, table_bytes
+from marketdata_assets.api.etags import ASK_AGAIN
+from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days, MissingSessions
@@ -20,6 +21,12 @@ from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import Format, RangeQuery
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_PREMIUM
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    SHANGHAI,
+    CalendarExhausted,
+    sessions_between,
+)
 
 JSON = MEDIA_TYPES[Format.JSON]
 NO_DATA = "No data available"
@@ -36,6 +43,8 @@ HEADERS = {
     "X-Cached": "whether it was stored before the question",
     "X-Stale": "of what is stored by code: its last day, where it ends more than a few sessions "
     "early; not there where it does not",
+    "X-Unfinished": "of files: the date of a last bar whose week or month has days to come; not "
+    "there where none has",
     "X-Missing-Sessions": "of files: how many sessions were never stored, and the first "
     f"{MOST_IN_A_HEADER} of them, like 2: 2024-01-02,2024-01-03; not told of what is stored by "
     "code",
@@ -49,22 +58,27 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
     """
     start, end = question.days()
     arguments: dict[str, object] = {"codes": codes, "start": start, "end": max(start, end)}
-    if isinstance(question, OhlcvQuestion):
+    if isinstance(question, PricesQuestion):
         columns = question.columns() or OHLCV
         arguments |= {
             "columns": ["date", *(name for name in columns if name != "date")],
             "adjust": question.adjust,
             "anchor": question.anchor,
             "as_of": question.as_of,
+            "frequency": question.frequency,
         }
     return RangeQuery.model_validate(arguments)
 
 
-def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> Response:
+def ohlcv_response(
+    found: Slice, question: OhlcvQuestion, was_stored: bool, etag: str = ""
+) -> Response:
     """The prices in the form that was asked for; what JSON says beside them is in the headers."""
     headers = {"X-Data-Origin": found.origin} if found.origin else {}
+    if etag:
+        headers |= {"ETag": etag, **ASK_AGAIN}
     if question.format is Format.JSON:
-        body = ohlcv_json(found, question, question.adjust, was_stored)
+        [body] = ohlcv_json([found], question, [was_stored])
         return Response(body, headers=headers, media_type=JSON)
     first, last = found.available or ("", "")
     headers |= {
@@ -80,16 +94,31 @@ def ohlcv_response(found: Slice, question: OhlcvQuestion, was_stored: bool) -> R
         headers["X-Stale"] = str(found.stale)
     if (days := missing_in(found, question)) is not None:
         headers["X-Missing-Sessions"] = in_a_header(days)
-    body = table_bytes(_rows(found, question), question.format)
+    if found.unfinished:
+        headers["X-Unfinished"] = str(found.unfinished)
+    body = table_bytes(rows_in(found, question), question.format, question.encoding)
     return FileAnswer(body, MEDIA_TYPES[question.format], headers)
 
 
-def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> bytes:
-    """The prices and what they are, as one JSON object."""
-    rows = _rows(found, question)
+def ohlcv_json(
+    found: Sequence[Slice], question: PricesQuestion, were_stored: Sequence[bool]
+) -> list[bytes]:
+    """The prices of each code and what they are, as one JSON object."""
+    rows = [rows_in(one, question) for one in found]
+    return [
+        _with_data(written, _facts_of(one, its, question, was_stored))
+        for one, its, was_stored, written in zip(
+            found, rows, were_stored, json_lists(rows), strict=True
+        )
+    ]
+
+
+def _facts_of(
+    found: Slice, rows: pa.Table, question: PricesQuestion, was_stored: bool
+) -> dict[str, object]:
     start, end = question.days()
     first, last = found.available or (None, None)
-    facts = {
+    return {
         **_facts(rows),
         "code": found.code,
         "renamed_from": found.instrument.renamed_from or None,
@@ -97,15 +126,31 @@ def ohlcv_json(found: Slice, question: Range, adjust: str, was_stored: bool) -> 
         "requested_range": {"start": start, "end": end},
         "available_range": {"start": first, "end": last},
         "cached": was_stored,
-        "adjust": adjust,
+        "adjust": question.adjust,
+        "frequency": question.frequency,
+        "unfinished": found.unfinished,
         "currency": found.instrument.currency,
         "volume_unit": found.instrument.unit,
         "source": found.source.name,
         "stored_at": found.stored_at,
         "missing_sessions": missing_in(found, question),
         "stale": found.stale,
+        "note": closed_days(found, question),
     }
-    return _with_data(rows, facts)
+
+
+def closed_days(found: Slice, question: Range) -> str | None:
+    """That no day of the question trades, where that is why there are no rows."""
+    start, end = question.days()
+    if found.rows.num_rows or start > end or found.instrument.market.timezone != SHANGHAI.key:
+        return None
+    try:
+        if sessions_between(start, end) or start < FIRST_SESSION:
+            return None
+    except CalendarExhausted:
+        return None
+    span = f"{start}" if start == end else f"any day from {start} to {end}"
+    return f"no trading day: the exchanges of mainland China are closed on {span}"
 
 
 def missing_in(found: Slice, question: Range) -> Days | None:
@@ -127,9 +172,11 @@ def in_a_header(values: Sequence[object]) -> str:
     return f"{len(values)}: {named}{more}" if values else "0"
 
 
-def nav_response(found: Slice, question: Range) -> Response:
+def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     """Price, NAV and premium of a fund; a history by code has prices alone, the others are null."""
-    rows = _with_values(_rows(found, question))
+    rows = _with_values(rows_in(found, question))
+    # A value may be of a day without a bar.
+    traded = rows.filter(pc.is_valid(rows["close"]))
     first, last = found.available or (None, None)
     facts = {
         "code": found.code,
@@ -137,22 +184,23 @@ def nav_response(found: Slice, question: Range) -> Response:
         "available_range": {"start": first, "end": last},
         "missing_sessions": missing_in(found, question),
         "stale": found.stale,
-        "without_premium": _without_premium(rows),
+        "without_premium": _without_premium(traded),
     }
-    price = rows.select(list(OHLCV))
+    price = traded.select(list(OHLCV))
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
         b'{"price":'
-        + _with_data(price, _facts(price))
+        + _with_data(json_records(price), _facts(price))
         + b',"nav":'
-        + _with_data(nav, _facts(nav))
+        + _with_data(json_records(nav), _facts(nav))
         + b","
         + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
-    return Response(body, media_type=JSON)
+    return Response(body, headers={"ETag": etag, **ASK_AGAIN} if etag else {}, media_type=JSON)
 
 
-def _rows(found: Slice, question: Range) -> pa.Table:
+def rows_in(found: Slice, question: Range) -> pa.Table:
+    """The rows that are in the range; a reversed one has none."""
     start, end = question.days()
     return found.rows if start <= end else found.rows.slice(0, 0)
 
@@ -167,8 +215,8 @@ def _facts(rows: pa.Table) -> dict[str, object]:
     }
 
 
-def _with_data(rows: pa.Table, facts: Mapping[str, object]) -> bytes:
-    return b'{"data":' + json_records(rows) + b"," + orjson.dumps(facts)[1:]
+def _with_data(written: bytes, facts: Mapping[str, object]) -> bytes:
+    return b"".join((b'{"data":', written, b",", orjson.dumps(facts)[1:]))
 
 
 def _with_values(rows: pa.Table) -> pa.Table:

@@ -6,7 +6,7 @@ Here belongs how they are written. Which columns and combinations there are is `
 import datetime as dt
 import difflib
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from marketdata_assets.api.api_settings import Limits
 from marketdata_assets.instruments import Kind
-from marketdata_assets.serving.queries import Adjust, CalendarDay, ExportQuery, Format
+from marketdata_assets.serving.bars import Frequency
+from marketdata_assets.serving.queries import Adjust, CalendarDay, Encoding, ExportQuery, Format
 from marketdata_assets.tables.checking import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets.written_days import day_written
@@ -40,6 +41,11 @@ ELSEWHERE = {
     "symbols": "codes",
     "ts_codes": "codes",
     "query": "q",
+    "freq": "frequency",
+    "period": "frequency",
+    "interval": "frequency",
+    "adjustflag": "adjust",
+    "autype": "adjust",
 }
 LONGEST_CODE = 40
 LONGEST_FIELDS = 1_000
@@ -72,6 +78,20 @@ def _is_moment(value: Any) -> Any:
             raise ValueError("write a moment with its time zone, like 2024-10-15T21:00:00+08:00")
         return text
     return _nothing_if_empty(value)
+
+
+def _in_capitals(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _as_one_text(value: Any) -> Any:
+    """A list of columns as the text that it is in a URL."""
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return ",".join(value) if is_list else value
+
+
+def _split(value: Any) -> Any:
+    return list(_names(value) or ()) if isinstance(value, str) else value
 
 
 def _names(value: str | None) -> tuple[str, ...] | None:
@@ -117,6 +137,21 @@ Wait = Annotated[
 ]
 
 
+class Filed(BaseModel):
+    """In which form an answer is wanted."""
+
+    format: Format = Format.JSON
+    encoding: Encoding = Field(
+        Encoding.UTF_8, description="of CSV: utf-8-sig for Excel, which then reads Chinese"
+    )
+
+    @model_validator(mode="after")
+    def _is_of_csv(self) -> Self:
+        if self.encoding is not Encoding.UTF_8 and self.format is not Format.CSV:
+            raise ValueError(f"encoding={self.encoding} belongs to format=csv alone")
+        return self
+
+
 class Question(BaseModel):
     """Who asks for what there is not is told so: an answer to less would pass for one to it."""
 
@@ -159,14 +194,9 @@ class AssetTypeQuestion(Question):
     code: Code
 
 
-class OhlcvQuestion(Range):
-    code: Code
-    nocache: bool = Field(
-        False,
-        description="have the history of this code fetched again first; what the "
-        "evening's run keeps, shares and funds, is answered as it is",
-    )
-    format: Format = Format.JSON
+class PricesQuestion(Filed, Range):
+    """What may be asked of the prices of one code as of many."""
+
     fields: Fields = None
     adjust: Adjust = Field(
         Adjust.NONE,
@@ -175,20 +205,38 @@ class OhlcvQuestion(Range):
     )
     anchor: Day = Field(None, description="day in whose money qfq prices are; the last one stored")
     as_of: Moment = Field(None, description="as it was known at a moment, with a time zone")
-    wait: Wait = None
+    frequency: Annotated[Frequency, BeforeValidator(_in_capitals)] = Field(
+        Frequency.DAY,
+        description="D, W or M: bars of days, trading weeks or months, 日/周/月线; adjusted before "
+        "they are put together. The first one is whole, the last one ends at end; where its days "
+        "are not over, its date is told as unfinished",
+    )
 
     def columns(self) -> tuple[str, ...] | None:
         return _names(self.fields)
+
+
+class OhlcvQuestion(PricesQuestion):
+    code: Code
+    nocache: bool = Field(
+        False,
+        description="have the history of this code fetched again first; what the "
+        "evening's run keeps, shares and funds, is answered as it is",
+    )
+    wait: Wait = None
 
 
 class NavQuestion(Range):
     code: Code
 
 
-class BatchQuestion(Range):
+class BatchQuestion(PricesQuestion):
+    """Of a file `code` is the first column, and codes without an answer are in X-Missing-Codes."""
+
     codes: list[Annotated[str, Field(max_length=LONGEST_CODE)]] = Field(
         examples=[["000300.SH", "NDX"]]
     )
+    fields: Annotated[Fields, BeforeValidator(_as_one_text)] = None
     wait: Annotated[
         float | None,
         Field(
@@ -199,21 +247,31 @@ class BatchQuestion(Range):
     ] = None
 
 
+class BatchInUrl(BatchQuestion):
+    """The same question in a URL."""
+
+    codes: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_CODE)]],
+        BeforeValidator(_split),
+        BeforeValidator(_is_there),
+        WithJsonSchema({"type": "string", "description": "codes, separated by commas"}),
+    ] = Field(examples=["000300.SH,NDX"])
+
+
 class ExportQuestion(ExportQuery, Question):
     pass
 
 
-class CrossSectionQuestion(Question):
+class CrossSectionQuestion(Filed, Question):
     date: RequiredDay
     kind: Kind = Field(Kind.A_SHARE, description="a_share or china_etf")
     fields: Fields = None
-    format: Format = Format.JSON
 
     def columns(self) -> tuple[str, ...] | None:
         return _names(self.fields)
 
 
-class TableRowsQuestion(Range):
+class TableRowsQuestion(Filed, Range):
     date: Day = Field(None, description="one trading day, in place of a range")
     code: Annotated[
         Annotated[str, Field(max_length=LONGEST_CODE)] | None,
@@ -232,7 +290,6 @@ class TableRowsQuestion(Range):
             "key are always there",
         ),
     ] = None
-    format: Format = Format.JSON
 
     def columns(self) -> tuple[str, ...]:
         return _names(self.fields) or ()
@@ -257,6 +314,61 @@ class FindingsQuestion(Question):
     limit: int = Field(1_000, ge=1, le=10_000)
 
 
+class YearOfDays(Question):
+    """From `start` to `end`, both included: by default the year up to `end`, and today."""
+
+    start: Day = Field(None, description="first day; a year before the end where not given")
+    end: Day = Field(None, description="last day; today where not given")
+
+    def days(self) -> tuple[dt.date, dt.date]:
+        end = self.end or dt.datetime.now(SHANGHAI).date()
+        return self.start or dt.date.fromordinal(max(1, end.toordinal() - 365)), end
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "YearOfDays":
+        start, end = self.days()
+        if start > end:
+            raise ValueError(f"start {start} lies after end {end}")
+        return self
+
+
+class MarksQuestion(YearOfDays):
+    code: Code
+
+
+class MarketQuestion(YearOfDays):
+    date: Day = Field(None, description="one day with its movers, in place of a range")
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "MarketQuestion":
+        if self.date and (self.start or self.end):
+            raise ValueError("ask for a date, or for a range from start to end, not for both")
+        return self
+
+
+class CoverageQuestion(MarketQuestion):
+    date: Day = Field(None, description="one day of one table in detail, in place of a range")
+    table: str = Field(
+        "",
+        max_length=LONGEST_FIELDS,
+        description="tables as /api/v1/tables lists them, separated by commas; all that are "
+        "stored where not given, one alone with a date",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_table(self) -> "CoverageQuestion":
+        if self.date and len(_names(self.table) or ()) != 1:
+            raise ValueError("a date is told of one table: name it as table")
+        return self
+
+    def tables(self) -> tuple[str, ...]:
+        return _names(self.table) or ()
+
+
 class InstrumentsQuestion(Question):
-    q: str = Field("", max_length=LONGEST_CODE, description="a part of the code or of the name")
-    limit: int = Field(50, ge=1, le=1_000)
+    q: str = Field(
+        "",
+        max_length=LONGEST_CODE,
+        description="a part of the code, of the name, or of its initials in pinyin",
+    )
+    limit: int = Field(50, ge=1, le=20_000)

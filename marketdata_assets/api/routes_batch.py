@@ -5,8 +5,10 @@ code.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, TypeAlias
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Body, Depends, Request
@@ -14,41 +16,90 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
-from marketdata_assets.api.app_state import AppState, may_answer
-from marketdata_assets.api.asking import nothing_asked
+from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
+from marketdata_assets.api.asking import asked, nothing_asked, parameters
+from marketdata_assets.api.encoding import MEDIA_TYPES, table_bytes
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.etags import ASK_AGAIN, NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     JSON,
     NO_DATA,
+    in_a_header,
     ohlcv_json,
     query_of,
     refuse_missing,
+    rows_in,
 )
-from marketdata_assets.api.questions import BatchQuestion
+from marketdata_assets.api.questions import BatchInUrl, BatchQuestion
+from marketdata_assets.api.ranges import FileAnswer
+from marketdata_assets.api.turns import Turns
 from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
 from marketdata_assets.serving.answers import NotStored, Slice
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.queries import MOST_CODES, RangeQuery
+from marketdata_assets.serving.many_codes import in_one_table
+from marketdata_assets.serving.ohlcv_view import OHLCV
+from marketdata_assets.serving.queries import MOST_CODES, Format, RangeQuery
 
 Found: TypeAlias = Slice | MarketdataError
+FACTS = "marketdata"
+TOLD_OF_FILES = {
+    "X-Missing-Codes": "how many codes have no answer, and the first of them, percent-encoded; not "
+    "there where all have one",
+    "X-Missing-Sessions": "sessions that one of the codes at least should have and nobody stored",
+    "X-Unfinished": "the dates of last bars whose week or month has days to come",
+}
 
 
-def batch_routes(state: AppState) -> APIRouter:
-    router = APIRouter(dependencies=[Depends(nothing_asked)])
+def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
+    """`reading_the_past` are the turns of all who ask for a former moment."""
+    router = APIRouter()
     waiting = Waiting(state)
+    may = {**may_answer(400, 413, 429), **in_any_format(TOLD_OF_FILES)}
 
-    @router.post("/api/v1/ohlcv/batch", response_model=BatchAnswer, responses=may_answer(400, 413))
+    @router.post(
+        "/api/v1/ohlcv/batch",
+        response_model=BatchAnswer,
+        responses=may,
+        dependencies=[Depends(nothing_asked)],
+    )
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
-        """Daily prices of many codes. A code that has none says why and fails no other; one that is
+        """Prices of many codes. A code that has none says why and fails no other; one that is
         not stored yet is requested, and the answer says where to look."""
+        return await answered(question, request)
+
+    @router.get(
+        "/api/v1/ohlcv/batch",
+        response_model=BatchAnswer,
+        responses={**may, **NOT_MODIFIED},
+        openapi_extra=parameters(BatchInUrl),
+    )
+    async def batch_in_url(
+        question: Annotated[BatchInUrl, Depends(asked(BatchInUrl))], request: Request
+    ) -> Response:
+        """The same in a URL, with the codes separated by commas."""
+        return await answered(question, request)
+
+    async def answered(question: BatchQuestion, request: Request) -> Response:
         _refuse_too_much(question, state)
         known, unknown = await run_in_threadpool(_identified, state, question.codes)
         if not known:
             return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
-        found = await run_in_threadpool(_read, state, query)
+
+        def versions() -> list[tuple[object, ...]] | None:
+            if query.as_of or request.method != "GET":
+                return None
+            each = [state.reader.version_of(one, query.range) for one in known.values()]
+            return None if None in each else [one for one in each if one]
+
+        of = await run_in_threadpool(versions)
+        etag = etag_of(question, question.days(), of) if of else ""
+        if unchanged := not_modified(request, etag):
+            return unchanged
+        async with reading_the_past.one(request) if query.as_of else nullcontext():
+            found = await run_in_threadpool(_read, state, query)
         missing = {
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
@@ -56,12 +107,16 @@ def batch_routes(state: AppState) -> APIRouter:
             # The others are there: nobody waits for one of many unless asked to.
             why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
-            found |= await run_in_threadpool(_read, state, again)
+            async with reading_the_past.one(request) if query.as_of else nullcontext():
+                found |= await run_in_threadpool(_read, state, again)
             found |= why
-        results = {asked: _asked_as(found[one.code], one) for asked, one in known.items()}
-        return await run_in_threadpool(
+        results = {written: _asked_as(found[one.code], one) for written, one in known.items()}
+        answer = await run_in_threadpool(
             _response, state, question, results | unknown, fetched=set(missing)
         )
+        if of and of == await run_in_threadpool(versions):
+            answer.headers.update({"ETag": etag, **ASK_AGAIN})
+        return answer
 
     return router
 
@@ -111,41 +166,73 @@ def _response(
     state: AppState, question: BatchQuestion, results: Mapping[str, Found], fetched: set[str]
 ) -> Response:
     """`fetched` are the codes that were not stored before this call."""
+    found = {one: _complete(results[one], question) for one in question.codes}
+    if question.format is not Format.JSON:
+        return _file(state, question, found)
     start, end = question.days()
-    pieces, failed = [], 0
-    for asked in dict.fromkeys(question.codes):
-        found = results[asked]
-        if isinstance(found, Slice):
-            found = _complete(found, question)
-        if isinstance(found, Slice):
-            answer = ohlcv_json(found, question, "none", found.code not in fetched)
-        else:
-            failed += 1
-            answer = orjson.dumps(_failure(state, asked, found))
-        pieces.append(orjson.dumps(asked) + b":" + answer)
+    there = {code: one for code, one in found.items() if isinstance(one, Slice)}
+    were_stored = [one.code not in fetched for one in there.values()]
+    written = ohlcv_json(list(there.values()), question, were_stored)
+    answers = dict(zip(there, written, strict=True)) | {
+        code: orjson.dumps(_failure(state, code, one))
+        for code, one in found.items()
+        if not isinstance(one, Slice)
+    }
+    pieces = [
+        piece
+        for number, code in enumerate(found)
+        for piece in (b"," if number else b"", orjson.dumps(code), b":", answers[code])
+    ]
     counts = {
-        "success_count": len(pieces) - failed,
-        "failed_count": failed,
-        "total": len(pieces),
+        "success_count": len(there),
+        "failed_count": len(found) - len(there),
+        "total": len(found),
         "start": start,
         "end": end,
     }
-    body = b'{"results":{' + b",".join(pieces) + b"}," + orjson.dumps(counts)[1:]
+    body = b"".join((b'{"results":{', *pieces, b"},", orjson.dumps(counts)[1:]))
     return Response(body, media_type=JSON)
 
 
-def _complete(found: Slice, question: BatchQuestion) -> Found:
+def _file(state: AppState, question: BatchQuestion, found: Mapping[str, Found]) -> Response:
+    """The rows of all codes, each once, under its present code.
+
+    What JSON says beside the rows is in the schema of Arrow and Parquet, under `FACTS`.
+    """
+    by_code: dict[str, Found] = {}
+    for written, one in found.items():
+        if isinstance(one, Slice):
+            by_code[one.code] = replace(one, rows=rows_in(one, question))
+        else:
+            by_code[written] = one
+    all_of_them = in_one_table(question.columns() or OHLCV, by_code)
+    failed = {code: _failure(state, code, one)["error"] for code, one in all_of_them.failed.items()}
+    facts = {**all_of_them._asdict(), "failed": failed}
+    del facts["rows"]
+    days = sorted(set().union(*all_of_them.missing.values()))
+    headers = {"X-Missing-Sessions": in_a_header(days)}
+    if failed:
+        headers["X-Missing-Codes"] = quote(in_a_header(list(failed)), safe=" :,.")
+    if all_of_them.unfinished:
+        headers["X-Unfinished"] = in_a_header(sorted(set(all_of_them.unfinished.values())))
+    rows = all_of_them.rows.replace_schema_metadata({FACTS: orjson.dumps(facts)})
+    body = table_bytes(rows, question.format, question.encoding)
+    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+
+
+def _complete(found: Found, question: BatchQuestion) -> Found:
     try:
-        refuse_missing(found, question)
+        if isinstance(found, Slice):
+            refuse_missing(found, question)
     except MissingSessions as missing:
         return missing
     return found
 
 
-def _failure(state: AppState, asked: str, reason: MarketdataError) -> dict[str, object]:
+def _failure(state: AppState, written: str, reason: MarketdataError) -> dict[str, object]:
     try:
-        kind = identify(asked).kind.value
+        kind = identify(written).kind.value
     except UnknownCode:
         kind = "unknown"
     body = {"error": NO_DATA} if isinstance(reason, NotStored) else state.error_body(reason)
-    return {**body, "code": asked, "asset_type": kind, "data": [], "count": 0}
+    return {**body, "code": written, "asset_type": kind, "data": [], "count": 0}

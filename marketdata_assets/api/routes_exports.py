@@ -35,6 +35,8 @@ OF_CODES = {
     "ones, like 1: 001872.SZ=000022.SZ; not there where none was",
     "X-Stale": "how many codes are stored by code and end early, and the first of them with their "
     "last days, like 1: 000902.SH=2023-06-13; not there where none does",
+    "X-Unfinished": "how many codes have a last bar whose week or month has days to come, and the "
+    "first of them with its date; not there where none has",
     "X-Missing-Codes": "how many codes have no rows, and the first of them; not there where all "
     "have some",
 }
@@ -128,6 +130,7 @@ def _headers(export: Mapping[str, Any]) -> dict[str, str]:
     for name, of_codes in {
         "X-Renamed-From": export["renamed_from"],
         "X-Stale": export["stale"],
+        "X-Unfinished": export["unfinished"],
     }.items():
         if of_codes:
             headers[name] = in_a_header([f"{code}={value}" for code, value in of_codes.items()])
@@ -159,6 +162,7 @@ def _export(state: AppState, request: Request) -> dict[str, Any]:
         "missing_sessions": written.missing_sessions if written else None,
         "renamed_from": written.renamed_from if written else None,
         "stale": written.stale if written else None,
+        "unfinished": written.unfinished if written else None,
         "missing_codes": {code: state.without_root(why) for code, why in written.missing.items()}
         if written
         else None,

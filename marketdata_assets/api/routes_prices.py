@@ -3,6 +3,7 @@
 Here belongs which answer follows: what is stored at once, what is not when it has been fetched.
 """
 
+import datetime as dt
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import asked, parameters
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.etags import NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     HEADERS,
     NAV_COLUMNS,
@@ -37,15 +39,20 @@ from marketdata_assets.api.waiting import Waiting
 from marketdata_assets.instruments import FUND_KINDS, Instrument, identify
 from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.answers import NotStored
+from marketdata_assets.serving.fund_days import fund_in_lake
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
+from marketdata_assets.serving.queries import Format, RangeQuery
 from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
+# Days times columns, twenty years of OHLCV: 2 ms as JSON.
+MOST_VALUES_AT_ONCE = 55_000
 
-def price_routes(state: AppState) -> APIRouter:
+
+def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
+    """`reading_the_past` are the turns of all who ask for a former moment."""
     router = APIRouter()
     waiting, limits = Waiting(state), state.settings.limits
-    reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
 
     @router.get(
         "/api/v1/asset-type",
@@ -77,6 +84,7 @@ def price_routes(state: AppState) -> APIRouter:
         responses={
             **may_answer(400, 404, 409, 429, 502),
             **in_any_format(HEADERS),
+            **NOT_MODIFIED,
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
         openapi_extra=parameters(OhlcvQuestion),
@@ -91,7 +99,14 @@ def price_routes(state: AppState) -> APIRouter:
             instrument = await run_in_threadpool(state.reader.instrument, question.code)
         query = query_of(question, [instrument.code])
 
+        def version() -> tuple[object, ...] | None:
+            return None if query.as_of else state.reader.version_of(instrument, query.range)
+
         def answer(was_stored: bool) -> Response | None:
+            of = version()
+            etag = etag_of(question, question.days(), was_stored, of) if of else ""
+            if unchanged := not_modified(request, etag):
+                return unchanged
             try:
                 found = state.reader.ohlcv(
                     instrument.code,
@@ -101,14 +116,20 @@ def price_routes(state: AppState) -> APIRouter:
                     query.adjust,
                     query.anchor,
                     query.as_of,
+                    query.frequency,
                 )
             except NotStored:
                 return None
             found = replace(found, instrument=instrument)
             refuse_missing(found, question)
-            return ohlcv_response(found, question, was_stored)
+            # Something newer may have been published meanwhile.
+            return ohlcv_response(found, question, was_stored, etag if of == version() else "")
 
         async def read(was_stored: bool) -> Response | None:
+            if _is_quick(question, query) and state.reader.is_at_hand(
+                instrument, query.range.of_days()
+            ):
+                return answer(was_stored)
             async with reading_the_past.one(request) if question.as_of else nullcontext():
                 return await run_in_threadpool(answer, was_stored)
 
@@ -127,10 +148,12 @@ def price_routes(state: AppState) -> APIRouter:
     @router.get(
         "/api/v1/etf/nav",
         response_model=NavAnswer,
-        responses=may_answer(400, 404, 409),
+        responses={**may_answer(400, 404, 409), **NOT_MODIFIED},
         openapi_extra=parameters(NavQuestion),
     )
-    def etf_nav(question: Annotated[NavQuestion, Depends(asked(NavQuestion))]) -> Response:
+    def etf_nav(
+        question: Annotated[NavQuestion, Depends(asked(NavQuestion))], request: Request
+    ) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind not in FUND_KINDS:
@@ -142,6 +165,10 @@ def price_routes(state: AppState) -> APIRouter:
             )
 
         query = query_of(question, [instrument.code])
+        of = state.reader.version_of(instrument, query.range)
+        etag = etag_of(question, question.days(), of) if of else ""
+        if unchanged := not_modified(request, etag):
+            return unchanged
         read = partial(state.reader.ohlcv, instrument.code, query.start, query.end)
         try:
             try:
@@ -150,12 +177,30 @@ def price_routes(state: AppState) -> APIRouter:
                 # No history by code has values, but what is stored of prices is answered.
                 found = read(OHLCV)
         except NotStored:
-            # Only the evening's run of the funds brings values: nothing is requested.
-            raise _no_data(instrument, question, message=_what_is_stored(state)) from None
+            start, end = question.days()
+            if (end - start).days >= limits.table_days:
+                start = end - dt.timedelta(limits.table_days - 1)
+            in_lake = fund_in_lake(state.root, instrument, start, end, NAV_COLUMNS)
+            if in_lake is None:
+                # Only the evening's run of the funds brings values: nothing is requested.
+                raise _no_data(instrument, question, message=_what_is_stored(state)) from None
+            found = in_lake
         refuse_missing(found, question)
-        return nav_response(found, question)
+        is_the_same = of == state.reader.version_of(instrument, query.range)
+        return nav_response(found, question, etag if is_the_same else "")
 
     return router
+
+
+def _is_quick(question: OhlcvQuestion, query: RangeQuery) -> bool:
+    """Whether the answer is written in the time that handing it to a thread takes, or little more:
+    so long the others wait."""
+    start, end = question.days()
+    return (
+        query.as_of is None
+        and question.format in (Format.JSON, Format.ARROW)
+        and (end - start).days * len(query.columns) <= MOST_VALUES_AT_ONCE
+    )
 
 
 def _what_is_stored(state: AppState) -> str:

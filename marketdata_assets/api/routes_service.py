@@ -6,7 +6,7 @@ Here belongs what needs no data.
 import datetime as dt
 from importlib.metadata import version
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from marketdata_assets.api.answers import (
@@ -18,6 +18,7 @@ from marketdata_assets.api.answers import (
 )
 from marketdata_assets.api.app_state import AppState, may_answer
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.page_files import front_page, prefers_html
 
 VERSION = version("marketdata-assets")
 ENDPOINTS = {
@@ -32,6 +33,10 @@ ENDPOINTS = {
     "etf_nav": "/api/v1/etf/nav?code={code}",
     "cross_section": "/api/v1/cross-section?date={YYYY-MM-DD}",
     "findings": "/api/v1/findings?date={YYYY-MM-DD}",
+    "market": "/api/v1/market?date={YYYY-MM-DD}",
+    "coverage": "/api/v1/coverage?table={name}&date={YYYY-MM-DD}",
+    "marks": "/api/v1/marks?code={code}",
+    "status": "/api/v1/status",
     "instruments": "/api/v1/instruments?q={part of code or name}",
     "tables": "/api/v1/tables",
     "table_rows": "/api/v1/tables/{name}/rows?date={YYYY-MM-DD}",
@@ -66,8 +71,10 @@ def service_routes(state: AppState) -> APIRouter:
     ssh_enabled = state.settings.ssh_enabled
 
     @router.get("/", response_model=IndexAnswer)
-    def index() -> Response:
-        """What this service is and what it answers."""
+    def index(request: Request) -> Response:
+        """What this service is and what it answers; the web page for who prefers HTML."""
+        if prefers_html(request.headers.get("accept", "")):
+            return front_page(state)
         return json_response(
             {
                 "name": "marketdata-assets",

@@ -113,7 +113,7 @@ def _response(
             headers["X-Code"] = instrument.code
         if instrument and instrument.renamed_from:
             headers["X-Renamed-From"] = instrument.renamed_from
-        body = table_bytes(found.rows, question.format)
+        body = table_bytes(found.rows, question.format, question.encoding)
         return FileAnswer(body, MEDIA_TYPES[question.format], headers)
     start, end = (question.date, question.date) if question.date else question.days()
     facts = {

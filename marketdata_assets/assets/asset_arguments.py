@@ -32,6 +32,29 @@ class Pool(StrEnum):
     EXPORTS = "exports"
 
 
+class Group(StrEnum):
+    """The parts of the graph in the UI, whose names take ASCII alone."""
+
+    # A 股的行情与资料
+    SHARES = "a_shares"
+    # 场内基金
+    FUNDS = "funds"
+    # 附加表
+    EXTRAS = "extra_tables"
+    # 合并行情
+    PRICES = "prices"
+    # 数据质量
+    QUALITY = "data_quality"
+    # 数据更正
+    RESTATEMENTS = "restatements"
+    # 按代码的历史
+    HISTORIES = "histories_by_code"
+    # 供查询的副本
+    SERVED = "served_copies"
+    # 发布的数据集
+    PUBLISHED = "published_dataset"
+
+
 @contextmanager
 def failing_at_once() -> Iterator[None]:
     """Within the block an error that is final is a `dg.Failure`, which is not tried again."""
@@ -43,7 +66,7 @@ def failing_at_once() -> Iterator[None]:
         raise dg.Failure(str(error), allow_retries=False) from None
 
 
-def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
+def described(table: Table, group: Group, **more: Any) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a dataset that holds `table`.
 
     What is the same on every day is told here; what a run tells is kept for each of its days.
@@ -57,7 +80,7 @@ def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
     }
     return {
         "name": table.name,
-        "group_name": group,
+        "group_name": group.value,
         "description": table.description,
         "metadata": metadata,
         "owners": ["team:market-data"],
@@ -67,21 +90,24 @@ def described(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
     }
 
 
-def daily(table: Table, group: str, **more: Any) -> Mapping[str, Any]:
+def daily(table: Table, group: Group, **more: Any) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a dataset with a partition a trading day."""
     return described(
         table, group, partitions_def=TRADING_DAYS, backfill_policy=BACKFILL_POLICY, **more
     )
 
 
-def fetched_daily(table: Table) -> Mapping[str, Any]:
-    """Arguments of `dg.asset` for a daily dataset that comes from Tushare as it is."""
+def fetched_daily(table: Table, chain: Chain) -> Mapping[str, Any]:
+    """Arguments of `dg.asset` for a daily dataset of a chain that comes from Tushare as it is."""
+    group = {Chain.STOCKS: Group.SHARES, Chain.FUNDS: Group.FUNDS, Chain.EXTRAS: Group.EXTRAS}
     checks = check_specs(table, (*fetched_checks(table), ANSWER))
-    pool = Pool.EXTRAS if table.chain is Chain.EXTRAS else Pool.DAILY
+    pool = Pool.EXTRAS if chain is Chain.EXTRAS else Pool.DAILY
     # Bars come first: by them it shows whether days of the other tables are whole.
     tags = {"dagster/priority": "1"} if table is DAILY_KLINE else {}
     kinds = {"tushare", "parquet"}
-    return daily(table, "tushare", kinds=kinds, check_specs=checks, pool=pool.value, op_tags=tags)
+    return daily(
+        table, group[chain], kinds=kinds, check_specs=checks, pool=pool.value, op_tags=tags
+    )
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import duckdb
 
-from marketdata_assets.checks.running import of_days
+from marketdata_assets.checks.running import of_days, read_once
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
 
@@ -61,5 +61,6 @@ def _lacking(table: Table, day: dt.date, lake: Lake) -> str:
 def tables_of(
     tables: Sequence[Table], relations: Sequence[Relation], days: Sequence[dt.date]
 ) -> dict[str, Relation]:
-    """The relations by the names of their tables, with the rows of `days` alone."""
-    return {table.name: of_days(rows, days) for table, rows in zip(tables, relations, strict=True)}
+    """The relations by the names of their tables, in memory, with the rows of `days` alone."""
+    pairs = zip(tables, relations, strict=True)
+    return {table.name: read_once(of_days(rows, days)) for table, rows in pairs}

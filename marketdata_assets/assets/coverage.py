@@ -7,20 +7,21 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, parts_of, tables_of
 from marketdata_assets.assets.lookback import lookback
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.days import CHECKED_TOGETHER, side_by_side
 from marketdata_assets.checks.excuses import excuses_in
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.checks.running import read_once
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE
 
 Relation = duckdb.DuckDBPyRelation
 
 
-@dg.asset(**daily(COVERAGE, "proof", kinds={"duckdb", "parquet"}))
+@dg.asset(**daily(COVERAGE, Group.QUALITY, kinds={"duckdb", "parquet"}))
 def coverage(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
@@ -51,7 +52,7 @@ def _explained_days(
     excuses = excuses_in(lake.root)
     now = dt.datetime.now(dt.UTC)
     together = side_by_side(days, tables, lookback(lake, days[0]), now, excuses)
-    rows = ledger.coverage(together.facts, excuses)
+    rows = read_once(ledger.coverage(together.facts, excuses))
     for day, counts in ledger.summary(rows).items():
-        context.add_asset_metadata(counts, partition_key=day.isoformat())
-    yield from by_day(COVERAGE, rows)
+        tell_of_day(context, day, counts)
+    return by_day(COVERAGE, rows)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, parts_of, tables_of
 from marketdata_assets.assets.lookback import lookback
 from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
@@ -22,8 +22,9 @@ from marketdata_assets.checks.days import (
 )
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
+from marketdata_assets.checks.running import read_once
 from marketdata_assets.checks.twins import left_out_rows
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
     ADJ_FACTOR,
@@ -51,7 +52,7 @@ COLUMN_LINEAGE = dg.TableColumnLineage(
 @dg.asset(
     **daily(
         DAILY_PRICES,
-        "prices",
+        Group.PRICES,
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
         metadata={"dagster/column_lineage": COLUMN_LINEAGE},
@@ -93,19 +94,23 @@ def _merged_days(
     findings = check_merged_days(together, excuses)
     kline = tables[DAILY_KLINE.name]
     held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
-    prices = merge_prices(
+    merged = merge_prices(
         kline.filter(f"NOT {held_back}"),
         tables[PRICE_LIMITS.name],
         tables[DAILY_BASIC.name],
         tables[STOCK_LIST.name],
         tables[ADJ_FACTOR.name],
     )
+    prices = read_once(merged)
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
-    for day, counts in rows_without_partner(prices).items():
+    for day, counts in counts_of_days(prices).items():
         facts = {"rows held": held.get(day, 0), **counts}
-        context.add_asset_metadata(facts, partition_key=day.isoformat())
-    for day, data in by_day(DAILY_PRICES, prices):
-        yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
+        tell_of_day(context, day, facts)
+    # No generator: what the days are made of is let go before they are stored.
+    return (
+        CheckedDay(day, data, [finding for finding in findings if finding.day == day])
+        for day, data in by_day(DAILY_PRICES, prices.to_arrow_table())
+    )
 
 
 def merge_prices(
@@ -128,14 +133,21 @@ def merge_prices(
     )
 
 
-def rows_without_partner(prices: Relation) -> dict[dt.date, dict[str, int]]:
-    """For every day, how many rows found no limits, no indicators, no name and no factor."""
-    without = {
+def counts_of_days(prices: Relation) -> dict[dt.date, dict[str, int]]:
+    """For every day, what closed at its limit, rose and fell, and found no partner to merge with.
+
+    The UI plots them by day.
+    """
+    numbers = {
+        "limit up 涨停": "close = high_limit",
+        "limit down 跌停": "close = low_limit",
+        "up 上涨": "close > prev_close",
+        "down 下跌": "close < prev_close",
         "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
         "rows without indicators": "total_mv IS NULL AND turnover_rate IS NULL",
         "rows without name": "name IS NULL",
         "rows without factor": "adj_factor IS NULL",
     }
-    counts = ", ".join(f"count(*) FILTER ({condition})" for condition in without.values())
-    counted = prices.aggregate(f"date, {counts}").fetchall()
-    return {day: dict(zip(without, numbers, strict=True)) for day, *numbers in counted}
+    columns = ", ".join(f"count(*) FILTER ({condition})" for condition in numbers.values())
+    counted = prices.aggregate(f"date, {columns}").fetchall()
+    return {day: dict(zip(numbers, counts, strict=True)) for day, *counts in counted}

@@ -7,20 +7,21 @@ the dates of every fund; one that may or may not have been listed is in the list
 import datetime as dt
 
 import dagster as dg
-import duckdb
 import pyarrow as pa
 
 from marketdata_assets.assets.asset_arguments import fetched_daily
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.assets.universe import NAMES_AS_OF, universe_days, with_earlier_names
 from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import LakeResource, conform
 from marketdata_assets.tables import ETF_LIST
+from marketdata_assets.tables.declaration import Chain
 
 CHANGING = ("name", "management", "fund_type", "invest_type", "benchmark")
 
 
-@dg.asset(**fetched_daily(ETF_LIST))
+@dg.asset(**fetched_daily(ETF_LIST, Chain.FUNDS))
 def etf_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
 ) -> Checked:
@@ -41,7 +42,7 @@ def listed_on(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
     listing, or of delisting though it has left, is not told has a NULL in `is_listed` on every
     day that the other date allows. One that is only being issued is not listed.
     """
-    with duckdb.connect() as connection:
+    with brief_duckdb() as connection:
         connection.register("funds", funds)
         universe = connection.sql(
             f"""

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
 from marketdata_assets.assets.lookback import premiums_before
 from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
@@ -25,7 +25,7 @@ from marketdata_assets.checks.premium import (
 )
 from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.sessions import calendar_around
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 
@@ -53,7 +53,7 @@ COLUMN_LINEAGE = dg.TableColumnLineage(
 @dg.asset(
     **daily(
         ETF_PREMIUM,
-        "funds",
+        Group.FUNDS,
         kinds={"duckdb", "parquet"},
         check_specs=check_specs(ETF_PREMIUM, PREMIUM_CHECKS),
         metadata={"dagster/column_lineage": COLUMN_LINEAGE},
@@ -80,7 +80,7 @@ def etf_premium(
 
     def checked() -> Iterator[CheckedDay]:
         for day, data in by_day(ETF_PREMIUM, rows):
-            context.add_asset_metadata(told(data), partition_key=day.isoformat())
+            tell_of_day(context, day, told(data))
             yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
     yield dg.Output(FetchedDays([], gate.passing(checked())))

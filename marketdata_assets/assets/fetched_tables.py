@@ -17,14 +17,14 @@ from marketdata_assets.tables.declaration import Chain
 
 def fetched(chain: Chain) -> list[dg.AssetsDefinition]:
     """The assets of a chain's tables, in the order of their declaration."""
-    return [_asset(table) for table in STORED_TABLES.values() if table.chain is chain]
+    return [_asset(table, chain) for table in STORED_TABLES.values() if table.chain is chain]
 
 
-def _asset(table: Table) -> dg.AssetsDefinition:
+def _asset(table: Table, chain: Chain) -> dg.AssetsDefinition:
     def days(
         context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
     ) -> Checked:
         yield from fetched_days(context, table, tushare, lake.open())
 
-    asset: dg.AssetsDefinition = dg.asset(**fetched_daily(table))(days)
+    asset: dg.AssetsDefinition = dg.asset(**fetched_daily(table, chain))(days)
     return asset

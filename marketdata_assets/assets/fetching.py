@@ -6,7 +6,7 @@ Here belongs what the tables that come from Tushare as they are have in common.
 import datetime as dt
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
@@ -17,22 +17,24 @@ from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import failing_at_once
 from marketdata_assets.assets.lookback import rows_before, rows_of_sessions_before
 from marketdata_assets.assets.quality_gate import ANSWER, Checked, CheckedDay, QualityGate
-from marketdata_assets.checks.days import check_fetched_day
+from marketdata_assets.checks.days import check_fetched_days
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone
+from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone, rows_lost
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.ledger import WITH_EVERY_BAR, lacking_codes, missing_in
 from marketdata_assets.checks.running import SAMPLE_ROWS
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, FetchedDay, Outcome
+from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, FetchedDay
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, Table
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
+DAYS_JUDGED_TOGETHER = 10
 KEPT_FOR = dt.timedelta(hours=24)
 PUBLISHED_BY = dt.time(18, 0)
 # The tag of a run that looks for restatements: it takes nothing over from an interrupted one.
@@ -99,44 +101,65 @@ def _checked(table: Table, days: Iterator[FetchedDay], lake: Lake) -> Iterator[C
     itself first.
     """
     excuses = excuses_in(lake.root)
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        for day, outcome, again in days:
-            checked = _checked_day(connection, table, day, outcome, lake, excuses)
-            if again and (
-                any(finding.refuses for finding in checked.findings)
-                or _lacks_bars(connection, table, day, outcome, lake, excuses)
-            ):
-                checked = _checked_day(connection, table, day, again(), lake, excuses)
-            yield checked
+    with brief_duckdb() as connection:
+        judge = functools.partial(check_fetched_days, connection, table, excuses=excuses)
+        for stretch in _stretches(days):
+            found = judge(_answered(stretch))
+            for fetched in stretch:
+                checked = _checked_day(table, fetched, found, lake, excuses)
+                if fetched.again and (
+                    any(finding.refuses for finding in checked.findings)
+                    or _lacks_bars(connection, table, fetched, lake, excuses)
+                ):
+                    alone = FetchedDay(fetched.day, fetched.again())
+                    checked = _checked_day(table, alone, judge(_answered([alone])), lake, excuses)
+                yield checked
+
+
+def _stretches(days: Iterator[FetchedDay]) -> Iterator[list[FetchedDay]]:
+    """The days as they are judged: several in one question, which costs as much as for one day.
+
+    What ends them early is raised after those that came before it.
+    """
+    stretch: list[FetchedDay] = []
+    try:
+        for fetched in days:
+            stretch.append(fetched)
+            if len(stretch) == DAYS_JUDGED_TOGETHER:
+                yield stretch
+                stretch = []
+    except Exception:
+        yield stretch
+        raise
+    yield stretch
+
+
+def _answered(days: Iterable[FetchedDay]) -> dict[dt.date, pa.Table]:
+    return {one.day: one.outcome for one in days if isinstance(one.outcome, pa.Table)}
 
 
 def _lacks_bars(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
-    day: dt.date,
-    data: pa.Table,
+    fetched: FetchedDay,
     lake: Lake,
     excuses: Excuses,
 ) -> bool:
-    bars = lake.read(DAILY_KLINE, day) if table.name in WITH_EVERY_BAR else None
+    bars = lake.read(DAILY_KLINE, fetched.day) if table.name in WITH_EVERY_BAR else None
     return bars is not None and bool(
-        lacking_codes(table, connection.from_arrow(data), bars, excuses)
+        lacking_codes(table, connection.from_arrow(fetched.outcome), bars, excuses)
     )
 
 
 def _checked_day(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    day: dt.date,
-    data: Outcome,
-    lake: Lake,
-    excuses: Excuses,
+    table: Table, fetched: FetchedDay, found: Sequence[Finding], lake: Lake, excuses: Excuses
 ) -> CheckedDay:
+    """The day with those of `found` that are its own, and with what the lake says to it."""
+    day, data = fetched.day, fetched.outcome
     if isinstance(data, TushareError):
         return CheckedDay(day, data)
-    before = rows_before(lake, table, day)
-    findings = check_fetched_day(connection, table, day, data, before, excuses)
+    findings = [one for one in found if one.day == day]
+    findings += rows_lost(table, day, data.num_rows, rows_before(lake, table, day), excuses)
     gone = gone_rows(table, day, data, lake, excuses)
     if gone:
         lost = "; ".join(itertools.islice(gone.values(), SAMPLE_ROWS))

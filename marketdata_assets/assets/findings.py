@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import parts_of
 from marketdata_assets.assets.etf_premium import premiums, without_held
 from marketdata_assets.assets.lookback import lookback, premiums_before
 from marketdata_assets.checks import premium, st_shares
 from marketdata_assets.checks.days import CHECKED_TOGETHER, list_fetched, list_merged, side_by_side
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.running import LISTED, listed, run_checks
+from marketdata_assets.checks.running import LISTED, listed, of_days, read_once, run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import (
@@ -56,7 +56,7 @@ DAYS_FOLLOWED = 20
 @dg.asset(
     **daily(
         FINDINGS,
-        "proof",
+        Group.QUALITY,
         kinds={"duckdb", "parquet"},
         # Not of the extras: what becomes of one of them keeps nothing from being published.
         deps=[
@@ -89,7 +89,7 @@ def _told(
         facts["merged rows"] = dg.MetadataValue.int(_rows_of(lake, DAILY_PRICES, day))
         shown = finding_list(lake.root, last=day, rows=ROWS_SHOWN, followed_for=DAYS_FOLLOWED)
         facts["list"] = dg.MetadataValue.md(as_markdown(shown))
-        context.add_asset_metadata(facts, partition_key=day.isoformat())
+        tell_of_day(context, day, facts)
 
 
 def day_of(lake: Lake, day: dt.date, rows: pa.Table) -> pa.Table:
@@ -122,12 +122,16 @@ def _listed_together(
     excuses: Excuses,
     now: dt.datetime,
 ) -> Iterator[pa.Table]:
+    in_memory = {}
     for table in BY_THEMSELVES:
         there = _readable if table.chain is Chain.EXTRAS else _stored
         if stored := there(lake, (table,), days):
-            yield list_fetched(table, _read(connection, lake, table, stored), excuses)
+            rows = _read(connection, lake, table, stored)
+            if table in CHECKED_TOGETHER:
+                rows = in_memory[table.name] = read_once(rows)
+            yield list_fetched(table, rows, excuses)
     if stored := _stored(lake, CHECKED_TOGETHER, days):
-        tables = {one.name: _read(connection, lake, one, stored) for one in CHECKED_TOGETHER}
+        tables = {name: of_days(rows, stored) for name, rows in in_memory.items()}
         before = lookback(lake, stored[0])
         yield list_merged(side_by_side(stored, tables, before, now, excuses), excuses)
     told = [day for day in days if day >= STOCK_ST.first_date]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 import pyarrow.parquet as pq
 
-from marketdata_assets.assets.asset_arguments import Pool, failing_at_once
+from marketdata_assets.assets.asset_arguments import Group, Pool, failing_at_once
 from marketdata_assets.assets.telling_published import (
     MISSING_CHECK,
     days_in_words,
@@ -52,7 +52,7 @@ CONFIG = {
 
 @dg.asset(
     name="hf_dataset",
-    group_name="published",
+    group_name=Group.PUBLISHED.value,
     description=(
         "The published dataset: parquet by year, the CSV, findings, calendar, manifest and card, "
         "at once for all days of a run; days that are not stored are left out and named. "

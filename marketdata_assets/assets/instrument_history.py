@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import Pool, described, failing_at_once
+from marketdata_assets.assets.asset_arguments import Group, Pool, described, failing_at_once
 from marketdata_assets.assets.refreshing import Explain, NoSource, Refreshed, in_words, refresh
 from marketdata_assets.checks.histories import Fault, Flaw
 from marketdata_assets.instruments import Instrument, identify
@@ -35,7 +35,7 @@ CHECKS = [
 @dg.asset(
     **described(
         INSTRUMENT_HISTORY,
-        "instruments",
+        Group.HISTORIES,
         partitions_def=INSTRUMENTS,
         # A code that fails must not take others with it, and shows its own outcome.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),

@@ -5,7 +5,7 @@ Here belongs which tables have one. What a copy is and how it is refreshed is `s
 
 import dagster as dg
 
-from marketdata_assets.assets.asset_arguments import Pool, column_schema
+from marketdata_assets.assets.asset_arguments import Group, Pool, column_schema
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import SERIES_ASSETS, Refreshed, refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -14,7 +14,7 @@ from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Tabl
 def _series(table: Table, what: str, what_zh: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=SERIES_ASSETS[table.name],
-        group_name="serving",
+        group_name=Group.SERVED.value,
         description=(
             f"{what} by code instead of by day, brought to what the lake holds: what slices are "
             f"read from. 按代码排列的{what_zh}，供按代码区间读取；每次只更新有变化的交易日。"

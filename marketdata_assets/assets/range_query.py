@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import ValidationError
 
-from marketdata_assets.assets.asset_arguments import Pool, failing_at_once
+from marketdata_assets.assets.asset_arguments import Group, Pool, failing_at_once
 from marketdata_assets.serving.exports import Export, exports_folder, write_export
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery
@@ -39,7 +39,7 @@ ASKED = {
 
 @dg.asset(
     name="range_query",
-    group_name="serving",
+    group_name=Group.SERVED.value,
     description=(
         "Slices of many codes as one file, for whoever asked for it; its rows are those of the "
         "finished copies. 将多只代码的区间数据写成一个文件，供请求者下载。"

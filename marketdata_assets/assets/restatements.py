@@ -13,11 +13,11 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.version_differences import differences
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.versions import Version, held_still
 from marketdata_assets.tables import (
@@ -43,7 +43,7 @@ NOT_COMPARABLE = (duckdb.Error, pa.ArrowException, OSError, ValueError, Assertio
 @dg.asset(
     **daily(
         RESTATEMENTS,
-        "memory",
+        Group.RESTATEMENTS,
         kinds={"duckdb", "parquet"},
         deps=[dg.AssetKey(table.name) for table in REMEMBERED],
     )
@@ -62,7 +62,7 @@ def _told(
             "by table": dg.MetadataValue.md(counted(found) if found.num_rows else "none"),
             "not compared": dg.MetadataValue.int(len(not_compared)),
         }
-        context.add_asset_metadata(counts, partition_key=day.isoformat())
+        tell_of_day(context, day, counts)
         yield day, found
 
 

@@ -6,10 +6,10 @@ Here belong pure functions over tables. How the vendor is asked is `resources.tu
 import datetime as dt
 from collections.abc import Sequence
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import STOCK_LIST
 
@@ -31,7 +31,7 @@ def name_intervals(changes: pa.Table) -> pa.Table:
     latest on the day before the next one begins. Between two of them, and where two names begin on
     the same day, the name is not told.
     """
-    with duckdb.connect() as connection:
+    with brief_duckdb() as connection:
         connection.register("changes", changes)
         intervals = connection.sql(
             """
@@ -73,7 +73,7 @@ def told_otherwise(intervals: pa.Table, stocks: pa.Table, today: dt.date) -> lis
         )
         for table in (intervals, stocks)
     )
-    with duckdb.connect() as connection:
+    with brief_duckdb() as connection:
         connection.register("now", now)
         connection.register("listed", listed)
         rows = connection.execute(
@@ -102,7 +102,7 @@ def with_names_of(intervals: pa.Table, listed: pa.Table, day: dt.date) -> pa.Tab
 
     `intervals` are NAME_INTERVALS. Where none is told, name and `name_since` are what they were.
     """
-    with duckdb.connect() as connection:
+    with brief_duckdb() as connection:
         connection.register("listed", listed)
         connection.register("intervals", intervals)
         named = connection.sql(

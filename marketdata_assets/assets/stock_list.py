@@ -27,6 +27,7 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_errors import NoPermission, QuotaExhausted
 from marketdata_assets.storage.io_manager import LakeResource, conform
 from marketdata_assets.tables import STOCK_LIST
+from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import SHANGHAI
 
 CODES_SHOWN = 5
@@ -40,7 +41,7 @@ class Shares(NamedTuple):
     names: pa.Table
 
 
-@dg.asset(**fetched_daily(STOCK_LIST))
+@dg.asset(**fetched_daily(STOCK_LIST, Chain.STOCKS))
 def stock_list(
     context: dg.AssetExecutionContext, tushare: TushareResource, lake: LakeResource
 ) -> Checked:

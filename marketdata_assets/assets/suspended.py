@@ -9,16 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from marketdata_assets.assets.asset_arguments import daily
+from marketdata_assets.assets.asset_arguments import Group, daily
 from marketdata_assets.assets.complete_days import complete_days, tables_of
-from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day
+from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
 
 Relation = duckdb.DuckDBPyRelation
 
 
-@dg.asset(**daily(SUSPENDED, "proof", kinds={"duckdb", "parquet"}))
+@dg.asset(**daily(SUSPENDED, Group.QUALITY, kinds={"duckdb", "parquet"}))
 def suspended(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
@@ -29,7 +30,7 @@ def suspended(
     days = complete_days(context, SUSPENDED, lake.open(), tables)
     ledger, notices = tables_of(tables, (coverage, suspensions), days).values()
     rows = suspended_shares(ledger, notices)
-    return FetchedDays([], _each_day(days, by_day(SUSPENDED, rows)))
+    return FetchedDays([], _counted(context, _each_day(days, by_day(SUSPENDED, rows))))
 
 
 def suspended_shares(ledger: Relation, notices: Relation) -> Relation:
@@ -71,6 +72,18 @@ def suspended_shares(ledger: Relation, notices: Relation) -> Relation:
     )
     assert rows is not None
     return rows
+
+
+def _counted(
+    context: dg.AssetExecutionContext, days: Iterator[tuple[dt.date, pa.Table]]
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    """The days as they are; how many shares were halted is told of each, and plotted."""
+    for day, rows in days:
+        halted = pc.sum(pc.fill_null(rows["is_paused"], False)).as_py() or 0
+        some_hours = pc.sum(pc.equal(rows["reason"], "part of the day")).as_py() or 0
+        counts = {"halted 停牌": int(halted), "halted for hours 盘中停牌": int(some_hours)}
+        tell_of_day(context, day, counts)
+        yield day, rows
 
 
 def _each_day(

@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pyarrow as pa
 
-from marketdata_assets.assets.asset_arguments import described, failing_at_once
+from marketdata_assets.assets.asset_arguments import Group, described, failing_at_once
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import TRADE_CALENDAR
 from marketdata_assets.trading_calendar import (
@@ -16,7 +16,7 @@ from marketdata_assets.trading_calendar import (
 )
 
 
-@dg.asset(**described(TRADE_CALENDAR, "tushare", kinds={"tushare", "parquet"}))
+@dg.asset(**described(TRADE_CALENDAR, Group.SHARES, kinds={"tushare", "parquet"}))
 def trade_calendar(context: dg.AssetExecutionContext, tushare: TushareResource) -> pa.Table:
     last_day = dt.date(last_published_session().year, 12, 31)
     with failing_at_once():

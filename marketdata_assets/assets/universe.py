@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import dagster as dg
-import duckdb
 import pyarrow as pa
 
 from marketdata_assets.assets.asset_arguments import failing_at_once
@@ -17,6 +16,7 @@ from marketdata_assets.assets.fetching import resumed_days, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare_days import FetchedDay
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -73,7 +73,7 @@ def with_earlier_names(
     resumed = ", ".join(
         f"CASE WHEN known THEN stored.{name} ELSE listed.{name} END AS {name}" for name in changing
     )
-    with duckdb.connect() as connection:
+    with brief_duckdb() as connection:
         connection.register("listed", listed)
         connection.register("stored", stored)
         merged = connection.sql(f"""

@@ -11,7 +11,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from marketdata_assets.assets.fetching import LATE
 from marketdata_assets.assets.range_query import REQUEST_TAG
-from marketdata_assets.automation.chains import EVENING_IS_OVER, FUNDS, STOCKS
+from marketdata_assets.automation.chains import FUNDS, STOCKS
 from marketdata_assets.automation.day_runs import Span, days_of_run
 from marketdata_assets.automation.failures import first_lines, root_cause
 from marketdata_assets.automation.lacking import PUBLISHED, missing_datasets
@@ -22,6 +22,7 @@ from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS
 from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.timetable import EVENING_IS_OVER
 from marketdata_assets.trading_calendar import SHANGHAI
 
 LINES_TOLD = 20

@@ -15,6 +15,7 @@ from functools import cached_property
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from marketdata_assets import timetable
 from marketdata_assets.assets.coverage import coverage
 from marketdata_assets.assets.daily_prices import daily_prices
 from marketdata_assets.assets.etf_coverage import etf_coverage
@@ -31,14 +32,13 @@ from marketdata_assets.automation.lacking import Lacking
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.timetable import Hours
 
 # For a vendor or a hub that can't be reached: again after 10 minutes, 20 more and 30 more. Whoever
 # shares the pool asks the same, and waits with it. A day that is not published yet is no such case:
 # its run ends, and `evenings` and `sensors` ask for it again. Materializing by hand fails at once
 # instead, for somebody is waiting.
 RETRY_OUTAGE = dg.RetryPolicy(max_retries=3, delay=600, backoff=dg.Backoff.LINEAR)
-# From then on what an evening left out is the sensors', and people are told of it.
-EVENING_IS_OVER = dt.time(22, 30)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class DayChain:
     assets: tuple[dg.AssetsDefinition, ...]
     shared: tuple[dg.AssetsDefinition, ...]
     result: Table
-    evening: tuple[dt.time, ...]
+    evening: Hours
     lacking: Callable[
         [dg.DagsterInstance, Lake, Sequence[dt.date], Collection[str]],
         Lacking,
@@ -95,8 +95,7 @@ STOCKS = DayChain(
     ),
     shared=(),
     result=DAILY_PRICES,
-    # A run of a day that is late ends at once, so that others have the pool until the next try.
-    evening=(dt.time(21, 0), dt.time(21, 10), dt.time(21, 30), dt.time(22, 10)),
+    evening=timetable.STOCKS,
     lacking=lacking.of_stocks,
 )
 FUNDS = DayChain(
@@ -105,8 +104,7 @@ FUNDS = DayChain(
     assets=(etf_list, *fetched(Chain.FUNDS), etf_coverage, etf_premium),
     shared=(findings,),
     result=ETF_PREMIUM,
-    # Most funds publish their values by 20:00; the stocks' evening goes first.
-    evening=(dt.time(21, 30), dt.time(21, 40), dt.time(22, 0), dt.time(22, 20)),
+    evening=timetable.FUNDS,
     lacking=lacking.of_funds,
 )
 CHAINS = (STOCKS, FUNDS)

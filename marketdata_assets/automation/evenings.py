@@ -8,6 +8,7 @@ import datetime as dt
 
 import dagster as dg
 
+from marketdata_assets import timetable
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.chains import CHAINS, DayChain
 from marketdata_assets.automation.day_runs import FIRST, is_under_way
@@ -20,12 +21,12 @@ from marketdata_assets.trading_calendar import SHANGHAI, is_session
 
 def evening_schedule(chain: DayChain) -> dg.ScheduleDefinition:
     """Makes the day of a chain on its evening."""
-    begins, *again = [f"{at:%H:%M}" for at in chain.evening]
+    begins, *again = [f"{at:%H:%M}" for at in chain.evening.at]
 
     @dg.schedule(
-        name=f"{chain.name}_schedule",
+        name=chain.evening.schedule,
         job=chain.job,
-        cron_schedule=[f"{at.minute} {at.hour} * * *" for at in chain.evening],
+        cron_schedule=chain.evening.crons,
         execution_timezone=SHANGHAI.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Every trading day at {begins} in Shanghai: {chain.doc[0].lower()}"
@@ -55,7 +56,7 @@ calendar_check = dg.define_asset_job(
 
 @dg.schedule(
     job=calendar_check,
-    cron_schedule="30 20 * * *",
+    cron_schedule=timetable.CALENDAR_CHECK.crons,
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every day at 20:30 in Shanghai, closed days too: a wrong holiday must show.",

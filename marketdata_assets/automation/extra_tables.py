@@ -12,13 +12,14 @@ import dagster as dg
 
 from marketdata_assets.assets.fetched_tables import fetched
 from marketdata_assets.automation import day_runs
-from marketdata_assets.automation.chains import EVENING_IS_OVER, RETRY_OUTAGE
+from marketdata_assets.automation.chains import RETRY_OUTAGE
 from marketdata_assets.automation.lacking import Lacking
-from marketdata_assets.automation.sensors import SESSIONS_WATCHED, UNDER_WAY, sessions_due
+from marketdata_assets.automation.sensors import UNDER_WAY, sessions_due
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.timetable import EVENING_IS_OVER, SESSIONS_WATCHED
 from marketdata_assets.trading_calendar import SHANGHAI
 
 EXTRAS = fetched(Chain.EXTRAS)
@@ -58,14 +59,13 @@ def missing_extras(
     if day_runs.are_days_made(instance, ()):
         return dg.SkipReason(UNDER_WAY)
     days = sessions_due(now)
-    made = set(stored.days(DAILY_PRICES))
+    made = [day for day in days if stored.has(DAILY_PRICES, day)]
     lacking: dict[dt.date, frozenset[str]] = {}
     for name in names:
         table = STORED_TABLES[name]
-        there = set(stored.days(table))
-        for day in (day for day in days if day in made):
+        for day in made:
             is_due = day >= table.first_date and now >= table.tushare.out_at(day)
-            if is_due and day not in there:
+            if is_due and not stored.has(table, day):
                 lacking[day] = lacking.get(day, frozenset()) | {name}
     if not lacking:
         return dg.SkipReason(f"nothing is missing in the last {len(days)} trading days")

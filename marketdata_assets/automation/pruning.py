@@ -14,6 +14,7 @@ from dagster import RunsFilter
 from marketdata_assets.automation.reporting import ENDED
 from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.run_history import give_back_room, prune
+from marketdata_assets.timetable import HISTORY_PRUNING
 from marketdata_assets.trading_calendar import SHANGHAI
 
 LOGS_AT_MOST = 200_000_000
@@ -68,7 +69,7 @@ def history_pruning() -> None:
 
 @dg.schedule(
     job=history_pruning,
-    cron_schedule="0 5 * * *",
+    cron_schedule=HISTORY_PRUNING.crons,
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every day at 05:00 in Shanghai: prunes the run history.",

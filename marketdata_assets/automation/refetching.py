@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from marketdata_assets import timetable
 from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.automation.chains import STOCKS
 from marketdata_assets.automation.day_runs import request
@@ -29,7 +30,7 @@ WEEK = dt.timedelta(days=7)
 
 @dg.schedule(
     job=STOCKS.job,
-    cron_schedule="0 23 * * *",
+    cron_schedule=timetable.RECENT_DAYS_AGAIN.crons,
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every trading day at 23:00 in Shanghai: the last 5 sessions once more.",
@@ -50,7 +51,7 @@ def recent_days_again_schedule(
 
 @dg.schedule(
     job=STOCKS.job,
-    cron_schedule="0 10 * * 6",
+    cron_schedule=timetable.PAST_MONTH_AGAIN.crons,
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Saturdays at 10:00 in Shanghai: one month of the past, a month further back each.",

@@ -7,20 +7,20 @@ import datetime as dt
 
 import dagster as dg
 
+from marketdata_assets import timetable
 from marketdata_assets.automation import day_runs
-from marketdata_assets.automation.chains import EVENING_IS_OVER, FUNDS, STOCKS, DayChain
+from marketdata_assets.automation.chains import FUNDS, STOCKS, DayChain
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.timetable import EVENING_IS_OVER, SESSIONS_WATCHED
 from marketdata_assets.trading_calendar import (
     SHANGHAI,
     last_closed_session,
-    last_closed_sessions,
     previous_session,
 )
 
-SESSIONS_WATCHED = 60
 UNDER_WAY = "a run is under way; looking again afterwards"
 
 
@@ -70,13 +70,10 @@ def sensors_from(chain: DayChain, lake: Lake, now: dt.datetime) -> dt.time:
     """
     table = chain.result
     before = previous_session(last_closed_session(now))
-    is_missed = before >= max(start_date(), table.first_date) and before not in lake.days(table)
-    return STOCKS.evening[0] if is_missed else EVENING_IS_OVER
+    is_missed = before >= max(start_date(), table.first_date) and not lake.has(table, before)
+    return STOCKS.evening.at[0] if is_missed else EVENING_IS_OVER
 
 
 def sessions_due(now: dt.datetime, since: dt.time = EVENING_IS_OVER) -> list[dt.date]:
-    """The last sessions up to `now`, the day itself `since` an hour, oldest first."""
-    sessions = last_closed_sessions(SESSIONS_WATCHED + 1, now)
-    if now < dt.datetime.combine(sessions[-1], since, SHANGHAI):
-        sessions.pop()
-    return [day for day in sessions[-SESSIONS_WATCHED:] if day >= start_date()]
+    """The last sessions up to `now` that are partitions, the day itself `since` an hour."""
+    return [day for day in timetable.sessions_due(now, since) if day >= start_date()]

@@ -8,7 +8,10 @@ did not help is tried again by itself, ever later: its own runs are all that is 
 import datetime as dt
 import hashlib
 import itertools
+import time
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
@@ -17,7 +20,8 @@ from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import FileIdentity, Lake
-from marketdata_assets.storage.series import Difference, difference
+from marketdata_assets.storage.series import Difference, difference, folders_changed
+from marketdata_assets.tables import Table
 
 # After the evening's run, before the waiting runs of a backfill; the first of them first.
 PRIORITY = 5
@@ -31,6 +35,9 @@ TRY_TAG = "marketdata/series_try"
 FIRST_WAIT = dt.timedelta(minutes=1)
 LONGEST_WAIT, LONGEST_WAIT_FOR_SOMETHING_NEW = dt.timedelta(hours=1), dt.timedelta(minutes=5)
 RUNS_LOOKED_AT = 30
+# For files that somebody has written over where they lie, which no folder tells.
+LOOK_AT_ALL_EVERY = dt.timedelta(hours=1)
+A_MOMENT = 2_000_000_000
 
 series_refresh = dg.define_asset_job(
     "series_refresh",
@@ -63,7 +70,7 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
     requests, reasons = [], []
     for number, (table, asset) in enumerate(SERIES.items()):
         name = asset.key.path[-1]
-        files, differing = lake.identities(table), difference(lake, table)
+        _, _, files, differing = look_at(lake, table, now)
         wanted = fingerprint(differing, files)
         own = [run for run in ended if asset.key in _made_in(run.dagster_run)]
         tries = _tries(own, wanted)
@@ -89,6 +96,33 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
     return dg.SensorResult(
         run_requests=requests or None, skip_reason=None if requests else "; ".join(reasons)
     )
+
+
+class Look(NamedTuple):
+    """What was seen of a table and its series, when, and how its folders were then."""
+
+    at: dt.datetime
+    folders: Mapping[str, int]
+    files: Mapping[dt.date, FileIdentity]
+    differing: Difference
+
+
+# The last looks of this process. Who looks anew at the files of twenty years is as long at it as
+# at all else together.
+_looks: dict[tuple[Path, str], Look] = {}
+
+
+def look_at(lake: Lake, table: Table, now: dt.datetime) -> Look:
+    """The last look, where no folder has changed since; every hour, a new one."""
+    folders, known = folders_changed(lake, table), _looks.get((lake.root, table.name))
+    if known and known.folders == folders and known.at <= now < known.at + LOOK_AT_ALL_EVERY:
+        return known
+    looked = Look(now, folders, lake.identities(table), difference(lake, table))
+    _looks.pop((lake.root, table.name), None)
+    # A folder that changes twice in a moment may show it once.
+    if max(folders.values(), default=0) < time.time_ns() - A_MOMENT:
+        _looks[lake.root, table.name] = looked
+    return looked
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:

@@ -14,6 +14,7 @@ from marketdata_assets.partitions import INSTRUMENTS
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import INSTRUMENT_HISTORY
+from marketdata_assets.timetable import INSTRUMENT_HISTORIES
 from marketdata_assets.trading_calendar import SHANGHAI, is_session
 
 instrument_histories = dg.define_asset_job(
@@ -27,9 +28,7 @@ instrument_histories = dg.define_asset_job(
 
 @dg.schedule(
     job=instrument_histories,
-    # After China and Hong Kong, before the evening's run of the whole market; New York's last day
-    # has been final since the morning.
-    cron_schedule="0 19 * * *",
+    cron_schedule=INSTRUMENT_HISTORIES.crons,
     execution_timezone=SHANGHAI.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every trading day at 19:00 in Shanghai: refreshes every tracked code.",

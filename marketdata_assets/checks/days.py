@@ -18,7 +18,7 @@ from marketdata_assets.checks.excuses import Excuses
 from marketdata_assets.checks.fetched import rows_lost
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.prices import PRICE_CHECKS
-from marketdata_assets.checks.running import listed, run_checks
+from marketdata_assets.checks.running import listed, read_once, run_checks
 from marketdata_assets.checks.sessions import Lookback, calendar_around, ledger_days
 from marketdata_assets.checks.twins import twins
 from marketdata_assets.tables import (
@@ -59,9 +59,21 @@ def check_fetched_day(
 
     `rows_before` is the number of its rows on the session before, None where that is not known.
     """
-    found = run_checks(table.name, connection.from_arrow(data), table.checks, excuses)
-    lost = rows_lost(table, day, data.num_rows, rows_before)
-    return found + [one for one in lost if not excuses.covers(table.name, one.check.name, day, "")]
+    found = check_fetched_days(connection, table, {day: data}, excuses)
+    return found + rows_lost(table, day, data.num_rows, rows_before, excuses)
+
+
+def check_fetched_days(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    days: Mapping[dt.date, pa.Table],
+    excuses: Excuses,
+) -> list[Finding]:
+    """What is wrong with days of a fetched table by themselves, whatever was stored before."""
+    if not days:
+        return []
+    rows = connection.from_arrow(pa.concat_tables(days.values()))
+    return run_checks(table.name, rows, table.checks, excuses)
 
 
 def side_by_side(
@@ -94,18 +106,15 @@ def side_by_side(
         excuses,
     )
     sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
-    return SideBySide(
-        facts,
-        check_inputs(kline, limits, basic, stocks, factors, pairs, before.bars, sessions),
-        pairs,
-    )
+    bars = check_inputs(kline, limits, basic, stocks, factors, pairs, before.bars, sessions)
+    return SideBySide(read_once(facts), bars, pairs)
 
 
 def check_merged_days(rows: SideBySide, excuses: Excuses) -> list[Finding]:
     """What is wrong with days as merged prices."""
     name = DAILY_PRICES.name
     found = run_checks(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
-    return found + run_checks(name, rows.bars, PRICE_CHECKS, excuses)
+    return found + run_checks(name, read_once(rows.bars), PRICE_CHECKS, excuses)
 
 
 def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
@@ -113,7 +122,10 @@ def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
     name = DAILY_PRICES.name
     return pa.concat_tables(
         listed(name, relation, checks, run_checks(name, relation, checks, excuses), excuses)
-        for relation, checks in ((rows.facts, ledger.LEDGER_CHECKS), (rows.bars, PRICE_CHECKS))
+        for relation, checks in (
+            (rows.facts, ledger.LEDGER_CHECKS),
+            (read_once(rows.bars), PRICE_CHECKS),
+        )
     )
 
 

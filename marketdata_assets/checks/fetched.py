@@ -9,6 +9,7 @@ import datetime as dt
 
 import pyarrow as pa
 
+from marketdata_assets.checks.excuses import Excuses
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.tables import Table
 from marketdata_assets.tables.checking import Check, Mass, Outcome
@@ -34,9 +35,13 @@ def fetched_checks(table: Table) -> tuple[Check, ...]:
     return (*table.checks, *counting, ROWS_KEPT)
 
 
-def rows_lost(table: Table, day: dt.date, rows: int, rows_before: int | None) -> list[Finding]:
+def rows_lost(
+    table: Table, day: dt.date, rows: int, rows_before: int | None, excuses: Excuses
+) -> list[Finding]:
     """What `row_count` says of a day with `rows` rows after a session with `rows_before`."""
     if table.row_count is None or not rows_before or rows >= rows_before:
+        return []
+    if excuses.covers(table.name, table.row_count.name, day, ""):
         return []
     sample = (f"{rows_before:,} on the session before",)
     found = Finding(table.row_count, table.name, day, rows_before - rows, rows_before, sample)

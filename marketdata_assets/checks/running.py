@@ -97,6 +97,18 @@ def of_days(rows: duckdb.DuckDBPyRelation, days: Collection[dt.date]) -> duckdb.
     return rows.filter(f"trade_date IN ({_dates(days)})")
 
 
+def read_once(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """`rows` in memory, for questions that join them again and again.
+
+    Not by `materialize`: it takes of DuckDB's bounded memory, and what it holds is joined as if
+    nobody knew how many rows it has.
+    """
+    read = rows.to_arrow_table()
+    in_memory = rows.limit(0).query("nothing", "SELECT * FROM read")
+    assert in_memory is not None, read
+    return in_memory
+
+
 def _is_whole(finding: Finding, excuses: Excuses) -> bool:
     return finding.excused > 0 and excuses.covers(
         finding.table, finding.check.name, finding.day, ""

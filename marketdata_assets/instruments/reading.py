@@ -4,6 +4,7 @@ Here belong the spellings, and the refusal of what is not clear. What digits, pr
 mean are the modules beside.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ _BESIDE_DIGITS = "|".join(
 )
 
 
+@functools.lru_cache(maxsize=10_000)
 def identify(text: str) -> Instrument:
     """The instrument behind a code as people write it.
 

@@ -39,6 +39,10 @@ class Repository:
             raise HubUnavailable(self.name, "the answer names no commit.")
         return info.sha
 
+    def refuse_without_write_access(self) -> None:
+        """Raise what `read_error` makes of the Hub's no to a token that may not write."""
+        self._call(lambda: self.api.auth_check(self.name, repo_type=DATASET, write=True))
+
     def at(self, sha: str) -> "StateAt":
         return StateAt(self, sha)
 

@@ -39,6 +39,7 @@ from marketdata_assets.resources.publisher import Build, Outcome, Publication, P
 HUB = "https://huggingface.co"
 PAUSES_SECONDS = (1, 2, 5, 10, 20, 40, 60)
 RACES = 20
+SECONDS_TO_LOOK = 30.0
 
 
 class HuggingFaceResource(Publisher):
@@ -68,6 +69,12 @@ class HuggingFaceResource(Publisher):
     def opened(self, repository: str = "") -> Iterator[tuple[StateAt, Workspace]]:
         with self._connected(repository) as (remote, workspace):
             yield remote.at(remote.head()), workspace
+
+    def refuse_without_write_access(self) -> None:
+        """Raise the `HubError` that fits where the dataset is not there or may not be written."""
+        api, bound = hub_api(self.endpoint, self.token), Bound(SECONDS_TO_LOOK, SECONDS_TO_LOOK)
+        with bounded(bound):
+            Repository(api, self.repository, bound).refuse_without_write_access()
 
     @contextmanager
     def _connected(self, repository: str) -> Iterator[tuple[Repository, Workspace]]:

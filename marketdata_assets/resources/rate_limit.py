@@ -4,10 +4,8 @@ Here belongs the shared counter alone. What happens when the vendor says «too f
 belongs to the client that called.
 """
 
-import hashlib
 from pathlib import Path
 
-import platformdirs
 from pyrate_limiter import AbstractBucket, Limiter, Rate, SQLiteBucket
 
 from marketdata_assets.hosts import hosts
@@ -44,10 +42,3 @@ def _counter(rates: list[Rate], path: Path) -> AbstractBucket:
         return PostgresBucket(ConnectionPool(shared.database, open=True), path.stem, rates)
     path.parent.mkdir(parents=True, exist_ok=True)
     return SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
-
-
-def shared_path(token: str, url: str, folder: str | None = None) -> Path:
-    """The counter's file for a token at a server; the token can't be read from the name."""
-    digest = hashlib.sha256(f"{url.rstrip('/')} {token}".encode()).hexdigest()[:16]
-    state = Path(folder or platformdirs.user_state_dir("marketdata-assets"))
-    return state / f"allowance-{digest}.sqlite"

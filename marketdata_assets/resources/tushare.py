@@ -6,6 +6,7 @@ code. A single call is `tushare_client`, a single answer `tushare_answers`, many
 """
 
 import datetime as dt
+import gc
 import itertools
 import logging
 import math
@@ -21,8 +22,9 @@ import pyarrow.compute as pc
 from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
+from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.resources.call_meter import Stretch
-from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare_answers import (
     each_key_once,
     in_our_words,
@@ -70,6 +72,9 @@ MOST_PAGES = 20
 MOST_CALLS_IN_FLIGHT = 32
 EXCHANGES = ("SSE", "SZSE", "BSE")
 FIRST_YEAR_OF_NAMES = 1990
+# Python looks for garbage after 700 new lists. An answer has thousands, one a row, and needs none
+# of the looking, which takes as long as reading the answer does.
+LISTS_BETWEEN_LOOKS = 100_000
 # Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
 MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
 
@@ -96,13 +101,14 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["TushareResource"]:
         self._client = self.client()
         try:
-            yield self
+            with _garbage_looked_for_seldom():
+                yield self
         finally:
             self._client.close()
 
-    def client(self) -> "TushareClient":
-        """A client of its own; the caller closes it."""
-        from marketdata_assets.resources.tushare_client import TushareClient
+    def client(self, attempts: int | None = None) -> "TushareClient":
+        """A client of its own, which tries a call so often; the caller closes it."""
+        from marketdata_assets.resources.tushare_client import ATTEMPTS, TushareClient
 
         return TushareClient(
             token=self.token,
@@ -112,6 +118,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ),
             transport=self.transport(),
             connections=self.calls_in_flight,
+            attempts=attempts or ATTEMPTS,
         )
 
     def transport(self) -> BaseAdapter | None:
@@ -386,6 +393,16 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             parts = [self._stocks({**params, "exchange": name}) for name in EXCHANGES]
             stocks = _none_lost(STOCK_BASIC, stocks, pa.concat_tables(parts), params)
         return stocks
+
+
+@contextmanager
+def _garbage_looked_for_seldom() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(LISTS_BETWEEN_LOOKS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:

@@ -31,6 +31,8 @@ MOST_REPEATED = 0.01
 # Values that can't be read as what their column holds: few are single rows' own fault.
 MOST_UNREADABLE, MOST_UNREADABLE_SHARE = 5, 0.01
 UNREADABLE = (pa.ArrowException, OverflowError, TypeError, ValueError)
+# What no 64 bits hold as a whole number is no value of a market.
+BEYOND = 2.0**63
 
 # Of the years before, the vendor may lack a whole indicator; since then that is a fault.
 EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
@@ -228,19 +230,21 @@ def _scalars(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
     if not (is_text if pa.types.is_string(wanted) else is_number) and array.null_count < len(array):
         raise TypeError(f"got {array.type}")
     array = array.cast(wanted)
-    if pa.types.is_floating(wanted) and not _all(pc.is_finite(array)):
-        raise ValueError("got an infinite number")
+    if pa.types.is_floating(wanted) and not _all(pc.less(pc.abs(array), BEYOND)):
+        raise ValueError("got a number beyond all bounds")
     return array
 
 
 def _dates(values: Sequence[object]) -> pa.Array:
-    texts = pa.array([value or None for value in values], pa.string())
+    # Most rows have the same days, and each is read once.
+    written = pa.array([value or None for value in values], pa.string()).dictionary_encode()
+    texts = written.dictionary
     days = pc.strptime(texts, format="%Y%m%d", unit="s")
     # strptime also takes 20240631, for the first of July, and years long gone.
     is_real = pc.equal(pc.strftime(days, format="%Y%m%d"), texts)
     if not _all(pc.and_(is_real, pc.match_substring_regex(texts, "^(19|20)"))):
         raise ValueError("got a day that does not exist")
-    return days.cast(pa.date32())
+    return days.cast(pa.date32()).take(written.indices)
 
 
 def _all(flags: pa.Array) -> bool:

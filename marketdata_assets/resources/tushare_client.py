@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
+import orjson
 import requests
 import tenacity
 from requests.adapters import BaseAdapter
@@ -63,6 +64,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         connections: int = 10,
         sleep: Callable[[float], None] | None = None,
         call_bound_seconds: float = CALL_BOUND_SECONDS,
+        attempts: int = ATTEMPTS,
     ) -> None:
         super().__init__(token)
         self._token = token
@@ -72,6 +74,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._closed = threading.Event()
         self._sleep = sleep or self._sleep_unless_closed
         self._call_bound = call_bound_seconds
+        self._attempts = attempts
         self._session = requests.Session()
         self._session.mount(self._url, transport or WatchedAdapter(pool_maxsize=connections))
 
@@ -96,7 +99,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         )
         trying_again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_exponential_jitter(initial=1, max=30, jitter=2),
             sleep=self._sleep,
             reraise=True,
@@ -126,14 +129,13 @@ class TushareClient(DataApi):  # type: ignore[misc]
             status, raw = self._post(call, fields, params)
         finally:
             self.meter.note(allowed - began, time.monotonic() - allowed)
-        shown = " ".join(self._without_token(raw.decode("utf-8", "replace")).split())[:160]
         if status >= 500 or status == 429:
             raise fault(Unavailable, f"HTTP status {status} from {self._url}.")
         if status >= 300:
-            raise fault(HttpRefused, f"HTTP status {status} from {self._url}: «{shown}».")
+            raise fault(HttpRefused, f"HTTP status {status} from {self._url}: {self._quoted(raw)}.")
         answer = _json_object(raw)
         if answer is None or not isinstance(answer.get("code"), int):
-            raise fault(UnreadableAnswer, f"the answer is not Tushare's JSON: «{shown}».")
+            raise fault(UnreadableAnswer, f"the answer is not Tushare's JSON: {self._quoted(raw)}.")
         if answer["code"] != 0:
             text = self._without_token(str(answer.get("msg") or answer.get("message") or ""))
             raise error_for_message(call, params, answer["code"], text)
@@ -156,6 +158,10 @@ class TushareClient(DataApi):  # type: ignore[misc]
         # Raised here, not above: the exceptions of requests carry the request, and so the token.
         raise fault(call, params, what)
 
+    def _quoted(self, raw: bytes) -> str:
+        """The beginning of an answer, on one line."""
+        return f"«{' '.join(self._without_token(raw.decode('utf-8', 'replace')).split())[:160]}»"
+
     def _without_token(self, text: str) -> str:
         return text.replace(self._token, "***")
 
@@ -167,9 +173,13 @@ def _until_next_minute(state: tenacity.RetryCallState) -> float:
 def _json_object(raw: bytes) -> dict[str, Any] | None:
     """The JSON object in `raw`, or None; NaN and Infinity are not JSON."""
     try:
-        answer = json.loads(raw, parse_constant=_no_constant)
-    except ValueError:
-        return None
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # It refuses for one number beyond all bounds, or one broken character, what has its place.
+        try:
+            answer = json.loads(raw, parse_constant=_no_constant)
+        except ValueError:
+            return None
     return answer if isinstance(answer, dict) else None
 
 

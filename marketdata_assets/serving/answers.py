@@ -34,7 +34,8 @@ class Slice:
     and `stored_at` is that moment. `missing` are the sessions of the range that were never stored,
     None where it is not stored by day, and so nobody can tell. Of a history by code `stale` is its
     last day, where sessions are over that came more than a few after it, and `origin` who it comes
-    from; None of everything else.
+    from; None of everything else. `unfinished` is the date of a last bar whose week or month has
+    days to come.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Slice:
     missing: tuple[dt.date, ...] | None
     stale: dt.date | None = None
     origin: str | None = None
+    unfinished: dt.date | None = None
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Exported(BaseModel):
     """What the file has of one code; `first` and `last` are None where it has no row.
 
     `missing_sessions` says how many sessions were never stored, None where nobody can tell; `stale`
-    is the last day of a history that ends early. `renamed_from` is the former code that was asked
-    for.
+    is the last day of a history that ends early, `unfinished` the date of a last bar with days to
+    come. `renamed_from` is the former code that was asked for.
     """
 
     rows: int
@@ -49,6 +49,7 @@ class Exported(BaseModel):
     stored_at: dt.datetime
     missing_sessions: int | None = None
     stale: dt.date | None = None
+    unfinished: dt.date | None = None
     renamed_from: str | None = None
 
 
@@ -74,6 +75,11 @@ class Export(BaseModel):
     def stale(self) -> dict[str, dt.date]:
         """The last days of codes whose histories end early."""
         return {code: one.stale for code, one in self.codes.items() if one.stale}
+
+    @property
+    def unfinished(self) -> dict[str, dt.date]:
+        """The dates of last bars whose week or month has days to come."""
+        return {code: one.unfinished for code, one in self.codes.items() if one.unfinished}
 
     @property
     def renamed_from(self) -> dict[str, str]:
@@ -182,6 +188,7 @@ def _rows_of(
             stored_at=found.stored_at,
             missing_sessions=None if found.missing is None else len(found.missing),
             stale=found.stale,
+            unfinished=found.unfinished,
             renamed_from=code if code != found.code else None,
         )
         rows = found.rows

@@ -50,7 +50,7 @@ class Gaps:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._absent: dict[str, tuple[object, Days]] = {}
+        self._absent: dict[str, tuple[tuple[int, dt.date], Days]] = {}
         self._listed: dict[str, tuple[int, dict[str, dt.date | None]]] = {}
         self._explained = ExplainedAbsences(lake)
 
@@ -59,10 +59,16 @@ class Gaps:
 
         They lie between the first day that is stored and the last session that is over.
         """
-        absent = self._absent_from(series)
-        first = 0 if start is None else bisect_left(absent, start)
-        last = len(absent) if end is None else bisect_right(absent, end)
-        return self.of_the_life(code, series, absent[first:last])
+        return self.of_the_life(code, series, _within(self._absent_from(series), start, end))
+
+    def are_none(self, series: Series, start: dt.date | None, end: dt.date | None) -> bool:
+        """Whether no session of the range is absent, which the calendar tells; nothing is read."""
+        return not _within(self._absent_from(series), start, end)
+
+    def is_known(self, series: Series) -> bool:
+        """Whether the absent sessions of a series are in memory."""
+        known = self._absent.get(series.table.name)
+        return known is not None and known[0] == _version(series)
 
     def of_the_life(self, code: str, series: Series, absent: Iterable[dt.date]) -> Days:
         """Of `absent` days those on which the code was listed and may have traded."""
@@ -84,12 +90,11 @@ class Gaps:
 
     def _absent_from(self, series: Series) -> Days:
         """The sessions from the first day of a series that are over and not in it."""
-        last = last_session_over(dt.datetime.now(dt.UTC))
-        version = series.generation, last
+        version = _version(series)
         known = self._absent.get(series.table.name)
         if known is None or known[0] != version:
             stored = set(series.days)
-            sessions = sessions_between(series.days[0], max(last, series.days[0]))
+            sessions = sessions_between(series.days[0], max(version[1], series.days[0]))
             known = version, tuple(day for day in sessions if day not in stored)
             self._absent[series.table.name] = known
         return known[1]
@@ -111,6 +116,17 @@ class Gaps:
         return dict(
             zip(*(rows[name].to_pylist() for name in ("ts_code", "list_date")), strict=True)
         )
+
+
+def _version(series: Series) -> tuple[int, dt.date]:
+    """What the absent sessions of a series hang on."""
+    return series.generation, last_session_over(dt.datetime.now(dt.UTC))
+
+
+def _within(days: Days, start: dt.date | None, end: dt.date | None) -> Days:
+    first = 0 if start is None else bisect_left(days, start)
+    last = len(days) if end is None else bisect_right(days, end)
+    return days[first:last]
 
 
 class ExplainedAbsences:

@@ -97,6 +97,11 @@ class Histories:
         self._keep(code, history)
         return history
 
+    def keeps(self, code: str) -> bool:
+        """Whether the history of a canonical code is in memory as it is on disk now."""
+        kept = self._kept.get(code)
+        return kept is not None and kept.file == self._lake.identity(INSTRUMENT_HISTORY, code)
+
     def forget(self, code: str | None = None) -> None:
         """Drop one code from memory, or all of them."""
         with self._lock:

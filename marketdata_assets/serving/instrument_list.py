@@ -1,4 +1,4 @@
-"""Which instruments there are, by code or name.
+"""Which instruments there are, by code, name or the initials of the name in pinyin.
 
 Here belongs the list and the search in it: the shares and funds of the newest day that is stored
 and can be read, those that the series hold from before, and the histories by code.
@@ -35,29 +35,31 @@ class InstrumentList:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._made: tuple[object, list[tuple[str, Listed]]] = (None, [])
+        self._made: tuple[object, list[tuple[tuple[str, ...], Listed]]] = (None, [])
         self._making = threading.Lock()
 
     def search(
         self, text: str, limit: int, series: Sequence[Series], histories: Sequence[str]
     ) -> list[Listed]:
-        """Up to `limit` instruments whose code or name holds `text`, the closest first."""
+        """Up to `limit` instruments whose code, name or initials hold `text`, the closest first."""
         wanted = _folded(text)
         found = [
-            (not searched.startswith(wanted), number, listed)
+            (not any(text.startswith(wanted) for text in searched), number, listed)
             for number, (searched, listed) in enumerate(self._all(series, histories))
-            if wanted in searched
+            if any(wanted in text for text in searched)
         ]
         return [listed for _, _, listed in sorted(found)[:limit]]
 
-    def _all(self, series: Sequence[Series], histories: Sequence[str]) -> list[tuple[str, Listed]]:
+    def _all(
+        self, series: Sequence[Series], histories: Sequence[str]
+    ) -> list[tuple[tuple[str, ...], Listed]]:
         version = [(one.table.name, one.generation) for one in series], list(histories)
         with self._making:
             if self._made[0] != version:
                 listed = sorted(self._listed(series, histories))
                 self._made = (
                     version,
-                    [(_folded(f"{one.code} {one.name or ''}"), one) for one in listed],
+                    [(_searched(one), one) for one in listed],
                 )
             return self._made[1]
 
@@ -97,6 +99,16 @@ def _names_in(series: Series) -> Mapping[str, str | None]:
         assert span is not None
         names[gone] = series.slice(gone, span[1], span[1], ["name"])["name"][0].as_py()
     return names
+
+
+def _searched(one: Listed) -> tuple[str, ...]:
+    """What it is found by: code and name, and the initials of the name in pinyin, 浦发银行 pfyh."""
+    # Its dictionary takes a fifth of a second and 40 MB, which is for nobody who searches nothing.
+    from pypinyin import Style, lazy_pinyin
+
+    name = one.name or ""
+    initials = "".join(lazy_pinyin(name, style=Style.FIRST_LETTER))
+    return _folded(f"{one.code} {name}"), _folded(initials)
 
 
 def _folded(text: str) -> str:

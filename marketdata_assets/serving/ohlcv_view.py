@@ -76,7 +76,7 @@ class View:
             if scale := self._scales.get(name):
                 array = pc.round(pc.multiply(array.combine_chunks(), scale), 2)
             arrays.append(array)
-        return pa.table(dict(zip(columns, arrays, strict=True)))
+        return pa.Table.from_arrays(arrays, names=list(columns))
 
 
 def between(rows: pa.Table, start: dt.date | None, end: dt.date | None) -> pa.Table:

@@ -7,11 +7,14 @@ upstream is asked, and no writer is waited for.
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+
+import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind, identify
@@ -23,6 +26,7 @@ from marketdata_assets.serving.adjusting import (
     refuse_without_factors,
 )
 from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
+from marketdata_assets.serving.bars import Frequency, in_bars
 from marketdata_assets.serving.former_codes import (
     FormerCodes,
     SuccessorUnknown,
@@ -32,13 +36,16 @@ from marketdata_assets.serving.fund_factors import factors_of_fund
 from marketdata_assets.serving.gaps import Gaps
 from marketdata_assets.serving.history_cache import Histories, stale_since
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
+from marketdata_assets.serving.many_codes import ManyCodes, in_one_table
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
 from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.serving.roll_factors import rolled
+from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.opening import open_lake
-from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series
+from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
+from marketdata_assets.trading_calendar import last_published_session
 
 
 class PriceReader:
@@ -83,18 +90,67 @@ class PriceReader:
         adjust: Adjust = Adjust.NONE,
         anchor: dt.date | None = None,
         as_of: dt.datetime | None = None,
+        frequency: Frequency = Frequency.DAY,
     ) -> Slice:
         """The rows of one code from `start` to `end`, both included; it may have none there.
 
-        Raises `UnknownCode`, `NotStored`, `NoSuchColumn`, `NotAdjustable`, `MissingFactors`,
-        `DamagedSeries` or `UnfitPartitions`, and for a former moment what `storage.as_of` raises.
+        Raises `UnknownCode`, `NotStored`, `NoSuchColumn`, `NotInBars`, `NotAdjustable`,
+        `MissingFactors`, `DamagedSeries` or `UnfitPartitions`, and for a former moment what
+        `storage.as_of` raises.
         """
         instrument = self.instrument(code)
-        asked = Range(start, end, columns, adjust, anchor)
+        asked = Range(start, end, columns, adjust, anchor, frequency)
         if as_of is None:
             return self._slice(instrument, asked, self.series)
         [known] = self._as_known([instrument], asked, as_of)
         return known
+
+    def version_of(self, instrument: Instrument, asked: Range) -> tuple[object, ...] | None:
+        """What the answer about the newest rows hangs on beside the question.
+
+        None where files would have to be read that no version tells of: a ledger, the lists of
+        stocks that know Beijing's former codes. Raises `DamagedSeries` or `UnfitPartitions`.
+        """
+        if instrument.code.endswith(".BJ"):
+            return None
+        now = dt.datetime.now(dt.UTC)
+        # Which bars are whole, and which days are closed, is told too.
+        until = instrument.market.last_final_day(now), last_published_session()
+        view = DAILY_VIEWS.get(instrument.kind)
+        series = self.series(view.table) if view else None
+        if series is None or not self._has(series, instrument):
+            history = self.histories.get(instrument.code)
+            if history is None:
+                return None
+            stale = stale_since(instrument, history.rows["date"], now)
+            return HISTORY.table.name, history.generation, stale, until
+        factors = None if asked.adjust is Adjust.NONE else self.series(ADJ_FACTOR)
+        days = asked.of_days()
+        if not self._gaps.are_none(series, days.start, days.end):
+            return None
+        return series.table.name, series.generation, factors and factors.generation, until
+
+    def is_at_hand(self, instrument: Instrument, asked: Range) -> bool:
+        """Whether all of the answer is in memory, or in mapped files that were read before.
+
+        Then a slice takes well under a millisecond, and no file is opened for it.
+        """
+        view = DAILY_VIEWS.get(instrument.kind)
+        series = self._at_hand(view.table) if view else None
+        if instrument.code.endswith(".BJ") or (view and series is None):
+            return False
+        if series is None or not self._has(series, instrument):
+            return self.histories.keeps(instrument.code)
+        days = asked.of_days()
+        return (
+            self._gaps.is_known(series)
+            and self._gaps.are_none(series, days.start, days.end)
+            and (asked.adjust is Adjust.NONE or self._at_hand(ADJ_FACTOR) is not None)
+        )
+
+    def _at_hand(self, table: Table) -> Series | None:
+        series = self._series.get(table.name)
+        return series if series and series.is_newest() and series.is_compared() else None
 
     def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | MarketdataError]]:
         """Every code of a query in its order, with its rows or why there are none.
@@ -117,6 +173,48 @@ class PriceReader:
             except MarketdataError as reason:
                 yield code, reason
 
+    def together(self, query: RangeQuery) -> ManyCodes:
+        """All codes of a query in one table, in their order; of those that fail, why.
+
+        Shares, or funds, as they were traded are read at once, which takes a third of the time.
+        """
+        plain = self._read_at_once(query)
+        others = [code for code in query.codes if code not in (plain.missing if plain else {})]
+        if plain and not others:
+            return plain
+        rest = query.model_copy(update={"codes": others}) if plain else query
+        return in_one_table(query.columns, dict(self.each(rest)), plain, query.codes)
+
+    def _read_at_once(self, query: RangeQuery) -> ManyCodes | None:
+        """The codes of the daily table that most of them are in, where nothing is to be reckoned.
+
+        None where there is none of them, or where days are absent, of which each code has its own.
+        """
+        asked = query.range
+        if query.as_of or asked.adjust is not Adjust.NONE or asked.frequency is not Frequency.DAY:
+            return None
+        instruments = [self.instrument(code) for code in query.codes]
+        kinds = Counter(one.kind for one in instruments if one.kind in DAILY_VIEWS)
+        if not kinds:
+            return None
+        [[kind, _]] = kinds.most_common(1)
+        view = DAILY_VIEWS[kind]
+        series = self.series(view.table)
+        if series is None or not self._gaps.are_none(series, asked.start, asked.end):
+            return None
+        codes = [
+            one.code
+            for one in instruments
+            if one.kind is kind and not self._former_code(one, series)
+        ]
+        columns = ["code", "date", *(one for one in asked.columns if one not in ("code", "date"))]
+        rows = view.ohlcv(
+            series.slices(codes, asked.start, asked.end, view.stored(columns)), columns
+        )
+        # What has no row here may have been stored by code, or be asked for outside its life.
+        present = pc.unique(rows["code"]).to_pylist()
+        return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
+
     def cross_section(
         self,
         day: dt.date,
@@ -125,12 +223,20 @@ class PriceReader:
     ) -> CrossSection:
         """All A-shares, or all funds, of one day, by code.
 
-        Raises `NoSeries`, `DayNotInSeries`, `NoSuchColumn`, `DamagedSeries`.
+        Raises `NoSeries`, `NoSuchDay`, which says why, `DayNotInSeries`, `NoSuchColumn`,
+        `DamagedSeries`.
         """
         view = DAILY_VIEWS[kind]
         stored = view.stored(columns)
         series = self.series(view.table) or Series.open(self._lake.root, view.table)
-        rows = view.ohlcv(series.cross_section(day, stored), columns)
+        try:
+            rows = view.ohlcv(series.cross_section(day, stored), columns)
+        except DayNotInSeries:
+            if day in self._lake.days(view.table):
+                # It is stored, and the series is behind: what to do is said there.
+                raise
+            now = dt.datetime.now(dt.UTC)
+            raise NoSuchDay(why_absent(view.table, day, now)) from None
         return CrossSection(day, rows, view.table, series.generation, series.stored_at)
 
     def instruments(self, search: str = "", limit: int = 100) -> list[Listed]:
@@ -150,8 +256,9 @@ class PriceReader:
         """Whether a daily table has the instrument, and so no history by code answers for it."""
         view = DAILY_VIEWS.get(instrument.kind)
         series = self.series(view.table) if view else None
-        if series is None:
-            return False
+        return series is not None and self._has(series, instrument)
+
+    def _has(self, series: Series, instrument: Instrument) -> bool:
         codes = (instrument.code, self._former_code(instrument, series))
         return any(series.span(code) is not None for code in codes if code)
 
@@ -178,6 +285,12 @@ class PriceReader:
             self._opening.release()
 
     def _slice(
+        self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
+    ) -> Slice:
+        days = self._days(instrument, asked.of_days(), series_of)
+        return _in_bars(days, asked, dt.datetime.now(dt.UTC))
+
+    def _days(
         self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
     ) -> Slice:
         refuse_unadjustable(instrument, asked.adjust)
@@ -248,12 +361,12 @@ class PriceReader:
     ) -> Iterator[Slice]:
         prices = self.series(DAILY_PRICES)
         former = {one.code: self._former.former(one.code, prices) for one in instruments}
-        for one in slices_at(self._lake, instruments, former, asked, moment, self.keeps_days_of):
+        days = asked.of_days()
+        for one in slices_at(self._lake, instruments, former, days, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
-            if series is None or one.missing is None:
-                yield one
-            else:
-                yield replace(one, missing=self._gaps.of_the_life(one.code, series, one.missing))
+            if series is not None and one.missing is not None:
+                one = replace(one, missing=self._gaps.of_the_life(one.code, series, one.missing))
+            yield _in_bars(one, asked, moment)
 
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
@@ -279,3 +392,11 @@ class PriceReader:
         except MarketdataError as reason:
             return reason
         return known
+
+
+def _in_bars(days: Slice, asked: Range, moment: dt.datetime) -> Slice:
+    """`days` as what was asked for, as it is at `moment`."""
+    if asked.frequency is Frequency.DAY:
+        return days
+    bars = in_bars(days, asked.frequency, asked.end, moment)
+    return replace(bars, rows=bars.rows.select(list(asked.columns)))

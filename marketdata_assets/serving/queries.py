@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from marketdata_assets.instruments import identify
+from marketdata_assets.serving.bars import Frequency, beginning, refuse_daily_columns
 from marketdata_assets.serving.ohlcv_view import OHLCV, known_columns
 from marketdata_assets.tables import STORED_TABLES, Table
 from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
@@ -48,6 +49,13 @@ class Format(StrEnum):
     CSV = "csv"
     ARROW = "arrow"
     PARQUET = "parquet"
+
+
+class Encoding(StrEnum):
+    """How text is written; with a mark in front, utf-8-sig, Excel takes Chinese for what it is."""
+
+    UTF_8 = "utf-8"
+    UTF_8_SIG = "utf-8-sig"
 
 
 FileFormat = Literal["parquet", "csv", "arrow"]
@@ -106,6 +114,18 @@ class Range(NamedTuple):
     columns: Sequence[str]
     adjust: Adjust
     anchor: dt.date | None
+    frequency: Frequency = Frequency.DAY
+
+    def of_days(self) -> "Range":
+        """The days that its bars are made of, from the beginning of the first bar on.
+
+        Raises `NotInBars` for columns that bars don't have.
+        """
+        if self.frequency is Frequency.DAY:
+            return self
+        refuse_daily_columns(self.frequency, self.columns)
+        start = self.start and beginning(self.frequency, self.start)
+        return self._replace(start=start, columns=list(dict.fromkeys([*self.columns, "date"])))
 
 
 class RangeQuery(BaseModel):
@@ -113,7 +133,8 @@ class RangeQuery(BaseModel):
 
     `columns` are canonical ones or those of the stored tables, by default OHLCV. `anchor` is the
     day in whose money qfq prices are, by default the last one that is stored. `as_of` asks for
-    what was known at a moment. Raises `pydantic.ValidationError`.
+    what was known at a moment. The first bar of a week or a month is whole, with days before
+    `start`; the last one ends at `end`. Raises `pydantic.ValidationError`, and `NotInBars`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -133,10 +154,11 @@ class RangeQuery(BaseModel):
     adjust: Adjust = Adjust.NONE
     anchor: CalendarDay | None = None
     as_of: AwareDatetime | None = None
+    frequency: Frequency = Frequency.DAY
 
     @property
     def range(self) -> Range:
-        return Range(self.start, self.end, self.columns, self.adjust, self.anchor)
+        return Range(self.start, self.end, self.columns, self.adjust, self.anchor, self.frequency)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RangeQuery":
@@ -156,6 +178,7 @@ class RangeQuery(BaseModel):
             )
         if self.as_of and self.as_of > dt.datetime.now(dt.UTC):
             raise ValueError(f"as_of {self.as_of} lies in the future")
+        refuse_daily_columns(self.frequency, self.columns)
         return self
 
 

@@ -80,7 +80,7 @@ def rows_of_day(
     try:
         loaded = lake.load(table, day)
     except MissingPartitions:
-        raise NoSuchDay(_why_absent(table, day, now)) from None
+        raise NoSuchDay(why_absent(table, day, now)) from None
     rows = _chosen(table, loaded.rows, columns, codes)
     return TableRows(table, rows, (), loaded.stored.stored_at)
 
@@ -137,12 +137,13 @@ def _code_columns(table: Table) -> list[str]:
     return [name for name in table.key if name == "code" or name.endswith("_code")]
 
 
-def _why_absent(table: Table, day: dt.date, now: dt.datetime) -> str:
+def why_absent(table: Table, day: dt.date, now: dt.datetime) -> str:
+    """Why a table has no file of a day."""
     first = max(table.first_date, FIRST_SESSION)
     if day < first:
         return f"{table.name} begins on {first}: there is nothing of {day}."
     if day > last_session_over(now):
         return f"{day} is not over: {table.name} has nothing of it yet."
     if not is_session(day):
-        return f"{day} is not a trading day: {table.name} has nothing of it."
+        return f"{day} is no trading day: {table.name} has nothing of it."
     return f"{table.name} is not stored for {day}. Materialize {table.name} for this day."

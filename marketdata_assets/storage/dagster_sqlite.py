@@ -6,10 +6,12 @@ in `dagster.yaml` is the one public way to have a say in what is stored, and wha
 private.
 """
 
+import functools
 import os
+import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,24 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
 )
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sql import create_engine
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.record import replace
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
 
+# What is stored in the index besides.
+IN_THE_INDEX = ASSET_EVENTS | ASSET_CHECK_EVENTS
+# SQLAlchemy learns for each what its statements are in SQL.
+DATABASES_KNOWN = 8
 # Of all partitions and checks of a run, some thousands.
 MOST_EVENTS_IN_A_BATCH = 1_000
 
@@ -47,9 +57,13 @@ class Runs(SqliteRunStorage):
 
 
 class Batch(threading.local):
-    """The open connections of the batch that a thread stores: to the run's database, the index."""
+    """What a thread stores together: the open connections to the run's database and the index, and
+    the newest event of each asset and kind."""
 
     connections: tuple[Connection, Connection] | None = None
+
+    def __init__(self) -> None:
+        self.newest: dict[tuple[object, object], tuple[dg.EventLogEntry, int]] = {}
 
 
 class EventLog(SqliteEventLogStorage):
@@ -57,6 +71,10 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._batch = Batch()
+        self._engines = functools.lru_cache(DATABASES_KNOWN)(self._engine)
+        self._kept_open: sqlite3.Connection | None = None
+        # Tables and columns that were seen once; Dagster looks for them at every event.
+        self._there: set[str] = set()
         super().__init__(base_dir, inst_data)
         # Both databases are open while a batch is stored.
         self._db_lock = threading.RLock()  # type: ignore[assignment]
@@ -92,6 +110,25 @@ class EventLog(SqliteEventLogStorage):
         for file in self.own(run_id).parent.glob(f"{run_id}.db*"):
             file.unlink()
 
+    def _keep_index_open(self, is_needed: bool) -> None:
+        """Have the index be open while steps of a run are made.
+
+        SQLite writes all that is new back into a database when its last connection closes, and
+        Dagster opens one an event. That of a run is written so: Dagster's UI watches the file.
+        """
+        with self._db_lock:
+            if self._kept_open and not is_needed:
+                self._kept_open.close()
+                self._kept_open = None
+            elif is_needed and not self._kept_open:
+                self._kept_open = sqlite3.connect(self.index, check_same_thread=False)
+                # It is opened when it is read first.
+                self._kept_open.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+    def dispose(self) -> None:
+        self._keep_index_open(False)
+        super().dispose()
+
     def run_connection(self, run_id: str | None = None) -> Any:
         if self._batch.connections:
             return nullcontext(self._batch.connections[0])
@@ -105,17 +142,68 @@ class EventLog(SqliteEventLogStorage):
             return nullcontext(self._batch.connections[1])
         return super().index_connection()
 
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """A connection of its own, and a transaction; what SQLAlchemy has learnt is kept."""
+        with self._db_lock:
+            engine = self._engines(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        engine: Engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=NullPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+        )
+        return engine
+
+    def has_table(self, table_name: str) -> bool:
+        if table_name not in self._there and super().has_table(table_name):
+            self._there.add(table_name)
+        return table_name in self._there
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        known = super()._has_asset_key_col_on_connection
+        if column_name not in self._there and known(conn, column_name):
+            self._there.add(column_name)
+        return column_name in self._there
+
     def store_event(self, event: dg.EventLogEntry) -> None:
-        super().store_event(in_short(event))
+        if event.dagster_event and event.dagster_event_type in IN_THE_INDEX:
+            self.store_event_batch([event])
+        else:
+            super().store_event(in_short(event))
+        if event.step_key:
+            self._keep_index_open(True)
+        elif event.dagster_event and event.dagster_event.is_job_event:
+            self._keep_index_open(False)
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Events of one run, in one transaction of each database instead of one an event."""
+        """Events of one run, in one transaction of each database instead of several an event."""
         with self.run_connection(events[0].run_id) as own, self.index_connection() as index:
             self._batch.connections = (own, index)
             try:
-                super().store_event_batch(events)
+                for event in events:
+                    super().store_event(in_short(event))
+                for newest in self._batch.newest.values():
+                    super()._store_asset_event(index, *newest)
             finally:
                 self._batch.connections = None
+                self._batch.newest.clear()
+
+    def _store_asset_event(self, conn: Connection, event: dg.EventLogEntry, event_id: int) -> None:
+        """Of an asset the index keeps the newest event, of a batch no other needs to be written."""
+        if not self._batch.connections:
+            super()._store_asset_event(conn, event, event_id)
+            return
+        told = event.get_dagster_event()
+        kind = (told.asset_key, told.event_type)
+        self._batch.newest.pop(kind, None)
+        self._batch.newest[kind] = (event, event_id)
 
 
 def in_short(event: dg.EventLogEntry) -> dg.EventLogEntry:

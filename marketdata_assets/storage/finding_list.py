@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from marketdata_assets.instruments import UnknownCode, identify
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
@@ -67,8 +66,7 @@ def finding_list(
     if outcomes:
         conditions.append("list_contains($outcomes, outcome)")
     limit = f"LIMIT {rows}" if rows is not None else ""
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with brief_duckdb() as connection:
         found = connection.execute(
             f"""
             WITH numbered AS (

@@ -152,7 +152,7 @@ class Lake:
         """
         folder = self._folder(table)
         if isinstance(part, dt.date):
-            return folder / f"{part:%Y}" / f"{part}.parquet"
+            return folder / f"{part.year}/{part}.parquet"
         if part is not None and not CODE.fullmatch(part):
             raise ValueError(f"{table.name}: {part!r} is not the form of a code.")
         return folder / f"{part or table.name}.parquet"

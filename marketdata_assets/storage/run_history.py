@@ -1,7 +1,7 @@
-"""What may go from Dagster's databases in SQLite once it is old, and giving its room back.
+"""Dagster's databases in SQLite without Dagster: what they tell, and what may go once it is old.
 
-Here belongs the SQL over Dagster's own tables. When it runs, and which files of a run go with it,
-is `automation.pruning`.
+Here belongs the SQL over Dagster's own tables. When it prunes, and which files of a run go with
+it, is `automation.pruning`.
 """
 
 import datetime as dt
@@ -37,6 +37,40 @@ SPENT_OUTCOMES = """
     )
 """
 RUNS_OF_USE = "SELECT run_id FROM event_logs UNION SELECT run_id FROM asset_check_executions"
+
+LAST_MADE = """
+    SELECT partition, max(timestamp) FROM event_logs
+    WHERE asset_key = ? AND dagster_event_type = 'ASSET_MATERIALIZATION' AND partition IS NOT NULL
+    GROUP BY partition
+"""
+SWITCHED_OFF = """
+    SELECT json_extract(instigator_body, '$.origin.job_name') FROM instigators
+    WHERE status = 'STOPPED'
+"""
+
+
+def days_made(history: Path, asset: str) -> dict[dt.date, dt.datetime]:
+    """When each day of an asset was materialized last; nothing where nothing has run yet."""
+    index = history / "history" / "runs" / "index.db"
+    rows = _read(index, LAST_MADE, (f'["{asset}"]',))
+    return {
+        dt.date.fromisoformat(day): dt.datetime.fromisoformat(at).replace(tzinfo=dt.UTC)
+        for day, at in rows
+    }
+
+
+def switched_off(history: Path) -> frozenset[str]:
+    """The schedules and sensors that somebody has switched off."""
+    rows = _read(history / "schedules" / "schedules.db", SWITCHED_OFF)
+    return frozenset(name for (name,) in rows)
+
+
+def _read(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if not database.exists():
+        return []
+    address = f"{database.as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=SECONDS_WAITED)) as connection:
+        return connection.execute(query, values).fetchall()
 
 
 def prune(index: Path, before: dt.datetime) -> set[str]:

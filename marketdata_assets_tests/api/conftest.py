@@ -11,7 +11,8 @@ from marketdata_assets_tests.api.stored_world import store_world
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("world")
+    # Where a profile without a token has its folder.
+    root = tmp_path_factory.mktemp("world") / "sandbox"
     store_world(root)
     return root
 

@@ -53,6 +53,7 @@ def served(
         reader or PriceReader(root),
         queue or Requests(root, patience=dt.timedelta(0)),
         settings,
+        {"MARKETDATA_HOME": str(root.parent)},
     )
     config = server_config(create_app(state), settings.limits)
     config.port = 0

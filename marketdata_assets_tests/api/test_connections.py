@@ -129,6 +129,27 @@ def test_a_large_head_is_refused_with_the_limit(tmp_path: Path) -> None:
         assert client.get("/health").status_code == 200
 
 
+def test_a_body_whose_trailers_do_not_end_is_refused(tmp_path: Path) -> None:
+    head = b"POST /api/v1/exports HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with served(tmp_path) as client:
+        with connected(client, head + b"0\r\nX-a: ") as endless, pytest.raises(ConnectionError):
+            endless.sendall(b"a" * 60_000_000)
+        assert client.get("/health").status_code == 200
+
+
+def test_a_body_that_comes_after_its_refusal_costs_the_next_question_nothing(
+    tmp_path: Path,
+) -> None:
+    head = b"POST /api/v1/exports HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 2\r\n\r\n"
+    whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served(tmp_path, seconds_to_ask=1) as client, connected(client, head) as one:
+        assert b" 403 " in one.recv(65_536)
+        one.sendall(b"{}" + whole)
+        assert b" 200 " in one.recv(65_536)
+        # It asks nothing more, and is ended as any other.
+        all_of(one)
+
+
 def test_where_everybody_is_being_answered_the_next_is_a_503(tmp_path: Path) -> None:
     settings = ApiSettings(token=TOKEN)
     with served(tmp_path, settings, connections=2, default_wait=PATIENCE) as client:

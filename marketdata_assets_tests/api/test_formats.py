@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import json
 
+import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketdata_assets.api.encoding import json_records, table_bytes
+from marketdata_assets.api.encoding import ROWS_AT_ONCE, json_lists, json_records, table_bytes
 from marketdata_assets.serving.queries import Format
 from marketdata_assets_tests.api.serving import Client
 from marketdata_assets_tests.api.stored_world import DAYS, NEWEST, ODD_NAME
@@ -38,6 +39,9 @@ def test_what_is_read_back_is_what_was_there_to_the_bit(data: st.DataObject) -> 
             ),
             "is": pa.array(column(st.none() | st.booleans()), pa.bool_()),
             "n": pa.array(column(st.none() | st.integers(-128, 127)), pa.int8()),
+            "last": pa.array(
+                column(st.floats(allow_nan=False, allow_infinity=False)), pa.float64()
+            ),
         }
     )
     expected = [
@@ -45,9 +49,19 @@ def test_what_is_read_back_is_what_was_there_to_the_bit(data: st.DataObject) -> 
         for row in rows.to_pylist()
     ]
     assert repr(json.loads(json_records(rows))) == repr(expected)
+    assert json_records(rows) == orjson.dumps(rows.to_pylist())
     # In any number of pieces, as slices of a series come.
     pieces = pa.concat_tables([rows.slice(n, 1) for n in range(count)] or [rows])
     assert json_records(pieces) == json_records(rows)
+
+
+def test_many_tables_are_written_as_each_by_itself() -> None:
+    counts = (0, 3, ROWS_AT_ONCE, 1, 0, ROWS_AT_ONCE + 1, 0)
+    rows = pa.table({"n": pa.array(range(ROWS_AT_ONCE + 1), pa.float64())})
+    rows = rows.append_column("t", rows["n"].cast(pa.string()))
+    tables = [rows.slice(0, count) for count in counts]
+    assert json_lists(tables) == [orjson.dumps(one.to_pylist()) for one in tables]
+    assert json_lists([]) == []
 
 
 def test_what_is_no_number_is_null() -> None:

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
+from marketdata_assets.api import answers
+from marketdata_assets.api.examples import EXAMPLE_ANSWERS
 from marketdata_assets_tests.api.serving import Client
 from marketdata_assets_tests.api.stored_world import FUND, NEWEST
 
@@ -22,6 +24,10 @@ PATHS = {
     "/api/v1/cross-section",
     "/api/v1/findings",
     "/api/v1/instruments",
+    "/api/v1/market",
+    "/api/v1/coverage",
+    "/api/v1/marks",
+    "/api/v1/status",
     "/api/v1/tables",
     "/api/v1/tables/{name}/rows",
     "/api/v1/exports",
@@ -52,6 +58,17 @@ def test_what_the_document_refers_to_is_in_it(api: Client) -> None:
             place = place[name]
 
 
+def test_example_answers_are_of_the_declared_shape(api: Client) -> None:
+    document = api.get("/openapi.json").json()
+    for path, answer in EXAMPLE_ANSWERS.items():
+        for operation in document["paths"][path].values():
+            content = operation["responses"]["200"]["content"]["application/json"]
+            assert content["example"] == answer
+            shape = getattr(answers, content["schema"]["$ref"].rpartition("/")[2])
+            assert set(shape.model_validate(answer).model_dump()) == set(answer)
+        assert "<summary>Example" in api.get("/docs").text
+
+
 def test_the_docs_page_lists_every_endpoint_and_loads_nothing(api: Client) -> None:
     answer = api.get("/docs")
     assert answer.status_code == 200
@@ -78,6 +95,7 @@ USUAL: dict[str, list[Any]] = {
     "date": [str(NEWEST)],
     "codes": [["HSI", "BTC"]],
     "name": ["daily_prices", "findings"],
+    "table": ["daily_prices", "findings"],
 }
 
 # Nobody answers requests here.
@@ -87,7 +105,8 @@ OFTEN_LEFT_OUT = {"fields", "columns", "start", "end", "anchor", "adjust", "as_o
 
 def operations() -> list[tuple[str, str]]:
     posts = {"/api/v1/ohlcv/batch", "/api/v1/exports", "/api/v1/cache/clear"}
-    return sorted((path, "POST" if path in posts else "GET") for path in PATHS)
+    both = {("/api/v1/ohlcv/batch", "GET")}
+    return sorted({(path, "POST" if path in posts else "GET") for path in PATHS} | both)
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ def test_a_day_without_rows_is_a_day(holed: Client) -> None:
 def test_what_is_not_there_says_why(holed: Client) -> None:
     for day, why in {
         HOLE[0]: f"moneyflow is not stored for {HOLE[0]}. Materialize moneyflow for this day.",
-        dt.date(2024, 10, 1): "2024-10-01 is not a trading day: moneyflow has nothing of it.",
+        dt.date(2024, 10, 1): "2024-10-01 is no trading day: moneyflow has nothing of it.",
         dt.date(2009, 12, 31): "moneyflow begins on 2010-01-04: there is nothing of 2009-12-31.",
         dt.date(2099, 1, 1): "2099-01-01 is not over: moneyflow has nothing of it yet.",
     }.items():

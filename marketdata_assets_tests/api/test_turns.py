@@ -26,11 +26,12 @@ class SlowReader(PriceReader):
         self.reading, self.may_end = threading.Semaphore(0), threading.Event()
 
     def ohlcv(self, code: str, *asked: Any) -> Slice:
-        *others, as_of = asked
+        *others, as_of, frequency = asked
         if as_of:
             self.reading.release()
             assert self.may_end.wait(PATIENCE)
-        return super().ohlcv(code, *others)
+        now = (*others, None, frequency)
+        return super().ohlcv(code, *now)
 
 
 @pytest.fixture

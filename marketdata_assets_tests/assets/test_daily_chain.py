@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import (
     COVERAGE,
     DAILY_KLINE,
@@ -28,6 +27,7 @@ from marketdata_assets_tests.conftest import (
     failure_text,
     instance_in_memory,
     metadata_of,
+    unhurried_tushare,
 )
 from marketdata_assets_tests.small_market import CODES, SmallMarket
 from marketdata_sandbox import faults
@@ -48,13 +48,7 @@ def server() -> Iterator[TushareServer]:
 
 @pytest.fixture
 def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
-    return Platform(tmp_path, _tushare(server, tmp_path), instance)
-
-
-def _tushare(server: TushareServer, folder: Path, token: str = TOKEN) -> TushareResource:
-    return TushareResource(
-        token=token, url=server.url, calls_per_minute=5_000, state_folder=str(folder / "state")
-    )
+    return Platform(tmp_path, unhurried_tushare(server.url, tmp_path, TOKEN), instance)
 
 
 def test_a_range_is_stored_day_by_day_in_every_table(platform: Platform) -> None:
@@ -73,7 +67,7 @@ def test_a_single_day_and_a_range_store_the_same(
     assert platform.run(FIRST, LAST).success
     with instance_in_memory() as instance:
         root = tmp_path_factory.mktemp("one by one")
-        one_by_one = Platform(root, _tushare(server, root), instance)
+        one_by_one = Platform(root, unhurried_tushare(server.url, root, TOKEN), instance)
         for day in DAYS:
             assert one_by_one.run(day).success
         for table in DAILY:
@@ -223,7 +217,7 @@ def test_a_refusal_is_a_failure_that_is_not_retried_and_hides_the_token(
     server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     wrong = "wrong-token-77aa"
-    platform = Platform(tmp_path, _tushare(server, tmp_path, wrong), instance)
+    platform = Platform(tmp_path, unhurried_tushare(server.url, tmp_path, wrong), instance)
     result = platform.run(FIRST)
     text = failure_text(result, "daily_kline")
     assert "daily(trade_date=20240926)" in text

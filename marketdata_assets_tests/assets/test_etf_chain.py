@@ -2,15 +2,11 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from marketdata_assets.automation.late_navs import waited_for
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import (
     ETF_COVERAGE,
     ETF_KLINE,
@@ -28,6 +24,7 @@ from marketdata_assets_tests.conftest import (
     failure_text,
     instance_in_memory,
     metadata_of,
+    unhurried_tushare,
 )
 from marketdata_assets_tests.resources.spoiling import column_set
 from marketdata_assets_tests.small_funds import (
@@ -41,7 +38,6 @@ from marketdata_assets_tests.small_funds import (
     value,
 )
 from marketdata_sandbox import faults
-from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 26), dt.date(2024, 10, 10))
@@ -52,20 +48,6 @@ LATE = ["etf_nav", "etf_premium"]
 @pytest.fixture
 def market() -> SmallFunds:
     return SmallFunds()
-
-
-@pytest.fixture
-def server(market: SmallFunds) -> Iterator[TushareServer]:
-    with TushareServer(TushareProtocol(market)).running() as server:
-        yield server
-
-
-@pytest.fixture
-def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-    )
-    return Platform(tmp_path, tushare, instance)
 
 
 def premiums(platform: Platform, day: dt.date) -> dict[str, dict[str, Any]]:
@@ -99,11 +81,8 @@ def test_a_range_and_single_days_store_the_same_premiums(
     for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):
         assert platform.lake.days(table) == DAYS
     root = tmp_path_factory.mktemp("one by one")
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(root / "state")
-    )
     with instance_in_memory() as instance:
-        one_by_one = Platform(root, tushare, instance)
+        one_by_one = Platform(root, unhurried_tushare(server.url, root), instance)
         for day in DAYS:
             assert one_by_one.run(day, assets=ETF_CHAIN).success
             for table in (ETF_LIST, ETF_KLINE, ETF_NAV, ETF_PREMIUM):

@@ -1,21 +1,15 @@
 """The ledger of funds: a bar that is missing, and whatever else a fund has none for."""
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import ETF_COVERAGE
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform, metadata_of
 from marketdata_assets_tests.edited_market import EditedMarket, changed, without
 from marketdata_assets_tests.small_funds import ABROAD, DOMESTIC, FUNDS, LOF, MONEY
-from marketdata_sandbox.protocol import TushareProtocol
-from marketdata_sandbox.server import TushareServer
 
 FIRST, DAY = dt.date(2018, 12, 21), dt.date(2018, 12, 24)
 
@@ -23,17 +17,6 @@ FIRST, DAY = dt.date(2018, 12, 21), dt.date(2018, 12, 24)
 @pytest.fixture
 def market() -> EditedMarket:
     return EditedMarket({})
-
-
-@pytest.fixture
-def platform(
-    market: EditedMarket, tmp_path: Path, instance: dg.DagsterInstance
-) -> Iterator[Platform]:
-    with TushareServer(TushareProtocol(market)).running() as server:
-        tushare = TushareResource(
-            token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-        )
-        yield Platform(tmp_path, tushare, instance)
 
 
 def ledger(platform: Platform, day: dt.date) -> dict[str, dict[str, Any]]:

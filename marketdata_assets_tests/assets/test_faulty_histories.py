@@ -17,7 +17,13 @@ from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import COVERAGE, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
-from marketdata_assets_tests.conftest import Platform, check_outcomes, failure_text, metadata_of
+from marketdata_assets_tests.conftest import (
+    Platform,
+    check_outcomes,
+    failure_text,
+    metadata_of,
+    unhurried_tushare,
+)
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
@@ -89,12 +95,7 @@ def platform(
     vendor: OneHistory, tmp_path: Path, instance: dg.DagsterInstance
 ) -> Iterator[Platform]:
     with TushareServer(vendor).running() as server:
-        tushare = TushareResource(
-            token="x",
-            url=server.url,
-            calls_per_minute=60_000,
-            state_folder=str(tmp_path / "state"),
-        )
+        tushare = unhurried_tushare(server.url, tmp_path)
         sources = TushareAlone(tushare=tushare, first_day=FIRST.isoformat())
         yield Platform(tmp_path, tushare, instance, sources=sources)
 

@@ -12,12 +12,11 @@ import pytest
 
 from marketdata_assets.assets.fetching import short_days
 from marketdata_assets.resources.call_meter import Bound
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import Platform, metadata_of
+from marketdata_assets_tests.conftest import Platform, metadata_of, unhurried_tushare
 from marketdata_assets_tests.small_market import SmallMarket, many_codes
 from marketdata_sandbox import faults
 from marketdata_sandbox.protocol import TushareProtocol
@@ -36,20 +35,12 @@ def server() -> Iterator[TushareServer]:
         yield server
 
 
-def platform_at(server: TushareServer, root: Path, instance: dg.DagsterInstance) -> Platform:
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(root / "state")
-    )
-    return Platform(root, tushare, instance)
-
-
 def one_by_one(server: TushareServer, root: Path) -> Lake:
     """The days as `day` has them, written as any."""
     lake = Lake(root, "test")
-    resource = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(root / "state")
-    )
-    with resource.yield_for_execution(dg.build_init_resource_context()) as tushare:
+    with unhurried_tushare(server.url, root).yield_for_execution(
+        dg.build_init_resource_context()
+    ) as tushare:
         for table in FETCHED:
             for day in DAYS:
                 lake.write(table, day, tushare.day(table, day))
@@ -76,7 +67,9 @@ def test_a_range_among_faults_and_kills_stores_the_files_that_days_one_by_one_do
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = one_by_one(server, tmp_path / "one by one")
-    platform = platform_at(server, tmp_path / "ranges", instance)
+    platform = Platform(
+        tmp_path / "ranges", unhurried_tushare(server.url, tmp_path / "ranges"), instance
+    )
     good = faults.edited(lambda answer: None)
     server.faults = {
         "daily": deque([good, faults.edited(with_more_to_come), faults.reset()]),
@@ -114,7 +107,7 @@ def test_a_range_among_faults_and_kills_stores_the_files_that_days_one_by_one_do
 def test_a_run_tells_its_calls_those_allowed_and_what_bound_it(
     server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    platform = platform_at(server, tmp_path, instance)
+    platform = Platform(tmp_path, unhurried_tushare(server.url, tmp_path), instance)
     server.requests.clear()
     result = platform.run(DAYS[0], DAYS[-1], assets=["adj_factor"])
     for day in DAYS:
@@ -127,7 +120,7 @@ def test_a_run_tells_its_calls_those_allowed_and_what_bound_it(
 def test_a_day_that_came_with_others_and_is_refused_is_asked_for_by_itself_first(
     server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    platform = platform_at(server, tmp_path, instance)
+    platform = Platform(tmp_path, unhurried_tushare(server.url, tmp_path), instance)
     first, *rest = DAYS[:5]
     assert platform.run(first, assets=["adj_factor"]).success
     # 3 % fewer rows than on the session before are too few; the cut itself is not seen.
@@ -145,7 +138,7 @@ def test_a_day_that_came_with_others_and_is_refused_is_asked_for_by_itself_first
 def test_a_day_that_came_with_others_and_lacks_a_share_with_a_bar_is_asked_for_by_itself(
     server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    platform = platform_at(server, tmp_path, instance)
+    platform = Platform(tmp_path, unhurried_tushare(server.url, tmp_path), instance)
     good, days = faults.edited(lambda answer: None), DAYS[:5]
     names = ["daily_basic", "adj_factor", "daily_kline"]
     server.faults = {"adj_factor": deque([good, without_rows(1)])}

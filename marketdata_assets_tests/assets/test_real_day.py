@@ -6,9 +6,13 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS
-from marketdata_assets_tests.conftest import Platform, instance_in_memory, metadata_of
+from marketdata_assets_tests.conftest import (
+    Platform,
+    instance_in_memory,
+    metadata_of,
+    unhurried_tushare,
+)
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
@@ -25,7 +29,7 @@ def real_day(tmp_path_factory: pytest.TempPathFactory):
         TushareServer(TushareProtocol(ReplayedDay())).running() as server,
         instance_in_memory() as instance,
     ):
-        tushare = TushareResource(token="x", url=server.url, state_folder=str(root / "state"))
+        tushare = unhurried_tushare(server.url, root)
         platform = Platform(root, tushare, instance)
         result = platform.run(REAL_DAY)
         assert result.success
@@ -52,6 +56,9 @@ def test_limits_names_and_indicators_are_joined_to_every_real_bar(real_day) -> N
     assert metadata["rows without limits"] == 0
     assert metadata["rows without indicators"] == 0
     assert metadata["rows without name"] == 0
+    at_limit = pc.sum(pc.equal(prices["close"], prices["high_limit"])).as_py()
+    assert metadata["limit up 涨停"] == at_limit > 0
+    assert metadata["up 上涨"] + metadata["down 下跌"] < prices.num_rows
 
 
 @pytest.mark.parametrize(("column", "count"), NULLS.items())

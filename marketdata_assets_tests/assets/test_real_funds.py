@@ -17,12 +17,11 @@ from marketdata_assets.assets.etf_premium import premiums
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.premium import PREMIUM_CHECKS
 from marketdata_assets.checks.running import run_checks
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 from marketdata_assets.trading_calendar import is_session, sessions_between
-from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
+from marketdata_assets_tests.conftest import ETF_CHAIN, Platform, unhurried_tushare
 from marketdata_assets_tests.replay import REAL_DATA, needs_real_data
 from marketdata_assets_tests.small_funds import SmallFunds
 from marketdata_sandbox.columns import Columns
@@ -173,10 +172,7 @@ def test_the_asset_stores_the_same_through_the_vendors_protocol(
 ) -> None:
     days = sessions_between(dt.date(2021, 12, 29), dt.date(2022, 1, 20))
     with TushareServer(TushareProtocol(RealFunds())).running() as server:
-        tushare = TushareResource(
-            token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-        )
-        platform = Platform(tmp_path, tushare, instance)
+        platform = Platform(tmp_path, unhurried_tushare(server.url, tmp_path), instance)
         assert platform.run(days[0], days[-1], ETF_CHAIN).success
     stored = pa.concat_tables(platform.lake.read(ETF_PREMIUM, day) for day in days)
     for code in CODES:

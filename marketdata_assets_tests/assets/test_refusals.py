@@ -109,6 +109,7 @@ def state(platform: Platform, table: str, check: str, day: dt.date) -> bool:
     return latest.status is AssetCheckExecutionRecordStatus.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_one_day_refused_in_the_middle_of_sixty_costs_one_day(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -273,6 +274,7 @@ def test_a_day_that_is_not_published_holds_no_other_up(tmp_path: Path) -> None:
         assert platform.lake.days(COVERAGE) == [NEXT]
 
 
+@pytest.mark.slow
 def test_a_range_that_is_interrupted_again_and_again_fetches_each_day_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.checks.market_day import LATER
-from marketdata_assets_tests.conftest import Platform
+from marketdata_assets_tests.conftest import Platform, metadata_of
 from marketdata_assets_tests.real_history import days as real_days
 from marketdata_assets_tests.real_history import needs_real_history
 
@@ -98,10 +98,13 @@ def test_every_day_that_has_a_ledger_is_stored_though_it_be_empty(sandbox: Platf
         if day != days[2]:
             halted = ledger_row(reason="halted", listed=day == days[1], trade_date=day)
             sandbox.lake.write(COVERAGE, day, halted)
-    assert sandbox.run(days[0], days[-1], ["suspended"]).success
+    result = sandbox.run(days[0], days[-1], ["suspended"])
+    assert result.success
     assert sandbox.lake.days(SUSPENDED) == [days[0], days[1], days[3]]
     found = [sandbox.lake.read(SUSPENDED, day).num_rows for day in sandbox.lake.days(SUSPENDED)]
     assert found == [0, 1, 0]
+    told = [metadata_of(result, "suspended", day)["halted 停牌"] for day in (days[0], days[1])]
+    assert told == [0, 1]
 
 
 @needs_real_history

@@ -6,9 +6,8 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.assets.trade_calendar import disagreements
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import TRADE_CALENDAR
-from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
+from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of, unhurried_tushare
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox import faults
 from marketdata_sandbox.protocol import TushareProtocol
@@ -17,7 +16,7 @@ from marketdata_sandbox.server import TushareServer
 
 def check_calendar(edit, root: Path, instance: dg.DagsterInstance):
     with TushareServer(TushareProtocol(SmallMarket())).running() as server:
-        tushare = TushareResource(token="x", url=server.url, state_folder=str(root / "state"))
+        tushare = unhurried_tushare(server.url, root)
         platform = Platform(root, tushare, instance)
         server.faults["trade_cal"] = deque([faults.edited(edit)])
         return platform, platform.run(assets=["trade_calendar"])

@@ -33,16 +33,9 @@ DAY = dt.date(2024, 10, 15)
 
 
 @pytest.fixture
-def server() -> Iterator[AlertServer]:
-    with AlertServer().running() as server:
-        yield server
-        server.released.set()
-
-
-@pytest.fixture
-def alerts(server: AlertServer, monkeypatch: pytest.MonkeyPatch) -> AlertsResource:
+def alerts(alert_server: AlertServer, monkeypatch: pytest.MonkeyPatch) -> AlertsResource:
     """As the platform makes it of its setting."""
-    monkeypatch.setenv("ALERT_URLS", server.address())
+    monkeypatch.setenv("ALERT_URLS", alert_server.address())
     made: Any = resources()["alerts"]
     assert TOKEN not in repr(made)
     assert TOKEN.encode() not in pickle.dumps(made)
@@ -75,13 +68,13 @@ SUCCESS = dg.DagsterEventType.RUN_SUCCESS.value
 
 
 def test_a_failed_run_tells_its_days_its_steps_and_what_they_said(
-    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+    sandbox: Platform, alert_server: AlertServer, alerts: AlertsResource
 ) -> None:
     first = dt.date(2024, 10, 14)
     result = sandbox.run(first, DAY, assets=["daily_prices"])
     assert not result.success
     tell_of(run_failure_alert, result, sandbox.instance, alerts)
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"] == "__ASSET_JOB failed for 2024-10-14 … 2024-10-15"
     assert "daily_prices: " in told["message"]
     assert "is not stored for 2 day(s): 2024-10-14, 2024-10-15. Materialize" in told["message"]
@@ -90,47 +83,50 @@ def test_a_failed_run_tells_its_days_its_steps_and_what_they_said(
 
 
 def test_a_run_that_was_killed_is_told_too(
-    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+    sandbox: Platform, alert_server: AlertServer, alerts: AlertsResource
 ) -> None:
     job = sandbox.definitions.get_repository_def().get_job("daily_chain")
     run = sandbox.instance.create_run_for_job(job, tags={"dagster/partition": str(DAY)})
     event = sandbox.instance.report_run_failed(run, "The run's process ended without a word.")
     run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"] == "daily_chain failed for 2024-10-15"
     assert "ended without a word" in told["message"]
 
 
 def test_a_series_that_does_not_succeed_is_told_once_when_it_was_tried_for_an_hour(
-    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+    sandbox: Platform, alert_server: AlertServer, alerts: AlertsResource
 ) -> None:
     for number in range(1, TOLD_AT_TRY + 3):
         tags = {TRY_TAG: str(number)}
         result = sandbox.run(assets=["price_series"], more_tags=tags)
         assert not result.success
         tell_of(run_failure_alert, result, sandbox.instance, alerts)
-        assert len(server.told) == (number >= TOLD_AT_TRY)
-    assert "daily_prices is not stored" in server.told[0]["message"]
+        assert len(alert_server.told) == (number >= TOLD_AT_TRY)
+    assert "daily_prices is not stored" in alert_server.told[0]["message"]
     # By hand there is somebody who waits.
     result = sandbox.run(assets=["price_series"])
     tell_of(run_failure_alert, result, sandbox.instance, alerts)
-    assert len(server.told) == 2
+    assert len(alert_server.told) == 2
 
 
 def test_a_run_that_is_started_again_is_not_told_and_the_last_one_is(
-    sandbox: Platform, server: AlertServer, alerts: AlertsResource
+    sandbox: Platform, alert_server: AlertServer, alerts: AlertsResource
 ) -> None:
     job = sandbox.definitions.get_repository_def().get_job("daily_chain")
     for is_again in ("true", "false"):
         run = sandbox.instance.create_run_for_job(job, tags={WILL_RETRY_TAG: is_again})
         event = sandbox.instance.report_run_failed(run, f"Its process is gone; again: {is_again}")
         run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
-    [told] = server.told
+    [told] = alert_server.told
     assert "again: false" in told["message"]
 
 
 def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
-    tmp_path: Path, server: AlertServer, alerts: AlertsResource, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    alert_server: AlertServer,
+    alerts: AlertsResource,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     market = EditedMarket({("adj_factor", DAY): lambda _: []})
     with platform_over(market, tmp_path) as platform:
@@ -149,7 +145,7 @@ def test_a_late_day_ends_its_run_at_once_and_is_told_on_no_evening_of_its_own(
             span = Span(day, day)
             monkeypatch.setattr(alerting, "days_of_run", lambda _, span=span: span)
             tell_of(run_failure_alert, late, platform.instance, alerts)
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"].endswith(f" for {today - dt.timedelta(days=1)}")
     assert "no row for adj_factor on 2024-10-15" in told["message"]
     assert "it is asked for again by itself" in told["message"]
@@ -170,7 +166,7 @@ def checked(passed: bool, severity: dg.AssetCheckSeverity) -> dg.AssetsDefinitio
 def test_a_check_that_failed_without_stopping_the_run_is_told(
     severity: dg.AssetCheckSeverity,
     instance: dg.DagsterInstance,
-    server: AlertServer,
+    alert_server: AlertServer,
     alerts: AlertsResource,
 ) -> None:
     for passed in (True, False):
@@ -178,15 +174,15 @@ def test_a_check_that_failed_without_stopping_the_run_is_told(
         tell_of(failed_checks_alert, result, instance, alerts)
     if severity is dg.AssetCheckSeverity.WARN:
         # Single rows are findings, told when they are new.
-        assert server.told == []
+        assert alert_server.told == []
         return
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"].startswith("1 check(s) failed in ")
     assert f"bars, check units ({severity.value}): 2024-10-15: 3 rows" in told["message"]
 
 
 def test_what_is_found_for_the_first_time_is_told_once(
-    tmp_path: Path, server: AlertServer, alerts: AlertsResource
+    tmp_path: Path, alert_server: AlertServer, alerts: AlertsResource
 ) -> None:
     market = EditedMarket({("suspend_d", DAY): halted("600000.SH")})
     with platform_over(market, tmp_path) as platform:
@@ -194,7 +190,7 @@ def test_what_is_found_for_the_first_time_is_told_once(
             result = platform.run(DAY)
             assert result.success
             tell_of(failed_checks_alert, result, platform.instance, alerts, tmp_path)
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"] == "1 new finding(s) in __ASSET_JOB for 2024-10-15"
     assert (
         "2024-10-15 600000.SH, daily_prices.suspension_contradicted (flagged): listed true"
@@ -228,64 +224,64 @@ def due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerting, "sessions_due", lambda *_: [DAY])
 
 
-def test_a_complete_day_is_no_news(sandbox: Platform, server, alerts, due) -> None:
+def test_a_complete_day_is_no_news(sandbox: Platform, alert_server, alerts, due) -> None:
     pretend_complete(sandbox)
     assert watch(sandbox, alerts) == ("2024-10-15 is complete", None)
-    assert server.told == []
+    assert alert_server.told == []
 
 
 def test_a_day_that_is_not_complete_is_told_once_with_what_is_missing(
-    sandbox: Platform, server, alerts, due
+    sandbox: Platform, alert_server, alerts, due
 ) -> None:
     pretend_complete(sandbox, "daily_basic", "daily_prices", "hf_dataset")
     _, cursor = watch(sandbox, alerts)
     assert cursor == str(DAY)
-    [told] = server.told
+    [told] = alert_server.told
     assert told["title"] == "2024-10-15 is not complete"
     assert "not stored: daily_basic, daily_prices" in told["message"]
     assert "not published: hf_dataset" in told["message"]
     assert watch(sandbox, alerts, cursor) == ("2024-10-15: told already", cursor)
-    assert len(server.told) == 1
+    assert len(alert_server.told) == 1
 
 
 def test_funds_are_missed_where_there_were_some_before(
-    sandbox: Platform, server, alerts, due
+    sandbox: Platform, alert_server, alerts, due
 ) -> None:
     pretend_complete(sandbox)
     day_before = sandbox.lake.path(ETF_PREMIUM, previous_session(DAY))
     day_before.parent.mkdir(parents=True)
     day_before.touch()
     watch(sandbox, alerts)
-    [told] = server.told
+    [told] = alert_server.told
     assert (
         "not stored: etf_coverage, etf_kline, etf_list, etf_nav, etf_premium\n" in told["message"]
     )
 
 
 def test_a_day_is_told_again_until_a_channel_took_it(
-    sandbox: Platform, server, alerts, due
+    sandbox: Platform, alert_server, alerts, due
 ) -> None:
     pretend_complete(sandbox, "hf_dataset")
-    server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+    alert_server.faults["alert"] = deque([lambda handler: handler.reply(500)])
     _, cursor = watch(sandbox, alerts)
     assert cursor is None
     _, cursor = watch(sandbox, alerts, cursor)
     assert cursor == str(DAY)
-    assert "not stored" not in server.told[0]["message"]
+    assert "not stored" not in alert_server.told[0]["message"]
 
 
 def test_before_any_session_is_due_nothing_is_told(
-    sandbox: Platform, server, alerts, monkeypatch: pytest.MonkeyPatch
+    sandbox: Platform, alert_server, alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerting, "sessions_due", lambda *_: [])
     assert watch(sandbox, alerts) == ("no trading day is due", None)
 
 
 def test_a_channel_that_fails_fails_no_sensor_and_its_token_is_in_no_event_or_output(
-    sandbox: Platform, server, alerts, capfd, caplog: pytest.LogCaptureFixture
+    sandbox: Platform, alert_server, alerts, capfd, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(1)
-    server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+    alert_server.faults["alert"] = deque([lambda handler: handler.reply(500)])
     result = sandbox.run(DAY, assets=["daily_prices"])
     tell_of(run_failure_alert, result, sandbox.instance, alerts)
     events = sandbox.instance.all_logs(result.run_id)

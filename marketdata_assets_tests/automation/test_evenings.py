@@ -5,10 +5,11 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from marketdata_assets.automation.chains import EVENING_IS_OVER, STOCKS
+from marketdata_assets.automation.chains import STOCKS
 from marketdata_assets.automation.evenings import evening_schedules, of_evening
 from marketdata_assets.definitions import defs
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES
+from marketdata_assets.timetable import EVENING_IS_OVER
 from marketdata_assets.trading_calendar import (
     SHANGHAI,
     CalendarExhausted,

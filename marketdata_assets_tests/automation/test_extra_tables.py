@@ -2,12 +2,9 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
-import pytest
 
 from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
 from marketdata_assets.automation.chains import STOCKS
@@ -18,16 +15,13 @@ from marketdata_assets.automation.extra_tables import (
 )
 from marketdata_assets.automation.lacking import incomplete_tables
 from marketdata_assets.automation.sensors import missing_days
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, FINDINGS, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.conftest import Platform, failure_text
-from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox import faults
-from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 
 INDICES, MARGIN = "index_daily", "margin_detail"
@@ -124,20 +118,6 @@ def test_it_waits_for_whoever_makes_days_and_nobody_waits_for_it(
     instance.delete_run(run.run_id)
     instance.add_run(under_way("daily_chain"))
     assert "under way" in asked(instance, lake, "2024-09-24 23:00", INDICES)
-
-
-@pytest.fixture
-def server() -> Iterator[TushareServer]:
-    with TushareServer(TushareProtocol(SmallMarket())).running() as server:
-        yield server
-
-
-@pytest.fixture
-def platform(server: TushareServer, tmp_path: Path, instance: dg.DagsterInstance) -> Platform:
-    tushare = TushareResource(
-        token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-    )
-    return Platform(tmp_path, tushare, instance)
 
 
 def test_one_that_the_account_may_not_ask_for_costs_the_others_nothing(

@@ -1,6 +1,4 @@
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -18,14 +16,11 @@ from marketdata_assets.automation.late_navs import (
     waited_for,
 )
 from marketdata_assets.automation.sensors import missing_etf_partitions_sensor
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform
 from marketdata_assets_tests.small_funds import ABROAD, LOF, SmallFunds
-from marketdata_sandbox.protocol import TushareProtocol
-from marketdata_sandbox.server import TushareServer
 
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 11))
 THURSDAY, FRIDAY, MONDAY = (dt.date(2024, 9, day) for day in (26, 27, 30))
@@ -38,17 +33,6 @@ def shanghai(text: str) -> dt.datetime:
 @pytest.fixture
 def market() -> SmallFunds:
     return SmallFunds()
-
-
-@pytest.fixture
-def platform(
-    market: SmallFunds, tmp_path: Path, instance: dg.DagsterInstance
-) -> Iterator[Platform]:
-    with TushareServer(TushareProtocol(market)).running() as server:
-        tushare = TushareResource(
-            token="x", url=server.url, calls_per_minute=5_000, state_folder=str(tmp_path / "state")
-        )
-        yield Platform(tmp_path, tushare, instance)
 
 
 def days_of(request: dg.RunRequest) -> tuple[str, str]:

@@ -70,7 +70,7 @@ def test_the_schedules_run_after_the_evening_and_on_saturdays_in_shanghai() -> N
         (recent_days_again_schedule, "0 23 * * *"),
         (past_month_again_schedule, "0 10 * * 6"),
     ):
-        assert schedule.cron_schedule == cron
+        assert schedule.cron_schedule == [cron]
         assert schedule.execution_timezone == "Asia/Shanghai"
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 

@@ -279,6 +279,7 @@ def tick_for_ever(root: Path, history: Path) -> None:
                 daemon.submit(one, dg.DagsterRunStatus.NOT_STARTED)
 
 
+@pytest.mark.slow
 def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_each(
     tmp_path: Path,
 ) -> None:

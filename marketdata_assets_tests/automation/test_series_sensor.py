@@ -1,4 +1,5 @@
 import datetime as dt
+import os
 
 import dagster as dg
 import pytest
@@ -190,3 +191,28 @@ def test_each_series_is_refreshed_by_a_run_of_its_own_factors_first(daemon: Daem
     lake.path(ADJ_FACTOR, SESSIONS[0]).write_bytes(b"no parquet")
     assert [one.success for one in daemon.run_what_is_due()] == [False, True]
     assert "adj_factor_series did not succeed" in daemon.skips_because()
+
+
+def age_folders(daemon: Daemon) -> None:
+    """As if all that is stored had been there for a while."""
+    for folder in [path for path in daemon.sandbox.lake.root.rglob("*") if path.is_dir()]:
+        os.utime(folder, (0, 0))
+
+
+def test_what_is_renamed_into_its_place_is_seen_at_once_and_all_else_within_the_hour(
+    daemon: Daemon,
+) -> None:
+    lake = daemon.sandbox.lake
+    store(lake, DAYS[:2])
+    daemon.run_what_is_due()
+    age_folders(daemon)
+    assert daemon.requests() == 0
+    store(lake, DAYS[2:])
+    assert daemon.requests(minutes=1) == 1
+    daemon.run_what_is_due(minutes=1)
+    age_folders(daemon)
+    assert daemon.requests() == 0
+    written_over = lake.path(DAILY_PRICES, DAYS[0])
+    written_over.write_bytes(written_over.read_bytes())
+    assert daemon.requests(minutes=30) == 0
+    assert daemon.requests(minutes=61) == 1

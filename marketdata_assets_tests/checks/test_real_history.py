@@ -12,6 +12,7 @@ from marketdata_assets_tests.real_history import SPANS, Tables, chunks, needs_re
 
 @needs_real_history
 @pytest.mark.parametrize("span", SPANS)
+@pytest.mark.slow
 def test_nothing_is_found_on_real_days(span: str) -> None:
     assert [finding.in_words() for finding in judged(span)] == []
 

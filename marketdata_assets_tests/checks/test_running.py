@@ -77,9 +77,9 @@ def test_a_drop_of_more_than_is_usual_fails_and_one_of_less_does_not(table: Tabl
     day = dt.date(2024, 9, 26)
     least = 7_500 if table.name.startswith("etf") else 9_800
     for rows, fails in ((least - 1, True), (least, False), (10_001, False)):
-        found = rows_lost(table, day, rows, 10_000)
+        found = rows_lost(table, day, rows, 10_000, NONE)
         assert any(one.check is table.row_count and one.refuses for one in found) is fails
-    assert rows_lost(table, day, 1, None) == []
+    assert rows_lost(table, day, 1, None, NONE) == []
 
 
 def test_limits_are_counted_and_what_trades_is_left_to_the_ledger() -> None:

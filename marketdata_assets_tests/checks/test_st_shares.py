@@ -83,5 +83,5 @@ def tushare(tmp_path: Any) -> Any:
 
 
 def test_half_of_the_marks_may_go_on_a_day_and_no_more() -> None:
-    lost = {rows: rows_lost(STOCK_ST, DAY, rows, 200) for rows in (100, 99)}
+    lost = {rows: rows_lost(STOCK_ST, DAY, rows, 200, NONE) for rows in (100, 99)}
     assert [any(one.refuses for one in found) for found in lost.values()] == [False, True]

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from marketdata_assets.__main__ import instance_settings
 from marketdata_assets.hosts import FORMS, Hosts, hosts
 from marketdata_assets.settings import SettingError
 
@@ -56,6 +58,23 @@ def test_what_is_of_one_machine_does_not_start_on_several(command: str, tmp_path
     )
     assert told.returncode == 2
     assert f"{command} is of one machine" in told.stderr
+
+
+def test_the_settings_of_dagster_name_what_is_shared_without_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
+    alone = yaml.safe_load(instance_settings(tmp_path))
+    for name, value in ALL.items():
+        monkeypatch.setenv(name, value)
+    settings = instance_settings(tmp_path)
+    assert b"secret" not in settings
+    shared = yaml.safe_load(settings)
+    assert shared["storage"]["custom"]["class"] == "SharedStorage"
+    assert shared["compute_logs"]["config"] == {"bucket": "bucket", "prefix": "prefix/logs"}
+    same = alone.keys() & shared.keys()
+    assert {name: alone[name] for name in same} == {name: shared[name] for name in same}
+    assert alone.keys() - same == {"run_storage", "event_log_storage"}
 
 
 @pytest.mark.parametrize("role", ["web", "daemon", "worker"])

@@ -32,6 +32,7 @@ ROUTES: tuple[tuple[str, str, str, Act], ...] = (
     ("POST", f"{DATASET}/preupload/{REVISION}", "preupload", commits.preupload),
     ("GET", f"{DATASET}/xet-(?:read|write)-token/{REVISION}", "xet token", commits.xet_token),
     ("POST", f"{DATASET}/commit/{REVISION}", "commit", commits.commit),
+    ("GET", f"{DATASET}/auth-check/write", "write check", repositories.may_write),
     ("GET", f"{DATASET}/revision/{REVISION}", "info", repositories.info),
     ("GET", DATASET, "info", repositories.info),
     ("POST", LFS_BATCH, "batch", commits.batch),

@@ -14,6 +14,11 @@ def whoami(hub: Served, request: Request) -> Answer:
     return as_json({"type": "user", "name": "local", "orgs": []})
 
 
+def may_write(hub: Served, request: Request, repo: str) -> Answer:
+    hub.store.head(repo)
+    return as_json({}) if hub.may_write else refused(403, "Forbidden: no write access")
+
+
 def create(hub: Served, request: Request) -> Answer:
     asked = request.json()
     repo = f"{asked.get('organization') or 'local'}/{asked['name']}"

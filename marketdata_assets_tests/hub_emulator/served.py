@@ -13,10 +13,12 @@ SIGNATURE = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=5e4f9c0ffee5e4f9"
 @dataclass
 class Served:
     """`token` is the only one accepted, None accepts any; files of up to `regular_at_most` bytes
-    are part of the commit; with `xet` others may come through xet as well as LFS.
+    are part of the commit; with `xet` others may come through xet as well as LFS. What a token
+    `may_write` is told when asked.
     """
 
     store: HubStore
     token: str | None = None
     regular_at_most: int = REGULAR_AT_MOST
     xet: XetContent | None = None
+    may_write: bool = True

@@ -27,14 +27,8 @@ SMALL, LARGE = b"20240105", bytes(range(256)) * 20
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[HubServer]:
-    with hub_at(tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
-def api(server: HubServer) -> Iterator[HfApi]:
-    with client_of(server) as api:
+def api(hub_server: HubServer) -> Iterator[HfApi]:
+    with client_of(hub_server) as api:
         api.create_repo(REPO, repo_type="dataset", exist_ok=True)
         yield api
 
@@ -89,20 +83,22 @@ def test_only_one_of_two_commits_on_the_same_parent_is_made(api: HfApi) -> None:
     assert head(api) == first
 
 
-def test_what_is_unchanged_is_not_sent_and_makes_no_commit(api: HfApi, server: HubServer) -> None:
+def test_what_is_unchanged_is_not_sent_and_makes_no_commit(
+    api: HfApi, hub_server: HubServer
+) -> None:
     sha = commit(api, large=LARGE)
-    server.requests.clear()
+    hub_server.requests.clear()
     assert commit(api, large=LARGE) == sha
-    assert "commit" not in server.stages()
-    assert "upload" not in server.stages()
+    assert "commit" not in hub_server.stages()
+    assert "upload" not in hub_server.stages()
 
 
-def test_content_that_is_known_is_not_uploaded_again(api: HfApi, server: HubServer) -> None:
+def test_content_that_is_known_is_not_uploaded_again(api: HfApi, hub_server: HubServer) -> None:
     commit(api, large=LARGE)
-    server.requests.clear()
+    hub_server.requests.clear()
     commit(api, copy=LARGE)
-    assert "upload" not in server.stages()
-    assert "commit" in server.stages()
+    assert "upload" not in hub_server.stages()
+    assert "commit" in hub_server.stages()
 
 
 def test_a_file_can_be_deleted(api: HfApi) -> None:
@@ -128,29 +124,29 @@ def test_what_does_not_exist_is_said_by_its_kind(api: HfApi, tmp_path: Path) -> 
         downloaded(api, "nothing", head(api), tmp_path)
 
 
-def test_a_wrong_token_is_refused(server: HubServer, api: HfApi) -> None:
+def test_a_wrong_token_is_refused(hub_server: HubServer, api: HfApi) -> None:
     with pytest.raises(HfHubHTTPError) as refusal:
         api.repo_info(REPO, repo_type="dataset", token="hf_wrong")
     assert refusal.value.response.status_code == 401
 
 
-def test_a_part_of_a_file_can_be_asked_for(api: HfApi, server: HubServer) -> None:
+def test_a_part_of_a_file_can_be_asked_for(api: HfApi, hub_server: HubServer) -> None:
     from huggingface_hub import HfFileSystem
 
     commit(api, large=LARGE)
-    files = HfFileSystem(endpoint=server.url, token=TOKEN, skip_instance_cache=True)
+    files = HfFileSystem(endpoint=hub_server.url, token=TOKEN, skip_instance_cache=True)
     with files.open(f"datasets/{REPO}/large", block_size=64) as file:
         file.seek(1_000)
         assert file.read(10) == LARGE[1_000:1_010]
 
 
 def test_an_upload_that_is_dropped_is_sent_again_by_the_client(
-    api: HfApi, server: HubServer, tmp_path: Path
+    api: HfApi, hub_server: HubServer, tmp_path: Path
 ) -> None:
-    server.faults["upload"] = deque([faults.dropped()])
+    hub_server.faults["upload"] = deque([faults.dropped()])
     sha = commit(api, large=LARGE)
     assert downloaded(api, "large", sha, tmp_path) == LARGE
-    assert server.stages().count("upload") == 2
+    assert hub_server.stages().count("upload") == 2
 
 
 def test_content_that_is_not_what_its_hash_says_is_not_stored(tmp_path: Path) -> None:
@@ -177,36 +173,38 @@ def test_two_servers_over_one_folder_are_one_hub(api: HfApi, tmp_path: Path) -> 
     assert Path(file).read_bytes() == SMALL
 
 
-def test_the_link_to_a_commit_opens_and_leads_to_its_files(server: HubServer, api: HfApi) -> None:
+def test_the_link_to_a_commit_opens_and_leads_to_its_files(
+    hub_server: HubServer, api: HfApi
+) -> None:
     sha = commit(api, marker=SMALL, large=LARGE)
     for path in (f"/datasets/{REPO}/commit/{sha}", f"/datasets/{REPO}"):
-        page = asked(server, path)
+        page = asked(hub_server, path)
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         found = {
-            link: asked(server, link).content for link in re.findall('href="(.+?)"', page.text)
+            link: asked(hub_server, link).content for link in re.findall('href="(.+?)"', page.text)
         }
         assert {SMALL, LARGE} <= set(found.values())
         assert all(f"/resolve/{sha}/" in link for link in found)
-    assert asked(server, f"/datasets/{REPO}/commit/{'0' * 40}").status_code == 404
+    assert asked(hub_server, f"/datasets/{REPO}/commit/{'0' * 40}").status_code == 404
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8766", ""])
-def test_a_page_of_another_site_is_refused(server: HubServer, api: HfApi, host: str) -> None:
-    refused = asked(server, f"/datasets/{REPO}", Host=host)
+def test_a_page_of_another_site_is_refused(hub_server: HubServer, api: HfApi, host: str) -> None:
+    refused = asked(hub_server, f"/datasets/{REPO}", Host=host)
     assert refused.status_code == 403
     assert "127.0.0.1 and localhost only" in refused.json()["error"]
     for own in ("localhost", "127.0.0.1:1", "[::1]:8766"):
-        assert asked(server, f"/datasets/{REPO}", Host=own).status_code == 200
+        assert asked(hub_server, f"/datasets/{REPO}", Host=own).status_code == 200
 
 
-def asked(server: HubServer, path: str, **headers: str) -> requests.Response:
+def asked(hub_server: HubServer, path: str, **headers: str) -> requests.Response:
     headers = {"Authorization": f"Bearer {TOKEN}", **headers}
-    return requests.get(server.url + path, headers=headers, timeout=20)
+    return requests.get(hub_server.url + path, headers=headers, timeout=20)
 
 
 @pytest.mark.parametrize("content", [LARGE, bytes(5 << 20)], ids=["small", "large"])
 def test_a_full_disk_of_the_hub_is_told_at_once_and_nothing_is_left(
-    api: HfApi, server: HubServer, tmp_path: Path, content: bytes
+    api: HfApi, hub_server: HubServer, tmp_path: Path, content: bytes
 ) -> None:
     before = head(api)
     # The client wraps what an upload raises.

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -17,7 +16,6 @@ import pytest
 
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator.server import HubServer
-from marketdata_assets_tests.hubs import hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
     DAYS,
@@ -44,12 +42,6 @@ def processes() -> ForkServerContext:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[HubServer]:
-    with hub_at(tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     lake = Lake(tmp_path, ORIGIN)
     store(lake, DAYS)
@@ -67,20 +59,22 @@ def publish_in_child(url: str, lake: Lake, work: Path, days: list, begun: Event,
     os._exit(0)
 
 
-def assert_complete(server: HubServer) -> None:
-    assert published_keys(server.protocol.store) == list(itertools.product(DAYS, sorted(SHARES)))
-    assert marker(server.protocol.store) == f"{DAYS[-1]:%Y%m%d}"
+def assert_complete(hub_server: HubServer) -> None:
+    assert published_keys(hub_server.protocol.store) == list(
+        itertools.product(DAYS, sorted(SHARES))
+    )
+    assert marker(hub_server.protocol.store) == f"{DAYS[-1]:%Y%m%d}"
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own folders", "one folder"])
 def test_four_publishers_of_the_same_day_make_one_commit(
-    shared: bool, processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+    shared: bool, processes: ForkServerContext, hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
-    publish(hub_resource(server, tmp_path / "first"), lake, FIRST)
+    publish(hub_resource(hub_server, tmp_path / "first"), lake, FIRST)
     go, children = processes.Event(), []
     for number in range(PUBLISHERS):
         work, begun = tmp_path / ("work" if shared else f"work{number}"), processes.Event()
-        arguments = (server.url, lake, work, [NEW], begun, go)
+        arguments = (hub_server.url, lake, work, [NEW], begun, go)
         children.append(processes.Process(target=publish_in_child, args=arguments))
         children[-1].start()
         begun.wait(60)
@@ -88,18 +82,18 @@ def test_four_publishers_of_the_same_day_make_one_commit(
     for child in children:
         child.join(60)
     assert [child.exitcode for child in children] == [0] * PUBLISHERS
-    assert titles(server)[1:] == [f"{NEW} … {NEW}"]
-    assert_complete(server)
+    assert titles(hub_server)[1:] == [f"{NEW} … {NEW}"]
+    assert_complete(hub_server)
 
 
 def test_four_publishers_of_different_stretches_lose_no_day(
-    processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+    processes: ForkServerContext, hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
-    publish(hub_resource(server, tmp_path / "first"), lake, [NEW])
+    publish(hub_resource(hub_server, tmp_path / "first"), lake, [NEW])
     go, children = processes.Event(), []
     for number in range(PUBLISHERS):
         part, begun = FIRST[number::PUBLISHERS], processes.Event()
-        arguments = (server.url, lake, tmp_path / f"work{number}", part, begun, go)
+        arguments = (hub_server.url, lake, tmp_path / f"work{number}", part, begun, go)
         children.append(processes.Process(target=publish_in_child, args=arguments))
         children[-1].start()
         begun.wait(60)
@@ -107,19 +101,20 @@ def test_four_publishers_of_different_stretches_lose_no_day(
     for child in children:
         child.join(60)
     assert [child.exitcode for child in children] == [0] * PUBLISHERS
-    assert len(titles(server)) == 1 + PUBLISHERS
-    assert_complete(server)
+    assert len(titles(hub_server)) == 1 + PUBLISHERS
+    assert_complete(hub_server)
 
 
+@pytest.mark.slow
 def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
-    processes: ForkServerContext, server: HubServer, lake: Lake, tmp_path: Path
+    processes: ForkServerContext, hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
-    moments, work, store_ = random.Random(20), tmp_path / "work", server.protocol.store
-    publish(hub_resource(server, work), lake, FIRST)
+    moments, work, store_ = random.Random(20), tmp_path / "work", hub_server.protocol.store
+    publish(hub_resource(hub_server, work), lake, FIRST)
     base, takes, killed_at_work = store_.at("someone/prices", "main"), 60.0, 0
     for _ in range(10 * KILLS):
         begun, go = processes.Event(), processes.Event()
-        arguments = (server.url, lake, work, [NEW], begun, go)
+        arguments = (hub_server.url, lake, work, [NEW], begun, go)
         child = processes.Process(target=publish_in_child, args=arguments)
         child.start()
         begun.wait(60)
@@ -141,5 +136,5 @@ def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
         if killed_at_work == KILLS:
             break
     assert killed_at_work == KILLS
-    publish(hub_resource(server, work), lake, [NEW])
-    assert_complete(server)
+    publish(hub_resource(hub_server, work), lake, [NEW])
+    assert_complete(hub_server)

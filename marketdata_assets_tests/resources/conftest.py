@@ -28,8 +28,9 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[TushareServer]:
-    with serving(SmallMarket()) as server:
+def server(market: SmallMarket) -> Iterator[TushareServer]:
+    """Answers on the evening of `serving.DAY`."""
+    with serving(market) as server:
         yield server
 
 

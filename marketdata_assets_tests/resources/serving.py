@@ -53,7 +53,7 @@ class WakefulTushare(TushareResource):
     def naps(self) -> list[float]:
         return self._naps
 
-    def client(self) -> TushareClient:
+    def client(self, attempts: int | None = None) -> TushareClient:
         assert self.state_folder
         return client_of(
             Allowance(UNHURRIED, Path(self.state_folder) / "allowance.sqlite"),

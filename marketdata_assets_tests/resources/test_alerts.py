@@ -1,7 +1,6 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,13 +8,6 @@ from marketdata_assets.resources.alerts import AlertsResource, channel_urls
 from marketdata_assets_tests.alert_server import TOKEN, AlertServer
 
 log = logging.getLogger("test_alerts")
-
-
-@pytest.fixture
-def server() -> Iterator[AlertServer]:
-    with AlertServer().running() as server:
-        yield server
-        server.released.set()
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +22,11 @@ def test_without_channels_there_is_a_line_in_the_log_and_silence(
     assert caplog.messages == ["ALERT_URLS is not set, so nobody is told: a day"]
 
 
-def test_every_channel_is_told(server: AlertServer) -> None:
+def test_every_channel_is_told(alert_server: AlertServer) -> None:
     with AlertServer().running() as other:
-        alerts = AlertsResource(urls=f"{server.address()}, {other.address()}\n")
+        alerts = AlertsResource(urls=f"{alert_server.address()}, {other.address()}\n")
         assert alerts.send("2024-10-08 is not complete", "not stored: daily_kline", log)
-        for channel in (server, other):
+        for channel in (alert_server, other):
             [told] = channel.told
             assert told["title"] == "2024-10-08 is not complete"
             assert told["message"] == "not stored: daily_kline"
@@ -46,11 +38,11 @@ def no_secret(text: str) -> bool:
 
 
 def test_a_channel_that_refuses_is_logged_without_its_address_and_the_others_are_told(
-    server: AlertServer, caplog: pytest.LogCaptureFixture
+    alert_server: AlertServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with AlertServer().running() as other:
-        server.faults["alert"] = deque([lambda handler: handler.reply(500)])
-        alerts = AlertsResource(urls=f"{server.address()} {other.address()}")
+        alert_server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+        alerts = AlertsResource(urls=f"{alert_server.address()} {other.address()}")
         assert alerts.send("a day", "is missing", log)
         assert len(other.told) == 1
     [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
@@ -59,20 +51,20 @@ def test_a_channel_that_refuses_is_logged_without_its_address_and_the_others_are
 
 
 def test_when_no_channel_takes_it_the_sender_is_told_so(
-    server: AlertServer, caplog: pytest.LogCaptureFixture
+    alert_server: AlertServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.faults["alert"] = deque([lambda handler: handler.reply(500)])
-    assert not AlertsResource(urls=server.address()).send("a day", "is missing", log)
+    alert_server.faults["alert"] = deque([lambda handler: handler.reply(500)])
+    assert not AlertsResource(urls=alert_server.address()).send("a day", "is missing", log)
     gone = AlertsResource(urls=f"json://u:{TOKEN}@127.0.0.1:9/hook/{TOKEN}")
     assert not gone.send("a day", "is missing", log)
     assert no_secret(caplog.text)
 
 
 def test_a_channel_that_hangs_is_given_up_in_time(
-    server: AlertServer, caplog: pytest.LogCaptureFixture
+    alert_server: AlertServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.faults["alert"] = deque([server.hang])
-    alerts = AlertsResource(urls=server.address("&rto=60"), bound_seconds=0.3)
+    alert_server.faults["alert"] = deque([alert_server.hang])
+    alerts = AlertsResource(urls=alert_server.address("&rto=60"), bound_seconds=0.3)
     alerts_began = time.monotonic()
     assert not alerts.send("a day", "is missing", log)
     assert time.monotonic() - alerts_began < 10

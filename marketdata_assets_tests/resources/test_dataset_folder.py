@@ -164,6 +164,7 @@ def test_publishers_that_race_lose_no_day_and_publish_none_twice(
     assert len(restated) == (PUBLISHERS if days == "the same" else 0)
 
 
+@pytest.mark.slow
 def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
     processes: ForkServerContext, folder: DatasetFolder, lake: Lake
 ) -> None:

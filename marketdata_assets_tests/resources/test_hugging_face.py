@@ -7,7 +7,6 @@ import pickle
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.faults import Fault
 from marketdata_assets_tests.hub_emulator.server import HubServer
-from marketdata_assets_tests.hubs import TOKEN, hub_at
+from marketdata_assets_tests.hubs import TOKEN
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
     DAYS,
@@ -52,12 +51,6 @@ NEW_TITLE = f"{NEW} … {NEW}"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[HubServer]:
-    with hub_at(tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     lake = Lake(tmp_path, ORIGIN)
     store(lake, DAYS)
@@ -65,27 +58,29 @@ def lake(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
-def hub(server: HubServer, lake: Lake, tmp_path: Path) -> WakefulHub:
+def hub(hub_server: HubServer, lake: Lake, tmp_path: Path) -> WakefulHub:
     """All days but the last are published."""
-    hub = hub_resource(server, tmp_path / "work")
+    hub = hub_resource(hub_server, tmp_path / "work")
     publish(hub, lake, FIRST)
-    server.requests.clear()
+    hub_server.requests.clear()
     return hub
 
 
-def assert_complete(server: HubServer, days: list[dt.date] = DAYS) -> None:
-    assert published_keys(server.protocol.store) == list(itertools.product(days, sorted(SHARES)))
-    assert marker(server.protocol.store) == f"{days[-1]:%Y%m%d}"
+def assert_complete(hub_server: HubServer, days: list[dt.date] = DAYS) -> None:
+    assert published_keys(hub_server.protocol.store) == list(
+        itertools.product(days, sorted(SHARES))
+    )
+    assert marker(hub_server.protocol.store) == f"{days[-1]:%Y%m%d}"
 
 
 def test_a_day_is_one_commit_that_says_what_it_did(
-    hub: WakefulHub, lake: Lake, server: HubServer
+    hub: WakefulHub, lake: Lake, hub_server: HubServer
 ) -> None:
     done = publish(hub, lake, [NEW])
     assert done.outcome is Outcome.COMMITTED
-    assert titles(server)[1:] == [NEW_TITLE]
-    assert done.revision == server.protocol.store.head(hub.repository)
-    assert done.place == f"{server.url}/datasets/someone/prices/commit/{done.revision}"
+    assert titles(hub_server)[1:] == [NEW_TITLE]
+    assert done.revision == hub_server.protocol.store.head(hub.repository)
+    assert done.place == f"{hub_server.url}/datasets/someone/prices/commit/{done.revision}"
     assert done.files_changed == [
         ".last_update_date",
         "README.md",
@@ -93,25 +88,25 @@ def test_a_day_is_one_commit_that_says_what_it_did(
         "data/prices-2024.parquet",
         "manifest.json",
     ]
-    assert 0 < done.bytes_sent <= server.bytes_received
-    assert_complete(server)
+    assert 0 < done.bytes_sent <= hub_server.bytes_received
+    assert_complete(hub_server)
 
 
-def test_publishing_again_sends_nothing(hub: WakefulHub, lake: Lake, server: HubServer) -> None:
+def test_publishing_again_sends_nothing(hub: WakefulHub, lake: Lake, hub_server: HubServer) -> None:
     publish(hub, lake, [NEW])
-    server.requests.clear()
+    hub_server.requests.clear()
     done = publish(hub, lake, [NEW])
     assert done.outcome is Outcome.ALREADY_THERE
     assert done.files_changed == []
-    assert not {"preupload", "upload", "commit"} & set(server.stages())
-    assert titles(server)[1:] == [NEW_TITLE]
+    assert not {"preupload", "upload", "commit"} & set(hub_server.stages())
+    assert titles(hub_server)[1:] == [NEW_TITLE]
 
 
 def test_state_is_read_at_the_sha_of_the_head_never_at_a_branch(
-    hub: WakefulHub, lake: Lake, server: HubServer
+    hub: WakefulHub, lake: Lake, hub_server: HubServer
 ) -> None:
     publish(hub, lake, [NEW])
-    for request in server.requests:
+    for request in hub_server.requests:
         if request.stage in ("tree", "resolve"):
             assert "/main" not in request.target
 
@@ -134,21 +129,21 @@ RECOVERED: dict[str, tuple[dict[str, list[Fault]], Outcome]] = {
 
 @pytest.mark.parametrize("fault", RECOVERED)
 def test_what_passes_ends_in_exactly_one_commit(
-    fault: str, hub: WakefulHub, lake: Lake, server: HubServer
+    fault: str, hub: WakefulHub, lake: Lake, hub_server: HubServer
 ) -> None:
     injected, outcome = RECOVERED[fault]
-    server.faults = {stage: deque(some) for stage, some in injected.items()}
+    hub_server.faults = {stage: deque(some) for stage, some in injected.items()}
     done = publish(hub, lake, [NEW])
     assert done.outcome is outcome
-    assert titles(server)[1:] == [NEW_TITLE]
-    assert_complete(server)
+    assert titles(hub_server)[1:] == [NEW_TITLE]
+    assert_complete(hub_server)
     assert publish(hub, lake, [NEW]).outcome is Outcome.ALREADY_THERE
 
 
 def test_the_wait_that_the_hub_dictates_is_kept(
-    hub: WakefulHub, lake: Lake, server: HubServer
+    hub: WakefulHub, lake: Lake, hub_server: HubServer
 ) -> None:
-    server.faults = {"commit": deque([faults.refusal(429, Retry_After="7")])}
+    hub_server.faults = {"commit": deque([faults.refusal(429, Retry_After="7")])}
     publish(hub, lake, [NEW])
     assert hub._pauses == [7]
 
@@ -167,59 +162,59 @@ REFUSED: dict[str, tuple[str, Fault, type[HubError], str]] = {
 
 @pytest.mark.parametrize("fault", REFUSED)
 def test_what_a_retry_can_not_mend_fails_at_once_and_says_what_to_do(
-    fault: str, hub: WakefulHub, lake: Lake, server: HubServer
+    fault: str, hub: WakefulHub, lake: Lake, hub_server: HubServer
 ) -> None:
     stage, injected, kind, cure = REFUSED[fault]
-    server.faults = {stage: deque([injected])}
+    hub_server.faults = {stage: deque([injected])}
     with pytest.raises(kind, match=cure) as refusal:
         publish(hub, lake, [NEW])
     assert "someone/prices" in str(refusal.value)
-    assert server.stages().count("info") == 1
+    assert hub_server.stages().count("info") == 1
     assert hub._pauses == []
-    assert titles(server)[1:] == []
-    assert_complete(server, FIRST)
+    assert titles(hub_server)[1:] == []
+    assert_complete(hub_server, FIRST)
     assert publish(hub, lake, [NEW]).outcome is Outcome.COMMITTED
-    assert_complete(server)
+    assert_complete(hub_server)
 
 
 def test_a_dataset_that_does_not_exist_is_not_created_unasked(
-    server: HubServer, lake: Lake, tmp_path: Path
+    hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
-    hub = hub_resource(server, tmp_path / "work", repository="someone/else")
+    hub = hub_resource(hub_server, tmp_path / "work", repository="someone/else")
     with pytest.raises(NoRepository, match="Create the dataset at https"):
         publish(hub, lake, DAYS)
-    assert "create" not in server.stages()
+    assert "create" not in hub_server.stages()
 
 
 def test_a_commit_that_is_applied_late_loses_against_its_repetition(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
 ) -> None:
     released = threading.Event()
-    server.faults = {"commit": deque([faults.done_late(released), faults.then(released)])}
-    hasty = hub_resource(server, tmp_path / "work", silence_seconds=0.5)
+    hub_server.faults = {"commit": deque([faults.done_late(released), faults.then(released)])}
+    hasty = hub_resource(hub_server, tmp_path / "work", silence_seconds=0.5)
     assert publish(hasty, lake, [NEW]).outcome is Outcome.COMMITTED
-    assert titles(server)[1:] == [NEW_TITLE]
-    assert_complete(server)
+    assert titles(hub_server)[1:] == [NEW_TITLE]
+    assert_complete(hub_server)
 
 
 def test_a_commit_that_is_applied_late_but_before_its_repetition_is_found(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
 ) -> None:
     released = threading.Event()
-    server.faults = {
+    hub_server.faults = {
         "commit": deque([faults.done_late(released)]),
         "preupload": deque([faults.first(lambda: None), faults.first(released.set)]),
     }
-    hasty = hub_resource(server, tmp_path / "work", silence_seconds=0.5)
+    hasty = hub_resource(hub_server, tmp_path / "work", silence_seconds=0.5)
     assert publish(hasty, lake, [NEW]).outcome in (Outcome.FOUND, Outcome.COMMITTED)
-    assert titles(server)[1:] == [NEW_TITLE]
-    assert_complete(server)
+    assert titles(hub_server)[1:] == [NEW_TITLE]
+    assert_complete(hub_server)
 
 
 def test_another_publisher_of_the_same_day_makes_ours_unnecessary(
-    server: HubServer, hub: WakefulHub, lake: Lake
+    hub_server: HubServer, hub: WakefulHub, lake: Lake
 ) -> None:
-    store_ = server.protocol.store
+    store_ = hub_server.protocol.store
     before = store_.at(hub.repository, "main")
     publish(hub, lake, [NEW])
     theirs = store_.at(hub.repository, "main")
@@ -229,42 +224,42 @@ def test_another_publisher_of_the_same_day_makes_ours_unnecessary(
     def be_quicker() -> None:
         store_.commit(hub.repository, "theirs", None, theirs.files)
 
-    server.faults = {"commit": deque([faults.first(be_quicker)])}
+    hub_server.faults = {"commit": deque([faults.first(be_quicker)])}
     assert publish(hub, lake, [NEW]).outcome is Outcome.FOUND
-    assert titles(server)[1:] == [NEW_TITLE, "back", "theirs"]
-    assert_complete(server)
+    assert titles(hub_server)[1:] == [NEW_TITLE, "back", "theirs"]
+    assert_complete(hub_server)
 
 
 def test_a_commit_of_other_files_in_between_is_built_upon(
-    server: HubServer, hub: WakefulHub, lake: Lake
+    hub_server: HubServer, hub: WakefulHub, lake: Lake
 ) -> None:
     def add_a_note() -> None:
-        store_ = server.protocol.store
+        store_ = hub_server.protocol.store
         entry = store_.at(hub.repository, "main").files[".last_update_date"]
         store_.commit(hub.repository, "a note", None, {"note.txt": entry})
 
-    server.faults = {"commit": deque([faults.first(add_a_note)])}
+    hub_server.faults = {"commit": deque([faults.first(add_a_note)])}
     assert publish(hub, lake, [NEW]).outcome is Outcome.COMMITTED
-    assert titles(server)[1:] == ["a note", NEW_TITLE]
-    assert "note.txt" in server.protocol.store.at(hub.repository, "main").files
-    assert_complete(server)
+    assert titles(hub_server)[1:] == ["a note", NEW_TITLE]
+    assert "note.txt" in hub_server.protocol.store.at(hub.repository, "main").files
+    assert_complete(hub_server)
 
 
 def test_a_hub_that_stays_away_ends_in_a_clear_error(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
 ) -> None:
-    server.faults = {"info": deque([faults.refusal(503)] * 50)}
-    patient = hub_resource(server, tmp_path / "work", bound_seconds=3600)
-    server.requests.clear()
+    hub_server.faults = {"info": deque([faults.refusal(503)] * 50)}
+    patient = hub_resource(hub_server, tmp_path / "work", bound_seconds=3600)
+    hub_server.requests.clear()
     with pytest.raises(HubUnavailable, match="HTTP 503"):
         publish(patient, lake, [NEW])
-    assert len(server.stages()) < 10
+    assert len(hub_server.stages()) < 10
 
 
 def test_publishers_that_never_stop_end_in_a_clear_error(
-    server: HubServer, hub: WakefulHub, lake: Lake
+    hub_server: HubServer, hub: WakefulHub, lake: Lake
 ) -> None:
-    server.faults = {"commit": deque([faults.refusal(412)] * 50)}
+    hub_server.faults = {"commit": deque([faults.refusal(412)] * 50)}
     with pytest.raises(HeadMoved, match="Others keep committing"):
         publish(hub, lake, [NEW])
 
@@ -272,9 +267,9 @@ def test_publishers_that_never_stop_end_in_a_clear_error(
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("stage", ["info", "preupload", "upload", "commit"])
 def test_a_wait_beyond_the_bound_of_the_run_is_not_waited_for(
-    server: HubServer, hub: WakefulHub, lake: Lake, stage: str, status: int
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, stage: str, status: int
 ) -> None:
-    server.faults = {stage: deque([faults.refusal(status, Retry_After="3600")])}
+    hub_server.faults = {stage: deque([faults.refusal(status, Retry_After="3600")])}
     kind = HubBusy if status == 429 else HubUnavailable
     with pytest.raises(kind, match=rf"HTTP {status}, to be asked again in 3600 s"):
         publish(hub, lake, [NEW])
@@ -282,11 +277,11 @@ def test_a_wait_beyond_the_bound_of_the_run_is_not_waited_for(
 
 
 def test_a_hub_that_never_answers_is_given_up_in_time(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path
 ) -> None:
     never = threading.Event()
-    server.faults = {"info": deque([faults.done_late(never)] * 50)}
-    hasty = hub_resource(server, tmp_path / "work", silence_seconds=0.2, bound_seconds=1.0)
+    hub_server.faults = {"info": deque([faults.done_late(never)] * 50)}
+    hasty = hub_resource(hub_server, tmp_path / "work", silence_seconds=0.2, bound_seconds=1.0)
     with pytest.raises((BoundReached, HubUnavailable)):
         publish(hasty, lake, [NEW])
     never.set()
@@ -298,7 +293,7 @@ def test_a_hub_that_never_answers_is_given_up_in_time(
     ids=["headers", "body"],
 )
 def test_a_hub_that_answers_byte_by_byte_is_hung_up_on(
-    server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path, head: bytes
+    hub_server: HubServer, hub: WakefulHub, lake: Lake, tmp_path: Path, head: bytes
 ) -> None:
     was_hung_up_on, beat = threading.Event(), threading.Event()
 
@@ -313,17 +308,17 @@ def test_a_hub_that_answers_byte_by_byte_is_hung_up_on(
             was_hung_up_on.set()
 
     # The first request of a publication, so that nothing else uses up the time.
-    server.faults = {"info": deque([drip])}
-    hasty = hub_resource(server, tmp_path / "work", bound_seconds=2.0)
+    hub_server.faults = {"info": deque([drip])}
+    hasty = hub_resource(hub_server, tmp_path / "work", bound_seconds=2.0)
     with pytest.raises(BoundReached, match="not done within 2 s"):
         publish(hasty, lake, [NEW])
     assert was_hung_up_on.wait(10)
-    assert titles(server)[1:] == []
+    assert titles(hub_server)[1:] == []
 
 
 @pytest.mark.parametrize("stage", ["info", "tree", "batch", "upload", "commit"])
 def test_no_secret_is_in_any_text_log_or_pickle(
-    server: HubServer,
+    hub_server: HubServer,
     hub: WakefulHub,
     lake: Lake,
     stage: str,
@@ -333,7 +328,7 @@ def test_no_secret_is_in_any_text_log_or_pickle(
     caplog.set_level(logging.DEBUG)
     said = f"token {TOKEN} at https://s3.example/x?X-Amz-Signature=5e4f9c"
     waits = [faults.dropped()] if stage in ("batch", "upload") else []
-    server.faults = {stage: deque([*waits, faults.refusal(403, said)])}
+    hub_server.faults = {stage: deque([*waits, faults.refusal(403, said)])}
     with pytest.raises(HubError) as refusal:
         publish(hub, lake, [NEW])
     error = refusal.value

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.resources.rate_limit import WINDOW_MS, Allowance, shared_path
+from marketdata_assets.allowance_counter import shared_path
+from marketdata_assets.resources.rate_limit import WINDOW_MS, Allowance
 
 CALLS = 30
 PROCESSES = 3

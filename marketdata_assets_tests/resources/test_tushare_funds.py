@@ -31,12 +31,6 @@ def market() -> SmallFunds:
 
 
 @pytest.fixture
-def server(market: SmallFunds) -> Iterator[TushareServer]:
-    with serving(market) as server:
-        yield server
-
-
-@pytest.fixture
 def tushare(server: TushareServer, state: Path) -> Iterator[WakefulTushare]:
     with tushare_at(server, state) as tushare:
         yield tushare

@@ -97,6 +97,18 @@ def test_adjusted_rows_and_codes_without_any(reader: PriceReader, tmp_path: Path
     assert nothing.codes["600000.SH"].first is None
 
 
+def test_weeks_are_exported_and_one_that_is_not_over_is_named(
+    reader: PriceReader, tmp_path: Path
+) -> None:
+    middle = next(day for day in SESSIONS[5:] if day.weekday() == 2)
+    asked = {"codes": ["000001.SZ"], "end": middle, "frequency": "W", "columns": ["date", "close"]}
+    export = write_export(reader, ExportQuery.model_validate(asked), tmp_path, "a1")
+    assert export.unfinished == {"000001.SZ": middle}
+    days = pq.read_table(tmp_path / export.file)["date"].to_pylist()
+    assert days[-1] == middle
+    assert len({day.isocalendar()[:2] for day in days}) == len(days)
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing(reader: PriceReader, tmp_path: Path) -> None:
     (tmp_path / "a1.parquet").mkdir()
     with pytest.raises(DiskRefuses, match=r"The export a1\.parquet could not be written"):

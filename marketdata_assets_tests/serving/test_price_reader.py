@@ -18,8 +18,9 @@ from marketdata_assets.serving.history_cache import Histories
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
+from marketdata_assets.serving.table_rows import NoSuchDay
 from marketdata_assets.storage.lake import Lake, UnfitPartitions
-from marketdata_assets.storage.series import DayNotInSeries, NoSeries, Series, refresh
+from marketdata_assets.storage.series import NoSeries, Series, refresh
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_PRICES,
@@ -231,7 +232,7 @@ def test_a_cross_section_has_every_share_of_the_day_or_every_fund(reader: PriceR
         assert row == {"code": row["code"], **alone}
     funds = reader.cross_section(SESSIONS[0], ["code", "premium"], Kind.CHINA_ETF)
     assert funds.rows["code"].to_pylist() == sorted(FUNDS)
-    with pytest.raises(DayNotInSeries):
+    with pytest.raises(NoSuchDay, match="2025-01-01 is no trading day"):
         reader.cross_section(dt.date(2025, 1, 1))
     with pytest.raises(NoSuchColumn):
         reader.cross_section(SESSIONS[0], ["premium"])

@@ -55,6 +55,27 @@ def test_an_event_is_read_as_it_was_told_but_for_the_tags_of_its_log_line(tmp_pa
     assert [event for event in told if event not in kept] == []
 
 
+def test_the_index_stays_open_while_a_run_makes_something_and_no_longer(tmp_path: Path) -> None:
+    """What is new lies beside a database that is open, and is written into one that is closed, as
+    that of the run is at every event: Dagster's UI watches it."""
+    runs = tmp_path / "dagster" / "history" / "runs"
+    seen = []
+
+    @dg.op
+    def look(context: dg.OpExecutionContext) -> None:
+        context.log.info("a line")
+        seen.append(sorted(file.name for file in runs.glob("*.db-wal")))
+
+    @dg.job
+    def looking() -> None:
+        look()
+
+    with shipped_instance(tmp_path / "dagster") as instance:
+        assert looking.execute_in_process(instance=instance).success
+        assert seen == [["index.db-wal"]]
+        assert list(runs.glob("*.db-wal")) == []
+
+
 def test_of_events_that_come_together_all_are_stored_or_none(tmp_path: Path) -> None:
     """In either database: Dagster stores them one by one when it is refused all of them."""
     with (
@@ -74,6 +95,10 @@ def test_of_events_that_come_together_all_are_stored_or_none(tmp_path: Path) -> 
         again = [one for one in instance.all_logs(run_id) if one.dagster_event]
         assert len(again) == len(events) + len(made)
         assert partitions(instance) == known
+        for table in TABLES:
+            key = dg.AssetKey(table)
+            [*_, last] = [one for one in made if one.get_dagster_event().asset_key == key]
+            assert instance.get_latest_materialization_event(key) == last
 
 
 def test_a_range_plans_each_check_once_and_leaves_the_days_their_outcomes(tmp_path: Path) -> None:

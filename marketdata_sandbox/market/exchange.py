@@ -11,6 +11,7 @@ market values in 万元, rates in percent.
 import bisect
 import dataclasses
 import datetime as dt
+import functools
 import threading
 from typing import Any
 
@@ -42,6 +43,7 @@ from marketdata_sandbox.market.vendor_numbers import (
 
 Table = dict[str, list[Any]]
 
+SESSIONS_HELD = 12
 FINE_PCT_CHG_SINCE = dt.date(2018, 7, 20)
 BSE_BASICS_SINCE = dt.date(2024, 1, 1)
 UNLIMITED_SENTINELS = {
@@ -82,6 +84,9 @@ class SimulatedExchange:
         self._lock = threading.Lock()
         self._population_once: _Population | None = None
         self._history_once: _History | None = None
+        # Several tables of a day ask for them, and for those of the days before.
+        self._details = functools.lru_cache(SESSIONS_HELD)(self._draw_details)
+        self._shares = functools.lru_cache(SESSIONS_HELD)(self._draw_shares)
 
     def stock_basic(self, today: dt.date) -> Table:
         """Every A-share ever listed as known on `today`, which need not be a session."""
@@ -146,9 +151,7 @@ class SimulatedExchange:
             stocks = stocks[path.listings.board[stocks] != Board.BSE]
         ticks = path.close(session)[stocks].astype(np.int64)
         traded = self._details(session)[1].shares
-        volume_ratio = traded / trading_details.usual_shares(
-            self._seed, path, history.register, session
-        )
+        volume_ratio = traded / trading_details.usual_shares(path, self._shares, session)
         counts = history.register.on(session)
         total, floating, free = counts.total[stocks], counts.floating[stocks], counts.free[stocks]
         ratios = history.fundamentals.on(session)
@@ -287,15 +290,21 @@ class SimulatedExchange:
                 )
             return self._history_once
 
-    def _details(self, session: int) -> tuple[trading_details.Prices, trading_details.Turnover]:
+    def _draw_details(
+        self, session: int
+    ) -> tuple[trading_details.Prices, trading_details.Turnover]:
         history = self._history()
         prices = trading_details.draw_prices(self._seed, history.path, session)
-        shares = trading_details.draw_shares(self._seed, history.path, history.register, session)
+        shares = self._shares(session)
         ticks_per_yuan = history.path.listings.ticks_per_yuan[: shares.size]
         turnover = trading_details.settle(
             self._seed, session, shares, prices.low, prices.high, ticks_per_yuan
         )
         return prices, turnover
+
+    def _draw_shares(self, session: int) -> npt.NDArray[np.int64]:
+        history = self._history()
+        return trading_details.draw_shares(self._seed, history.path, history.register, session)
 
     def _traded_stocks(self, session: int) -> npt.NDArray[np.intp]:
         path = self._history().path

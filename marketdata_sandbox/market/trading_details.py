@@ -5,6 +5,7 @@ has its own random streams, so sessions can be asked for in any order.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -81,13 +82,18 @@ def draw_shares(
     return shares
 
 
-def usual_shares(seed: int, path: PricePath, register: ShareRegister, session: int) -> Doubles:
-    """Mean of the shares traded in the five sessions before; NaN where there was no trading."""
+def usual_shares(
+    path: PricePath, shares_of: Callable[[int], npt.NDArray[np.int64]], session: int
+) -> Doubles:
+    """Mean of the shares traded in the five sessions before; NaN where there was no trading.
+
+    `shares_of` tells the shares of a session as `draw_shares` does.
+    """
     count = path.close(session).size
     traded_sum = np.zeros(count)
     traded_sessions = np.zeros(count)
     for earlier in range(max(session - _USUAL_SESSIONS, 0), session):
-        shares = draw_shares(seed, path, register, earlier)
+        shares = shares_of(earlier)
         trades = path.trades(earlier)
         traded_sum[: shares.size] += np.where(trades, shares, 0)
         traded_sessions[: shares.size] += trades

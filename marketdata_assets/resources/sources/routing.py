@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.instruments import Instrument, Kind
-from marketdata_assets.resources.rate_limit import Allowance, shared_path
+from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources.akshare import (
     CSINDEX,
     EASTMONEY,

@@ -21,6 +21,7 @@ from marketdata_assets.storage.series.generation import (
     DamagedSeries,
     NoSeries,
 )
+from marketdata_assets.storage.series.lake_days import folders_changed
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 from marketdata_assets.storage.series.segment import noted_segments
@@ -34,6 +35,7 @@ __all__ = [
     "Refreshed",
     "Series",
     "difference",
+    "folders_changed",
     "noted_segments",
     "refresh",
 ]

@@ -22,6 +22,19 @@ from marketdata_assets.storage.series.segment import numbers_of, write_segment
 from marketdata_assets.tables import Table
 
 
+def folders_changed(lake: Lake, table: Table) -> dict[str, int]:
+    """When the folders of a table's years, and that of its series, have last changed.
+
+    Nanoseconds since 1970. A file that comes, goes or is renamed into its place changes its folder;
+    one that is written over where it lies does not.
+    """
+    folders = [
+        *lake.path(table, None).parent.glob("[0-9][0-9][0-9][0-9]"),
+        series_folder(lake.root, table),
+    ]
+    return {str(folder): folder.stat().st_mtime_ns for folder in folders if folder.is_dir()}
+
+
 def make_segment(lake: Lake, table: Table, days: Sequence[dt.date]) -> SegmentEntry:
     """Write the rows of `days`, all of one year, to a new segment.
 

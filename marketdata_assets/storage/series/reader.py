@@ -6,6 +6,7 @@ from the beginning, nothing changes afterwards, so any number of threads may sha
 
 import datetime as dt
 import logging
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,6 +60,8 @@ class Series:
         self._root = root
         self._entries = generation.segments
         self._manifest = manifest
+        # As text: looked at for every answer.
+        self._published = str(series_folder(root, table) / MANIFEST)
         self._segments = segments
 
     @classmethod
@@ -86,11 +89,14 @@ class Series:
 
     def is_newest(self) -> bool:
         """Whether nothing newer is published: a look at one file, cheap to repeat."""
-        path = series_folder(self._root, self.table) / MANIFEST
         try:
-            return FileIdentity.of(path.stat()) == self._manifest
+            return FileIdentity.of(os.stat(self._published)) == self._manifest  # noqa: PTH116
         except FileNotFoundError:
             return False
+
+    def is_compared(self) -> bool:
+        """Whether all of it has been read and compared once, which takes seconds after opening."""
+        return all(segment.is_compared for segment in self._segments)
 
     def newest(self) -> "Series":
         """This one, or the newest where there is a newer."""
@@ -134,18 +140,22 @@ class Series:
     ) -> pa.Table:
         """The rows of several codes, in the order asked for, each once; as `slice`."""
         schema = self._schema(columns)
+        # A segment that lies within the range as a whole is not searched for its ends.
         within = [
-            segment
+            (
+                segment,
+                None if start is None or entry.first >= start else start,
+                None if end is None or entry.last <= end else end,
+            )
             for entry, segment in zip(self._entries, self._segments, strict=True)
             if (start is None or entry.last >= start) and (end is None or entry.first <= end)
         ]
         batches = []
         for code in dict.fromkeys(codes):
-            for segment in within:
-                first, last = segment.rows_of(code, start, end)
+            for segment, since, until in within:
+                first, last = segment.rows_of(code, since, until)
                 if first < last:
-                    arrays = segment.slice(code, first, last, schema.names)
-                    batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                    batches.append(segment.slice(code, first, last, schema))
         return pa.Table.from_batches(batches, schema)
 
     def cross_section(self, day: dt.date, columns: Sequence[str] | None = None) -> pa.Table:

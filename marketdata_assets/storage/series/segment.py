@@ -131,6 +131,21 @@ class Segment:
         # The same few thousand texts in every segment: kept once.
         self.codes = {sys.intern(name): n for n, name in enumerate(codes.values.to_pylist())}
         self._dates = self._columns[table.date_column].view(pa.int32()).to_numpy()
+        # What lies in the file as it is answered.
+        fields = [
+            field
+            for field in table.schema
+            if field.name in self._columns and self._columns[field.name].type == field.type
+        ]
+        self._as_declared = frozenset(field.name for field in fields)
+        self._numbers = pa.RecordBatch.from_arrays(
+            [self._columns[field.name] for field in fields], schema=pa.schema(fields)
+        )
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether all of the file has been compared, and so was read once since it was opened."""
+        return self._blocks.are_whole
 
     def compare_all(self) -> None:
         """Compare whatever of the file has not been asked for yet."""
@@ -144,26 +159,30 @@ class Segment:
             return 0, 0
         first = int(self._ends[number - 1]) if number else 0
         last = int(self._ends[number])
+        if start is None and end is None:
+            return first, last
         self._compare_rows([self.table.date_column], first, last)
         dates = self._dates[first:last]
         if end is not None:
-            last = first + int(np.searchsorted(dates, _ordinal(end), "right"))
+            last = first + int(dates.searchsorted(_ordinal(end), "right"))
         if start is not None:
-            first += int(np.searchsorted(dates, _ordinal(start), "left"))
+            first += int(dates.searchsorted(_ordinal(start), "left"))
         return first, max(first, last)
 
-    def slice(self, code: str, first: int, last: int, columns: Sequence[str]) -> list[pa.Array]:
+    def slice(self, code: str, first: int, last: int, schema: pa.Schema) -> pa.RecordBatch:
         """The rows of one code from `first` to before `last`, without a copy of the numbers."""
-        self._compare_rows(columns, first, last)
+        self._compare_rows(schema.names, first, last)
+        if self._as_declared.issuperset(schema.names):
+            return self._numbers.select(schema.names).slice(first, last - first)
         arrays = []
-        for name in columns:
+        for name in schema.names:
             if name == self._code_column:
                 arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
             elif name in self._columns:
                 arrays.append(_plain(self._columns[name].slice(first, last - first)))
             else:
                 arrays.append(pa.nulls(last - first, self.table[name].type))
-        return arrays
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def day(self, day: dt.date, columns: Sequence[str]) -> list[pa.Array]:
         """All rows of one day, by code."""

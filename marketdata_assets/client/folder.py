@@ -1,0 +1,186 @@
+"""Rows out of the folder of a profile, in this process, without a server.
+
+Here belongs how a client's questions are those of `serving`. Nothing is written, nothing is
+requested, and nobody upstream is asked.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from marketdata_assets.client.market_data import BadQuestion, Prices
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.instruments import Kind
+from marketdata_assets.serving.coverage_by_day import CoverageByDay
+from marketdata_assets.serving.many_codes import in_one_table
+from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, OHLCV
+from marketdata_assets.serving.price_reader import PriceReader
+from marketdata_assets.serving.queries import RangeQuery
+from marketdata_assets.serving.table_rows import (
+    NoSuchDay,
+    columns_of,
+    daily_table,
+    rows_of_codes,
+    rows_of_day,
+    why_absent,
+)
+from marketdata_assets.storage.bounded_duckdb import draw_no_progress
+from marketdata_assets.storage.finding_list import finding_list
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, FINDINGS
+from marketdata_assets.tables.checking import Outcome
+
+
+def folder_of_profile(folder: Path) -> Path:
+    """The folder of a profile at `folder` or in it. Raises `BadQuestion`."""
+    if (folder / "lake").is_dir():
+        return folder.resolve()
+    found = sorted(one.parent for one in folder.glob("*/lake") if one.is_dir())
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise BadQuestion(f"{folder} has several profiles, never mixed: connect to one of {names}.")
+    if not found:
+        raise BadQuestion(
+            f"{folder} holds no data: name the folder of a profile, like data/live. "
+            "`marketdata demo` makes one."
+        )
+    return found[0].resolve()
+
+
+class Folder:
+    """The finished copies and the lake below a folder, the newest at every call."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lake = Lake(root, origin="")
+        self._reader = PriceReader(root)
+        self._coverage = CoverageByDay(self._lake)
+
+    def __repr__(self) -> str:
+        return str(self._root)
+
+    @property
+    def origin(self) -> str:
+        series = (self._reader.series(table) for table in (DAILY_PRICES, ETF_PREMIUM))
+        return ", ".join(sorted({one for each in series if each for one in each.origins}))
+
+    def prices(
+        self,
+        codes: Sequence[str],
+        start: dt.date | None,
+        end: dt.date | None,
+        fields: Sequence[str],
+        adjust: str,
+        as_of: str | None,
+        frequency: str,
+    ) -> Prices:
+        known, failed = [], {}
+        for code in codes:
+            try:
+                known.append(self._reader.instrument(code).code)
+            except MarketdataError as reason:
+                failed[code] = str(reason)
+        columns = ["date", *(fields or OHLCV[1:])]
+        found = in_one_table((), {})
+        if known:
+            query = _query(
+                codes=known,
+                start=start,
+                end=end,
+                columns=columns,
+                adjust=adjust,
+                as_of=as_of,
+                frequency=frequency,
+            )
+            found = self._reader.together(query)
+        failed |= {code: str(reason) for code, reason in found.failed.items()}
+        return Prices(
+            found.rows,
+            {code: [str(day) for day in days] for code, days in found.missing.items()},
+            {code: str(day) for code, day in found.unfinished.items()},
+            {code: str(day) for code, day in found.stale.items()},
+            failed,
+        )
+
+    def cross_section(self, day: dt.date, fields: Sequence[str], kind: str) -> pa.Table:
+        if kind not in CROSS_SECTIONS:
+            raise BadQuestion(f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone.")
+        columns = ("code", *(fields or OHLCV))
+        return self._reader.cross_section(day, columns, Kind(kind)).rows
+
+    def table(
+        self,
+        name: str,
+        day: dt.date | None,
+        start: dt.date,
+        end: dt.date,
+        code: str,
+        fields: Sequence[str],
+    ) -> tuple[pa.Table, Sequence[str]]:
+        table = daily_table(name)
+        columns, now = columns_of(table, fields), dt.datetime.now(dt.UTC)
+        codes = self._reader.codes_of(self._reader.instrument(code)) if code else None
+        if day:
+            return rows_of_day(self._lake, table, day, columns, codes, now).rows, ()
+        found = rows_of_codes(self._lake, table, start, end, columns, codes or (), now)
+        return found.rows, [str(one) for one in found.missing]
+
+    def instruments(self, search: str, limit: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "code": one.code,
+                "name": one.name,
+                "asset_type": one.kind.value,
+                "stored_in": one.stored_in,
+            }
+            for one in self._reader.instruments(search, limit)
+        ]
+
+    def coverage(self, table: str, start: dt.date, end: dt.date) -> list[dict[str, Any]]:
+        found = self._coverage.tables([table] if table else [], start, end, dt.datetime.now(dt.UTC))
+        return [
+            {"table": one.table.name, **day._asdict(), "state": day.state.value}
+            for one in found
+            for day in one.days
+        ]
+
+    def findings(
+        self, day: dt.date | None, since: dt.date | None, code: str, outcome: str
+    ) -> list[dict[str, Any]]:
+        if outcome and outcome not in list(Outcome):
+            raise BadQuestion(f"outcome is {outcome!r}: write one of {', '.join(Outcome)}.")
+        stored = self._lake.days(FINDINGS)
+        if not stored:
+            raise NoSuchDay("No findings are stored of any day.")
+        last = day or stored[-1]
+        if since is None and last not in stored:
+            raise NoSuchDay(why_absent(FINDINGS, last, dt.datetime.now(dt.UTC)))
+        outcomes = [outcome] if outcome else []
+        return [one._asdict() for one in finding_list(self._root, last, since, code, outcomes)]
+
+    def sql(self, query: str) -> pa.Table:
+        import duckdb
+
+        catalog = self._root / "catalog.duckdb"
+        if not catalog.exists():
+            raise BadQuestion(f"{catalog} is not there yet: it is made with the first run.")
+        try:
+            with duckdb.connect(str(catalog), read_only=True) as connection:
+                draw_no_progress(connection)
+                return connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise BadQuestion(f"DuckDB: {error}") from None
+
+
+def _query(**asked: object) -> RangeQuery:
+    try:
+        return RangeQuery.model_validate(asked)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        raise BadQuestion(f"{where}: {message}" if where else message) from None

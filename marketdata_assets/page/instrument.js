@@ -1,0 +1,143 @@
+// Prices of one code: the chart with its marks, what is stored of it, and the lines that fetch the same.
+
+import { address, ask, hasToken, nameOf, years } from "./asking.js";
+import { candleChart } from "./candles.js";
+import { choice, copyable, daysBefore, direction, facts, h, large, message, moment, number, panel, percent, table, today, trouble } from "./elements.js";
+import { t } from "./texts.js";
+
+const RANGES = { "6m": 183, "1y": 366, "3y": 1097, all: null };
+const FUNDS = ["china_etf", "closed_fund", "reit"];
+const FIRST_DAY = "2005-01-04";
+
+export async function showInstrument({ code: chosen, query, signal, go }) {
+  const code = chosen || (await anyCode(signal));
+  if (!code) return message(t("no_data"), t("no_data_hint"));
+  const shown = {
+    adjust: query.get("adjust") ?? "none",
+    frequency: query.get("frequency") ?? "D",
+    range: query.get("range") ?? "1y",
+    as_of: query.get("as_of") ?? "",
+  };
+  const change = (name, value) => go("instrument", code, { ...usual(shown), [name]: value });
+  const title = h("h1", {}, code, h("small", {}, await nameOf(code, signal)));
+  const tools = toolbar(shown, change);
+  const question = questionOf(code, shown);
+  let found;
+  try {
+    found = await ask("api/v1/ohlcv", { ...question, wait: 5 }, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return h("div", { class: "view" }, title, tools, trouble(error, () => dispatchEvent(new Event("hashchange"))));
+  }
+  if (!found.data.length) {
+    const { start, end } = found.available_range;
+    return h("div", { class: "view" }, title, tools, message(t("no_rows"), `${t("no_rows_hint")}${start} … ${end}`));
+  }
+  const chart = candleChart(found.data, shown.frequency, code);
+  const marks = h("div", {}, h("p", { class: "quiet" }, t("loading")));
+  signal.addEventListener("abort", () => chart.dispose());
+  drawMarks();
+  return h("div", { class: "view instrument" },
+    h("div", { class: "main" }, title, tools, headline(found), chart.element),
+    h("aside", {},
+      panel(t("fetch"), copyable("curl", curlOf(question)), copyable("Python", pythonOf(code, question))),
+      panel(t("marks"), marks),
+      panel("", about(found), FUNDS.includes(found.asset_type)
+        ? h("p", {}, h("a", { href: `#/fund/${found.code}` }, t("premium"))) : null)));
+
+  // Afterwards: prices are there at once. A year at a time, the newest first.
+  async function drawMarks() {
+    const all = [];
+    try {
+      for (const [start, end] of years(found.date_range.start, found.date_range.end)) {
+        all.push(...(await ask("api/v1/marks", { code, start, end }, signal)).marks);
+        chart.mark(all);
+        all.sort((one, other) => other.date.localeCompare(one.date));
+        marks.replaceChildren(markList(all));
+      }
+    } catch (error) {
+      if (!signal.aborted) marks.replaceChildren(trouble(error, drawMarks));
+    }
+  }
+}
+
+async function anyCode(signal) {
+  const { instruments } = await ask("api/v1/instruments", { q: "", limit: 50 }, signal);
+  return (instruments.find((one) => one.asset_type === "a_share" && one.stored_in) ?? instruments.find((one) => one.stored_in))?.code;
+}
+
+// What an address need not say.
+function usual(shown) {
+  const left = { adjust: "none", frequency: "D", range: "1y" };
+  return Object.fromEntries(Object.entries(shown).filter(([name, value]) => value !== left[name]));
+}
+
+function questionOf(code, shown) {
+  const end = shown.as_of || today();
+  const days = RANGES[shown.range];
+  return {
+    code,
+    start: days ? daysBefore(end, days) : FIRST_DAY,
+    end,
+    adjust: shown.adjust === "none" ? "" : shown.adjust,
+    frequency: shown.frequency === "D" ? "" : shown.frequency,
+    as_of: shown.as_of && `${shown.as_of}T23:59:59+08:00`,
+  };
+}
+
+function toolbar(shown, change) {
+  const day = h("input", {
+    type: "date", value: shown.as_of, max: daysBefore(today(), 1), "aria-label": t("as_of"), title: t("as_of_help"),
+    onchange: (event) => change("as_of", event.target.value),
+  });
+  return h("div", { class: "tools" },
+    choice(t("adjusting"), ["none", "qfq", "hfq"], shown.adjust, (one) => change("adjust", one)),
+    choice(t("frequency"), ["D", "W", "M"], shown.frequency, (one) => change("frequency", one)),
+    choice(t("range"), Object.keys(RANGES), shown.range, (one) => change("range", one)),
+    h("label", { class: "as-of" }, t("as_of"), day,
+      h("button", { type: "button", disabled: shown.as_of ? null : "", onclick: () => change("as_of", "") }, t("now"))));
+}
+
+function headline(found) {
+  const last = found.data.at(-1);
+  const before = found.data.at(-2);
+  const rate = before ? (last.close / before.close - 1) * 100 : null;
+  return h("p", { class: "headline" },
+    h("b", { class: direction(rate) }, number(last.close, last.close < 10 ? 3 : 2)),
+    h("span", { class: direction(rate) }, percent(rate)),
+    h("span", {}, `${last.date} · ${found.currency}`),
+    h("span", {}, `${t("volume")} ${large(last.volume)}`),
+    h("span", {}, `${t("turnover")} ${large(last.turnover)}`));
+}
+
+function about(found) {
+  return facts([
+    [t("source"), found.source],
+    [t("stored_at"), moment(found.stored_at)],
+    [t("available"), `${found.available_range.start} … ${found.available_range.end}`],
+    found.unfinished ? [t("unfinished"), found.unfinished] : null,
+    found.stale ? [t("stale"), h("span", { class: "warn" }, found.stale)] : null,
+    found.missing_sessions?.length ? [t("missing_sessions"), h("span", { class: "warn" }, number(found.missing_sessions.length, 0))] : null,
+  ]);
+}
+
+function markList(marks) {
+  if (!marks.length) return h("p", { class: "quiet" }, t("no_marks"));
+  return table([
+    ["", (one) => one.date],
+    ["", (one) => h("span", { class: `mark ${one.kind}` }, t(one.kind))],
+    ["", (one) => (one.kind === "ex_date" ? `${t("factor")} ${one.detail}` : one.detail)],
+  ], marks);
+}
+
+function curlOf(question) {
+  const token = hasToken() ? ` -H "Authorization: Bearer $API_TOKEN"` : "";
+  return `curl${token} \\\n  "${address("api/v1/ohlcv", question)}"`;
+}
+
+function pythonOf(code, question) {
+  const base = address("").href.replace(/\/$/, "");
+  const more = ["adjust", "frequency", "as_of"].filter((name) => question[name]).map((name) => `,\n    ${name}="${question[name]}"`);
+  const token = hasToken() ? `, token="…"` : "";
+  return `from marketdata_assets.client import connect\n\nmd = connect("${base}"${token})\nmd.get_price("${code}", "${question.start}", "${question.end}"${more.join("")})`;
+}

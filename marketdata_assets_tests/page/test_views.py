@@ -1,0 +1,237 @@
+"""The page in a real browser: what it shows, and what it does when somebody clicks and types."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from marketdata_assets.api.api_settings import ApiSettings
+from marketdata_assets_tests.api.serving import Client, served
+from marketdata_assets_tests.api.stored_world import DAYS, EX_DATE, FUND, NEWEST
+from marketdata_assets_tests.page.conftest import GAP, HALT
+from marketdata_assets_tests.page.visiting import Visits
+
+VIEWS = {
+    "instrument/600000.SH": ("600000.SH", "600000.SH"),
+    f"fund/{FUND}": (FUND, FUND),
+    "market": ("Market", "市场"),
+    "coverage": ("Coverage", "数据覆盖"),
+    "status": ("Status", "运行状态"),
+}
+TOKEN = "token-of-this-test-1"
+# The chart draws what changed with the next frame.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def at(api: Client, place: str) -> str:
+    return f"{api.url}/#/{place}"
+
+
+@pytest.mark.parametrize(("language", "number"), [("en-GB", 0), ("zh-CN", 1)])
+@pytest.mark.parametrize("place", VIEWS)
+def test_a_view_is_drawn_in_both_languages_and_asks_nobody_else(
+    api: Client, visits: Visits, place: str, language: str, number: int
+) -> None:
+    page = visits.to(at(api, place), language, theme=["light", "dark"][number])
+    expect(page.locator("h1")).to_contain_text(VIEWS[place][number])
+    page.wait_for_load_state("networkidle")
+    if place.startswith("instrument"):
+        expect(page.locator(".candles canvas").first).to_be_visible()
+    else:
+        expect(page.locator("main svg").first).to_be_visible()
+    assert visits.problems == []
+    assert [url for url in visits.asked if not url.startswith(api.url)] == []
+    is_chinese = re.search("[一-鿿]", page.locator("nav").inner_text()) is not None
+    assert is_chinese == (number == 1)
+    # A text that is in neither language would be shown by its name.
+    assert (
+        re.findall(r"\b[a-z]+_[a-z]+_[a-z]+\b", page.locator("nav, h2, dt").first.inner_text())
+        == []
+    )
+
+
+def test_no_view_is_wider_than_a_phone(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "status"), width=360)
+    for place in VIEWS:
+        page.goto(at(api, place))
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, place
+
+
+def test_an_instrument_is_found_by_the_initials_of_its_name(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "status"))
+    page.keyboard.press("/")
+    page.keyboard.type("pfyh")
+    expect(page.locator("#found li")).to_have_text(["600000.SH 浦发银行"])
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("600000.SH浦发银行")
+    page.keyboard.press("/")
+    page.keyboard.type("0")
+    expect(page.locator("#found li").nth(1)).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#found li").nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Escape")
+    expect(page.locator("#found")).to_be_hidden()
+
+
+def test_the_lines_beside_a_chart_fetch_what_it_shows(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    page.get_by_role("button", name="Forward").click()
+    page.get_by_role("button", name="Week").click()
+    expect(page.locator("pre").first).to_contain_text("frequency=W")
+    line = page.locator("pre").first.inner_text()
+    [url] = re.findall('"(http[^"]+)"', line)
+    answer = api.session.get(url).json()
+    assert (answer["adjust"], answer["code"]) == ("qfq", "600000.SH")
+    assert any(asked.startswith(url) for asked in visits.asked)
+    known: dict[str, Any] = {}
+    exec(page.locator("pre").nth(1).inner_text().replace("md.get", "frame = md.get"), known)
+    assert known["frame"]["close"].to_list() == [row["close"] for row in answer["data"]]
+
+
+def test_a_chart_tells_halts_ex_dates_and_restatements(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    for day, text in ((HALT, "Suspended"), (HALT, "Restated"), (EX_DATE, "Limit up")):
+        row = page.locator("aside tr", has_text=str(day)).filter(has_text=text)
+        expect(row).to_have_count(1)
+
+
+def test_a_chart_moves_and_grows_by_keys(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    chart = page.locator(".candles")
+    expect(chart.locator("canvas").first).to_be_visible()
+    chart.focus()
+    seen = chart.screenshot()
+    for key in ("ArrowLeft", "+"):
+        page.keyboard.press(key)
+        page.evaluate(DRAWN)
+        now = chart.screenshot()
+        assert now != seen, key
+        seen = now
+    assert visits.problems == []
+
+
+def test_prices_are_shown_as_they_were_known(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    day = page.locator("input[type=date]")
+    # Of today nobody knows yet how it will be known at its end.
+    yesterday = day.get_attribute("max")
+    day.fill(yesterday)
+    # Everything was stored a moment ago.
+    expect(page.locator(".message")).to_contain_text(yesterday)
+    assert any(f"as_of={yesterday}T23" in url for url in visits.asked)
+    page.get_by_role("button", name="Now").click()
+    expect(page.locator(".candles canvas").first).to_be_visible()
+
+
+def test_a_fund_tells_which_values_are_not_out(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, f"fund/{FUND}"))
+    expect(page.locator("svg .shaded")).to_have_count(2)
+    expect(page.locator(".note").first).to_contain_text("NAV not published yet")
+    page.locator(".bars a").first.click()
+    expect(page.locator("h1")).to_contain_text(FUND)
+
+
+def test_a_click_on_a_day_of_the_market_shows_its_movers(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "market"))
+    expect(page.locator("h2.apart")).to_contain_text(str(NEWEST))
+    chart = page.locator(".chart svg").first
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator("h2.apart")).to_contain_text(str(DAYS[-2]))
+    expect(page.locator(".movers, .columns").first).to_contain_text("600000.SH")
+
+
+def test_a_click_on_a_day_of_the_map_shows_its_ledger(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "coverage/daily_prices"))
+    cell = page.locator(f"[data-date='{NEWEST}']")
+    expect(cell).to_have_class(re.compile("flagged"))
+    cell.click()
+    expect(page.locator(".detail")).to_contain_text("factor_missing")
+    page.locator(".heat").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator(".detail h2")).to_contain_text(str(DAYS[-2]))
+    page.get_by_role("button", name="coverage", exact=True).click()
+    expect(page.locator(f"[data-date='{GAP}']")).to_have_class(re.compile("stored"))
+
+
+def test_what_a_visitor_chooses_stays_chosen(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "market"))
+    for setting in ("theme", "colours", "language"):
+        page.locator(f"[data-setting={setting}]").click()
+    page.reload()
+    expect(page.locator("h1")).to_contain_text("市场")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "dark")
+    expect(root).to_have_attribute("data-colours", "green")
+    expect(root).to_have_attribute("lang", "zh-CN")
+
+
+def test_what_the_api_refuses_is_told_with_its_words(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/NOTHING"))
+    expect(page.locator(".message")).to_contain_text("NOTHING")
+    page.goto(at(api, "instrument/HSI?adjust=qfq"))
+    expect(page.locator(".message")).to_contain_text("HSI can't be adjusted")
+    page.get_by_role("button", name="Unadjusted").click()
+    expect(page.locator(".candles canvas").first).to_be_visible()
+
+
+def test_an_api_that_went_away_is_told_and_asked_again(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "market"))
+    page.context.set_offline(True)
+    page.goto(at(api, "status"))
+    expect(page.locator(".message")).to_contain_text("The API does not answer")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("h1")).to_contain_text("Status")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    root = tmp_path_factory.mktemp("empty") / "sandbox"
+    root.mkdir()
+    settings = ApiSettings(token=TOKEN, root_path="/market/data")
+    with served(root, settings, default_wait=0) as client:
+        yield client
+
+
+def with_token(page: Page) -> None:
+    page.locator("input[name=token]").fill(TOKEN)
+    page.keyboard.press("Enter")
+
+
+def test_without_data_every_view_says_what_to_do(empty: Client, visits: Visits) -> None:
+    page = visits.to(f"{empty.url}/market/data/#/instrument")
+    expect(page.locator(".message")).to_contain_text("asks for its token")
+    with_token(page)
+    expect(page.locator(".message")).to_contain_text("marketdata demo")
+    for place in ("market", "coverage"):
+        page.goto(f"{empty.url}/market/data/#/{place}")
+        expect(page.locator(".message")).to_contain_text("There are no data yet")
+    page.goto(f"{empty.url}/market/data/#/fund")
+    expect(page.locator(".message")).to_contain_text("There are no funds yet")
+    page.goto(f"{empty.url}/market/data/#/status")
+    expect(page.locator("main")).to_contain_text("never")
+
+
+def test_the_page_is_small_and_holds_the_licences_of_what_it_brings() -> None:
+    folder = Path(__file__).parents[2] / "marketdata_assets" / "page"
+    files = [one for one in folder.rglob("*") if one.is_file()]
+    assert sum(one.stat().st_size for one in files) <= 400_000
+    vendored = {one.name for one in (folder / "vendor").iterdir()}
+    assert "klinecharts.min.js" in vendored
+    assert "Apache License" in (folder / "vendor" / "klinecharts-LICENSE.txt").read_text("utf-8")
+
+
+def test_every_text_that_is_asked_for_is_there() -> None:
+    folder = Path(__file__).parents[2] / "marketdata_assets" / "page"
+    texts = (folder / "texts.js").read_text("utf-8")
+    known = set(re.findall(r'^  "?(\w+)"?: \[', texts, re.MULTILINE))
+    for script in folder.glob("*.js"):
+        asked = set(re.findall(r'\bt\("(\w+)"\)', script.read_text("utf-8")))
+        assert asked <= known, script.name

@@ -1,0 +1,98 @@
+"""Backfills from the shell: what they ask for, what they leave as it is, and how they end."""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marketdata_assets.automation.chains import FUNDS, STOCKS
+from marketdata_assets.backfilling import Stretch, lacking, wanted_datasets
+from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import STORED_TABLES
+from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests import PROJECT
+from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.protocol import TushareProtocol
+from marketdata_sandbox.server import TushareServer
+
+YEAR = sessions_between(dt.date(2005, 1, 4), dt.date(2005, 12, 30))
+TOKEN = "secret-token-91c4"
+
+
+def stretches(
+    instance: dg.DagsterInstance, lake: Lake, tables: tuple[str, ...] = ()
+) -> list[Stretch]:
+    return list(lacking(instance, lake, YEAR, wanted_datasets(tables)))
+
+
+def test_a_year_is_made_in_runs_of_a_quarter_funds_from_their_first_day_on(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    made = stretches(instance, lake)
+    of_stocks = [one for one in made if one.names == frozenset(STOCKS.names)]
+    of_funds = [one for one in made if one not in of_stocks]
+    assert [len(one.days) for one in of_stocks] == [60, 60, 60, 60, 2]
+    assert [day for one in of_stocks for day in one.days] == YEAR
+    assert of_funds[0].days[0] == dt.date(2005, 2, 23)
+    # Of what is found on a day there is one table, for shares and funds.
+    assert of_funds[0].names == {*FUNDS.names, "findings"}
+
+
+def test_what_is_stored_is_not_asked_for_again(instance: dg.DagsterInstance, lake: Lake) -> None:
+    stored = YEAR[10:20]
+    for name in STOCKS.names:
+        for day in stored:
+            if name in STORED_TABLES:
+                lake.write(STORED_TABLES[name], day, STORED_TABLES[name].schema.empty_table())
+            else:
+                made = dg.AssetMaterialization(name, partition=day.isoformat())
+                instance.report_runless_asset_event(made)
+    days = [day for one in stretches(instance, lake)[:6] for day in one.days]
+    assert days[:232] == [day for day in YEAR if day not in stored]
+
+
+def test_tables_are_made_alone_where_they_are_named_extras_too(
+    instance: dg.DagsterInstance, lake: Lake
+) -> None:
+    made = stretches(instance, lake, ("daily_kline", "dividends"))
+    assert {one.names for one in made} == {frozenset({"daily_kline"}), frozenset({"dividends"})}
+    assert wanted_datasets(()).keys() == {Chain.STOCKS, Chain.FUNDS}
+    with pytest.raises(SettingError, match="'dayly_kline': write some of adj_factor"):
+        wanted_datasets(["dayly_kline"])
+
+
+def test_an_interrupt_ends_a_backfill_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+    protocol = TushareProtocol(SmallMarket(), points=2_000)
+    with TushareServer(protocol, latency_seconds=0.2).running() as server:
+        clean = {name: value for name, value in os.environ.items() if "TUSHARE" not in name}
+        settings = {
+            "MARKETDATA_HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path),
+            "PYTHONPATH": str(PROJECT),
+            "TUSHARE_URL": server.url,
+            "TUSHARE_TOKEN": TOKEN,
+            "NO_PROXY": "127.0.0.1",
+        }
+        backfill = subprocess.Popen(
+            [sys.executable, "-m", "marketdata_assets", "backfill", "2024-01-02", "2024-01-31"],
+            env={**clean, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert backfill.stdout
+        said = [backfill.stdout.readline() for _ in range(2)]
+        backfill.send_signal(signal.SIGINT)
+        out, err = backfill.communicate(timeout=5)
+    assert "The funds are left out: fund_basic takes 2,000 points" in said[0]
+    assert "22 of 22 sessions lack something" in said[1]
+    assert out.endswith("go on with: marketdata backfill 2024-01-02 2024-01-31\n")
+    assert err == ""
+    assert backfill.returncode == 130
