@@ -17,6 +17,7 @@ from marketdata_assets import __version__
 from marketdata_assets.command_texts import CommandParser, text
 from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.hosts import hosts, only_one_machine, several_hosts
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, refusals_told
@@ -24,6 +25,9 @@ from marketdata_assets.written_days import day_written
 
 SHIPPED = Path(__file__).with_name("dagster.yaml")
 NOT_FOR_OTHERS = 0o027
+# What reads or writes the folder itself: a host of many has only its copies in it.
+OF_ONE_MACHINE = {"accept", "backfill", "demo", "dev", "doctor", "excuse", "hub", "query"}
+OF_ONE_MACHINE |= {"serve", "status"}
 DESCRIPTION = (
     "Chinese market data as Dagster assets. Data and run history are in MARKETDATA_HOME, settings "
     "in .env, both looked for in the working folder."
@@ -53,6 +57,7 @@ def command_parser() -> CommandParser:
     web.add_argument("--host", default="127.0.0.1", help=host)
     command("daemon", "Dagster's daemon alone, which starts the runs")
     command("serve", "the HTTP API")
+    command("worker", "of several hosts: takes the steps of runs")
     hub = command("hub", "serve the dataset published on this machine")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
     publish = command("publish", "publish every stored day that is not published")
@@ -114,6 +119,8 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
+    if arguments.command in OF_ONE_MACHINE:
+        only_one_machine(arguments.command)
     # Each imports what it needs: Dagster alone takes seconds.
     if arguments.command == "serve":
         from marketdata_assets.serve import serve_api
@@ -134,6 +141,11 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         from marketdata_assets.copying import copy
 
         return copy(arguments.source, arguments.target)
+    if arguments.command == "worker":
+        shared = several_hosts("worker")
+        from marketdata_assets.celery_steps import work
+
+        return work(shared)
     if arguments.command == "demo":
         from marketdata_assets.demo import run_demo
 
@@ -227,7 +239,25 @@ def prepare() -> list[str]:
 
 
 def instance_settings(home: Path) -> bytes:
-    """This version's `dagster.yaml`, and the databases of run history, which want a full path."""
+    """This version's `dagster.yaml`, and where run history is.
+
+    On one machine in databases that want a full path; several hosts share a database, and what
+    steps print.
+    """
+    if shared := hosts():
+        bucket, _, prefix = shared.lake.removeprefix("s3://").partition("/")
+        logs = {"bucket": bucket, "prefix": f"{prefix}/logs".strip("/")}
+        parts = {
+            "storage": ("marketdata_assets.storage.dagster_postgres", "SharedStorage", {}),
+            "compute_logs": ("dagster_aws.s3.compute_log_manager", "S3ComputeLogManager", logs),
+        }
+        told = {
+            name: {"module": module, "class": kind, "config": config}
+            for name, (module, kind, config) in parts.items()
+        }
+        told["storage"] = {"custom": told["storage"]}
+        lines = [f"{name}: {json.dumps(one)}\n" for name, one in told.items()]
+        return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
     databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
     lines = []
     for name, (kind, folder) in databases.items():

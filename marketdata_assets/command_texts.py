@@ -26,6 +26,7 @@ CHINESE = {
     "the folder of a profile, like data/live, or s3://bucket/prefix": "某一环境的文件夹，如 "
     "data/live，或 s3://bucket/prefix",
     "the HTTP API": "只启动 HTTP API",
+    "of several hosts: takes the steps of runs": "多机部署：执行各次运行的步骤",
     "serve the dataset published on this machine": "在本机提供已发布的数据集",
     "the port (default 8766)": "端口（默认 8766）",
     "publish every stored day that is not published": "发布所有已存储而未发布的交易日",

@@ -67,7 +67,9 @@ def out_of_reach(resource: object) -> object:
     return definition.configured(lambda _: values, config_schema={})
 
 
-def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
+def build_definitions(
+    resources: Mapping[str, object], executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.Definitions:
     """The platform over `resources`: `tushare`, `lake`, `lake_io`, `publisher`,
     `alerts`, `instrument_sources`, `run_history_days`, `extra_tables`.
 
@@ -75,7 +77,8 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
     token is sent to, and which folders are written.
 
     Runs stay in one process: starting a process a step costs seconds, and the fetching steps
-    already keep as many calls in flight as the allowance can use.
+    already keep as many calls in flight as the allowance can use. Several hosts hand in another
+    executor.
     """
     return dg.Definitions(
         assets=[
@@ -121,10 +124,10 @@ def build_definitions(resources: Mapping[str, object]) -> dg.Definitions:
             "io_manager": out_of_reach(dg.FilesystemIOManager()),
             **{name: out_of_reach(resource) for name, resource in resources.items()},
         },
-        executor=dg.in_process_executor,
+        executor=executor,
     )
 
 
 # Of Dagster's own commands nothing is left out: `dev` alone sets a level.
 leave_out_expected_traces(log_level(os.environ, "debug"))
-defs = build_definitions(environment.resources())
+defs = build_definitions(environment.resources(), environment.executor())

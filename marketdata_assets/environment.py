@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from marketdata_assets.hosts import hosts
 from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.profile import (
     Profile,
@@ -78,6 +79,15 @@ def resources(env: Mapping[str, str] = os.environ) -> dict[str, object]:
         "run_history_days": whole_number(env, "RUN_HISTORY_DAYS", DEFAULT_HISTORY_DAYS),
         "extra_tables": extra_tables(env),
     }
+
+
+def executor(env: Mapping[str, str] = os.environ) -> dg.ExecutorDefinition:
+    """Who does the steps of a run: its own process, or the workers of several hosts."""
+    if hosts(env) is None:
+        return dg.in_process_executor
+    from marketdata_assets.celery_steps import executor_of_steps
+
+    return executor_of_steps()
 
 
 def asked_by_the_account(
@@ -182,6 +192,9 @@ def publisher(env: Mapping[str, str] = os.environ) -> Publisher:
     endpoint = env.get("HF_ENDPOINT") or ""
     is_sandbox = profile(env) is Profile.SANDBOX
     if not repository or (is_sandbox and not endpoint):
+        if hosts(env):
+            how = "several hosts would each publish to a folder of their own, name a hub's dataset"
+            raise SettingError("HF_DATASET_REPO", repository, how)
         return DatasetFolder(folder=str(dataset_folder(env)))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise SettingError("HF_DATASET_REPO", repository, "write it as owner/name")

@@ -14,6 +14,9 @@ does, it is as the one that it is a kind of.
       NotKnownThen                  404
       NotReadableAsOf               409
       DiskRefuses
+      StoreRefuses                  503
+      DatabaseRefuses               503
+      WrittenMeanwhile              503
       MissingPartitions             final
       UnfitPartitions               503
         DamagedPartitions

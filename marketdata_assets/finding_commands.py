@@ -25,7 +25,7 @@ from marketdata_assets.checks.excuses import (
 from marketdata_assets.profile import profile_root
 from marketdata_assets.storage.durable_files import becoming
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import FINDINGS, STORED_TABLES
 from marketdata_assets.tables.checking import Outcome
 
@@ -37,7 +37,7 @@ DERIVED = "coverage, suspended, daily_prices and findings"
 def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_excused: bool) -> int:
     """Print what is found on a day, by default the last that is stored."""
     console, root = Console(highlight=False), profile_root()
-    days = Lake(root, "reader").days(FINDINGS)
+    days = open_lake(root, "reader").days(FINDINGS)
     if not days:
         console.print("No day of `findings` is stored: materialize it, or run `marketdata demo`.")
         return 1
@@ -63,7 +63,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
 def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, reason: str) -> int:
     """Excuse what is found of a code, or one check of it, for as long as it is found or told."""
     console, root = Console(highlight=False), profile_root()
-    days = Lake(root, "reader").days(FINDINGS)
+    days = open_lake(root, "reader").days(FINDINGS)
     found = finding_list(root, days[-1], days[0], code, OPEN) if days else []
     chosen: dict[str, list[FindingLine]] = {}
     for one in found:

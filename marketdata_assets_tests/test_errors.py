@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import dagster as dg
+import pytest
 
 import marketdata_assets
 from marketdata_assets import errors
@@ -21,6 +22,7 @@ from marketdata_assets_tests.api.serving import served
 # They never get further than to who expects them.
 INTERNAL = {"CallBoundReached", "DamagedRow", "HeadIsEnough", "TimeIsUp", "WaitTooLong"}
 
+pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 for module in pkgutil.walk_packages(marketdata_assets.__path__, f"{marketdata_assets.__name__}."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)

@@ -24,22 +24,27 @@ MAY_KNOW = {
     "allowance_counter": set(),
     "settings": {"written_days"},
     "profile": {"settings"},
+    "hosts": {"settings"},
     "tables": {"trading_calendar"},
     "timetable": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
     "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
-    "storage": DAYS_AND_TABLES | {"instruments", "listening"},
+    "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "settings"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
     "serving": DAYS_AND_TABLES
     | {"allowance_counter", "checks", "instruments", "profile", "settings", "storage"}
     | {"timetable", "written_days"},
-    "resources": DAYS_AND_TABLES | {"allowance_counter", "instruments", "listening", "publishing"},
+    "resources": DAYS_AND_TABLES
+    | {"allowance_counter", "hosts", "instruments", "listening", "publishing"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets", "timetable"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
+    "celery_steps": {"hosts"},
     "environment": {
+        "celery_steps",
+        "hosts",
         "instruments",
         "settings",
         "profile",

@@ -35,7 +35,7 @@ from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, DAILY_VIEWS, OH
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.finding_list import finding_list
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import FINDINGS
 
 
@@ -87,7 +87,7 @@ def market_routes(state: AppState) -> APIRouter:
         question: Annotated[FindingsQuestion, Depends(asked(FindingsQuestion))],
     ) -> Response:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
-        stored = Lake(state.root, "reader").days(FINDINGS)
+        stored = open_lake(state.root, "reader").days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
         if day is None:
             raise ApiError(404, "No findings are stored of any day")

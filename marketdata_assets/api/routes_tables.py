@@ -30,7 +30,7 @@ from marketdata_assets.serving.table_rows import (
     rows_of_codes,
     rows_of_day,
 )
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import STORED_TABLES, Table
 
 TOLD_OF_FILES = ("X-Code", "X-Renamed-From", "X-Missing-Sessions")
@@ -38,7 +38,7 @@ TOLD_OF_FILES = ("X-Code", "X-Renamed-From", "X-Missing-Sessions")
 
 def table_routes(state: AppState) -> APIRouter:
     router = APIRouter()
-    lake, limits = Lake(state.root, "reader"), state.settings.limits
+    lake, limits = open_lake(state.root, "reader"), state.settings.limits
     reading_days = Turns(
         limits.table_ranges_at_once, limits.table_ranges_waiting, "the days of a code"
     )

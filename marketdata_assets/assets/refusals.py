@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock
 
 from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.running import LISTED
@@ -78,8 +77,7 @@ def refused_before(lake: Lake, day: dt.date, today: dt.date) -> frozenset[str]:
 @contextmanager
 def updating(lake: Lake) -> Iterator[None]:
     """A turn of reading a day's findings and writing them again."""
-    lake.root.mkdir(parents=True, exist_ok=True)
-    with FileLock(lake.root / ".findings.lock"):
+    with lake.alone(FINDINGS):
         yield
 
 

@@ -19,14 +19,8 @@ from dagster import DagsterRunStatus, RunRecord, RunsFilter
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.series import (
-    Difference,
-    FileIdentity,
-    difference,
-    folders_changed,
-    stored_files,
-)
+from marketdata_assets.storage.lake import FileIdentity, Lake
+from marketdata_assets.storage.series import Difference, difference, folders_changed
 from marketdata_assets.tables import Table
 
 # After the evening's run, before the waiting runs of a backfill; the first of them first.
@@ -66,6 +60,9 @@ def price_series_sensor(context: dg.SensorEvaluationContext, lake: LakeResource)
 
 def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) -> dg.SensorResult:
     """A run for every series that differs from the lake and is neither refreshed nor to wait."""
+    if lake.is_shared:
+        why = "a series is a copy in the folder of one machine, and nobody reads that of a worker"
+        return dg.SensorResult(skip_reason=why)
     under_way = _under_way(instance)
     ended = instance.get_run_records(
         RunsFilter(job_name=series_refresh.name, statuses=FINISHED), limit=RUNS_LOOKED_AT
@@ -120,7 +117,7 @@ def look_at(lake: Lake, table: Table, now: dt.datetime) -> Look:
     folders, known = folders_changed(lake, table), _looks.get((lake.root, table.name))
     if known and known.folders == folders and known.at <= now < known.at + LOOK_AT_ALL_EVERY:
         return known
-    looked = Look(now, folders, stored_files(lake, table), difference(lake, table))
+    looked = Look(now, folders, lake.identities(table), difference(lake, table))
     _looks.pop((lake.root, table.name), None)
     # A folder that changes twice in a moment may show it once.
     if max(folders.values(), default=0) < time.time_ns() - A_MOMENT:

@@ -33,7 +33,7 @@ def refusals(lake: Lake, days: Collection[dt.date]) -> dict[dt.date, str]:
     too.
     """
     files = [
-        lake.path(FINDINGS, day)
+        lake.file(FINDINGS, day)
         for day in sorted(set(days) & set(lake.days(FINDINGS)))
         if (stored := lake.describe(FINDINGS, day)) and stored.rows
     ]

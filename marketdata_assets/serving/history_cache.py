@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from marketdata_assets.checks.histories import ends_early
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.storage.lake import CODE_FILES, Lake, MissingPartitions
-from marketdata_assets.storage.series import FileIdentity
+from marketdata_assets.storage.lake import FileIdentity, Lake, MissingPartitions
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 
 MOST_CODES = 512
@@ -70,18 +69,15 @@ class Histories:
 
     def codes(self) -> list[str]:
         """Every stored code, sorted."""
-        folder = self._lake.root / "lake" / INSTRUMENT_HISTORY.name
-        return sorted(path.stem for path in folder.glob(CODE_FILES))
+        return self._lake.codes(INSTRUMENT_HISTORY)
 
     def get(self, code: str) -> History | None:
         """The history of a canonical code as it is on disk now; None where there is none.
 
         Raises `UnfitPartitions` when the file can't be read as declared.
         """
-        path = self._lake.path(INSTRUMENT_HISTORY, code)
-        try:
-            file = FileIdentity.of(path.stat())
-        except FileNotFoundError:
+        file = self._lake.identity(INSTRUMENT_HISTORY, code)
+        if file is None:
             self.forget(code)
             return None
         with self._lock:
@@ -97,18 +93,14 @@ class Histories:
         except MissingPartitions:
             return None
         rows = rows.replace_schema_metadata().combine_chunks()
-        history = History(rows, stored.stored_at, FileIdentity.of(read), stored.origin)
+        history = History(rows, stored.stored_at, read, stored.origin)
         self._keep(code, history)
         return history
 
     def keeps(self, code: str) -> bool:
         """Whether the history of a canonical code is in memory as it is on disk now."""
         kept = self._kept.get(code)
-        try:
-            file = FileIdentity.of(self._lake.path(INSTRUMENT_HISTORY, code).stat())
-        except FileNotFoundError:
-            return False
-        return kept is not None and kept.file == file
+        return kept is not None and kept.file == self._lake.identity(INSTRUMENT_HISTORY, code)
 
     def forget(self, code: str | None = None) -> None:
         """Drop one code from memory, or all of them."""

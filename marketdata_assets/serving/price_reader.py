@@ -42,7 +42,7 @@ from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.serving.roll_factors import rolled
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.trading_calendar import last_published_session
@@ -53,7 +53,7 @@ class PriceReader:
 
     def __init__(self, root: Path) -> None:
         # For reading alone: what is written carries an origin.
-        self._lake = Lake(root, origin="")
+        self._lake = open_lake(root, "")
         self.histories = Histories(self._lake)
         self._instruments = InstrumentList(self._lake)
         self._gaps = Gaps(self._lake)

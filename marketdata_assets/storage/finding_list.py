@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.storage.bounded_duckdb import brief_duckdb
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.reading import literal_path, quoted, select
 from marketdata_assets.tables import FINDINGS
 
@@ -52,7 +52,7 @@ def finding_list(
     days is one line; it is followed back for so many of them. Raises `UnknownCode` where nothing
     is found of what is no code.
     """
-    lake = Lake(root, "reader")
+    lake = open_lake(root, "reader")
     days = [day for day in lake.days(FINDINGS) if day <= last]
     asked = [day for day in days if day >= (first or last)]
     followed = days[-followed_for - len(asked) :]

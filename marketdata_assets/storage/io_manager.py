@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake, Part, Stored
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
@@ -35,7 +36,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     origin: str
 
     def open(self) -> Lake:
-        return Lake(Path(self.root), self.origin)
+        return open_lake(Path(self.root), self.origin)
 
 
 class FetchedDays(NamedTuple):
@@ -89,7 +90,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         table = STORED_TABLES[context.asset_key.path[-1]]
         parts = _parts(table, context)
-        stored = [part for part in parts if self._lake.path(table, part).exists()]
+        stored = [part for part in parts if self._lake.has(table, part)]
         paths = self._lake.paths(table, stored or parts)
         relation = rows_of(self._connection, table, paths)
         wanted = context.dagster_type.typing_type
@@ -124,15 +125,20 @@ class LakeIOManager(dg.ConfigurableIOManager):
         except Exception:
             # The days before the failure are stored and should be seen; the failure comes first.
             with contextlib.suppress(OSError, duckdb.Error):
-                publish_catalog(self._lake.root)
+                self._publish_catalog()
             raise
-        publish_catalog(self._lake.root)
+        self._publish_catalog()
         context.add_output_metadata(
             {
                 "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
                 "origin": origin,
             }
         )
+
+    def _publish_catalog(self) -> None:
+        # Its views are over a folder; a host of many has only what it has read.
+        if not self._lake.is_shared:
+            publish_catalog(self._lake.root)
 
     def _store_range(self, context: dg.OutputContext, table: Table, obj: Data) -> None:
         stored = self._store_days(table, _days(context), obj)

@@ -8,7 +8,8 @@
 
 Here belongs the life of files; how a file tells that it is damaged is `sealed_parquet`. Nothing
 here knows Dagster or DuckDB; how assets read and write through it is `io_manager`. Writers of one
-table take turns; who reads what is true now waits for nobody.
+table take turns; who reads what is true now waits for nobody. Where several hosts share a lake it
+is `shared_lake`, which replaces what touches files here.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import datetime as dt
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -24,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.listening import is_simulated
@@ -72,12 +74,24 @@ class Stored(NamedTuple):
     stored_at: dt.datetime
 
 
+class FileIdentity(NamedTuple):
+    """Which file lies in the lake for a partition; every rewrite has another inode or time."""
+
+    inode: int
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileIdentity":
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 class Loaded(NamedTuple):
     """A whole partition, and the file that it was read from."""
 
     stored: Stored
     rows: pa.Table
-    file: os.stat_result
+    file: FileIdentity
 
 
 class EarlierVersion(NamedTuple):
@@ -125,6 +139,8 @@ class Lake:
     Any number of processes may write; a crash leaves the old file or the new one.
     """
 
+    is_shared = False
+
     def __init__(self, root: Path, origin: str) -> None:
         self.root = root
         self.origin = origin
@@ -155,9 +171,30 @@ class Lake:
         files = self._folder(table).glob(DAY_FILES)
         return sorted(day for file in files if (day := day_of(file)))
 
+    def codes(self, table: Table) -> list[str]:
+        """The stored codes of a table by code, in order."""
+        return sorted(path.stem for path in self._folder(table).glob(CODE_FILES))
+
     def has(self, table: Table, part: Part) -> bool:
         """Whether there is a file of the partition, whatever it is worth."""
         return self.path(table, part).exists()
+
+    def identity(self, table: Table, part: Part) -> FileIdentity | None:
+        """Which file the partition is now, None where there is none."""
+        try:
+            return FileIdentity.of(self.path(table, part).stat())
+        except FileNotFoundError:
+            return None
+
+    def identities(self, table: Table) -> dict[dt.date, FileIdentity]:
+        """Every day file of a table, oldest first."""
+        found = {day: self.identity(table, day) for day in self.days(table)}
+        # One that was there a moment ago is a day that has just been removed.
+        return {day: identity for day, identity in found.items() if identity}
+
+    def file(self, table: Table, part: Part) -> Path:
+        """The partition's file as it is now, for who opens it at once and asks nothing of it."""
+        return self.path(table, part)
 
     def paths(self, table: Table, parts: Iterable[Part]) -> list[Path]:
         """The files of partitions, proved to be what was written and readable as declared.
@@ -165,30 +202,31 @@ class Lake:
         Raises `MissingPartitions`, `DamagedPartitions` or `UnfitPartitions`, naming them.
         """
         wanted = list(parts)
-        if missing := [part for part in wanted if not self.has(table, part)]:
+        there = self._files(table, wanted)
+        if missing := [part for part in wanted if part not in there]:
             raise MissingPartitions(table, missing)
         unfit: dict[type[UnfitPartitions], list[UnfitPartitions]] = {}
         for part in wanted:
             try:
-                self._open(table, part)
+                self._open_at(table, part, there[part])
             except UnfitPartitions as fault:
                 unfit.setdefault(type(fault), []).append(fault)
         for kind, faults in unfit.items():
             raise kind(table, [file for fault in faults for file in fault.files], faults[0].why)
-        return [self.path(table, part) for part in wanted]
+        return [there[part] for part in wanted]
 
     def load(self, table: Table, part: Part) -> Loaded:
         """The stored partition.
 
         Raises `MissingPartitions`, `DamagedPartitions` or `UnfitPartitions`.
         """
-        file, stored, stat = self._open(table, part)
+        file, stored, identity = self._open(table, part)
         try:
             rows = file.read()
         except (pa.ArrowException, OSError) as error:
             damage_notes.note(self.root, self.path(table, part))
             raise DamagedPartitions(table, self._below(table, part), str(error)) from error
-        return Loaded(stored, as_declared(table, rows), stat)
+        return Loaded(stored, as_declared(table, rows), identity)
 
     def read(self, table: Table, part: Part) -> pa.Table | None:
         """The stored partition, or None where there is none that can be read: it is to be made."""
@@ -222,9 +260,7 @@ class Lake:
         data = data.sort_by([(name, "ascending") for name in table.key])
         what = f"{table.name} {part or ''}".strip()
         with refusals_told(f"{what} could not be stored; it is as it was before"):
-            make_folder(self.path(table, part).parent)
-            with writing(self._folder(table)):
-                outcome = self._write(table, part, data)
+            outcome = self._store(table, part, data)
         stored = self._open(table, part)[1]
         return _reported(table, part, stored._replace(outcome=outcome))
 
@@ -242,6 +278,13 @@ class Lake:
         """
         wait_for_writer(self._folder(table))
 
+    @contextlib.contextmanager
+    def alone(self, table: Table) -> Iterator[None]:
+        """A turn of reading partitions of a table and writing what follows from them."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / f".{table.name}.lock"):
+            yield
+
     def _folder(self, table: Table) -> Path:
         return self.root / "lake" / table.name
 
@@ -249,8 +292,16 @@ class Lake:
         """The file as it is told: without the folder that the lake lies in."""
         return [self.path(table, part).relative_to(self.root)]
 
-    def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, os.stat_result]:
-        path = self.path(table, part)
+    def _files(self, table: Table, parts: Sequence[Part]) -> dict[Part, Path]:
+        """The files of those of the partitions that are there."""
+        return {part: self.path(table, part) for part in parts if self.has(table, part)}
+
+    def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, FileIdentity]:
+        return self._open_at(table, part, self.path(table, part))
+
+    def _open_at(
+        self, table: Table, part: Part, path: Path
+    ) -> tuple[pq.ParquetFile, Stored, FileIdentity]:
         try:
             file, stat = open_sealed(path)
         except FileNotFoundError:
@@ -259,20 +310,29 @@ class Lake:
             damage_notes.note(self.root, path)
             raise DamagedPartitions(table, self._below(table, part), str(fault)) from fault
         damage_notes.forget(self.root, path)
+        identity = FileIdentity.of(stat)
+        return file, self._judged(table, part, file, identity.bytes), identity
+
+    def _judged(self, table: Table, part: Part, file: pq.ParquetFile, size: int) -> Stored:
+        """What a file says of itself. Raises `UnfitPartitions`."""
         labels = file.schema_arrow.metadata or {}
         if changes := misfits(table, file.schema_arrow):
             raise UnfitPartitions(table, self._below(table, part), ", ".join(changes))
         if b"stored_at" not in labels:
             why = "it does not say when it was stored"
             raise UnfitPartitions(table, self._below(table, part), why)
-        stored = Stored(
+        return Stored(
             rows=file.metadata.num_rows,
-            bytes=stat.st_size,
+            bytes=size,
             outcome=Outcome.KEPT,
             origin=labels[b"origin"].decode(),
             stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
         )
-        return file, stored, stat
+
+    def _store(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+        make_folder(self.path(table, part).parent)
+        with writing(self._folder(table)):
+            return self._write(table, part, data)
 
     def _write(self, table: Table, part: Part, data: pa.Table) -> Outcome:
         is_damaged = False
@@ -294,15 +354,18 @@ class Lake:
             return self.origin
         return ", ".join(sorted(set(data["source"].to_pylist()))) or self.origin
 
-    def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
-        path = self.path(table, part)
-        remove_abandoned(path.parent)
-        now = dt.datetime.now(dt.UTC)
-        labels = {
+    def _labels(self, table: Table, data: pa.Table, now: dt.datetime) -> dict[str | bytes, str]:
+        return {
             "origin": self._origin_of(table, data),
             "stored_at": now.isoformat(),
             VERSION: str(table.version),
         }
+
+    def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
+        path = self.path(table, part)
+        remove_abandoned(path.parent)
+        now = dt.datetime.now(dt.UTC)
+        labels = self._labels(table, data, now)
         with becoming(path) as unfinished:
             unfinished.write_bytes(sealed(data.replace_schema_metadata(labels)))
             if path.exists():

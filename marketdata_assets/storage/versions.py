@@ -56,7 +56,7 @@ class Versions:
         # First the file, then the superseded ones: a writer keeps the old file aside before it
         # publishes the new one, so what is held here or replaced since is among them.
         path = self._lake.path(table, day)
-        current = self._hold(path)
+        current = self._hold(table, day)
         earlier_versions = list(self._earlier_versions(table, day))
         if current is None:
             return earlier_versions
@@ -67,11 +67,11 @@ class Versions:
             earlier_versions.pop()
         return [*earlier_versions, now]
 
-    def _hold(self, path: Path) -> Path | None:
-        """A second name for the file that lies at `path` now, whoever replaces it later."""
+    def _hold(self, table: Table, day: Part) -> Path | None:
+        """A second name for the file that is the partition now, whoever replaces it later."""
         held = self._folder / f"{next(self._numbers)}.parquet"
         try:
-            link_or_copy(path, held)
+            link_or_copy(self._lake.file(table, day), held)
         except FileNotFoundError:
             return None
         return held

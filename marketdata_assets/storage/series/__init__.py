@@ -19,10 +19,9 @@ slices.
 from marketdata_assets.storage.series.generation import (
     SERIES_ASSETS,
     DamagedSeries,
-    FileIdentity,
     NoSeries,
 )
-from marketdata_assets.storage.series.lake_days import folders_changed, stored_files
+from marketdata_assets.storage.series.lake_days import folders_changed
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
 from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
 from marketdata_assets.storage.series.segment import noted_segments
@@ -32,7 +31,6 @@ __all__ = [
     "DamagedSeries",
     "DayNotInSeries",
     "Difference",
-    "FileIdentity",
     "NoSeries",
     "Refreshed",
     "Series",
@@ -40,5 +38,4 @@ __all__ = [
     "folders_changed",
     "noted_segments",
     "refresh",
-    "stored_files",
 ]

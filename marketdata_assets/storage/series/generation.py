@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.durable_files import becoming, sync_folder
+from marketdata_assets.storage.lake import FileIdentity
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.blocks import Checksums
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -52,18 +53,6 @@ class DamagedSeries(MarketdataError, status=503):
 def made_by(table: Table) -> str:
     """The asset that makes the series of a table."""
     return SERIES_ASSETS.get(table.name, f"{table.name}_series")
-
-
-class FileIdentity(NamedTuple):
-    """Which file lies in the lake for a day; every rewrite has another inode or time."""
-
-    inode: int
-    bytes: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "FileIdentity":
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class DayVersion(NamedTuple):

@@ -1,4 +1,4 @@
-"""The lake's day files as a series takes them: which there are, and their rows with their version.
+"""The lake's day files as a series takes them: their rows with their version.
 
 Here belongs the way from day files to a segment. Version and rows come from one open file, so
 that a day that is written again meanwhile is recorded as what was read.
@@ -15,23 +15,11 @@ from marketdata_assets.storage.lake import Lake, UnfitPartitions
 from marketdata_assets.storage.series.blocks import checksums_of
 from marketdata_assets.storage.series.generation import (
     DayVersion,
-    FileIdentity,
     SegmentEntry,
     series_folder,
 )
 from marketdata_assets.storage.series.segment import numbers_of, write_segment
 from marketdata_assets.tables import Table
-
-
-def stored_files(lake: Lake, table: Table) -> dict[dt.date, FileIdentity]:
-    """Every day file of a table, oldest first."""
-    found = {}
-    for day in lake.days(table):
-        try:
-            found[day] = FileIdentity.of(lake.path(table, day).stat())
-        except FileNotFoundError:
-            continue  # It was there a moment ago: a day that has just been removed.
-    return found
 
 
 def folders_changed(lake: Lake, table: Table) -> dict[str, int]:
@@ -81,7 +69,7 @@ def _read(lake: Lake, table: Table, day: dt.date) -> tuple[DayVersion, str, pa.T
     if not _is_of(day, rows[table.date_column]):
         below = lake.path(table, day).relative_to(lake.root)
         raise UnfitPartitions(table, [below], "it holds rows of other days")
-    version = DayVersion(stored.stored_at, stored.rows, FileIdentity.of(file))
+    version = DayVersion(stored.stored_at, stored.rows, file)
     return version, stored.origin, rows.replace_schema_metadata()
 
 

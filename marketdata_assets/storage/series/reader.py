@@ -14,10 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.storage.lake import FileIdentity
 from marketdata_assets.storage.series.generation import (
     MANIFEST,
     DamagedSeries,
-    FileIdentity,
     Generation,
     load_generation,
     series_folder,

@@ -15,11 +15,10 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from marketdata_assets.storage.durable_files import UNFINISHED, make_folder, refusals_told
-from marketdata_assets.storage.lake import Lake, MissingPartitions
+from marketdata_assets.storage.lake import FileIdentity, Lake, MissingPartitions
 from marketdata_assets.storage.sealed_parquet import DamagedFile
 from marketdata_assets.storage.series.generation import (
     DamagedSeries,
-    FileIdentity,
     Generation,
     SegmentEntry,
     declared,
@@ -27,7 +26,7 @@ from marketdata_assets.storage.series.generation import (
     read_manifest,
     series_folder,
 )
-from marketdata_assets.storage.series.lake_days import make_segment, stored_files
+from marketdata_assets.storage.series.lake_days import make_segment
 from marketdata_assets.storage.series.segment import Segment, code_column, note_of
 from marketdata_assets.tables import Table
 
@@ -70,7 +69,7 @@ def difference(lake: Lake, table: Table) -> Difference:
     published = _published(folder)
     present = published.segments if published and published.fits(table) else []
     damaged = [segment for segment in present if _looks_damaged(folder, segment)]
-    return _difference(present, damaged, stored_files(lake, table))
+    return _difference(present, damaged, lake.identities(table))
 
 
 def refresh(lake: Lake, table: Table) -> Refreshed:
@@ -130,7 +129,7 @@ def _brought_up_to_date(
     lake: Lake, table: Table, whole: Sequence[SegmentEntry]
 ) -> list[SegmentEntry]:
     """The segments that hold what the lake holds, all on disk; of those that are `whole` most."""
-    files = stored_files(lake, table)
+    files = lake.identities(table)
     if not files:
         raise MissingPartitions(table, [None])
     segments: list[SegmentEntry] = []

@@ -1,0 +1,79 @@
+"""Whether this is one machine or one host of many, and where what the hosts share is.
+
+    MARKETDATA_DATABASE    postgresql://user:password@host/database    turns, clock, counters, runs
+    MARKETDATA_LAKE        s3://bucket/prefix                          every partition
+    MARKETDATA_BROKER      amqp://user:password@host                   the steps of runs
+
+All three or none. The endpoint and the credentials of S3 are those of the usual AWS variables. Here
+belongs the choice alone; what a host does with it is said where it is done, and imported there.
+"""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from marketdata_assets.settings import SettingError
+
+FORMS = {
+    "MARKETDATA_DATABASE": ("postgresql", "postgresql://user:password@host/database"),
+    "MARKETDATA_LAKE": ("s3", "s3://bucket/prefix"),
+    "MARKETDATA_BROKER": ("amqp", "amqp://user:password@host"),
+}
+
+
+class Hosts(NamedTuple):
+    """What the hosts share: three addresses."""
+
+    database: str
+    lake: str
+    broker: str
+
+    @property
+    def database_of_dagster(self) -> str:
+        """The same database, by the driver that Dagster's listening for events works with."""
+        return self.database.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
+    """What is shared, None on one machine.
+
+    Raises `SettingError` naming the setting that is missing or can't be read, never showing one.
+    """
+    given = {name: (env.get(name) or "").strip() for name in FORMS}
+    if not any(given.values()):
+        return None
+    for name, (scheme, form) in FORMS.items():
+        if not given[name]:
+            others = " and ".join(other for other in FORMS if other != name)
+            raise SettingError(name, "", f"set it together with {others}, or none of them")
+        if not _is_address(given[name], scheme):
+            raise SettingError(name, "***", f"write an address like {form}")
+    if importlib.util.find_spec("obstore") is None:
+        how = "several hosts need more packages, install marketdata-assets[distributed]"
+        raise SettingError("MARKETDATA_LAKE", given["MARKETDATA_LAKE"], how)
+    return Hosts(*given.values())
+
+
+def only_one_machine(what: str, env: Mapping[str, str] = os.environ) -> None:
+    """Raise `SettingError` where several hosts are set: `what` is of one machine."""
+    if hosts(env):
+        how = f"{what} is of one machine and would know nothing of the others, unset it here"
+        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how)
+
+
+def several_hosts(what: str, env: Mapping[str, str] = os.environ) -> Hosts:
+    """What is shared. Raises `SettingError` on one machine: `what` is of several hosts."""
+    if shared := hosts(env):
+        return shared
+    how = f"{what} is of several hosts, set what they share; one machine runs marketdata dev"
+    raise SettingError(next(iter(FORMS)), "", how)
+
+
+def _is_address(text: str, scheme: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,234 @@
+"""The lake of many hosts: every partition an object, and what it said before objects of their own.
+
+    <address>/lake/<table>/<year>/<date>.parquet                    what is true now
+    <address>/superseded/<table>/<year>/<date>/<stored>.parquet     what was stored then (UTC)
+    <address>/superseded/<table>/<year>/<date>/<time>.damaged       what had been damaged by then
+
+Here belongs the life of the objects; of files it is `lake`, which says what a partition is. Hosts
+read their own copies, named by ETag.
+
+Writers of a table take turns and have one clock, the database's. Nothing depends on it: whoever
+lost his turn puts on the condition that what he has read still lies there. Before that he puts
+what he has read, from the bytes in hand, under the moment at which it was stored; that object is
+made once and never deleted. So whatever was acknowledged is there, now or under its moment.
+"""
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.hosts import Hosts
+from marketdata_assets.storage.copies import Copies
+from marketdata_assets.storage.database_turns import turn
+from marketdata_assets.storage.fitting import as_declared
+from marketdata_assets.storage.lake import (
+    DAMAGED,
+    UNTIL,
+    DamagedPartitions,
+    EarlierVersion,
+    FileIdentity,
+    Lake,
+    MissingPartitions,
+    Outcome,
+    Part,
+    Stored,
+    UnfitPartitions,
+    day_of,
+)
+from marketdata_assets.storage.objects import Object, Objects
+from marketdata_assets.storage.sealed_parquet import DamagedFile, sealed, unsealed
+from marketdata_assets.tables import Table
+
+CALLS_AT_ONCE = 16
+# From here on one list of the table costs less than asking for each.
+MOST_HEADS = 8
+
+
+class WrittenMeanwhile(MarketdataError, status=503):
+    """Another writer has replaced a partition since it was read: its turn had been lost."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was written by another host meanwhile; what that one stored is there, and "
+            "this was not stored. Run again."
+        )
+
+
+class SharedLake(Lake):
+    """Partitions below the shared address; `root` is this host's folder, for its copies.
+
+    The profile's name is part of the address: two profiles never meet.
+    """
+
+    is_shared = True
+
+    def __init__(self, root: Path, origin: str, shared: Hosts) -> None:
+        super().__init__(root, origin)
+        self._database = shared.database
+        self._address = f"{shared.lake.rstrip('/')}/{root.name}"
+        self._objects = Objects(self._address)
+        self._copies = Copies(root / "copies", self._objects)
+
+    def earlier_versions(self, table: Table, part: Part) -> list[EarlierVersion]:
+        """As the lake of one machine; a version whose end nobody knows ends as it began.
+
+        So it is before a damaged one, and where the partition was removed by hand.
+        """
+        moments = []
+        for one in self._objects.listed(self._superseded(table, part)):
+            name = Path(one.key)
+            moments.append((_moment(name.stem), name.suffix != DAMAGED, one))
+        moments.sort(key=lambda moment: moment[:2])
+        # Of what was put aside, the last one has ended where the current one begins.
+        now = self.describe(table, part) if moments else None
+        ends = [moment if is_whole else None for moment, is_whole, _ in moments[1:]]
+        ends.append(now.stored_at if now else None)
+        found = []
+        for (moment, is_whole, one), end in zip(moments, ends, strict=True):
+            if (path := self._copies.of(one)) is None:
+                raise MissingPartitions(table, [part])
+            found.append(EarlierVersion(end if is_whole and end else moment, path))
+        return found
+
+    def days(self, table: Table) -> list[dt.date]:
+        return list(self.identities(table))
+
+    def codes(self, table: Table) -> list[str]:
+        return [Path(one.key).stem for one in self._objects.listed(f"lake/{table.name}")]
+
+    def has(self, table: Table, part: Part) -> bool:
+        return self.identity(table, part) is not None
+
+    def identity(self, table: Table, part: Part) -> FileIdentity | None:
+        one = self._objects.head(self._key(table, part))
+        return _identity(one) if one else None
+
+    def identities(self, table: Table) -> dict[dt.date, FileIdentity]:
+        return {day: _identity(one) for day, one in self._listed(table).items()}
+
+    def file(self, table: Table, part: Part) -> Path:
+        """This host's copy of the partition, good for six hours. Raises `FileNotFoundError`."""
+        files = self._files(table, [part])
+        if part not in files:
+            raise FileNotFoundError(self._key(table, part))
+        return files[part]
+
+    def wait_for_writer(self, table: Table) -> None:
+        with turn(self._database, self._turn(table), is_shared=True):
+            pass
+
+    @contextlib.contextmanager
+    def alone(self, table: Table) -> Iterator[None]:
+        with turn(self._database, f"{self._turn(table)} alone"):
+            yield
+
+    def _files(self, table: Table, parts: Sequence[Part]) -> dict[Part, Path]:
+        def copied(part: Part) -> Path | None:
+            one = listed.get(part) if is_listed else self._objects.head(self._key(table, part))
+            return self._copies.of(one) if one else None
+
+        is_listed = len(parts) > MOST_HEADS and table.code_column is None
+        listed: Mapping[Any, Object] = self._listed(table) if is_listed else {}
+        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(parts) or 1)) as pool:
+            found = dict(zip(parts, pool.map(copied, parts), strict=True))
+        return {part: path for part, path in found.items() if path}
+
+    def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, FileIdentity]:
+        one = self._objects.head(self._key(table, part))
+        path = self._copies.of(one) if one else None
+        if one is None or path is None:
+            raise MissingPartitions(table, [part])
+        return self._open_at(table, part, path)
+
+    def _open_at(
+        self, table: Table, part: Part, path: Path
+    ) -> tuple[pq.ParquetFile, Stored, FileIdentity]:
+        try:
+            file, stored, _ = super()._open_at(table, part, path)
+        except DamagedPartitions:
+            # It may be this host's disk alone.
+            path.unlink(missing_ok=True)
+            again = self._objects.head(self._key(table, part))
+            fetched = self._copies.of(again) if again else None
+            if fetched is None:
+                raise MissingPartitions(table, [part]) from None
+            path = fetched
+            file, stored, _ = super()._open_at(table, part, path)
+        etag = path.stem.rpartition(".")[2]
+        return file, stored, _identity(Object(self._key(table, part), etag, stored.bytes))
+
+    def _store(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+        key = self._key(table, part)
+        with turn(self._database, self._turn(table)) as clock:
+            found = self._objects.get(key)
+            now, before = clock(), None
+            if found:
+                before, raw = found
+                stored_at, is_equal = self._compared(table, part, raw, data)
+                if is_equal:
+                    return Outcome.UNCHANGED
+                now = max(now, stored_at + dt.timedelta(microseconds=1)) if stored_at else now
+                self._put_aside(table, part, raw, stored_at, now)
+            content = sealed(data.replace_schema_metadata(self._labels(table, data, now)))
+            put = self._objects.put(key, content, before.etag if before else None)
+        if put is None:
+            raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
+        self._copies.keep(put, content)
+        return Outcome.REPLACED if before else Outcome.NEW
+
+    def _compared(
+        self, table: Table, part: Part, raw: bytes, data: pa.Table
+    ) -> tuple[dt.datetime | None, bool]:
+        """When the content was stored, None where it is damaged; whether it holds `data`."""
+        try:
+            file = unsealed(raw)
+            rows = file.read()
+        except (DamagedFile, pa.ArrowException, OSError):
+            return None, False
+        label = (file.schema_arrow.metadata or {}).get(b"stored_at")
+        stored_at = dt.datetime.fromisoformat(label.decode()) if label else None
+        try:
+            self._judged(table, part, file, len(raw))
+        except UnfitPartitions:
+            return stored_at, False
+        return stored_at, as_declared(table, rows).equals(data)
+
+    def _put_aside(
+        self, table: Table, part: Part, raw: bytes, stored_at: dt.datetime | None, now: dt.datetime
+    ) -> None:
+        """Have what is about to be replaced as an object of its own, if it is none yet."""
+        name = f"{stored_at:{UNTIL}}.parquet" if stored_at else f"{now:{UNTIL}}{DAMAGED}"
+        if self._objects.put(f"{self._superseded(table, part)}/{name}", raw) is None:
+            raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
+
+    def _listed(self, table: Table) -> dict[dt.date, Object]:
+        objects = self._objects.listed(f"lake/{table.name}")
+        found = {day_of(Path(one.key)): one for one in objects}
+        return {day: found[day] for day in sorted(filter(None, found))}
+
+    def _key(self, table: Table, part: Part) -> str:
+        return self.path(table, part).relative_to(self.root).as_posix()
+
+    def _superseded(self, table: Table, part: Part) -> str:
+        return self.versions_folder(table, part).relative_to(self.root).as_posix()
+
+    def _turn(self, table: Table) -> str:
+        return f"{self._address}/lake/{table.name}"
+
+
+def _moment(stem: str) -> dt.datetime:
+    return dt.datetime.strptime(stem, UNTIL).replace(tzinfo=dt.UTC)
+
+
+def _identity(one: Object) -> FileIdentity:
+    """The object as a file is told apart: its ETag as a number, and no time."""
+    etag = "".join(filter(str.isalnum, one.etag))
+    return FileIdentity(int(sha256(etag.encode()).hexdigest()[:15], 16), one.bytes, 0)

