@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -119,6 +119,7 @@ class Bucket:
             self._store = S3Store.from_url(self._address, client_options={"allow_http": True})
 
     def entries(self, folder: str) -> Iterator[Entry]:
+        pages: Iterable[Sequence[Mapping[str, Any]]]
         with self._told():
             if folder:
                 pages = self._obstore.list(self._store, f"{folder}/", chunk_size=1_000)

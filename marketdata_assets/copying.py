@@ -10,6 +10,7 @@ and no copy claims what it lacks; and a partition goes before its earlier versio
 file is among once it is replaced.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -100,6 +101,12 @@ def copy(source: str, target: str) -> int:
 def place_at(address: str, name: str) -> Place:
     """The place of an argument. Raises `SettingError`."""
     if address.startswith("s3://"):
+        shared = (os.environ.get("MARKETDATA_LAKE") or "").rstrip("/")
+        if shared and f"{address}/".startswith(f"{shared}/"):
+            how = (
+                "hosts share this lake, which names earlier versions otherwise, name another place"
+            )
+            raise SettingError(name, address, how)
         return Bucket(address, name)
     return Folder(Path(address).expanduser().absolute())
 

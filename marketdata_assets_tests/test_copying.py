@@ -189,6 +189,15 @@ def test_places_that_do_not_fit_are_refused(source: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "other").exists()
 
 
+def test_the_lake_that_hosts_share_is_no_copy_of_a_folder(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKETDATA_LAKE", "s3://bucket/lake/")
+    for origin, target in ((str(source), "s3://bucket/lake/live"), ("s3://bucket/lake", "x")):
+        with pytest.raises(SettingError, match="hosts share this lake"):
+            copy(origin, target)
+
+
 def test_programs_that_write_to_the_target_are_to_be_ended_before(
     source: Path, tmp_path: Path
 ) -> None:
