@@ -134,7 +134,7 @@ def findings_grid(lines: Sequence[FindingLine]) -> Grid:
     for name in ("", "code", "since"):
         grid.add_column(name, no_wrap=True)
     grid.add_column("days", justify="right")
-    grid.add_column("table.check, and what was seen", ratio=1)
+    grid.add_column("table.check, and what was seen", ratio=1, overflow="fold")
     for one in lines:
         seen = f"{one.seen} ({one.reason})" if one.reason else one.seen
         grid.add_row(

@@ -7,6 +7,7 @@ nothing is missing.
 """
 
 import datetime as dt
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from typing import TypeAlias
 import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.serving.days_in_memory import A_MOMENT
 from marketdata_assets.storage.lake import Lake, day_of
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
@@ -137,7 +139,7 @@ class ExplainedAbsences:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._years: dict[int, tuple[int, dict[dt.date, frozenset[str] | None]]] = {}
+        self._years: dict[int, tuple[int | None, dict[dt.date, frozenset[str] | None]]] = {}
 
     def days_of(self, code: str, days: Sequence[dt.date]) -> set[dt.date]:
         """The days on which the ledger explains why the share has no bar."""
@@ -157,7 +159,8 @@ class ExplainedAbsences:
         known = self._years.get(year)
         if known is None or known[0] != changed:
             days = filter(None, map(day_of, folder.glob("*.parquet")))
-            known = changed, dict.fromkeys(days)
+            seen = changed if changed < time.time_ns() - A_MOMENT else None
+            known = seen, dict.fromkeys(days)
             self._years[year] = known
         return known[1]
 

@@ -1,14 +1,16 @@
 """A range with sessions that were never stored says so, in every form, or is refused."""
 
 import datetime as dt
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marketdata_assets.serving.exports import write_export
-from marketdata_assets.serving.gaps import MissingSessions
+from marketdata_assets.serving.gaps import ExplainedAbsences, MissingSessions
 from marketdata_assets.serving.request_records import Request
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
@@ -169,6 +171,26 @@ def test_a_former_moment_has_its_own_missing_sessions(holed: Client) -> None:
     now = dt.datetime.now(dt.UTC).isoformat()
     assert missing(holed, SHARE, as_of=now) == text([*HOLE[1:], *STALE])
     assert missing(holed, FUND, as_of=now) == text([*HOLE, *STALE])
+
+
+def test_why_a_share_has_no_bar_is_seen_though_its_folder_tells_no_change(tmp_path: Path) -> None:
+    lake, [day, other] = Lake(tmp_path, "test"), DAYS[:2]
+    code = SHARES[0]
+    halted: dict[str, Sequence[object]] = {
+        "ts_code": [code],
+        "daily_kline": [False],
+        "missing": [""],
+        "reason": ["suspended"],
+    }
+    lake.write(COVERAGE, other, rows_of(COVERAGE, 1, trade_date=[other], **halted))
+    folder, explained = lake.path(COVERAGE, day).parent, ExplainedAbsences(lake)
+    # As where two files come within one tick of the file system's clock, just now.
+    moment = time.time_ns() + 10**12
+    os.utime(folder, ns=(moment, moment))
+    assert explained.days_of(code, [day, other]) == {other}
+    lake.write(COVERAGE, day, rows_of(COVERAGE, 1, trade_date=[day], **halted))
+    os.utime(folder, ns=(moment, moment))
+    assert explained.days_of(code, [day, other]) == {day, other}
 
 
 def test_what_is_stored_later_is_missing_no_more(tmp_path: Path) -> None:
