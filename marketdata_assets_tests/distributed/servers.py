@@ -79,6 +79,9 @@ def s3(folder: Path) -> Iterator[Mapping[str, str]]:
         f"-volume.port={volume}",
         f"-filer.port={filer}",
         f"-s3.port={gate}",
+        # Fixed ports otherwise, which two of them would both take.
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=100",
