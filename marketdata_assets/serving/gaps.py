@@ -63,6 +63,18 @@ class Gaps:
         """
         return self.of_the_life(code, series, _within(self._absent_from(series), start, end))
 
+    def before(self, code: str, series: Series, since: dt.date) -> Days:
+        """The sessions from `since` to before the first day that is stored, as far as listed.
+
+        A bar of a week or a month that holds the first day lacks them. A code that no list has is
+        taken for listed.
+        """
+        listed = self._listed_in(series).get(code)
+        first = max(since, listed or since)
+        if first >= series.days[0]:
+            return ()
+        return tuple(sessions_between(first, series.days[0])[:-1])
+
     def are_none(self, series: Series, start: dt.date | None, end: dt.date | None) -> bool:
         """Whether no session of the range is absent, which the calendar tells; nothing is read."""
         return not _within(self._absent_from(series), start, end)

@@ -26,7 +26,7 @@ from marketdata_assets.serving.adjusting import (
     refuse_without_factors,
 )
 from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
-from marketdata_assets.serving.bars import Frequency, in_bars
+from marketdata_assets.serving.bars import Frequency, beginning, in_bars
 from marketdata_assets.serving.former_codes import (
     FormerCodes,
     SuccessorUnknown,
@@ -288,7 +288,7 @@ class PriceReader:
         self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
     ) -> Slice:
         days = self._days(instrument, asked.of_days(), series_of)
-        return _in_bars(days, asked, dt.datetime.now(dt.UTC))
+        return self._in_bars(days, asked, dt.datetime.now(dt.UTC), series_of)
 
     def _days(
         self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
@@ -324,6 +324,27 @@ class PriceReader:
                 code if series.span(code) else former, series, asked.start, asked.end
             ),
         )
+
+    def _in_bars(
+        self,
+        days: Slice,
+        asked: Range,
+        moment: dt.datetime,
+        series_of: Callable[[Table], Series | None],
+    ) -> Slice:
+        """`days` as what was asked for, as it is at `moment`.
+
+        A first bar that holds the first day of the series lacks the sessions before it.
+        """
+        if asked.frequency is Frequency.DAY:
+            return days
+        series = series_of(days.source) if days.missing is not None else None
+        if series is not None and days.missing is not None and days.rows.num_rows:
+            since = beginning(asked.frequency, days.rows["date"][0].as_py())
+            before = self._gaps.before(days.code, series, since)
+            days = replace(days, missing=(*before, *days.missing))
+        bars = in_bars(days, asked.frequency, asked.end, moment)
+        return replace(bars, rows=bars.rows.select(list(asked.columns)))
 
     def _former_code(self, instrument: Instrument, series: Series) -> str:
         if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
@@ -366,7 +387,7 @@ class PriceReader:
             series = self.series(one.source) if one.missing else None
             if series is not None and one.missing is not None:
                 one = replace(one, missing=self._gaps.of_the_life(one.code, series, one.missing))
-            yield _in_bars(one, asked, moment)
+            yield self._in_bars(one, asked, moment, self.series)
 
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
@@ -392,11 +413,3 @@ class PriceReader:
         except MarketdataError as reason:
             return reason
         return known
-
-
-def _in_bars(days: Slice, asked: Range, moment: dt.datetime) -> Slice:
-    """`days` as what was asked for, as it is at `moment`."""
-    if asked.frequency is Frequency.DAY:
-        return days
-    bars = in_bars(days, asked.frequency, asked.end, moment)
-    return replace(bars, rows=bars.rows.select(list(asked.columns)))

@@ -7,10 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from marketdata_assets.serving.bars import Frequency, beginning
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, INSTRUMENT_HISTORY
+from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.serving.stored import (
     GONE,
     SESSIONS,
@@ -94,3 +96,15 @@ def test_what_is_stored_by_code_can_not_tell(lake: Lake) -> None:
     store_history(lake, SHARE_BY_CODE, SESSIONS)
     assert lake.path(INSTRUMENT_HISTORY, SHARE_BY_CODE).exists()
     assert PriceReader(lake.root).ohlcv(SHARE_BY_CODE, *RANGE).missing is None
+
+
+def test_a_first_bar_of_days_lacks_those_before_anything_was_stored(lake: Lake) -> None:
+    reader, first = PriceReader(lake.root), SESSIONS[0]
+    for frequency in (Frequency.WEEK, Frequency.MONTH):
+        since = beginning(frequency, first)
+        before = sessions_between(since, first)[:-1]
+        found = reader.ohlcv(SHARE, since, SESSIONS[4], frequency=frequency)
+        assert found.missing == tuple(before)
+        later = reader.ohlcv(SHARE, SESSIONS[-1], SESSIONS[-1], frequency=frequency).missing
+        assert set(later) <= set(HOLE)
+    assert before
