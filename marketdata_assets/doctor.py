@@ -140,7 +140,7 @@ def _clock(url: str, now: dt.datetime) -> Look:
     """This machine's clock beside the vendor's, as every answer of a web server tells it."""
     try:
         with requests.get(url, timeout=SECONDS_TO_ANSWER, stream=True) as answer:
-            theirs = email.utils.parsedate_to_datetime(answer.headers["Date"])
+            theirs = email.utils.parsedate_to_datetime(answer.headers["Date"]).astimezone(dt.UTC)
     except (requests.RequestException, KeyError, ValueError):
         return Look("clock", Outcome.NOTE, "nobody tells the time to compare with")
     off = abs((now - theirs).total_seconds())

@@ -299,8 +299,12 @@ class MarketData:
 
 
 def _words(text: Words) -> list[str]:
-    parts = text.split(",") if isinstance(text, str) else list(text)
-    return list(dict.fromkeys(filter(None, (one.strip() for one in parts))))
+    if isinstance(text, str):
+        text = text.split(",")
+    words = list(text) if isinstance(text, Iterable) else [text]
+    if not all(isinstance(one, str) for one in words):
+        raise BadQuestion(f"{text!r}: write codes and names as text, like '600000.SH'.")
+    return list(dict.fromkeys(filter(None, (one.strip() for one in words))))
 
 
 def _day(written: Day) -> dt.date | None:

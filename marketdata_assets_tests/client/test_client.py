@@ -101,6 +101,12 @@ def test_a_wide_frame_has_a_column_a_code(md: MarketData) -> None:
     assert two["open"].shape == (5, 3)
 
 
+@pytest.mark.parametrize("codes", [600000, [600000], None])
+def test_a_code_that_is_a_number_is_refused(md: MarketData, codes: Any) -> None:
+    with pytest.raises(BadQuestion, match="codes and names as text"):
+        md.get_price(codes)
+
+
 @pytest.mark.parametrize("frame", ["arrow", "polars"])
 def test_other_frames_have_the_same_rows(md: MarketData, frame: Any) -> None:
     usual = md.get_price(SHARES, DAYS[-5])
