@@ -11,10 +11,11 @@ from dagster._core.definitions.dependency import NodeHandle
 from marketdata_assets.assets.asset_arguments import Group, Pool
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
-from marketdata_assets.assets.range_query import range_query
+from marketdata_assets.assets.range_query import ASKED, range_query
 from marketdata_assets.automation.chains import CHAINS, RETRY_OUTAGE
 from marketdata_assets.definitions import defs
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
+from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets_tests import PROJECT
@@ -178,3 +179,7 @@ def test_importing_the_definitions_imports_no_heavy_client() -> None:
     )
     assert run.stdout.strip() == "[]"
     assert run.stderr == ""
+
+
+def test_a_run_takes_all_that_an_export_may_ask_for() -> None:
+    assert set(ASKED) == set(ExportQuery.model_fields)

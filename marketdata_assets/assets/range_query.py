@@ -30,6 +30,7 @@ ASKED = {
     "as_of": dg.Field(
         str, is_required=False, description="A moment in ISO 8601 with its time zone."
     ),
+    "frequency": dg.Field(str, default_value="D", description="Bars of D, W or M."),
     "format": dg.Field(str, default_value="parquet", description="parquet, csv or arrow."),
     "strict": dg.Field(
         bool, default_value=False, description="No file where sessions were never stored."
