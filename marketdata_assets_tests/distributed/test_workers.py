@@ -20,6 +20,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.shared_lake import SharedLake
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.conftest import CHAIN, Platform, instance_in_memory
 from marketdata_sandbox.transport import sandbox_tushare
 
@@ -32,6 +33,8 @@ def settings(shared: Hosts, broker: str, tmp_path: Path) -> Mapping[str, str]:
     kept = {name: text for name, text in os.environ.items() if name != "DAGSTER_HOME"}
     return {
         **kept,
+        # Their working folder is another one.
+        "PYTHONPATH": str(PROJECT),
         "MARKETDATA_DATABASE": shared.database,
         "MARKETDATA_LAKE": shared.lake,
         "MARKETDATA_BROKER": broker,
