@@ -43,11 +43,12 @@ dev: setup
 serve: setup
 	@$(BIN)/marketdata serve
 
+# One more than there are cores: some tests wait for processes.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations 15
 
 quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations 15 -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .
