@@ -77,7 +77,7 @@ def test_the_call_waits_and_answers(empty: Client) -> None:
 def test_a_call_that_waited_in_vain_says_where_to_look(empty: Client) -> None:
     began = time.monotonic()
     answer = empty.get("/api/v1/ohlcv", code="BTC", wait=0.3)
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 20
     assert answer.status_code == 202
     told = answer.json()
     assert (told["code"], told["asset_type"], told["status"]) == ("BTC", "crypto", "queued")
@@ -138,16 +138,19 @@ def test_nocache_renews_that_code_alone(empty: Client) -> None:
     assert empty.get("/api/v1/ohlcv", code="BTC", nocache="true", wait=0).status_code == 202
 
 
-def test_waiting_calls_hold_nobody_up(empty: Client) -> None:
-    with ThreadPoolExecutor(60) as callers:
+def test_waiting_calls_hold_nobody_up(tmp_path: Path) -> None:
+    patience = 600
+    with (
+        served(tmp_path, default_wait=patience, longest_wait=patience) as empty,
+        ThreadPoolExecutor(60) as callers,
+    ):
         # More than there are threads to answer with.
         waiting = [callers.submit(empty.get, "/api/v1/ohlcv", code="BTC") for _ in range(60)]
-        until = time.monotonic() + 20
-        while "marketdata_api_waiting 60.0" not in empty.get("/metrics").text:
-            assert time.monotonic() < until
         began = time.monotonic()
+        while "marketdata_api_waiting 60.0" not in empty.get("/metrics").text:
+            assert time.monotonic() - began < patience / 2
         assert empty.get("/api/v1/ohlcv", code="ETH", wait=0).status_code == 202
-        assert time.monotonic() - began < 2
+        assert not any(call.done() for call in waiting)
         with answered_by(empty.queue, storing(empty)) as taken:
             assert {call.result().status_code for call in waiting} == {200}
     assert [request.code for request in taken if request.code == "BTC"] == ["BTC"]
