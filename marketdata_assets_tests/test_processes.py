@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 2, 10))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
-LAKES, KILLS_EACH = 3, 10
+LAKES, KILLS_EACH = 2, 10
 
 
 @pytest.fixture(scope="module")
