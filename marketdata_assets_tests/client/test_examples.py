@@ -70,6 +70,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "trade_date": DAYS[-1:] * len(SHARES),
         "ts_code": SHARES,
         "name": [f"股份{code[:6]}" for code in SHARES],
+        # Nothing lacks in their first week.
+        "list_date": DAYS[:1] * len(SHARES),
     }
     lake.write(STOCK_LIST, DAYS[-1], rows_of(STOCK_LIST, len(SHARES), **names))
     for table in (DAILY_PRICES, ADJ_FACTOR, ETF_PREMIUM):
