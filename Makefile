@@ -7,6 +7,8 @@ PORT ?= 3000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 INDEX = $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}}
 UV = index=$(INDEX); $(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"}
+# Where this is set each of many processes would compile the packages anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup demo dev serve test quick lint bench docs lock clean
 

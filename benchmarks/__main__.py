@@ -12,12 +12,14 @@ from benchmarks import (
     calls,
     checks,
     client,
+    distributed,
     first_minute,
     growth,
     history,
     imports,
     per_stock,
     publishing,
+    ranges,
     seals,
     series,
     year,
@@ -26,7 +28,9 @@ from benchmarks.figures import FOLDER, write
 from benchmarks.measuring import console, machine, shown
 
 STORED = (year, history, checks, per_stock, publishing, seals)
-ALL = (imports, first_minute, *STORED, series, client, api, allowance, calls, growth)
+ASKED = (series, client, api)
+VENDOR = (allowance, calls, ranges)
+ALL = (imports, first_minute, *STORED, *ASKED, *VENDOR, growth, distributed)
 
 
 def main() -> None:
@@ -36,10 +40,12 @@ def main() -> None:
         name = benchmark.__name__.rpartition(".")[2]
         if not sys.argv[1:] or name in sys.argv[1:]:
             shown.clear()
-            benchmark.main()
-            tables[name] = list(shown)
-            # One that fails costs the others nothing.
-            write(path, tables)
+            try:
+                benchmark.main()
+            finally:
+                # What one has shown that fails then is kept, and so are the others'.
+                tables[name] = list(shown)
+                write(path, tables)
     console.print(f"kept in {path}; compare with: python -m benchmarks.figures BEFORE AFTER")
 
 

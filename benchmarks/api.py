@@ -13,9 +13,12 @@ import functools
 import json
 import multiprocessing
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -52,21 +55,21 @@ from benchmarks.series import (
     some_codes,
 )
 from benchmarks.series_readers import write
-from marketdata_assets.api.api_settings import ApiSettings, Limits
-from marketdata_assets.api.app import create_app
-from marketdata_assets.api.app_state import AppState
+from marketdata_assets.api.api_settings import Limits
 from marketdata_assets.api.connections import server_config
-from marketdata_assets.serving.price_reader import PriceReader
-from marketdata_assets.serving.requests import Requests
+from marketdata_assets.profile import profile_root
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import DAILY_PRICES
 
 SECONDS = float(os.environ.get("BENCH_API_SECONDS", "60"))
 LOAD_SECONDS = min(SECONDS, 10)
-REPEATS = 200
+REPEATS, WORKERS = 200, 2
 ONE, FIFTY = "one code × 10 years", "50 codes × 1 year"
 SECTION, LOAD = "one day", f"answers a second, {CLIENTS} clients"
 FIRST = "the first of a process"
+FORMS = {"json": "as JSON", "arrow": "as Arrow"}
+# Then a server has compared the files that it opened at its first answer, see `series.reader`.
+SECONDS_TO_COMPARE = 10
 
 
 def one(code: str, form: str = "json") -> Ask:
@@ -82,11 +85,6 @@ def fifty(number: int) -> Ask:
 
 def section(number: int, form: str = "json") -> Ask:
     return Ask(f"/api/v1/cross-section?date={DAYS[-1 - number]}&format={form}")
-
-
-def our_app(root: str) -> ASGIApp:
-    folder = Path(root)
-    return create_app(AppState(folder, PriceReader(folder), Requests(folder), ApiSettings()))
 
 
 def original_app(root: str) -> ASGIApp:
@@ -116,9 +114,9 @@ def original_app(root: str) -> ASGIApp:
     return app
 
 
-def serve(make: Callable[[str], ASGIApp], root: str, pipe: Pipe) -> None:
+def serve_original(root: str, pipe: Pipe) -> None:
     # The server is the same for both: only the answers are compared.
-    config = server_config(make(root), Limits(), log_level="error")
+    config = server_config(original_app(root), Limits(), log_level="error")
     config.port = 0
     listening = config.bind_socket()
     listening.listen()
@@ -127,16 +125,47 @@ def serve(make: Callable[[str], ASGIApp], root: str, pipe: Pipe) -> None:
 
 
 @contextmanager
-def served(make: Callable[[str], ASGIApp], root: str) -> Iterator[int]:
+def served_originally(root: str) -> Iterator[int]:
     """A server of its own; its port."""
     ours, theirs = multiprocessing.Pipe()
-    process = get_context("spawn").Process(target=serve, args=(make, root, theirs))
+    process = get_context("spawn").Process(target=serve_original, args=(root, theirs))
     process.start()
     try:
         yield ours.recv()
     finally:
         process.terminate()
         process.join()
+
+
+@contextmanager
+def served(root: str, workers: int = 1) -> Iterator[int]:
+    """`marketdata serve` over the files, in as many processes; its port, where it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as home:
+        clean = {name: value for name, value in os.environ.items() if name != "TUSHARE_TOKEN"}
+        env = clean | {"MARKETDATA_HOME": home, "API_PORT": str(port), "API_WORKERS": f"{workers}"}
+        profile_root(env).symlink_to(root)
+        command = [sys.executable, "-m", "marketdata_assets.serve"]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+        try:
+            await_health(port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def await_health(port: int) -> None:
+    for _ in range(600):
+        try:
+            Connection(port).ask(Ask("/health"))
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("The server does not answer.")
 
 
 def asked(port: int, asks: list[Ask]) -> Latency:
@@ -149,15 +178,21 @@ def ours(port: int, form: str) -> dict[str, str]:
     codes = some_codes(REPEATS)
     began = time.perf_counter()
     Connection(port).ask(one(codes[0], form))
-    answers = {
-        FIRST: f"{(time.perf_counter() - began) * 1e3:,.0f}",
+    answers = {FIRST: f"{(time.perf_counter() - began) * 1e3:,.0f}"}
+    time.sleep(SECONDS_TO_COMPARE)
+    answers |= {
         ONE: asked(port, [one(code, form) for code in codes]).in_words(),
         SECTION: asked(port, [section(n, form) for n in range(REPEATS)]).in_words(),
-        LOAD: f"{requests_a_second(port, [one(code, form) for code in codes], LOAD_SECONDS):,.0f}",
+        LOAD: load(port, form),
     }
     if form == "json":
         answers[FIFTY] = asked(port, [fifty(n) for n in range(50)]).in_words()
     return answers
+
+
+def load(port: int, form: str) -> str:
+    asks = [one(code, form) for code in some_codes(REPEATS)]
+    return f"{requests_a_second(port, asks, LOAD_SECONDS):,.0f}"
 
 
 def original(port: int) -> dict[str, str]:
@@ -193,12 +228,18 @@ def main() -> None:
         rows = fill_lake(root) + add_day(root, DAYS[-1])
         in_own_process(refresh_series, root)
         ways = {}
-        for name, form in (("as JSON", "json"), ("as Arrow", "arrow")):
-            with served(our_app, root) as port:
+        for form, name in FORMS.items():
+            with served(root) as port:
                 ways[name] = ours(port, form)
-        with served(original_app, root) as port:
+        with served(root, WORKERS) as port:
+            # Each of them opens the series.
+            load(port, "json")
+            time.sleep(SECONDS_TO_COMPARE)
+            for form, name in FORMS.items():
+                ways[f"{name}, API_WORKERS={WORKERS}"] = {LOAD: load(port, form)}
+        with served_originally(root) as port:
             ways["the original's way, JSON"] = original(port)
-        with served(our_app, root) as port:
+        with served(root) as port:
             under_a_writer = readers_under_a_writer(root, port)
     questions = (FIRST, ONE, FIFTY, SECTION, LOAD)
     show(

@@ -22,8 +22,7 @@ from marketdata_assets import environment
 from marketdata_assets.definitions import build_definitions
 from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.resources.tushare import CODES_PER_CALL
-from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, days_in_order
-from marketdata_assets.resources.tushare_ranges import SHORT
+from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, SHORT, days_in_order
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -46,6 +45,8 @@ from marketdata_sandbox.server import TushareServer
 TABLES = (DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS, MONEYFLOW)
 CALLS_FOR_THE_LIST = 3
 CALLS_AT_MOST, MINUTES_AT_MOST = 17_500, 95
+# Of an account with fewer points, which is what is asked of here, and of one with more.
+ALLOWANCES = (ALLOWED_PER_MINUTE, 500)
 YEARS = (2005, 2010, 2015, 2020, 2025)
 DAYS = int(os.environ.get("BENCH_CALLS_DAYS", "20"))
 
@@ -132,14 +133,16 @@ def plan(exchange: SimulatedExchange, days: list[dt.date]) -> dict[str, tuple[in
     return planned
 
 
-def make(root: str, url: str, days: list[dt.date]) -> dict[str, dict[str, object]]:
+def make(
+    root: str, url: str, days: list[dt.date], allowed_per_minute: int = ALLOWED_PER_MINUTE
+) -> dict[str, dict[str, object]]:
     """One run of the chain; by dataset what it tells of its calls."""
     os.environ["TUSHARE_TOKEN"] = "x"
     env = {
         "MARKETDATA_HOME": root,
         "TUSHARE_TOKEN": "x",
         "TUSHARE_URL": url,
-        "TUSHARE_CALLS_PER_MINUTE": str(ALLOWED_PER_MINUTE),
+        "TUSHARE_CALLS_PER_MINUTE": str(allowed_per_minute),
     }
     definitions = build_definitions(environment.resources(env))
     with dg.DagsterInstance.ephemeral() as instance:
@@ -169,6 +172,7 @@ def shown(year: int, run: Measured, refused: int, in_a_minute: int) -> tuple[str
         str(year),
         str(sum(one["calls"] for one in told.values())),
         f"{run.seconds:.0f}",
+        f"{run.cpu_seconds:.0f}",
         str(in_a_minute),
         str(refused),
         max(set(bounds), key=bounds.count),
@@ -190,18 +194,20 @@ def main() -> None:
         [(name, *(f"{count:,}" for count in pair)) for name, pair in planned.items()],
     )
     ratio = f"{one_by_one / calls:.2f}"
-    minutes, minutes_one_by_one = (count / ALLOWED_PER_MINUTE for count in (calls, one_by_one))
     show(
         "in all",
         ("", "planned", "goal", "day by day", "ratio"),
         [
             ("calls", f"{calls:,}", f"{CALLS_AT_MOST:,}", f"{one_by_one:,}", ratio),
-            (
-                f"minutes at {ALLOWED_PER_MINUTE} a minute",
-                f"{minutes:.0f}",
-                str(MINUTES_AT_MOST),
-                f"{minutes_one_by_one:.0f}",
-                ratio,
+            *(
+                (
+                    f"minutes at {allowed} a minute",
+                    f"{calls / allowed:.0f}",
+                    f"{MINUTES_AT_MOST * ALLOWED_PER_MINUTE / allowed:.0f}",
+                    f"{one_by_one / allowed:.0f}",
+                    ratio,
+                )
+                for allowed in ALLOWANCES
             ),
         ],
     )
@@ -219,7 +225,7 @@ def main() -> None:
         lines.append(shown(year, run, protocol.refusals, most_in_a_minute(moments)))
     show(
         f"{DAYS} sessions in one run, {LATENCY_SECONDS:.0f} s a call",
-        ("", "calls", "seconds", "most in 60 s", "refused", "bound by"),
+        ("", "calls", "seconds", "s CPU", "most in 60 s", "refused", "bound by"),
         lines,
     )
 

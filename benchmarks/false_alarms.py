@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from benchmarks.measuring import console, show
 from benchmarks.simulated import tables_of
-from marketdata_assets.checks.days import check_days
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
+from marketdata_assets.checks.running import Finding
+from marketdata_assets.checks.sessions import SESSIONS_BEFORE
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets.trading_calendar import last_published_session, sessions_between
+from marketdata_assets_tests.checks.judging import before, check_days
 from marketdata_sandbox.market.exchange import SimulatedExchange
 
 SINCE = int(os.environ.get("BENCH_ALARMS_SINCE", "2005"))

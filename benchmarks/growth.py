@@ -1,9 +1,9 @@
 """What grows with history: the evening, every tick, the catalog, what is read, what opens.
 
 One world grows backwards, to 1, 5, 10 and 21 years of stored days and partitions. Its last days
-are made by the chain from the sandbox; those before are a few shares, recorded in the run history
-as a backfill would have. CPU seconds of processes of their own, so that a busy machine changes
-little; of the UI seconds by the clock, over a copy of the world. Publication is left out.
+are made by the chain from the sandbox; those before are a few shares, and in the run history what
+is left of a backfill after two weeks. CPU seconds of processes of their own, so that a busy machine
+changes little; of the UI seconds by the clock, over a copy of the world. Publication is left out.
 
 BENCH_GROWTH_YEARS names other sizes.
 """
@@ -25,18 +25,22 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.parquet as pq
 from dagster import DagsterEventType
 from dagster._core.events import DagsterEvent, StepMaterializationData
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 from benchmarks.measuring import console, in_own_process, show
 from benchmarks.year import instance_of, materialize
 from marketdata_assets.automation.chains import STOCKS
-from marketdata_assets.automation.sensors import missing_days
+from marketdata_assets.automation.evenings import missing_days
 from marketdata_assets.automation.series_sensor import refreshes_due
 from marketdata_assets.profile import profile_root
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.catalog import publish_catalog
+from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.sealed_parquet import sealed
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, STORED_TABLES, Table
 from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
@@ -49,7 +53,7 @@ SHARES = 10
 FIRST_MADE = 3
 MADE_DAYS = SESSIONS[-FIRST_MADE - len(YEARS) :]
 DAYS_OF_A_RUN = 60
-TIMES = 5
+TIMES = 10
 COPIED = (DAILY_PRICES, ADJ_FACTOR)
 TABLES = [STORED_TABLES[name] for name in STOCKS.names if name in STORED_TABLES]
 SECONDS_TO_OPEN = 300
@@ -67,14 +71,14 @@ def grow(root: str, days: Sequence[dt.date]) -> None:
     """Store and record `days`, which come before those that are there."""
     lake = lake_of(root)
     shown = {table: lake.path(table, MADE_DAYS[0]) for table in TABLES}
-    rows = {table: lake.load(table, MADE_DAYS[0]).rows.slice(0, SHARES) for table in COPIED}
+    rows = {table: pq.read_table(shown[table]).slice(0, SHARES) for table in COPIED}
     for day in days:
         for table, file in shown.items():
+            path = lake.path(table, day)
+            path.parent.mkdir(parents=True, exist_ok=True)
             if table in COPIED:
-                lake.write(table, day, moved(table, rows[table], day))
+                path.write_bytes(sealed(moved(table, rows[table], day)))
             else:
-                path = lake.path(table, day)
-                path.parent.mkdir(parents=True, exist_ok=True)
                 os.link(file, path)
     with instance_of(history_of(root)) as instance:
         for first in range(0, len(days), DAYS_OF_A_RUN):
@@ -91,7 +95,7 @@ def moved(table: Table, rows: pa.Table, day: dt.date) -> pa.Table:
 
 
 def record(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> None:
-    """A run that has made all datasets of some days, publication included."""
+    """A run that has made all datasets of some days, publication included; its own log is gone."""
     tags = {
         "dagster/asset_partition_range_start": days[0].isoformat(),
         "dagster/asset_partition_range_end": days[-1].isoformat(),
@@ -99,7 +103,9 @@ def record(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> None:
     name, run_id = STOCKS.name.value, str(uuid.uuid4())
     status = dg.DagsterRunStatus.SUCCESS
     instance.add_run(dg.DagsterRun(job_name=name, run_id=run_id, status=status, tags=tags))
-    events = [
+    log = instance.event_log_storage
+    assert isinstance(log, EventLog)
+    events = (
         dg.EventLogEntry(  # type: ignore[no-untyped-call]
             error_info=None,
             level="debug",
@@ -117,8 +123,9 @@ def record(instance: dg.DagsterInstance, days: Sequence[dt.date]) -> None:
         )
         for dataset in STOCKS.names
         for day in days
-    ]
-    instance.event_log_storage.store_event_batch(events)
+    )
+    with log.index_connection() as index:
+        index.execute(SqlEventLogStorageTable.insert(), [log._event_to_row(one) for one in events])
 
 
 def lake_of(root: str) -> Lake:
@@ -170,6 +177,8 @@ def opened(root: str) -> dict[str, float]:
         for folder in ("lake", "series"):
             shutil.copytree(world / folder, place / folder, copy_function=os.link)
         shutil.copytree(world / "dagster", place / "dagster")
+        # That of a folder that has moved is made anew, once.
+        publish_catalog(place)
         ui, api = free_port(), free_port()
         env = {**os.environ, "MARKETDATA_HOME": copy, "API_PORT": str(api)}
         command = [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(ui)]

@@ -32,6 +32,7 @@ shown: list[Shown] = []
 class Measured(NamedTuple):
     result: object
     seconds: float
+    cpu_seconds: float
     peak_megabytes: float
 
 
@@ -46,11 +47,11 @@ def in_own_process(function: Callable[..., object], *arguments: object) -> Measu
 
 
 def _measure(function: Callable[..., object], arguments: tuple[object, ...]) -> Measured:
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     result = function(*arguments)
-    seconds = time.perf_counter() - began
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Measured(result, seconds, peak)
+    return Measured(result, seconds, cpu_seconds, peak)
 
 
 def show(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -211,7 +211,7 @@ def arcticdb(root: str) -> Measured | None:
         f"{answer['append_seconds']:.1f} s\n"
     )
     latencies = {ONE: Latency(*answer["one"]), FIFTY: Latency(*answer["fifty"])}
-    return Measured(latencies, 0, answer["peak_megabytes"])
+    return Measured(latencies, 0, 0, answer["peak_megabytes"])
 
 
 def main() -> None:

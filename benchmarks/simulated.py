@@ -7,7 +7,7 @@ import datetime as dt
 
 import pyarrow as pa
 
-from marketdata_assets.assets.stock_list import listed_on
+from marketdata_assets.assets.lists import listed_shares
 from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
@@ -20,7 +20,7 @@ def tables_of(exchange: SimulatedExchange, day: dt.date) -> dict[str, pa.Table]:
     for table in CHECKED_TOGETHER:
         if table is STOCK_LIST:
             stocks = _typed(STOCK_BASIC, exchange.stock_basic(day))
-            tables[table.name] = listed_on(stocks, day, known_on=day)
+            tables[table.name] = listed_shares(stocks, day, known_on=day)
         elif day < table.first_date:
             tables[table.name] = table.schema.empty_table()
         else:

@@ -6,6 +6,7 @@ file are left out, in its favour.)
 """
 
 import datetime as dt
+import os
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmarks.measuring import console, in_own_process, show
 from marketdata_assets import environment
 from marketdata_assets.automation.chains import STOCKS
 from marketdata_assets.definitions import build_definitions
+from marketdata_assets.dev import HEAPS
 from marketdata_assets.partitions import BACKFILL_POLICY
 from marketdata_assets.storage.dagster_sqlite import EventLog, Runs
 from marketdata_assets.trading_calendar import sessions_between
@@ -81,6 +83,7 @@ def rewrite_csv(everything: str, one_day: str) -> None:
 
 
 def main() -> None:
+    os.environ.update(HEAPS)
     with tempfile.TemporaryDirectory() as root:
         console.print(f"materializing {len(YEAR)} days of {len(MADE)} assets …")
         year = in_own_process(materialize, root, YEAR[:-1])

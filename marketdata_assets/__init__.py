@@ -13,7 +13,9 @@ assets                                 the datasets, one a file
 automation                             what runs by itself
 settings, profile                      what is read from the environment: live, or the sandbox
 environment, definitions               the assembly of everything for Dagster
+hosts, shared_database, celery_*       what several hosts share, and the steps of runs there
 run_launcher, supervising              what becomes of runs and programs that end
+code_server, daemon, ui                the programs of Dagster's that `dev` starts
 copying, copy_places                   what `copy` takes from a place to another, and how
 command_texts                          what the commands say of themselves, in two languages
 doctor                                 what would stop an evening, looked for beforehand

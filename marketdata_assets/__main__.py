@@ -7,27 +7,30 @@ module.
 
 import argparse
 import datetime as dt
+import io
 import json
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from marketdata_assets import __version__
 from marketdata_assets.command_texts import CommandParser, text
-from marketdata_assets.env_file import UnreadableFile, settle
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.hosts import hosts, only_one_machine, several_hosts
 from marketdata_assets.profile import profile_root
-from marketdata_assets.settings import SettingError
+from marketdata_assets.settings import SettingError, UnreadableFile, settle
 from marketdata_assets.storage.durable_files import becoming, refusals_told
-from marketdata_assets.written_days import day_written
+from marketdata_assets.trading_calendar import day_written
 
 SHIPPED = Path(__file__).with_name("dagster.yaml")
 NOT_FOR_OTHERS = 0o027
 # What reads or writes the folder itself: a host of many has only its copies in it.
-OF_ONE_MACHINE = {"accept", "backfill", "demo", "dev", "doctor", "excuse", "hub", "query"}
-OF_ONE_MACHINE |= {"serve", "status"}
+OF_ONE_MACHINE = {"backfill", "demo", "dev", "doctor", "hub", "query"}
+OF_SEVERAL_HOSTS = {"worker"}
+# Each says itself what a user may wonder about.
+TELL_NOTICES = {"daemon", "dev", "web"}
 DESCRIPTION = (
     "Chinese market data as Dagster assets. Data and run history are in MARKETDATA_HOME, settings "
     "in .env, both looked for in the working folder."
@@ -43,62 +46,85 @@ def command_parser() -> CommandParser:
         dest="command", required=True, title=text("commands"), metavar="COMMAND"
     )
 
-    def command(name: str, what: str) -> CommandParser:
-        return commands.add_parser(name, help=text(what), description=text(what))
+    def command(name: str, what: str, runs: str) -> CommandParser:
+        """`runs` is a module and its function, whose arguments are called as those here."""
+        parser = commands.add_parser(name, help=text(what), description=text(what))
+        parser.set_defaults(runs=runs)
+        return parser
 
-    demo = command("demo", "materialize the last trading days and show them")
+    demo = command("demo", "materialize the last trading days and show them", "demo.run_demo")
     demo.add_argument("--days", type=_count, default=20, help="how many trading days (default 20)")
-    dev = command("dev", "Dagster's UI and daemon, and the HTTP API")
+    dev = command("dev", "Dagster's UI and daemon, and the HTTP API", "dev.run_dev")
     dev.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     host = "where the UI listens (default 127.0.0.1; elsewhere it needs UI_TOKEN)"
     dev.add_argument("--host", default="127.0.0.1", help=host)
-    web = command("web", "Dagster's UI alone")
+    web = command("web", "Dagster's UI alone", "dev.run_web")
     web.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
     web.add_argument("--host", default="127.0.0.1", help=host)
-    command("daemon", "Dagster's daemon alone, which starts the runs")
-    command("serve", "the HTTP API")
-    command("worker", "of several hosts: takes the steps of runs")
-    hub = command("hub", "serve the dataset published on this machine")
+    command("daemon", "Dagster's daemon alone, which starts the runs", "dev.run_daemon")
+    command("serve", "the HTTP API", "serve.serve_api")
+    command("worker", "of several hosts: takes the steps of runs", "celery_steps.work")
+    hub = command("hub", "serve the dataset published on this machine", "hub_commands.serve_hub")
     hub.add_argument("--port", type=_port, default=8766, help="the port (default 8766)")
-    publish = command("publish", "publish every stored day that is not published")
+    publish = command(
+        "publish", "publish every stored day that is not published", "hub_commands.publish"
+    )
     publish.add_argument("--repository", default="", help="default: HF_DATASET_REPO's")
-    command("verify", "compare the published dataset with the lake")
-    command("restore", "fill the lake from the published dataset")
-    copy = command("copy", "copy, back up or restore the data, to a folder or to S3")
+    command("verify", "compare the published dataset with the lake", "hub_commands.verify")
+    command("restore", "fill the lake from the published dataset", "hub_commands.restore_lake")
+    copy = command(
+        "copy", "copy, back up or restore the data, to a folder or to S3", "copying.copy"
+    )
     place = "the folder of a profile, like data/live, or s3://bucket/prefix"
     copy.add_argument("source", metavar="FROM", help=place)
     copy.add_argument("target", metavar="TO", help=place)
-    backfill = command("backfill", "make the days of a range that are lacking")
+    backfill = command(
+        "backfill", "make the days of a range that are lacking", "backfilling.backfill"
+    )
     backfill.add_argument("first", metavar="FROM", type=_day, help="the first day")
     backfill.add_argument("last", metavar="TO", type=_day, help="the last day")
     backfill.add_argument(
         "--tables",
-        type=lambda text: [name for name in text.split(",") if name],
+        type=lambda names: [name for name in names.split(",") if name],
         default=[],
         help="some tables alone, separated by commas (default: all of the evening)",
     )
-    query = command("query", "the prices of a code, in the terminal or a file")
+    query = command(
+        "query", "the prices of a code, in the terminal or a file", "query_command.query"
+    )
     query.add_argument("code", help="like 600000.SH")
     query.add_argument("first", metavar="FROM", nargs="?", type=_day, help="default: 30 days ago")
     query.add_argument("last", metavar="TO", nargs="?", type=_day, help="default: the last day")
     query.add_argument("--adjust", choices=["none", "qfq", "hfq"], default="none", help="adjusted")
     query.add_argument("--fields", default="", help="columns, separated by commas")
     query.add_argument("--out", default="", help="a file to write, .csv or .parquet")
-    doctor = command("doctor", "what would stop the evening, and what to do")
+    doctor = command(
+        "doctor", "what would stop the evening, and what to do", "operator_commands.diagnose"
+    )
     doctor.add_argument("--port", type=_port, default=3000, help="the UI's port (default 3000)")
-    command("status", "the last evening, what is late, what runs next, the disk")
-    found = command("findings", "what the checks found, share by share")
+    command(
+        "status",
+        "the last evening, what is late, what runs next, the disk",
+        "operator_commands.show_status",
+    )
+    found = command(
+        "findings", "what the checks found, share by share", "finding_commands.show_findings"
+    )
     found.add_argument("day", nargs="?", type=_day, help="a trading day (default: the last stored)")
     found.add_argument("--since", type=_day, help="all days from this one on")
     found.add_argument("--code", default="", help="of one share or fund alone, like 600000.SH")
-    found.add_argument("--all", action="store_true", help="what is excused too")
-    excuse = command("excuse", "accept what is found of one share")
+    found.add_argument(
+        "--all", dest="with_excused", action="store_true", help="what is excused too"
+    )
+    excuse = command("excuse", "accept what is found of one share", "finding_commands.excuse")
     excuse.add_argument("code", help="the share or fund, like 600000.SH")
     excuse.add_argument("--check", default="", help="one check alone, like daily_kline.units")
     excuse.add_argument("--first", type=_day, help="from when on (default: as found)")
     excuse.add_argument("--last", type=_day, help="until when (default: as found)")
     excuse.add_argument("--reason", required=True, help="why it is right as it is")
-    accept = command("accept", "accept a refused day of a table as it is")
+    accept = command(
+        "accept", "accept a refused day of a table as it is", "finding_commands.accept"
+    )
     accept.add_argument("table", help="the table, like daily_kline")
     accept.add_argument("day", type=_day, help="the trading day")
     accept.add_argument("--reason", required=True, help="why it is right as it is")
@@ -106,110 +132,59 @@ def command_parser() -> CommandParser:
 
 
 def main() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that can't show a sign is no reason to end.
+            stream.reconfigure(errors="replace")
     arguments = command_parser().parse_args()
     try:
         notices = prepare()
-        with refusals_told(f"{arguments.command} did not finish"):
+        with refusals_told(text("{command} did not finish", command=arguments.command)):
             return _run(arguments, notices)
     except MarketdataError as error:
-        print(error, file=sys.stderr)
+        print(text(str(error)), file=sys.stderr)
         return 2 if isinstance(error, SettingError) else 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
 def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
-    if arguments.command in OF_ONE_MACHINE:
-        only_one_machine(arguments.command)
-    # Each imports what it needs: Dagster alone takes seconds.
-    if arguments.command == "serve":
-        from marketdata_assets.serve import serve_api
-
+    given = vars(arguments)
+    command, (module, _, function) = given.pop("command"), given.pop("runs").partition(".")
+    if command in OF_ONE_MACHINE:
+        only_one_machine(command)
+    if command in OF_SEVERAL_HOSTS:
+        given["shared"] = several_hosts(command)
+    if command in TELL_NOTICES:
+        given["notices"] = notices
+    elif command == "serve":
         print(*notices, sep="\n", end="\n" if notices else "", file=sys.stderr)
-        return serve_api()
-    if arguments.command == "dev":
-        from marketdata_assets.dev import run_dev
-
-        return run_dev(arguments.host, arguments.port, notices)
-    if arguments.command in ("web", "daemon"):
-        from marketdata_assets import dev
-
-        if arguments.command == "daemon":
-            return dev.run_daemon(notices)
-        return dev.run_web(arguments.host, arguments.port, notices)
-    if arguments.command == "copy":
-        from marketdata_assets.copying import copy
-
-        return copy(arguments.source, arguments.target)
-    if arguments.command == "worker":
-        shared = several_hosts("worker")
-        from marketdata_assets.celery_steps import work
-
-        return work(shared)
-    if arguments.command == "demo":
-        from marketdata_assets.demo import run_demo
-
-        return run_demo(arguments.days)
-    if arguments.command == "query":
-        from marketdata_assets.query_command import query
-
-        asked = arguments
-        return query(asked.code, asked.first, asked.last, asked.adjust, asked.fields, asked.out)
-    if arguments.command == "backfill":
-        from marketdata_assets.backfilling import backfill
-
-        return backfill(arguments.first, arguments.last, arguments.tables)
-    if arguments.command in ("status", "doctor"):
-        from marketdata_assets import operator_commands
-
-        if arguments.command == "status":
-            return operator_commands.show_status()
-        return operator_commands.diagnose(arguments.port)
-    if arguments.command in ("findings", "excuse", "accept"):
-        return decide(arguments)
-    from marketdata_assets import hub_commands
-
-    run = {
-        "hub": lambda: hub_commands.serve_hub(arguments.port),
-        "publish": lambda: hub_commands.publish(arguments.repository),
-        "verify": hub_commands.verify,
-        "restore": hub_commands.restore_lake,
-    }
-    return run[arguments.command]()
+    # Each imports what it needs: Dagster alone takes seconds.
+    code: int = getattr(import_module(f"{__package__}.{module}"), function)(**given)
+    return code
 
 
-def decide(arguments: argparse.Namespace) -> int:
-    """The commands about findings."""
-    from marketdata_assets import finding_commands
-
-    if arguments.command == "findings":
-        return finding_commands.show_findings(
-            arguments.day, arguments.since, arguments.code, arguments.all
-        )
-    if arguments.command == "accept":
-        return finding_commands.accept(arguments.table, arguments.day, arguments.reason)
-    return finding_commands.excuse(
-        arguments.code, arguments.check, arguments.first, arguments.last, arguments.reason
-    )
-
-
-def _day(text: str) -> dt.date:
+def _day(written: str) -> dt.date:
     try:
-        return day_written(text)
+        return day_written(written)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a day, like 2024-03-06") from None
+        raise _refused(written, "write a day, like {default}", "2024-03-06") from None
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a port, a number up to 65535")
-    return int(text)
+def _port(written: str) -> int:
+    if not (written.isascii() and written.isdigit() and 0 < int(written) < 65_536):
+        raise _refused(written, "write a port, a number up to 65535")
+    return int(written)
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, like 20")
-    return int(text)
+def _count(written: str) -> int:
+    if not written.isdigit() or int(written) == 0:
+        raise _refused(written, "write a whole number, like {default}", "20")
+    return int(written)
+
+
+def _refused(written: str, how: str, default: str = "") -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"{written!r}: {text(how, default=default)}")
 
 
 def prepare() -> list[str]:
@@ -227,9 +202,10 @@ def prepare() -> list[str]:
     _make_home(home)
     if (home / ".env").exists():
         # Dagster would read it over everything that was decided here.
-        raise UnreadableFile(home / ".env", f"move its settings to {file}")
+        raise UnreadableFile(home / ".env", "move its settings to {file}", file=file)
     if (given := os.environ.get("DAGSTER_HOME")) and Path(given).resolve() != home:
-        notices.append(f"DAGSTER_HOME is not taken: the run history of this profile is in {home}.")
+        taken = "DAGSTER_HOME is not taken: the run history of this profile is in {folder}."
+        notices.append(text(taken, folder=home))
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
         if path := os.environ.get(name):
             os.environ[name] = str(Path(path).expanduser().absolute())
@@ -244,16 +220,15 @@ def instance_settings(home: Path) -> bytes:
     On one machine in databases that want a full path; several hosts share a database, and what
     steps print.
     """
-    if shared := hosts():
-        bucket, _, prefix = shared.lake.removeprefix("s3://").partition("/")
-        logs = {"bucket": bucket, "prefix": f"{prefix}/logs".strip("/")}
+    if hosts():
+        # Where both are they know by the settings.
         parts = {
-            "storage": ("marketdata_assets.storage.dagster_postgres", "SharedStorage", {}),
-            "compute_logs": ("dagster_aws.s3.compute_log_manager", "S3ComputeLogManager", logs),
+            "storage": ("dagster_postgres", "SharedStorage"),
+            "compute_logs": ("printed_objects", "PrintedObjects"),
         }
-        told = {
-            name: {"module": module, "class": kind, "config": config}
-            for name, (module, kind, config) in parts.items()
+        told: dict[str, object] = {
+            name: {"module": f"marketdata_assets.storage.{module}", "class": kind}
+            for name, (module, kind) in parts.items()
         }
         told["storage"] = {"custom": told["storage"]}
         lines = [f"{name}: {json.dumps(one)}\n" for name, one in told.items()]
@@ -279,8 +254,9 @@ def _make_home(home: Path) -> None:
             with becoming(place) as unfinished:
                 unfinished.write_bytes(settings)
     except OSError as error:
-        how = f"{home} can't be written ({error.strerror}), make room or give write permission"
-        raise SettingError("MARKETDATA_HOME", str(home.parent.parent), how) from None
+        how = "{folder} can't be written ({said}), make room or give write permission"
+        said = {"folder": home, "said": error.strerror}
+        raise SettingError("MARKETDATA_HOME", str(home.parent.parent), how, **said) from None
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.chains import CHAINS
-from marketdata_assets.automation.day_runs import are_days_made
-from marketdata_assets.automation.extra_tables import EXTRAS
-from marketdata_assets.automation.lacking import missing_datasets
+from marketdata_assets.automation.day_runs import are_days_made, missing_datasets
+from marketdata_assets.automation.evenings import EXTRAS
+from marketdata_assets.command_texts import text
 from marketdata_assets.environment import lake_resource
 from marketdata_assets.in_process_runs import (
     closed_to_the_account,
@@ -28,7 +28,7 @@ from marketdata_assets.in_process_runs import (
     partitions_told,
 )
 from marketdata_assets.partitions import BACKFILL_POLICY, start_date
-from marketdata_assets.serving.status import dev_runs
+from marketdata_assets.serving.status import programs_running
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import SERIES_ASSETS
@@ -38,6 +38,10 @@ from marketdata_assets.trading_calendar import last_closed_session, sessions_bet
 
 SECONDS_BETWEEN_LOOKS = 2
 MOST_DAYS_NAMED = 5
+LACKING = (
+    "{some:,} of {all:,} sessions lack something, {first} … {last}: {runs} run(s). What is stored "
+    "stays, so Ctrl-C is safe."
+)
 
 
 class Stretch(NamedTuple):
@@ -59,36 +63,37 @@ def backfill(first: dt.date, last: dt.date, tables: Sequence[str]) -> int:
     console, lake = Console(highlight=False, soft_wrap=True), lake_resource().open()
     days, wanted = _sessions(first, last), wanted_datasets(tables)
     named = f" --tables {','.join(tables)}" if tables else ""
-    again = f"go on with: marketdata backfill {first} {last}{named}"
+    again = {"command": f"marketdata backfill {first} {last}{named}"}
+    interrupted = text("Interrupted. What is stored is whole; go on with: {command}", **again)
     began = time.monotonic()
     with (
         dg.DagsterInstance.get() as instance,
-        ending_at_once(instance, console, f"Interrupted. What is stored is whole; {again}"),
+        ending_at_once(instance, console, interrupted),
     ):
         if not tables and (closed := closed_to_the_account(Chain.FUNDS)):
-            console.print(f"The funds are left out: {closed}.")
+            console.print(text("The funds are left out: {closed}.", closed=closed))
             del wanted[Chain.FUNDS]
         stretches = list(lacking(instance, lake, days, wanted))
         if not stretches:
-            console.print(f"Nothing is lacking: {len(days):,} sessions, {days[0]} … {days[-1]}.")
+            span = {"count": len(days), "first": days[0], "last": days[-1]}
+            console.print(text("Nothing is lacking: {count:,} sessions, {first} … {last}.", **span))
             return 0
         due = {day for one in stretches for day in one.days}
-        console.print(
-            f"{len(due):,} of {len(days):,} sessions lack something, {min(due)} … {max(due)}: "
-            f"{len(stretches)} run(s). What is stored stays, so Ctrl-C is safe."
-        )
+        counts = {"some": len(due), "all": len(days), "runs": len(stretches)}
+        console.print(text(LACKING, **counts, first=min(due), last=max(due)))
         failures = _make(console, instance, stretches)
         left = sorted({day for one in lacking(instance, lake, days, wanted) for day in one.days})
     for failure in failures:
-        console.print(f"[bold red]failed[/] {failure}")
+        console.print(f"[bold red]{text('failed')}[/] {failure}")
     took = in_words(time.monotonic() - began)
     if not left:
-        console.print(f"Nothing is lacking any more, after {took}.")
+        console.print(text("Nothing is lacking any more, after {took}.", took=took))
         return 0
-    shown = ", ".join(map(str, left[:MOST_DAYS_NAMED]))
     more = " …" if len(left) > MOST_DAYS_NAMED else ""
-    console.print(f"{len(left):,} sessions still lack something after {took}: {shown}{more}")
-    console.print(f"See marketdata findings DAY; {again}")
+    shown = ", ".join(map(str, left[:MOST_DAYS_NAMED])) + more
+    still = "{count:,} sessions still lack something after {took}: {days}"
+    console.print(text(still, count=len(left), took=took, days=shown))
+    console.print(text("See marketdata findings DAY; go on with: {command}", **again))
     return 1
 
 
@@ -137,9 +142,9 @@ def _make(
 def _let_others_go_first(console: Console, instance: dg.DagsterInstance) -> None:
     """Wait for runs of `dev` that make days: one at a time uses the account's allowance."""
     is_told, root = False, lake_resource().open().root
-    while dev_runs(root) and are_days_made(instance, ()):
+    while programs_running(root) and are_days_made(instance, ()):
         if not is_told:
-            console.print("A run of dev makes days; going on after it.")
+            console.print(text("A run of dev makes days; going on after it."))
             is_told = True
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
@@ -148,8 +153,9 @@ def _sessions(first: dt.date, last: dt.date) -> list[dt.date]:
     end = min(last, last_closed_session(dt.datetime.now(dt.UTC)))
     days = sessions_between(max(first, start_date()), end) if first <= end else []
     if not days:
-        how = f"write FROM TO with trading days between {start_date()} and {end}"
-        raise SettingError("the range", f"{first} {last}", how)
+        how = "write FROM TO with trading days between {first} and {last}"
+        span = {"first": start_date(), "last": end}
+        raise SettingError("the range", f"{first} {last}", how, **span)
     return days
 
 
@@ -161,8 +167,9 @@ def wanted_datasets(tables: Collection[str]) -> dict[Chain, frozenset[str]]:
     there[Chain.EXTRAS] = frozenset(asset.key.path[-1] for asset in EXTRAS)
     known = sorted(name for names in there.values() for name in names)
     if unknown := set(tables) - set(known):
+        names = ", ".join(known)
         raise SettingError(
-            "--tables", ", ".join(sorted(unknown)), f"write some of {', '.join(known)}"
+            "--tables", ", ".join(sorted(unknown)), "write some of {names}", names=names
         )
     wanted = {chain: names & set(tables) for chain, names in there.items()}
     return {chain: names for chain, names in wanted.items() if names}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from marketdata_assets.command_texts import text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, make_folder, refusals_told
@@ -24,7 +25,12 @@ DATABASES = (".db", ".sqlite3")
 LOGS = ("-wal", "-shm", "-journal")
 # What an object is told with.
 SHA256, MODIFIED = "sha256", "modified"
-NOT_AS_SENT = "{} is not there as it was sent. Run the copy again: it goes on where it ended."
+NOT_AS_SENT = "{place} is not there as it was sent. Run the copy again: it goes on where it ended."
+UNUSABLE = (
+    "{place} can't be used ({said}). Look at the store, the AWS_… settings and the network, then "
+    "run again: the copy goes on where it ended."
+)
+UNREADABLE = "{place} can't be read ({said}). Run the copy again."
 
 
 class Entry(NamedTuple):
@@ -89,7 +95,8 @@ class Folder:
 
     def write(self, key: str, content: Content) -> None:
         path, raw = self.root / key, content.raw
-        with refusals_told(f"{path} could not be written; it is as it was before"):
+        what = text("{place} could not be written; it is as it was before", place=path)
+        with refusals_told(what):
             make_folder(path.parent)
             with becoming(path) as unfinished:
                 unfinished.write_bytes(raw)
@@ -98,7 +105,7 @@ class Folder:
                     for log in LOGS:
                         path.with_name(path.name + log).unlink(missing_ok=True)
             if hash_of(path.read_bytes()) != hash_of(raw):
-                raise CopyFailed(NOT_AS_SENT.format(path))
+                raise CopyFailed(text(NOT_AS_SENT, place=path))
 
 
 class Bucket:
@@ -152,7 +159,7 @@ class Bucket:
         with self._told():
             put = self._obstore.put(self._store, key, raw, use_multipart=False, attributes=told)
         if _hash_in(put["e_tag"]) != _md5(raw) and self.read(key).raw != raw:
-            raise CopyFailed(NOT_AS_SENT.format(f"{self._address}/{key}"))
+            raise CopyFailed(text(NOT_AS_SENT, place=f"{self._address}/{key}"))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -162,10 +169,7 @@ class Bucket:
             raise
         except (self._obstore.exceptions.BaseError, PermissionError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CopyFailed(
-                f"{self._address} can't be used ({said}). Look at the store, the AWS_… settings "
-                "and the network, then run again: the copy goes on where it ended."
-            ) from error
+            raise CopyFailed(text(UNUSABLE, place=self._address, said=said)) from error
 
 
 def hash_of(raw: bytes) -> str:
@@ -198,5 +202,5 @@ def _snapshot(path: Path) -> bytes:
             try:
                 source.backup(target)
             except sqlite3.Error as error:
-                raise CopyFailed(f"{path} can't be read ({error}). Run the copy again.") from error
+                raise CopyFailed(text(UNREADABLE, place=path, said=error)) from error
         return whole.read_bytes()

@@ -24,10 +24,11 @@ import pyarrow as pa
 from rich.console import Console
 from rich.progress import Progress
 
+from marketdata_assets.command_texts import text
 from marketdata_assets.copy_places import Bucket, Content, Entry, Folder, Place, hash_of
 from marketdata_assets.listening import is_simulated
 from marketdata_assets.profile import Profile
-from marketdata_assets.serving.status import dev_runs
+from marketdata_assets.serving.status import programs_running
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.sealed_parquet import DamagedFile, unsealed
@@ -85,16 +86,16 @@ def copy(source: str, target: str) -> int:
         counts = Counter(outcome for outcome, _ in done.values())
         copied = sum(bytes_ for outcome, bytes_ in done.values() if outcome is Outcome.COPIED)
         if counts:
-            told = ", ".join(f"{counts[one]:,} {one}" for one in Outcome if counts[one])
-            console.print(f"{part.name}: {told}; {copied / 1e6:,.1f} MB")
+            told = ", ".join(f"{counts[one]:,} {text(one)}" for one in Outcome if counts[one])
+            console.print(f"{text(part.name)}: {told}{text('; ')}{copied / 1e6:,.1f} MB")
         bad = (Outcome.NEWER, Outcome.DAMAGED)
         left |= {key: outcome for key, (outcome, _) in done.items() if outcome in bad}
     if isinstance(there, Folder):
         publish_catalog(there.root)
     for key, outcome in list(left.items())[:MOST_NAMED]:
-        console.print(f"{key}: {outcome}")
+        console.print(f"{key}: {text(outcome)}")
     if len(left) > MOST_NAMED:
-        console.print(f"… and {len(left) - MOST_NAMED:,} more")
+        console.print(text("… and {count:,} more", count=len(left) - MOST_NAMED))
     return int(bool(left))
 
 
@@ -115,12 +116,13 @@ def refuse(here: Place, source: str, there: Place, target: str) -> None:
     """Raise `SettingError` where nothing would be copied, or something that must not be."""
     if next(_entries(here, LAKE), None) is None:
         raise SettingError("FROM", source, "no lake is there, name the folder of a profile")
-    if isinstance(there, Folder) and there.root.is_dir() and dev_runs(there.root):
+    if isinstance(there, Folder) and there.root.is_dir() and programs_running(there.root):
         raise SettingError("TO", target, "programs write to this folder, end them before")
     ours, theirs = _is_of_sandbox(here, source), _is_of_sandbox(there, target)
     if theirs is not None and ours is not theirs:
         what = "simulated" if ours else "real"
-        raise SettingError("TO", target, f"{source} holds {what} data, and this place other ones")
+        how = "{source} holds {what} data, and this place other ones"
+        raise SettingError("TO", target, how, source=source, what=text(what))
 
 
 def _is_of_sandbox(place: Place, address: str) -> bool | None:
@@ -151,7 +153,7 @@ def _copy_part(
     groups = ([key for key in keys if key != MANIFEST], [key for key in keys if key == MANIFEST])
     done = {}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(part.name, total=len(keys))
+        task = progress.add_task(text(part.name), total=len(keys))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for some in groups:
                 outcomes = pool.map(lambda key: _copy_one(here, there, known.get(key), key), some)

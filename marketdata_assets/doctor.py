@@ -7,22 +7,21 @@ import datetime as dt
 import email.utils
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 import requests
 
 from marketdata_assets import environment
 from marketdata_assets.api.api_settings import api_settings
+from marketdata_assets.command_texts import text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.listening import listen
 from marketdata_assets.profile import Profile, profile, profile_root, upstream
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
-from marketdata_assets.resources.ssh_endpoint import Endpoint
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
 from marketdata_assets.resources.tushare_errors import Unavailable
 from marketdata_assets.resources.tushare_permissions import Asked
-from marketdata_assets.serving.status import Status, status
+from marketdata_assets.serving.status import Status, programs_running, status
 from marketdata_assets.settings import SettingError
 from marketdata_assets.tables import NAME_CHANGES
 from marketdata_assets.tables.declaration import Chain
@@ -32,7 +31,7 @@ from marketdata_assets.trading_calendar import (
     last_published_session,
     previous_session,
 )
-from marketdata_assets.ui.ui_settings import ui_settings
+from marketdata_assets.ui.guard import ui_settings
 
 LEAST_FREE, EASY_FREE = 1_000_000_000, 10_000_000_000
 MOST_SECONDS_OFF = 60
@@ -80,14 +79,14 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
         environment.resources(env)
         known = status(env, now)
     except SettingError as error:
-        yield Look("settings", Outcome.STOPS, str(error))
+        yield _look("settings", Outcome.STOPS, str(error))
         return
     except CalendarExhausted as error:
-        yield Look("calendar", Outcome.STOPS, str(error))
+        yield _look("calendar", Outcome.STOPS, str(error))
         return
-    yield Look("settings", Outcome.FINE, f"{known.origin}; {profile_root(env)}")
+    yield _look("settings", Outcome.FINE, f"{known.origin}{text('; ')}{profile_root(env)}")
     yield _disk(known.bytes_free)
-    yield from _ports(env, ui_port, known)
+    yield from _ports(env, ui_port)
     yield _calendar(now)
     asked: dict[Chain, list[Asked]] = {}
     if profile(env) is Profile.LIVE:
@@ -96,23 +95,23 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
         asked = environment.asked_by_the_account(env, list(Chain), day)
         yield from _calls(asked, known)
     else:
-        yield Look(
-            "account", Outcome.FINE, "the sandbox needs none", "TUSHARE_TOKEN: the real market"
-        )
+        seen, real = "the sandbox needs none", "TUSHARE_TOKEN: the real market"
+        yield _look("account", Outcome.FINE, seen, real)
     yield from _outside(env)
     yield from _automations(env, known, asked)
 
 
 def _disk(free: int) -> Look:
-    seen, cure = f"{free / 1e9:,.1f} GB free", "make room, or set MARKETDATA_HOME to another disk"
+    size, cure = f"{free / 1e9:,.1f} GB", "make room, or set MARKETDATA_HOME to another disk"
     if free < LEAST_FREE:
-        return Look("disk", Outcome.STOPS, seen, cure)
+        return _look("disk", Outcome.STOPS, "{size} free", cure, size=size)
     if free < EASY_FREE:
-        return Look("disk", Outcome.NOTE, f"{seen}: some years, hardly twenty", cure)
-    return Look("disk", Outcome.FINE, seen)
+        seen = "{size} free: some years, hardly twenty"
+        return _look("disk", Outcome.NOTE, seen, cure, size=size)
+    return _look("disk", Outcome.FINE, "{size} free", size=size)
 
 
-def _ports(env: Mapping[str, str], ui_port: int, known: Status) -> Iterator[Look]:
+def _ports(env: Mapping[str, str], ui_port: int) -> Iterator[Look]:
     def open_ui() -> None:
         ui = ui_settings(env, "127.0.0.1", ui_port)
         listen(ui.host, ui.port, "--host", "--port").close()
@@ -121,19 +120,22 @@ def _ports(env: Mapping[str, str], ui_port: int, known: Status) -> Iterator[Look
         api = api_settings(env)
         listen(api.host, api.port, "API_HOST", "API_PORT").close()
 
-    if known.dev_runs:
-        yield Look("ports", Outcome.FINE, "dev runs, and has them")
+    running = programs_running(profile_root(env))
+    if running == "dev":
+        yield _look("ports", Outcome.FINE, "dev runs, and has them")
         return
-    yield _tried("port of the UI", open_ui, "is free")
-    yield _tried("port of the API", open_api, "is free")
+    # Beside a daemon they may well be taken, by `web` and `serve`.
+    bad = Outcome.NOTE if running else Outcome.STOPS
+    yield _tried("port of the UI", open_ui, "is free", bad)
+    yield _tried("port of the API", open_api, "is free", bad)
 
 
 def _calendar(now: dt.datetime) -> Look:
     last = last_published_session()
     if last - now.astimezone(SHANGHAI).date() < CALENDAR_ENDS_SOON:
         cure = "pip install --upgrade exchange_calendars, which has next year from December on"
-        return Look("calendar", Outcome.NOTE, f"known to {last}", cure)
-    return Look("calendar", Outcome.FINE, f"known to {last}")
+        return _look("calendar", Outcome.NOTE, "known to {last}", cure, last=last)
+    return _look("calendar", Outcome.FINE, "known to {last}", last=last)
 
 
 def _clock(url: str, now: dt.datetime) -> Look:
@@ -142,16 +144,12 @@ def _clock(url: str, now: dt.datetime) -> Look:
         with requests.get(url, timeout=SECONDS_TO_ANSWER, stream=True) as answer:
             theirs = email.utils.parsedate_to_datetime(answer.headers["Date"]).astimezone(dt.UTC)
     except (requests.RequestException, KeyError, ValueError):
-        return Look("clock", Outcome.NOTE, "nobody tells the time to compare with")
+        return _look("clock", Outcome.NOTE, "nobody tells the time to compare with")
     off = abs((now - theirs).total_seconds())
     if off <= MOST_SECONDS_OFF:
-        return Look("clock", Outcome.FINE, "as the vendor's")
-    return Look(
-        "clock",
-        Outcome.STOPS,
-        f"{off:,.0f} s from the vendor's",
-        "set it: timedatectl set-ntp true",
-    )
+        return _look("clock", Outcome.FINE, "as the vendor's")
+    seen, cure = "{off:,.0f} s from the vendor's", "set it: timedatectl set-ntp true"
+    return _look("clock", Outcome.STOPS, seen, cure, off=off)
 
 
 def _calls(asked: Mapping[Chain, list[Asked]], known: Status) -> Iterator[Look]:
@@ -159,34 +157,32 @@ def _calls(asked: Mapping[Chain, list[Asked]], known: Status) -> Iterator[Look]:
     for one in everything:
         if one.error and one.is_general:
             cure = UNREACHABLE if isinstance(one.error, Unavailable) else one.error.cure
-            yield Look("token", Outcome.STOPS, one.error.what, cure)
+            yield _look("token", Outcome.STOPS, one.error.what, cure)
             return
-    yield Look("token", Outcome.FINE, "is taken")
+    yield _look("token", Outcome.FINE, "is taken")
     for chain, calls in asked.items():
         for one in calls:
             stops = chain is Chain.STOCKS and one.call != NAME_CHANGES.tushare.call
             bad = Outcome.STOPS if stops else Outcome.NOTE
+            seen, cure = "open, from {points:,} points on", ""
             if one.is_closed:
-                cure = f"needs an account of {one.points:,} points"
-                yield Look(f"call {one.call}", bad, "closed to this account", cure)
+                seen, cure = "closed to this account", "needs an account of {points:,} points"
             elif one.error:
-                yield Look(f"call {one.call}", bad, "its quota is used up", one.error.cure)
-            else:
-                yield Look(f"call {one.call}", Outcome.FINE, f"open, from {one.points:,} points on")
+                seen, cure = "its quota is used up", one.error.cure
+            how = bad if one.error else Outcome.FINE
+            yield _look("call {call}", how, seen, cure, call=one.call, points=one.points)
     yield _allowance(everything, known)
 
 
 def _allowance(asked: list[Asked], known: Status) -> Look:
-    most = known.calls_per_minute or 0
-    seen = f"{known.calls} of {most} calls in the last minute"
+    most, cure = known.calls_per_minute or 0, ""
     has_many = any(one.points >= MANY_POINTS and one.error is None for one in asked)
     if has_many and most < MANY_CALLS:
-        cure = f"an account of 5,000 points may have TUSHARE_CALLS_PER_MINUTE={MANY_CALLS}"
-        return Look("allowance", Outcome.NOTE, seen, cure)
+        cure = "an account of 5,000 points may have TUSHARE_CALLS_PER_MINUTE=500"
     if not has_many and most > FEW_CALLS:
-        cure = f"below 5,000 points set TUSHARE_CALLS_PER_MINUTE={FEW_CALLS}"
-        return Look("allowance", Outcome.NOTE, seen, cure)
-    return Look("allowance", Outcome.FINE, seen)
+        cure = "below 5,000 points set TUSHARE_CALLS_PER_MINUTE=200"
+    seen, how = "{calls} of {most} calls in the last minute", Outcome.NOTE if cure else Outcome.FINE
+    return _look("allowance", how, seen, cure, calls=known.calls, most=most)
 
 
 def _outside(env: Mapping[str, str]) -> Iterator[Look]:
@@ -194,35 +190,25 @@ def _outside(env: Mapping[str, str]) -> Iterator[Look]:
     publisher = environment.publisher(env)
     if isinstance(publisher, HuggingFaceResource):
         hub: HuggingFaceResource = publisher.process_config_and_initialize()
-        yield _tried("Hub", hub.refuse_without_write_access, f"{hub.repository} may be written")
+        fine = text("{repository} may be written", repository=hub.repository)
+        yield _tried("Hub", hub.refuse_without_write_access, fine)
     else:
-        yield Look(
-            "Hub", Outcome.FINE, "not used: published to a folder", "HF_DATASET_REPO: the Hub"
-        )
+        seen, other = "not used: published to a folder", "HF_DATASET_REPO: the Hub"
+        yield _look("Hub", Outcome.FINE, seen, other)
     tunnel = environment.tunnel_settings(env)
     if tunnel.host:
-        way = SshTunnel(
-            Endpoint(
-                tunnel.host,
-                tunnel.port,
-                tunnel.username,
-                Path(tunnel.key_path),
-                Path(tunnel.known_hosts),
-                tunnel.local_port,
-            )
-        )
+        way = SshTunnel(tunnel)
         try:
             yield _tried("SSH tunnel", way.proxy_url, "is built", Outcome.NOTE)
         finally:
             way.close()
     else:
-        yield Look(
-            "SSH tunnel", Outcome.FINE, "not used", "SSH_ENABLED: Yahoo and Coinbase through it"
-        )
+        through = "SSH_ENABLED: Yahoo and Coinbase through it"
+        yield _look("SSH tunnel", Outcome.FINE, "not used", through)
     if (env.get("ALERT_URLS") or "").strip():
-        yield Look("alerts", Outcome.FINE, "go to ALERT_URLS")
+        yield _look("alerts", Outcome.FINE, "go to ALERT_URLS")
     else:
-        yield Look("alerts", Outcome.NOTE, "nobody is told of failures", "set ALERT_URLS")
+        yield _look("alerts", Outcome.NOTE, "nobody is told of failures", "set ALERT_URLS")
 
 
 def _automations(
@@ -238,22 +224,26 @@ def _automations(
     extras = environment.extra_tables(env)
     for name in names:
         chain = next((chain for chain, made in MADE_BY.items() if name in made), None)
-        at = f"next {at:%Y-%m-%d %H:%M}" if (at := runs_at.get(name)) else "by itself"
-        in_the_way = _in_the_way(chain, asked) if chain else None
+        at, way = runs_at.get(name), _in_the_way(chain, asked) if chain else None
+        how, seen, cure = Outcome.FINE, "runs by itself", ""
+        values = {"call": way.call, "points": way.points} if way else {}
         if name in known.switched_off:
-            yield Look(name, Outcome.NOTE, "is switched off", "switch it on under Automation")
+            how, seen, cure = Outcome.NOTE, "is switched off", "switch it on under Automation"
+        elif chain is Chain.EXTRAS and extras:
+            seen, values = "runs by itself, for {tables}", {"tables": ", ".join(extras)}
         elif chain is Chain.EXTRAS:
-            seen = f"runs {at}, for {', '.join(extras)}" if extras else "has nothing to do"
-            yield Look(name, Outcome.FINE, seen, "" if extras else "EXTRA_TABLES names tables")
-        elif in_the_way is None:
-            yield Look(name, Outcome.FINE, f"runs {at}")
-        elif in_the_way.is_closed and chain is Chain.FUNDS:
-            cure = f"switch it off under Automation, or get {in_the_way.points:,} points"
-            yield Look(name, Outcome.NOTE, f"can't run: {in_the_way.call} is closed", cure)
-        else:
-            yield Look(name, Outcome.STOPS, f"can't run: see {in_the_way.call} above")
+            seen, cure = "has nothing to do", "EXTRA_TABLES names tables"
+        elif way and way.is_closed and chain is Chain.FUNDS:
+            how, seen = Outcome.NOTE, "can't run: {call} is closed"
+            cure = "switch it off under Automation, or get {points:,} points"
+        elif way:
+            how, seen = Outcome.STOPS, "can't run: see {call} above"
+        elif at:
+            seen, values = "runs next {at}", {"at": f"{at:%Y-%m-%d %H:%M}"}
+        yield _look(name, how, seen, cure, **values)
     if not known.dev_runs:
-        yield Look("dev", Outcome.NOTE, "does not run, so nothing runs by itself", "marketdata dev")
+        seen = "does not run, so nothing runs by itself"
+        yield _look("dev", Outcome.NOTE, seen, "marketdata dev")
 
 
 def _in_the_way(chain: Chain, asked: Mapping[Chain, list[Asked]]) -> Asked | None:
@@ -272,5 +262,10 @@ def _tried(
     try:
         attempt()
     except MarketdataError as error:
-        return Look(what, bad, str(error))
-    return Look(what, Outcome.FINE, fine)
+        return _look(what, bad, str(error))
+    return _look(what, Outcome.FINE, fine)
+
+
+def _look(what: str, outcome: Outcome, seen: str, cure: str = "", **values: object) -> Look:
+    """In the user's language."""
+    return Look(text(what, **values), outcome, text(seen, **values), text(cure, **values))

@@ -25,22 +25,13 @@ from marketdata_assets.profile import (
     upstream,
 )
 from marketdata_assets.resources.alerts import AlertsResource, channel_urls
-from marketdata_assets.resources.dataset_folder import DatasetFolder
 from marketdata_assets.resources.hugging_face import HUB, HuggingFaceResource
-from marketdata_assets.resources.publisher import Publisher
-from marketdata_assets.resources.sources.routing import (
-    InstrumentSources,
-    LiveSources,
-    TunnelSettings,
-)
+from marketdata_assets.resources.publisher import DatasetFolder, Publisher
+from marketdata_assets.resources.sources.routing import InstrumentSources, LiveSources
+from marketdata_assets.resources.ssh_endpoint import Endpoint
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_permissions import Asked, asked_of
-from marketdata_assets.settings import (
-    SettingError,
-    port,
-    switch,
-    whole_number,
-)
+from marketdata_assets.settings import SettingError, port, switch, whole_number
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
@@ -157,22 +148,22 @@ def extra_tables(env: Mapping[str, str]) -> list[str]:
     there = [table.name for table in STORED_TABLES.values() if table.chain is Chain.EXTRAS]
     names = list(dict.fromkeys(filter(None, re.split(r"[,;\s]+", written))))
     if set(names) - set(there):
-        raise SettingError("EXTRA_TABLES", written, f"write some of {', '.join(there)}")
+        raise SettingError("EXTRA_TABLES", written, "write some of {names}", names=", ".join(there))
     return names
 
 
-def tunnel_settings(env: Mapping[str, str]) -> TunnelSettings:
+def tunnel_settings(env: Mapping[str, str]) -> Endpoint:
     """The SSH_… settings; without SSH_ENABLED there is no tunnel.
 
     Raises `SettingError` for what is missing when there is to be one.
     """
     if not switch(env, "SSH_ENABLED"):
-        return TunnelSettings()
+        return Endpoint()
     for name in ("SSH_HOST", "SSH_USERNAME", "SSH_KEY_PATH"):
         if not env.get(name):
             raise SettingError(name, "", "set it together with SSH_ENABLED")
     known_hosts = env.get("SSH_KNOWN_HOSTS") or "~/.ssh/known_hosts"
-    return TunnelSettings(
+    return Endpoint(
         host=env["SSH_HOST"],
         port=port(env, "SSH_PORT", 22),
         username=env["SSH_USERNAME"],

@@ -16,13 +16,17 @@ does, it is as the one that it is a kind of.
       DiskRefuses
       StoreRefuses                  503
       DatabaseRefuses               503
+      RunIsOver                     final
+      BrokerRefuses
       WrittenMeanwhile              503
+      NotFollowing                  503
       MissingPartitions             final
       UnfitPartitions               503
         DamagedPartitions
       DamagedFile
       NoSeries                      503
       DamagedSeries                 503
+        WithdrawnSeries
       DayNotInSeries                404
       NotAdoptable                  final
       OtherOrigin                   final
@@ -109,3 +113,13 @@ class MarketdataError(Exception):
         super().__init_subclass__()
         cls.is_final = cls.is_final if is_final is None else is_final
         cls.status = status or cls.status
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """It is what it says, and no call to `__init__`, when it comes out of another process."""
+        return _again, (type(self), str(self), self.__dict__)
+
+
+def _again(kind: type[MarketdataError], text: str, state: dict[str, object]) -> MarketdataError:
+    error = kind.__new__(kind, text)
+    error.__dict__.update(state)
+    return error

@@ -10,7 +10,9 @@ belongs the choice alone; what a host does with it is said where it is done, and
 
 import importlib.util
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,6 +37,10 @@ class Hosts(NamedTuple):
         """The same database, by the driver that Dagster's listening for events works with."""
         return self.database.replace("postgresql://", "postgresql+psycopg2://", 1)
 
+    def lake_of(self, root: Path) -> str:
+        """Where the profile is whose folder on a host is `root`: two profiles never meet."""
+        return f"{self.lake.rstrip('/')}/{root.name}"
+
 
 def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     """What is shared, None on one machine.
@@ -46,10 +52,12 @@ def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
         return None
     for name, (scheme, form) in FORMS.items():
         if not given[name]:
-            others = " and ".join(other for other in FORMS if other != name)
-            raise SettingError(name, "", f"set it together with {others}, or none of them")
+            others = ", ".join(other for other in FORMS if other != name)
+            raise SettingError(
+                name, "", "set it together with {others}, or none of them", others=others
+            )
         if not _is_address(given[name], scheme):
-            raise SettingError(name, "***", f"write an address like {form}")
+            raise SettingError(name, "***", "write an address, like {default}", default=form)
     if importlib.util.find_spec("obstore") is None:
         how = "several hosts need more packages, install marketdata-assets[distributed]"
         raise SettingError("MARKETDATA_LAKE", given["MARKETDATA_LAKE"], how)
@@ -59,21 +67,23 @@ def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
 def only_one_machine(what: str, env: Mapping[str, str] = os.environ) -> None:
     """Raise `SettingError` where several hosts are set: `what` is of one machine."""
     if hosts(env):
-        how = f"{what} is of one machine and would know nothing of the others, unset it here"
-        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how)
+        how = "{command} is of one machine and would know nothing of the others, unset it here"
+        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how, command=what)
 
 
 def several_hosts(what: str, env: Mapping[str, str] = os.environ) -> Hosts:
     """What is shared. Raises `SettingError` on one machine: `what` is of several hosts."""
     if shared := hosts(env):
         return shared
-    how = f"{what} is of several hosts, set what they share; one machine runs marketdata dev"
-    raise SettingError(next(iter(FORMS)), "", how)
+    how = "{command} is of several hosts, set what they share; one machine runs marketdata dev"
+    raise SettingError(next(iter(FORMS)), "", how, command=what)
 
 
 def _is_address(text: str, scheme: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0
+        # A driver would say which part of the password it can't read.
+        is_encoded = not re.search("%(?![0-9A-Fa-f]{2})", text)
+        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0 and is_encoded
     except ValueError:
         return False

@@ -27,6 +27,7 @@ from rich.progress import (
 )
 
 from marketdata_assets import environment
+from marketdata_assets.command_texts import text
 from marketdata_assets.definitions import defs
 from marketdata_assets.profile import Profile, profile
 from marketdata_assets.storage import lake as lake_module
@@ -124,8 +125,10 @@ def closed_to_the_account(chain: Chain) -> str:
         return ""
     day = last_closed_sessions(2, dt.datetime.now(dt.UTC))[0]
     asked = environment.asked_by_the_account(os.environ, [chain], day)[chain]
-    closed = [f"{one.call} takes {one.points:,} points" for one in asked if one.is_closed]
-    return ", ".join(closed)
+    takes = "{call} takes {points:,} points"
+    return ", ".join(
+        text(takes, call=one.call, points=one.points) for one in asked if one.is_closed
+    )
 
 
 @contextmanager
@@ -139,14 +142,14 @@ def partitions_told(console: Console, total: int) -> Iterator[Callable[[int], No
         TextColumn("{task.description:<26}"),
         BarColumn(bar_width=36),
         MofNCompleteColumn(),
-        TextColumn("partitions"),
+        TextColumn(text("partitions")),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn(text("left")),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
     )
-    bar = progress.add_task("starting", total=total)
+    bar = progress.add_task(text("starting"), total=total)
     lines = _Lines(console, total)
 
     def at_least(done: int) -> None:
@@ -167,7 +170,7 @@ def partitions_told(console: Console, total: int) -> Iterator[Callable[[int], No
     try:
         with progress:
             yield at_least
-            progress.update(bar, description="done" if progress.finished else "stopped")
+            progress.update(bar, description=text("done" if progress.finished else "stopped"))
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -193,13 +196,14 @@ class _Lines:
             self._told, self._told_at = done, now
             elapsed = now - self._began
             left = in_words(elapsed / done * max(self._total - done, 0))
-            self._console.print(
-                f"{done / self._total:>4.0%}  {last}  after {in_words(elapsed)}, about {left} left"
-            )
+            how_far = text("after {took}, about {left} left", took=in_words(elapsed), left=left)
+            self._console.print(f"{done / self._total:>4.0%}  {last}  {how_far}")
 
 
 def in_words(seconds: float) -> str:
     """A time that one waits, as people say it."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+        return text("{number:.0f} s", number=seconds)
+    if seconds < 90 * 60:
+        return text("{number:.0f} min", number=seconds / 60)
+    return text("{number:.1f} h", number=seconds / 3600)

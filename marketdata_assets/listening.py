@@ -1,17 +1,34 @@
 """A socket that listens, or a sentence naming the setting that stands in the way.
 
-Here belongs the opening of a port, and which names are this machine's: a page that had its own name
-pointed here asks by that one, and rows from a server on it are simulated. Who is answered, and
-what, is each server's.
+Here belongs the opening of a port, when it needs a token, and which names are this machine's: a
+page that had its own name pointed here asks by that one, and rows from a server on it are
+simulated. Who is answered, and what, is each server's.
 """
 
 import errno
+import functools
 import ipaddress
+import re
 import socket
+from collections.abc import Mapping
 
 from marketdata_assets.settings import SettingError
 
 BACKLOG = 512
+
+
+def token(env: Mapping[str, str], name: str, host: str, host_setting: str) -> str:
+    """The token of a server that listens at `host`; empty where only this machine may ask.
+
+    Raises `SettingError`, also for an open door without a token.
+    """
+    given = (env.get(name) or "").strip()
+    if not is_loopback(host) and not given:
+        how = "set {setting} too, for other machines reach it there, or leave it at 127.0.0.1"
+        raise SettingError(host_setting, host, how, setting=name)
+    if given and not re.fullmatch(r"[!-~]{16,}", given):
+        raise SettingError(name, "***", "write 16 or more ASCII characters, without spaces")
+    return given
 
 
 def listen(host: str, port: int, host_setting: str, port_setting: str) -> socket.socket:
@@ -53,6 +70,7 @@ def is_simulated(origin: str) -> bool:
     return origin.startswith("sandbox") or is_loopback(origin.rpartition(", ")[2])
 
 
+@functools.lru_cache(maxsize=100)
 def asks_this_machine(host: str) -> bool:
     """Whether a Host header names this machine, with or without a port."""
     if host.startswith("["):

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from marketdata_assets.profile import profile_root
+from marketdata_assets.command_texts import text
+from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.serving.status import Evening, Status, status
 from marketdata_assets.timetable import sessions_due
 from marketdata_assets.trading_calendar import SHANGHAI
@@ -32,65 +33,91 @@ def show_status() -> int:
     return int(any(last in (*one.late, *one.unpublished) for one in known.evenings))
 
 
-def diagnose(ui_port: int) -> int:
-    """Print what stands in the way of an evening, a line a thing; 1 where something stops it."""
+def diagnose(port: int) -> int:
+    """Print what stands in the way of an evening, a line a thing; 1 where something stops it.
+
+    `port` is the UI's.
+    """
     # What it looks with takes seconds to import.
     from marketdata_assets.doctor import Outcome, looks
 
     console = Console(highlight=False)
-    with console.status("looking …"):
-        found = list(looks(os.environ, ui_port, dt.datetime.now(dt.UTC)))
+    with console.status(text("looking …")):
+        found = list(looks(os.environ, port, dt.datetime.now(dt.UTC)))
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for no_wrap in (True, True, False, False):
-        grid.add_column(no_wrap=no_wrap, overflow="fold")
+    for no_wrap in (True, True, False):
+        grid.add_column(no_wrap=no_wrap)
     for one in found:
-        grid.add_row(
-            f"[{COLOURS[one.outcome]}]{one.outcome}[/]",
-            *map(escape, (one.what, one.seen, one.cure)),
-        )
+        seen = escape(" → ".join(filter(None, (one.seen, one.cure))))
+        grid.add_row(f"[{COLOURS[one.outcome]}]{text(one.outcome)}[/]", escape(one.what), seen)
     console.print(grid)
     stopping = [one.what for one in found if one.outcome is Outcome.STOPS]
     if stopping:
-        console.print(f"\nThe evening is stopped by: {', '.join(stopping)}.")
+        said = text("The evening is stopped by: {names}.", names=", ".join(stopping))
+        what_next = text("Mend that, then look again: marketdata doctor")
     else:
-        console.print("\nNothing stops the evening.")
+        said, what_next = text("Nothing stops the evening."), _what_next()
+    console.print(f"\n{said}\n{what_next}", soft_wrap=True)
     return 1 if stopping else 0
 
 
+def _what_next() -> str:
+    """What comes after a look that found nothing in the way."""
+    known = status(os.environ, dt.datetime.now(dt.UTC))
+    if not known.evenings[0].last_stored:
+        if profile() is Profile.SANDBOX:
+            return text("Next: marketdata demo, for a first month of days")
+        return text("Next: marketdata backfill FROM TO, for the days so far; then marketdata dev")
+    if not known.dev_runs:
+        return text("Next: marketdata dev, which makes every evening from now on")
+    return text("After the evening: marketdata status")
+
+
 def _lines(known: Status) -> list[tuple[str, str]]:
-    lines = [("profile", f"{known.origin}; {profile_root()}")]
+    lines = [(text("profile"), f"{known.origin}{text('; ')}{profile_root()}")]
     for evening in known.evenings:
         lines += _lines_of(evening)
-    runs = "dev runs" if known.dev_runs else "nothing runs by itself: start marketdata dev"
-    lines.append(("by itself", runs))
+    nothing = "nothing runs by itself: start marketdata dev"
+    lines.append((text("by itself"), text("the daemon runs" if known.dev_runs else nothing)))
     for run in known.next_runs:
-        at = f"{run.at:%Y-%m-%d %H:%M}" if run.at else "beyond the calendar that is installed"
-        lines.append(("", f"{at if run.is_on else 'switched off'}  {run.schedule}"))
+        beyond = text("beyond the calendar that is installed")
+        at = f"{run.at:%Y-%m-%d %H:%M}" if run.at else beyond
+        lines.append(("", f"{at if run.is_on else text('switched off')}  {run.schedule}"))
     if known.calls is not None:
-        lines.append(("calls", f"{known.calls} of {known.calls_per_minute} in the last minute"))
+        seen = text(
+            "{calls} of {most} calls in the last minute",
+            calls=known.calls,
+            most=known.calls_per_minute,
+        )
+        lines.append((text("allowance"), seen))
     sizes = ", ".join(f"{name} {_size(size)}" for name, size in known.bytes_on_disk.items())
-    lines.append(("disk", f"{sizes or 'nothing'}; {_size(known.bytes_free)} free"))
+    free = text("{size} free", size=_size(known.bytes_free))
+    lines.append((text("disk"), f"{sizes or text('nothing')}{text('; ')}{free}"))
     return lines
 
 
 def _lines_of(evening: Evening) -> list[tuple[str, str]]:
     if evening.last_stored is None:
-        return [(evening.table, "no day is stored")]
-    stored = f"{evening.last_stored}, stored {_moment(evening.stored_at)}"
-    series = f"; by code to {evening.series_to}" if evening.series_to else "; not yet by code"
-    lines = [(evening.table, stored + series)]
+        return [(evening.table, text("no day is stored"))]
+    at, series = _moment(evening.stored_at), text("not yet by code")
+    if evening.series_to:
+        series = text("by code to {day}", day=evening.series_to)
+    stored = text("{day}, stored {at}", day=evening.last_stored, at=at)
+    lines = [(evening.table, f"{stored}{text('; ')}{series}")]
     if evening.last_published:
-        what = f"{evening.last_published}, published {_moment(evening.published_at)}"
-        lines.append(("published", what))
-    for what, days in (("missing", evening.late), ("unpublished", evening.unpublished)):
+        at = _moment(evening.published_at)
+        what = text("{day}, published {at}", day=evening.last_published, at=at)
+        lines.append((text("published"), what))
+    for name, days in (("missing", evening.late), ("unpublished", evening.unpublished)):
         if days:
             span = f"{days[0]} … {days[-1]}" if len(days) > 1 else f"{days[0]}"
-            lines.append((what, f"{len(days)} of the last 60 sessions, {span}: dev asks for them"))
+            asked = "{count} of the last 60 sessions, {span}: dev asks for them"
+            lines.append((text(name), text(asked, count=len(days), span=span)))
     return lines
 
 
 def _moment(at: dt.datetime | None) -> str:
-    return f"{at.astimezone(SHANGHAI):%m-%d %H:%M}" if at else "at an unknown hour"
+    return f"{at.astimezone(SHANGHAI):%m-%d %H:%M}" if at else text("at an unknown hour")
 
 
 def _size(size: int) -> str:

@@ -6,6 +6,7 @@ as soon as the assets are imported.
 """
 
 import datetime as dt
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,19 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy` .* is cur
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=60)
 
 
-def trading_day_partitions(start: dt.date) -> dg.DailyPartitionsDefinition:
+class TradingDays(dg.DailyPartitionsDefinition):
+    """Dagster keeps what it knows of partitions by their hash, and makes it anew at every question:
+    of a text with all holidays."""
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return int(super().__hash__())  # type: ignore[no-untyped-call]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def trading_day_partitions(start: dt.date) -> TradingDays:
     """One partition a session from `start` to the last published one, today's included.
 
     A partition's window is its calendar day, so today's key would appear at midnight only;
@@ -44,7 +57,7 @@ def trading_day_partitions(start: dt.date) -> dg.DailyPartitionsDefinition:
         for day in weekdays
         if day.weekday() < 5 and day not in sessions
     ]
-    return dg.DailyPartitionsDefinition(
+    return TradingDays(
         start_date=start.isoformat(),
         end_date=(end + dt.timedelta(1)).isoformat(),
         end_offset=1,
@@ -58,7 +71,9 @@ def start_date() -> dt.date:
     start = settings.day(os.environ, "DEFAULT_START_DATE", FIRST_SESSION)
     last = min(dt.datetime.now(SHANGHAI).date(), last_published_session())
     if start > last:
-        raise settings.SettingError("DEFAULT_START_DATE", str(start), f"write one up to {last}")
+        raise settings.SettingError(
+            "DEFAULT_START_DATE", str(start), "write one up to {last}", last=last
+        )
     return start
 
 

@@ -45,8 +45,8 @@ def profile_root(env: Mapping[str, str] = os.environ) -> Path:
     if home.exists() and not home.is_dir():
         raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
     if found := NOT_IN_A_PATH.search(str(home)):
-        how = f"not every program opens a path with {found.group()!r}, name another folder"
-        raise SettingError("MARKETDATA_HOME", str(home), how)
+        how = "not every program opens a path with {sign!r}, name another folder"
+        raise SettingError("MARKETDATA_HOME", str(home), how, sign=found.group())
     host = _host(upstream(env))
     is_usual = profile(env) is Profile.SANDBOX or host == _host(TUSHARE_URL)
     return home / (profile(env) if is_usual else f"{Profile.LIVE}-{host}")
@@ -60,8 +60,8 @@ def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
     root, given = profile_root(env), env.get("DAGSTER_HOME")
     history = Path(given).expanduser().resolve() if given else root / "dagster"
     if history.parent.parent == root.parent and history.parent != root:
-        how = f"these settings are of another profile, whose run history is in {root / 'dagster'}"
-        raise SettingError("DAGSTER_HOME", str(history), how)
+        how = "these settings are of another profile, whose run history is in {folder}"
+        raise SettingError("DAGSTER_HOME", str(history), how, folder=root / "dagster")
 
 
 def upstream(env: Mapping[str, str]) -> str:

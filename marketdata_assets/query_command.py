@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as Grid
 
+from marketdata_assets.command_texts import text
 from marketdata_assets.profile import origin, profile_root
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.ohlcv_view import OHLCV
@@ -29,7 +30,7 @@ WRITERS = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_tabl
 
 
 def query(
-    code: str, start: dt.date | None, end: dt.date | None, adjust: str, fields: str, out: str
+    code: str, first: dt.date | None, last: dt.date | None, adjust: str, fields: str, out: str
 ) -> int:
     """Print the prices of a code, by default of the last 30 days, or write them to a file.
 
@@ -37,13 +38,13 @@ def query(
     """
     file = Path(out) if out else None
     if file and file.suffix not in WRITERS:
-        raise SettingError("--out", out, f"write a file that ends with {' or '.join(WRITERS)}")
-    first = start or (None if file else dt.datetime.now(SHANGHAI).date() - DAYS_SHOWN)
+        raise SettingError("--out", out, "write a file that ends with .csv or .parquet")
+    start = first or (None if file else dt.datetime.now(SHANGHAI).date() - DAYS_SHOWN)
     columns = [name for name in fields.split(",") if name] or list(OHLCV)
     reader = PriceReader(profile_root())
     share = reader.instrument(code).code
     try:
-        asked = RangeQuery(codes=[share], start=first, end=end, columns=columns, adjust=adjust)
+        asked = RangeQuery(codes=[share], start=start, end=last, columns=columns, adjust=adjust)
     except ValidationError as error:
         how = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SettingError("the question", f"{code} {fields} {adjust}", how.rstrip(".")) from None
@@ -51,7 +52,8 @@ def query(
     console = Console(highlight=False, soft_wrap=bool(file))
     if found.rows.num_rows == 0:
         span = " … ".join(map(str, found.available or ()))
-        console.print(f"{found.code} has no rows there; stored are {span}.")
+        none = "{code} has no rows there; stored are {span}."
+        console.print(text(none, code=found.code, span=span))
         return 1
     if file:
         try:
@@ -60,7 +62,8 @@ def query(
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             how = "write a file in a folder that is there and yours to write in"
             raise SettingError("--out", out, how) from None
-        console.print(f"{found.rows.num_rows:,} rows of {found.code} are in {file}")
+        written = "{count:,} rows of {code} are in {file}"
+        console.print(text(written, count=found.rows.num_rows, code=found.code, file=file))
     else:
         grid = _grid(found.rows)
         # As wide as it is, whatever the terminal's width: nothing is cut.
@@ -89,8 +92,10 @@ def _shown(value: object) -> str:
 
 
 def _about(found: Slice) -> str:
-    lines = [f"{found.code}: volume in {found.instrument.unit}, {found.instrument.currency}"]
+    unit, currency = text(found.instrument.unit), found.instrument.currency
+    what = "{code}: volume in {unit}, {currency}"
+    lines = [text(what, code=found.code, unit=unit, currency=currency)]
     if found.missing:
-        lines.append(f"{len(found.missing)} session(s) were never stored")
+        lines.append(text("{count} session(s) were never stored", count=len(found.missing)))
     lines.append(found.origin or origin())
-    return "; ".join(lines)
+    return text("; ").join(lines)

@@ -15,9 +15,13 @@ import time
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.launcher.base import LaunchRunContext
+from dagster._grpc.client import DagsterGrpcClient
 
+# Where runs are started, in the environment of the daemon.
+CODE_SERVER = "MARKETDATA_CODE_SERVER"
 PROCESS_TAG = "marketdata/process"
 SECONDS_TO_TELL = 10.0
 SECONDS_TO_END = 10.0
@@ -32,12 +36,13 @@ class MachineRunLauncher(DefaultRunLauncher):
         run_id = context.dagster_run.run_id
         # One that is started again has the tags of the one before.
         self._instance.add_run_tags(run_id, {PROCESS_TAG: ""})
+        before = self._pids(run_id)
         super().launch_run(context)
         # It is told in the run's log, by the process itself, as soon as that is there.
         end = time.monotonic() + SECONDS_TO_TELL
-        while (pid := self._pid(run_id)) is None and time.monotonic() < end:
+        while (pids := self._pids(run_id)) == before and time.monotonic() < end:
             time.sleep(0.05)
-        if pid and (identity := identity_of(pid)):
+        if identity := next(filter(None, map(identity_of, pids)), None):
             self._instance.add_run_tags(run_id, {PROCESS_TAG: identity})
 
     @property
@@ -45,8 +50,7 @@ class MachineRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        pid = self._living(run)
-        if pid is None:
+        if self._living(run) is None and can_start_runs():
             return CheckRunHealthResult(WorkerStatus.FAILED, GONE)
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
@@ -84,21 +88,42 @@ class MachineRunLauncher(DefaultRunLauncher):
         messages = [one.dagster_event.message or "" for one in entries if one.dagster_event]
         return next((text for text in messages if "maximum runtime" in text), None)
 
-    def _pid(self, run_id: str) -> int | None:
-        """The process id that the log of a run tells."""
+    def _pids(self, run_id: str) -> list[int]:
+        """The process ids that the log of a run tells, the last first.
+
+        There are several where a code server ended while it started the run, which then is started
+        once more: who finds that the run has begun leaves it alone.
+        """
         entries = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        for entry in entries:
-            if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata:
-                return int(str(entry.dagster_event.engine_event_data.metadata["pid"].value))
-        return None
+        told = [
+            one.dagster_event.engine_event_data.metadata for one in entries if one.dagster_event
+        ]
+        return [int(str(one["pid"].value)) for one in reversed(told) if "pid" in one]
 
     def _living(self, run: dg.DagsterRun) -> int | None:
         """The id of a run's process, None when that is gone."""
         known = run.tags.get(PROCESS_TAG)
-        # The tag may be about to come, or its launcher ended before.
-        pid = int(known.split()[0]) if known else self._pid(run.run_id)
-        now = identity_of(pid) if pid else None
-        return pid if now and now == (known or now) else None
+        of_tag = int(known.split()[0]) if known else None
+        if of_tag and identity_of(of_tag) == known:
+            return of_tag
+        # The tag may be about to come, or its launcher ended before, or be that of another start.
+        return next(
+            (one for one in self._pids(run.run_id) if one != of_tag and identity_of(one)), None
+        )
+
+
+def can_start_runs() -> bool:
+    """Whether the code server answers.
+
+    It may have ended with its runs, and be started again: what can't be started at once when it has
+    failed, Dagster gives up for good.
+    """
+    if socket := os.environ.get(CODE_SERVER):
+        try:
+            DagsterGrpcClient(socket=socket).ping("")
+        except DagsterUserCodeUnreachableError:
+            return False
+    return True
 
 
 def what_to_do(run: dg.DagsterRun) -> str:

@@ -1,4 +1,9 @@
-"""Programs side by side, each started again when it ends by itself.
+"""Programs side by side, each started again when it ends by itself, and ended with its parent.
+
+    python -m marketdata_assets.supervising MODULE [argument ...]
+
+runs a module as `python -m` does, as the leader of a process group. It ends when its parent does,
+also when that is killed: a pipe on stdin closes with it. With the program ends all of its group.
 
 Here belongs when a program is started again and when that is given up, and that whatever a program
 has started ends with it: Dagster's code servers outlive the daemon as long as a run of theirs, on a
@@ -7,13 +12,17 @@ full disk for good. Which programs there are is `dev` and `serve`.
 
 import contextlib
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from marketdata_assets.command_texts import text
 
 SECONDS_BETWEEN_LOOKS = 0.5
 # A program that ends sooner has not done its work.
@@ -23,12 +32,22 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 # For the programs to finish what they are at: nobody waits longer for a shell, and what a run has
 # stored is whole at any moment.
 SECONDS_TO_END = 3
+# For a program whose parent is gone.
+SECONDS_TO_END_ALONE = 20
+GIVEN_UP = (
+    "{count} times in a row soon after its start: all programs are ended. What it said is above."
+)
+STILL_AT_WORK = (
+    "What was still at work after {seconds} s is ended. A run is started again with the next start."
+)
 PROCESSES = Path("/proc/self/stat")
 CODE = Path(__file__).parents[1]
 # Before a module and its arguments: a program that ends when this process does.
-BESIDE = (sys.executable, "-m", "marketdata_assets.beside")
+BESIDE = (sys.executable, "-m", "marketdata_assets.supervising")
 # Where Dagster would look for more `.env` files.
 FILES_OF_SETTINGS = "DAGSTER_PROJECT_ENV_FILE_PATHS"
+
+parent_is_gone = threading.Event()
 
 
 class Program:
@@ -58,13 +77,10 @@ class Program:
             is_soon = now - self._started < SECONDS_OF_HEALTH
             self._ended_soon = self._ended_soon + 1 if is_soon else 1
             if self._ended_soon > len(PAUSES):
-                self._say(
-                    f"{self._ended_soon} times in a row soon after its start: all programs are "
-                    "ended. What it said is above."
-                )
+                self._say(text(GIVEN_UP, count=self._ended_soon))
                 return False
             pause = PAUSES[self._ended_soon - 1]
-            self._say(f"and is started again in {pause:g} s.")
+            self._say(text("and is started again in {pause:g} s.", pause=pause))
             self._due = now + pause
         if now >= self._due:
             self._due = None
@@ -101,8 +117,13 @@ class Program:
 
     def _say(self, what_now: str) -> None:
         code = self.process.returncode
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        print(f"{self._name} has ended with {how}, {what_now}", file=sys.stderr, flush=True)
+        how = text("exit code {code}", code=code)
+        if code < 0:
+            how = text("signal {name}", name=signal.Signals(-code).name)
+        ended = text(
+            "{program} has ended with {how}, {now}", program=self._name, how=how, now=what_now
+        )
+        print(ended, file=sys.stderr, flush=True)
 
 
 def child_environment() -> dict[str, str]:
@@ -120,8 +141,10 @@ def run_all(
     env: Mapping[str, str],
     folder: Path,
     held: Sequence[int] = (),
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Run programs, by name, until the user ends them (0) or one can't be kept running (1).
+    """Run programs, by name, until the user ends them (0), one can't be kept running or they are
+    wanted no longer (1).
 
     The file descriptors in `held` stay open in each of them.
     """
@@ -130,7 +153,7 @@ def run_all(
     try:
         for name, command in commands.items():
             programs.append(Program(name, command, env, folder, held))
-        while all(program.goes_on() for program in programs):
+        while is_wanted() and all(program.goes_on() for program in programs):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         return 1
     except KeyboardInterrupt:
@@ -150,11 +173,7 @@ def _end(programs: Sequence[Program]) -> None:
         ):
             time.sleep(0.1)
         if late:
-            print(
-                f"What was still at work after {SECONDS_TO_END} s is ended. A run is started again "
-                "with the next start.",
-                file=sys.stderr,
-            )
+            print(text(STILL_AT_WORK, seconds=SECONDS_TO_END), file=sys.stderr)
     except KeyboardInterrupt:
         pass
     finally:
@@ -175,3 +194,34 @@ def _groups_at_work() -> set[int]:
             if fields[0] not in "ZX":
                 groups.add(int(fields[2]))
     return groups
+
+
+def main() -> None:
+    """Be a program beside its parent."""
+    sys.argv = sys.argv[1:]
+    # Until the program has its own way to end, and where it has none.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    finally:
+        if parent_is_gone.is_set():
+            _end_the_group()
+
+
+def _end_with_the_parent() -> None:
+    # Not sys.stdin: a thread that waits in it can't be left behind when Python ends.
+    while os.read(0, 1024):
+        pass
+    parent_is_gone.set()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(SECONDS_TO_END_ALONE)
+    _end_the_group()
+
+
+def _end_the_group() -> None:
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

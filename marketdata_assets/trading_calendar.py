@@ -1,7 +1,8 @@
-"""Sessions of the Shanghai and Shenzhen exchanges: which days trade, and when a day is over.
+"""Days: which of them trade in Shanghai and Shenzhen, when one is over, how people write one.
 
-Here belong pure questions about dates. Partitions built on these days live in `partitions`;
-what Tushare says about the calendar is compared with this one in `assets.trade_calendar`.
+Here belong pure questions about dates. Partitions built on these days live in `partitions`; what
+Tushare says about the calendar is compared with this one in `assets.trade_calendar`, and how it
+writes days is its tables'.
 
 Source: the XSHG calendar of the `exchange_calendars` package, which equals Tushare's
 `trade_cal` for every day it publishes.
@@ -10,6 +11,7 @@ Source: the XSHG calendar of the `exchange_calendars` package, which equals Tush
 import bisect
 import datetime as dt
 import functools
+import re
 from zoneinfo import ZoneInfo
 
 from marketdata_assets.errors import MarketdataError
@@ -17,6 +19,7 @@ from marketdata_assets.errors import MarketdataError
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FIRST_SESSION = dt.date(2005, 1, 4)
 CLOSING_TIME = dt.time(15, 0)
+HOW = "write a day as YYYY-MM-DD or YYYYMMDD"
 
 
 class CalendarExhausted(MarketdataError):
@@ -108,3 +111,13 @@ def _refuse_unpublished(day: dt.date) -> None:
             "The exchanges publish next year's holidays in December: upgrade the package "
             "with `pip install --upgrade exchange_calendars`."
         )
+
+
+def day_written(text: str) -> dt.date:
+    """The day that somebody wrote. Raises `ValueError` with what to write."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d|\d{8}", text, re.ASCII):
+        raise ValueError(HOW)
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day") from None

@@ -1,35 +1,34 @@
 """What every test may use: a lake of its own, a platform over a server, a quiet instance."""
 
 import datetime as dt
+import itertools
+import multiprocessing
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.instance.types import InstanceType
-from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
-from dagster._core.run_coordinator import DefaultRunCoordinator
-from dagster._core.storage.event_log import InMemoryEventLogStorage
-from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
-from dagster._core.storage.root import TemporaryLocalArtifactStorage
-from dagster._core.storage.runs import InMemoryRunStorage
 from hypothesis import settings
 
 from marketdata_assets.automation.chains import FUNDS, STOCKS
 from marketdata_assets.definitions import build_definitions
+from marketdata_assets.hosts import FORMS
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.resources.hub_client import settle
 from marketdata_assets.resources.publisher import Publisher
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.tushare import TushareResource
-from marketdata_assets.storage.dagster_sqlite import in_short
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets_tests.alert_server import AlertServer
 from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hubs import hub_at
+from marketdata_assets_tests.instance_in_memory import instance_in_memory
 from marketdata_assets_tests.published_folder import dataset_folder
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox.instruments import SandboxSources
@@ -38,9 +37,14 @@ from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 from marketdata_sandbox.transport import sandbox_tushare
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says more of the machine than of the code. The suite tries the same
+# examples each time; other and more of them: pytest --hypothesis-profile thorough.
+settings.register_profile("any machine", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=1_000, derandomize=False)
 settings.load_profile("any machine")
+
+# Commands speak the language of the shell; what tests read is English.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # Read once, when the hub's client is imported: before any test imports it.
 settle("http://127.0.0.1")
@@ -50,28 +54,72 @@ ETF_CHAIN = FUNDS.names
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of slow tests, dealt to the workers, so that none is alone at the end.
+
+    xdist gives each worker a stretch of the list, and takes from its end for those who are done.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0))
+    if not workers:
+        return
+
+    def together(item: pytest.Item) -> Path:
+        """Its file; each worker would start the servers of several hosts for itself."""
+        folder = item.path.parent
+        return folder if folder.name == "distributed" else item.path
+
+    slow = {together(item) for item in items if item.get_closest_marker("slow")}
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for _, file in itertools.groupby((one for one in items if together(one) in slow), together):
+        min(shares, key=len).extend(file)
+    rest, left = (one for one in items if together(one) not in slow), len(items)
+    for number, share in enumerate(shares):
+        size = left // (workers - number)
+        share.extend(itertools.islice(rest, max(size - len(share), 0)))
+        left -= size
+    items[:] = [*itertools.chain(*shares), *rest]
+
+
+def costly() -> settings:
+    """For a property whose examples take a tenth of a second: a fifth of their usual number."""
+    return settings(max_examples=settings.default.max_examples // 5)
+
+
+def repeats(usual: int, thorough: int) -> int:
+    """How many kills, flips or days a test has, each of which takes a while."""
+    return thorough if settings.get_current_profile_name() == "thorough" else usual
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Processes that start in an instant: their imports are done once, in the fork server."""
+    context = multiprocessing.get_context("forkserver")
+    # What imports these only when it first needs them would be killed before it is at work.
+    lazily = ("marketdata_assets.resources.tushare_client", "huggingface_hub.hf_api")
+    # They are not there without the extra `distributed`.
+    of_hosts = (
+        "marketdata_assets.celery_results",
+        "marketdata_assets.celery_steps",
+        "marketdata_assets.storage.dagster_postgres",
+        "marketdata_assets.storage.shared_lake",
+        "celery.apps.worker",
+        "celery.concurrency.prefork",
+        "celery.worker.components",
+        "celery.worker.consumer",
+        "kombu.transport.pyamqp",
+    )
+    context.set_forkserver_preload([__name__, *lazily, *of_hosts, "pandas", "pyarrow.dataset"])
+    with pytest.MonkeyPatch.context() as patch:
+        # Those of the test that asks first.
+        for name in FORMS:
+            patch.delenv(name, raising=False)
+        forkserver.ensure_running()
+    return context
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path, "test")
-
-
-class ShortEventLog(InMemoryEventLogStorage):
-    """The event log in memory, of events as they are kept on disk; in full they take seconds."""
-
-    def store_event(self, event: dg.EventLogEntry) -> None:
-        super().store_event(in_short(event))
-
-
-def instance_in_memory() -> dg.DagsterInstance:
-    return dg.DagsterInstance(
-        instance_type=InstanceType.EPHEMERAL,
-        local_artifact_storage=TemporaryLocalArtifactStorage(),
-        run_storage=InMemoryRunStorage(),
-        event_storage=ShortEventLog(),
-        compute_log_manager=NoOpComputeLogManager(),
-        run_coordinator=DefaultRunCoordinator(),
-        run_launcher=SyncInMemoryRunLauncher(),
-    )
 
 
 @pytest.fixture
@@ -121,17 +169,20 @@ class Platform:
         assets: Sequence[str] = CHAIN,
         more_tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Materialize assets for the days from `first` to `last`, or without partitions.
+        """Materialize assets for a day as of the evening, for the days from `first` to `last` as of
+        a backfill, or without partitions.
 
         As by hand in the UI: not through the jobs, whose retry policy waits for the vendor.
         """
-        tags: dict[str, str] = {}
-        if first is not None:
-            tags = {
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": (last or first).isoformat(),
-            }
-        return self._execute(assets, tags={**tags, **(more_tags or {})})
+        tags = dict(more_tags or {})
+        if last is None:
+            key = str(first) if first else None
+            return self._execute(assets, partition_key=key, tags=tags)
+        span = {
+            "dagster/asset_partition_range_start": str(first),
+            "dagster/asset_partition_range_end": str(last),
+        }
+        return self._execute(assets, tags={**span, **tags})
 
     def run_code(self, code: str) -> dg.ExecuteInProcessResult:
         """Materialize the history of one code, tracked from now on."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from marketdata_assets_tests.conftest import Platform, instance_in_memory, unhurried_tushare
+from marketdata_assets_tests.conftest import Platform, unhurried_tushare
+from marketdata_assets_tests.instance_in_memory import instance_in_memory
 from marketdata_assets_tests.small_funds import SmallFunds
 from marketdata_sandbox.columns import Columns
 from marketdata_sandbox.protocol import TushareProtocol

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marketdata_assets.resources.hub_bound import Bound
 from marketdata_assets.resources.hub_client import bounded, hub_api
+from marketdata_assets.resources.time_bound import Bound
 from marketdata_assets_tests.hub_emulator.protocol import HubProtocol
 from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.hub_emulator.store import HubStore

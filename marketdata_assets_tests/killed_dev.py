@@ -1,4 +1,4 @@
-"""`dev` in the sandbox, everything of it killed at once as by a power cut, and started again.
+"""The sandbox, everything of it killed at once as by a power cut, and started again.
 
 Here belongs what `test_revival` and the acceptance have in common. The acceptance kills a profile
 at random moments and tells how long each recovery took:
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import RunsFilter
+from filelock import FileLock
 
 from marketdata_assets.automation.day_runs import UNFINISHED
 from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
@@ -32,14 +33,15 @@ from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.published_folder import keys
 
 OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER", "DEFAULT_")
-SESSIONS = 4
-PATIENCE = 300.0
+SESSIONS = 2
+PATIENCE = 600.0
 
 
 class Profile:
-    """A sandbox of a few sessions, the last of which is the evening's."""
+    """A sandbox of two sessions, the last of which is the evening's."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *command: str) -> None:
+        self._command = command
         self.home, self.root = home, home / "sandbox"
         # While a session is open or just over, the one before is the last that is made.
         sessions = last_closed_sessions(SESSIONS, dt.datetime.now(dt.UTC) - dt.timedelta(hours=8))
@@ -47,19 +49,19 @@ class Profile:
         self.log = home / "out"
 
     def start(self) -> None:
-        """Start `dev`."""
+        """Start the command, which starts runs."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         settings = {
             "MARKETDATA_HOME": str(self.home),
             "TUSHARE_TOKEN": "",
             "API_PORT": str(free_port()),
             "DEFAULT_START_DATE": str(self.first),
-            "TRACKED_CODES": "BTC",
+            "TRACKED_CODES": "",
             "PYTHONPATH": str(PROJECT),
         }
         with self.log.open("a") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "marketdata_assets", "dev", "--port", str(free_port())],
+                [sys.executable, "-m", "marketdata_assets", *self._command],
                 env={**clean, **settings},
                 cwd=self.home,
                 stdout=out,
@@ -76,22 +78,15 @@ class Profile:
 
     def processes(self) -> list[int]:
         """All that were started with the settings of this profile."""
-        mine = f"MARKETDATA_HOME={self.home}".encode()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if mine in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return [pid for pid in found if identity_of(pid)]
+        return processes_of(self.home)
 
     def runs(self, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
         """The runs of some statuses, the newest first; none before there is a history."""
-        # Who opens it while `dev` makes it would make it too.
-        if "The API: " not in self.log.read_text("utf-8", errors="replace"):
+        home = self.root / "dagster"
+        if not (home / "dagster.yaml").exists():
             return []
-        with dg.DagsterInstance.from_config(str(self.root / "dagster")) as instance:
+        # Who opens it while it is made would make it too.
+        with FileLock(home / "history.lock"), dg.DagsterInstance.from_config(str(home)) as instance:
             return list(instance.get_runs(RunsFilter(statuses=statuses)))
 
     def is_made(self) -> bool:
@@ -115,6 +110,19 @@ class Profile:
     def published(self) -> list[tuple[dt.date, str]]:
         """Day and code of every row that is published."""
         return keys(self.root)
+
+
+def processes_of(home: Path) -> list[int]:
+    """All processes whose settings name `home`."""
+    mine = f"MARKETDATA_HOME={home}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mine in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return [pid for pid in found if identity_of(pid)]
 
 
 def free_port() -> int:
@@ -142,7 +150,7 @@ def main() -> int:
     moments, is_good = random.Random(given.seed), True
     for number in range(given.kills):
         with tempfile.TemporaryDirectory() as folder:
-            profile = Profile(Path(folder))
+            profile = Profile(Path(folder), "dev", "--port", str(free_port()))
             profile.start()
             until(lambda w=profile: w.runs(dg.DagsterRunStatus.STARTED), "a run is at work")
             waited = moments.uniform(0, given.longest)

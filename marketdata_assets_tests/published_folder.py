@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.manifest import Manifest, from_json
-from marketdata_assets.resources.dataset_folder import DatasetFolder
+from marketdata_assets.resources.publisher import DatasetFolder
 
 
 def dataset_folder(root: Path) -> DatasetFolder:

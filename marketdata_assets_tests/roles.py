@@ -1,6 +1,7 @@
 """The roles of one machine as processes of their own, as a container or systemd starts them."""
 
 import contextlib
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import requests
 
+from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.killed_dev import OURS, until
 
@@ -26,16 +28,22 @@ class Role(NamedTuple):
         return self.out.read_text("utf-8")
 
 
+def nothing_to_make() -> dict[str, str]:
+    """Settings of a daemon that makes no day, until the evening of today, and no history."""
+    today = dt.datetime.now(SHANGHAI).date()
+    return {"DEFAULT_START_DATE": str(today), "TRACKED_CODES": ""}
+
+
 @contextmanager
 def role(home: Path, *command: str, **settings: str) -> Iterator[Role]:
-    """A command of the console script, until the block ends."""
+    """A command of the console script with nothing to make, until the block ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     env = {**clean, "MARKETDATA_HOME": str(home), "TUSHARE_TOKEN": "", "PYTHONPATH": str(PROJECT)}
     out = home / f"{command[0]}.out"
     with out.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "marketdata_assets", *command],
-            env={**env, **settings},
+            env={**env, **nothing_to_make(), **settings},
             cwd=home,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -1,9 +1,11 @@
 """The commands a user types, as processes of their own."""
 
+import inspect
 import os
 import stat
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -11,7 +13,13 @@ import pytest
 from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from marketdata_assets.__main__ import NOT_FOR_OTHERS
+from marketdata_assets.__main__ import (
+    NOT_FOR_OTHERS,
+    OF_ONE_MACHINE,
+    OF_SEVERAL_HOSTS,
+    TELL_NOTICES,
+    command_parser,
+)
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_sandbox.market.exchange import SimulatedExchange
@@ -34,6 +42,28 @@ def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
     )
 
 
+def test_what_a_command_runs_takes_its_arguments_by_their_names() -> None:
+    lines = ["demo", "dev", "web", "daemon", "serve", "worker", "hub", "publish", "verify"]
+    lines += ["restore", "copy a s3://b", "backfill 2024-01-02 2024-01-05", "query 600000.SH"]
+    lines += ["doctor", "status", "findings", "excuse 600000.SH --reason so"]
+    lines += ["accept daily_kline 2024-01-02 --reason so"]
+    for line in lines:
+        given = vars(command_parser().parse_args(line.split()))
+        command, (module, _, name) = given.pop("command"), given.pop("runs").partition(".")
+        given |= {"notices": []} if command in TELL_NOTICES else {}
+        given |= {"shared": None} if command in OF_SEVERAL_HOSTS else {}
+        function = getattr(import_module(f"marketdata_assets.{module}"), name)
+        inspect.signature(function).bind(**given)
+    assert {line.split()[0] for line in lines} >= OF_ONE_MACHINE | OF_SEVERAL_HOSTS | TELL_NOTICES
+
+
+def test_a_terminal_that_knows_no_chinese_shows_the_rest(tmp_path: Path) -> None:
+    told = run(tmp_path, "status", LC_ALL="zh_CN.UTF-8", PYTHONIOENCODING="ascii")
+    assert told.stderr == ""
+    assert "?" in told.stdout
+
+
+@pytest.mark.slow
 def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) -> None:
     demo = run(tmp_path, "demo", "--days", "2")
     assert demo.returncode == 0, demo.stdout + demo.stderr
@@ -59,6 +89,7 @@ def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) ->
     assert (root / "dagster" / "history").is_dir()
 
 
+@pytest.mark.slow
 def test_with_2000_points_the_demo_ends_well_on_any_server_that_speaks_the_protocol(
     tmp_path: Path,
 ) -> None:
@@ -118,10 +149,13 @@ def test_what_stands_in_a_command_s_way_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "-3", "some"])
-def test_a_number_of_days_that_is_none_is_refused(tmp_path: Path, days: str) -> None:
-    demo = run(tmp_path, "demo", f"--days={days}")
-    assert demo.returncode == 2
-    assert "write a whole number, like 20" in demo.stderr
+def test_a_number_of_days_that_is_none_is_refused(
+    days: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_parser().parse_args(["demo", f"--days={days}"])
+    assert ended.value.code == 2
+    assert "write a whole number, like 20" in capsys.readouterr().err
 
 
 def test_the_instance_settings_are_what_dagster_understands(tmp_path: Path) -> None:

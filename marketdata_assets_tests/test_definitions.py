@@ -5,17 +5,20 @@ import subprocess
 import sys
 
 import dagster as dg
+import pytest
 import yaml
 from dagster._core.definitions.dependency import NodeHandle
 
+from marketdata_assets.api.api_settings import page_address
 from marketdata_assets.assets.asset_arguments import Group, Pool
 from marketdata_assets.assets.instrument_history import instrument_history
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import ASKED, range_query
 from marketdata_assets.automation.chains import CHAINS, RETRY_OUTAGE
-from marketdata_assets.definitions import defs
+from marketdata_assets.definitions import defs, link_to_days
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.serving.queries import ExportQuery
+from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets_tests import PROJECT
@@ -147,13 +150,38 @@ def test_every_asset_is_described_grouped_and_shows_its_columns_with_units() -> 
 def test_what_no_day_changes_is_told_by_the_definition() -> None:
     for name in STORED_TABLES:
         assert nodes()[name].metadata["dagster/table_name"] == name
-    for table in (DAILY_PRICES, ETF_PREMIUM):
-        lineage = nodes()[table.name].metadata["dagster/column_lineage"].deps_by_column
+    copies = {SERIES_ASSETS[table.name]: table for table in SERIES}
+    for name, table in {"daily_prices": DAILY_PRICES, "etf_premium": ETF_PREMIUM, **copies}.items():
+        lineage = nodes()[name].metadata["dagster/column_lineage"].deps_by_column
         assert set(lineage) == set(table.column_names)
-        upstream = {dep.asset_key for dep in nodes()[table.name].deps}
+        upstream = {dep.asset_key for dep in nodes()[name].deps}
         for source in itertools.chain(*lineage.values()):
             assert source.asset_key in upstream
             assert source.column_name in STORED_TABLES[source.asset_key.path[-1]].column_names
+
+
+@pytest.mark.parametrize(
+    ("settings", "page"),
+    [
+        ({}, "http://127.0.0.1:5000"),
+        ({"API_PORT": "5001"}, "http://127.0.0.1:5001"),
+        ({"API_HOST": "0.0.0.0"}, ""),
+        ({"API_ROOT_PATH": "/marketdata"}, ""),
+    ],
+)
+def test_a_table_has_a_link_to_its_days_where_this_machine_knows_the_page(
+    settings: dict[str, str], page: str
+) -> None:
+    assert page_address(settings) == page
+    bare = {name: dg.AssetSpec(name) for name in ("daily_kline", "price_series")}
+    told = {name: link_to_days(spec, page).metadata for name, spec in bare.items()}
+    link = dg.MetadataValue.url(f"{page}/#/coverage/daily_kline")
+    assert told["daily_kline"] == ({"page": link} if page else {})
+    assert told["price_series"] == {}
+
+
+def test_the_definitions_are_linked() -> None:
+    assert nodes()["daily_prices"].metadata["page"].value.endswith("/#/coverage/daily_prices")
 
 
 def test_the_retry_policy_is_applied_to_every_step_of_the_jobs() -> None:

@@ -9,18 +9,22 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
 from marketdata_assets.__main__ import command_parser
+from marketdata_assets.hosts import FORMS
 from marketdata_assets_tests import PROJECT
 
 DEPLOY = PROJECT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 INSTALLED = "/opt/marketdata/bin/marketdata"
+OF_THE_STORE = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"}
 OF_THE_PROCESS = {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 OF_ITS_FOLDERS = {"XDG_STATE_HOME", "XDG_CACHE_HOME"}
+KUBERNETES = DEPLOY / "kubernetes"
 KNOWN_BY_COMPOSE = {"MARKETDATA_IMAGE", "UI_NAME", "API_NAME"}
 
 
@@ -28,8 +32,15 @@ def dockerfile() -> str:
     return (DEPLOY / "Dockerfile").read_text("utf-8")
 
 
-def compose() -> dict[str, Any]:
-    return yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+def compose(name: str = "compose.yaml") -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / name).read_text("utf-8"))
+
+
+def objects_of_kubernetes() -> list[dict[str, Any]]:
+    """What the kustomization names, in its order."""
+    named = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text("utf-8"))["resources"]
+    texts = [(KUBERNETES / name).read_text("utf-8") for name in named]
+    return [one for text in texts for one in yaml.safe_load_all(text)]
 
 
 def unit(path: Path) -> dict[str, str]:
@@ -96,6 +107,28 @@ def test_the_ports_of_the_services_are_those_of_the_program() -> None:
     )
 
 
+def test_the_services_of_several_hosts_are_its_roles_with_the_same_settings() -> None:
+    services = compose("compose.hosts.yaml")["services"]
+    roles = {name: one for name, one in services.items() if "environment" in one and "tmpfs" in one}
+    proxy = roles.pop("caddy")
+    assert {one["command"][0] for one in roles.values()} == {"daemon", "serve", "web", "worker"}
+    for role in roles.values():
+        assert command_parser().parse_args(role["command"]).command == role["command"][0]
+        assert {one.partition(":")[2] or one for one in role["volumes"]} == {"/data"}
+        assert (role["read_only"], role["cap_drop"]) == (True, ["ALL"])
+        assert role["environment"] == roles["daemon"]["environment"]
+        assert set(role["environment"]) - OF_THE_STORE - set(FORMS) <= settings()
+    # Addresses of services that are there.
+    where = [re.split("[@/]", roles["daemon"]["environment"][name]) for name in FORMS]
+    assert [where[0][3], where[1][2], where[2][3]] == ["postgres", "lake", "rabbitmq"]
+    assert {"postgres", "rabbitmq", "s3", "bucket"} <= services.keys()
+    caddy = (DEPLOY / "Caddyfile.hosts").read_text("utf-8")
+    asked = {tuple(one.split(":")) for one in re.findall(r"[\w-]+:\d+", caddy)}
+    assert asked == {("web", "3000"), ("api-one", "5000"), ("api-other", "5000")}
+    assert {name for name, _ in asked} <= services.keys()
+    assert set(re.findall(r"\{\$(\w+)\}", caddy)) == set(proxy["environment"])
+
+
 def test_nothing_but_the_volume_is_written_to_and_no_more_is_allowed_than_needed() -> None:
     for service in compose()["services"].values():
         assert service["read_only"] is True
@@ -103,6 +136,57 @@ def test_nothing_but_the_volume_is_written_to_and_no_more_is_allowed_than_needed
     assert re.search(r"^USER [1-9]\d+$", dockerfile(), re.MULTILINE)
     data = compose()["services"]["marketdata"]["volumes"]
     assert data == [f"data:{re.search('MARKETDATA_HOME=(/data)', dockerfile()).group(1)}"]
+
+
+def test_kubernetes_gets_what_it_understands_and_commands_that_there_are() -> None:
+    of_kind: dict[str, list[dict[str, Any]]] = {}
+    for one in objects_of_kubernetes():
+        kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
+        of_kind.setdefault(one["kind"], []).append(one)
+    pods = [one["spec"]["template"] for one in of_kind["Deployment"]]
+    assert all(
+        pod["metadata"]["labels"] == one["spec"]["selector"]["matchLabels"]
+        for pod, one in zip(pods, of_kind["Deployment"], strict=True)
+    )
+    containers = [container for pod in pods for container in pod["spec"]["containers"]]
+    started = [command_parser().parse_args(one["args"]) for one in containers]
+    assert [one.command for one in started] == ["daemon", "web", "worker", "serve"]
+    given = {env["name"] for one in containers for env in one.get("env", [])}
+    assert given <= settings()
+    # A name leads to a service, that to a pod, and its port is one that is listened on.
+    ports = {
+        (str(pod["metadata"]["labels"]), port["name"]): port["containerPort"]
+        for pod in pods
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+    assert sorted(ports.values()) == [started[1].port, 5000]
+    led_to = {
+        one["metadata"]["name"]: [port["name"] for port in one["spec"]["ports"]]
+        for one in of_kind["Service"]
+        if all(
+            (str(one["spec"]["selector"]), port["targetPort"]) in ports
+            for port in one["spec"]["ports"]
+        )
+    }
+    [ingress] = of_kind["Ingress"]
+    for rule in ingress["spec"]["rules"]:
+        for path in rule["http"]["paths"]:
+            service = path["backend"]["service"]
+            assert service["port"]["name"] in led_to[service["name"]]
+
+
+def test_kubernetes_runs_nothing_as_root_and_writes_to_volumes_alone() -> None:
+    [user] = re.findall(r"^USER (\d+)$", dockerfile(), re.MULTILINE)
+    for one in objects_of_kubernetes():
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            assert pod["securityContext"]["runAsUser"] == int(user)
+            assert {volume["name"] for volume in pod["volumes"]} == {"data", "tmp"}
+            for container in pod["containers"]:
+                assert container["securityContext"]["readOnlyRootFilesystem"] is True
+                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+                assert container["envFrom"] == [{"secretRef": {"name": "marketdata"}}]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")

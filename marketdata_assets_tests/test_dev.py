@@ -3,11 +3,9 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +17,8 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from marketdata_assets_tests import PROJECT
+from marketdata_assets_tests.killed_dev import OURS, free_port, until
+from marketdata_assets_tests.roles import nothing_to_make
 
 TOKEN = "secret-token-91c4"
 LIVE_FILE = f"""TUSHARE_TOKEN={TOKEN}
@@ -27,7 +27,6 @@ MARKETDATA_HOME=elsewhere
 DAGSTER_HOME=/nowhere
 """
 PATIENCE = 120.0
-OURS = ("TUSHARE", "HF_", "API_", "UI_", "SSH_", "ALERT", "MARKETDATA", "DAGSTER")
 MUTATION = "mutation { setAutoMaterializePaused(paused: false) }"
 JSON = {"Content-Type": "application/json"}
 LAUNCH = """mutation($config: RunConfigData) { launchPipelineExecution(executionParams: {
@@ -52,21 +51,6 @@ class Dev(NamedTuple):
         return answer.json()["data"]
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def until(seen: Callable[..., object], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if seen():
-            return
-        time.sleep(0.2)
-    pytest.fail(f"not seen within {PATIENCE:g} s: {what}")
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder of its own, so that its `.env` is nobody's."""
@@ -75,7 +59,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(**settings: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**clean, "PYTHONPATH": str(PROJECT), "COLUMNS": "120", **settings}
+    own = {"PYTHONPATH": str(PROJECT), "COLUMNS": "120"}
+    return {**clean, **own, **nothing_to_make(), **settings}
 
 
 def run(project: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +75,7 @@ def run(project: Path, *arguments: str, **settings: str) -> subprocess.Completed
 
 
 @contextmanager
-def running(project: Path, out: Path, *arguments: str, **settings: str) -> Iterator[Dev]:
+def starting(project: Path, out: Path, *arguments: str, **settings: str) -> Iterator[Dev]:
     port = free_port()
     with out.open("w") as file:
         process = subprocess.Popen(
@@ -101,14 +86,20 @@ def running(project: Path, out: Path, *arguments: str, **settings: str) -> Itera
             stderr=subprocess.STDOUT,
             text=True,
         )
-    dev = Dev(process, port, out)
     try:
-        until(lambda: process.poll() is not None or is_up(dev), "the UI answers")
-        assert process.poll() is None, out.read_text("utf-8")
-        yield dev
+        yield Dev(process, port, out)
     finally:
         process.terminate()
         process.wait(PATIENCE)
+
+
+@contextmanager
+def running(project: Path, out: Path, *arguments: str, **settings: str) -> Iterator[Dev]:
+    """A dev whose UI answers."""
+    with starting(project, out, *arguments, **settings) as dev:
+        until(lambda: dev.process.poll() is not None or is_up(dev), "the UI answers")
+        assert dev.process.poll() is None, dev.out.read_text("utf-8")
+        yield dev
 
 
 def is_up(dev: Dev) -> bool:
@@ -270,17 +261,25 @@ def test_a_door_for_others_needs_a_token(project: Path, tmp_path: Path) -> None:
         assert "short" not in refused.stderr
 
 
+def named(dev: Dev, what: str) -> list[int]:
+    """The programs whose command line has `what` in it."""
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in descendants(dev.process.pid)}
+    told = {pid: line.read_bytes().decode() for pid, line in lines.items() if line.exists()}
+    return [pid for pid, line in told.items() if what in line]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_a_reload_in_the_ui_loads_the_code_again(dev: Dev) -> None:
+    before = named(dev, "grpc")
+    reload = 'mutation { reloadRepositoryLocation(repositoryLocationName: "marketdata_assets") '
+    answer = dev.graphql(reload + "{ ... on WorkspaceLocationEntry { loadStatus } } }")
+    assert answer == {"reloadRepositoryLocation": {"loadStatus": "LOADED"}}
+    until(lambda: len(named(dev, "grpc")) == 1, "one code server is left")
+    assert named(dev, "grpc") != before
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_a_program_or_code_server_that_is_killed_is_started_again_with_a_line(dev: Dev) -> None:
-    def named(what: str) -> list[int]:
-        """The UI, or its code server."""
-        lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in descendants(dev.process.pid)}
-        told = {pid: line.read_bytes().decode() for pid, line in lines.items() if line.exists()}
-        uis = [pid for pid, line in told.items() if "marketdata_assets.ui" in line]
-        if what == "UI":
-            return uis
-        return [pid for ui in uis for pid in descendants(ui) if "grpc" in told.get(pid, "")]
-
     def is_there_again() -> bool:
         asked = "{ repositoriesOrError { __typename } }"
         return (
@@ -289,14 +288,15 @@ def test_a_program_or_code_server_that_is_killed_is_started_again_with_a_line(de
         )
 
     for what, said in (
-        ("code server", "The UI's code server has ended and is started again."),
-        ("UI", "The UI has ended with signal SIGKILL, and is started again in 1 s."),
+        ("grpc", "The code server has ended and is started again."),
+        ("code_server", "The code server has ended with signal SIGKILL, and is started again in"),
+        ("assets.ui", "The UI has ended with signal SIGKILL, and is started again in 1 s."),
     ):
-        [killed] = named(what)
+        [killed] = named(dev, what)
         os.kill(killed, signal.SIGKILL)
         until(lambda said=said: said in dev.out.read_text("utf-8"), said)
         until(is_there_again, f"the {what} is there again")
-        until(lambda what=what, killed=killed: named(what) not in ([], [killed]), what)
+        until(lambda what=what, killed=killed: named(dev, what) not in ([], [killed]), what)
 
 
 def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_folder(
@@ -314,7 +314,7 @@ def test_an_unreadable_file_of_settings_ends_every_command_before_it_makes_a_fol
 
 
 @pytest.mark.slow
-def test_a_door_for_others_opens_with_the_token_and_a_killed_dev_is_over_when_the_next_is_up(
+def test_a_door_for_others_opens_with_the_token_and_a_killed_dev_is_over_when_the_next_begins(
     project: Path, tmp_path: Path
 ) -> None:
     (project / ".env").write_text(f"UI_TOKEN={TOKEN}\n", "utf-8")
@@ -325,9 +325,10 @@ def test_a_door_for_others_opens_with_the_token_and_a_killed_dev_is_over_when_th
         assert dev.ask("POST", "/graphql", data=question, headers=name).status_code == 401
         known = {**name, "Authorization": f"Bearer {TOKEN}", "Origin": "https://ui.example"}
         assert dev.ask("POST", "/graphql", data=question, headers=known).json()["data"]["version"]
-        started = descendants(dev.process.pid)
-        assert len(started) >= 3
+        programs = descendants(dev.process.pid)
+        assert len(programs) >= 3
         dev.process.send_signal(signal.SIGKILL)
-        with running(project, tmp_path / "again", "--host", "0.0.0.0", **settings):
-            assert not any_running(started)
+        with starting(project, tmp_path / "again", **settings) as following:
+            until(lambda: "Dagster on" in following.out.read_text("utf-8"), "the next one begins")
+            assert not any_running(programs)
         assert TOKEN not in dev.out.read_text("utf-8")

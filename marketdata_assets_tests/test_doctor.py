@@ -1,6 +1,7 @@
 """What stands in the way of an evening, looked for with the real clients at local servers."""
 
 import datetime as dt
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from marketdata_assets.doctor import Look, Outcome, looks
 from marketdata_assets.listening import listen
+from marketdata_assets.operator_commands import diagnose
 from marketdata_assets.tables import NAME_CHANGES
 from marketdata_assets.trading_calendar import last_published_session
 from marketdata_assets_tests.hubs import REPO, hub_at
@@ -193,6 +195,34 @@ def test_the_tunnel_is_built_or_the_setting_named(patient: Patient, tmp_path: Pa
     # Histories from China come without it.
     assert look.outcome is Outcome.NOTE
     assert "chmod 600" in look.seen
+
+
+@pytest.mark.parametrize("name", ["dev", "daemon"])
+def test_ports_beside_what_runs_may_be_taken(patient: Patient, tmp_path: Path, name: str) -> None:
+    held = tmp_path / "sandbox" / "dagster" / "programs.lock"
+    held.parent.mkdir(parents=True)
+    with listen("127.0.0.1", 0, "host", "port") as taken, held.open("w") as lock:
+        patient.set(API_PORT=str(taken.getsockname()[1]))
+        lock.write(name)
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = patient.looked_at()
+    assert stopping(found) == []
+    assert "dev" not in found
+    assert ("ports" in found) == (name == "dev")
+    if name == "daemon":
+        assert found["port of the API"].outcome is Outcome.NOTE
+
+
+def test_doctor_ends_with_what_comes_next(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient.looked_at()
+    assert diagnose(free_port()) == 0
+    assert "Next: marketdata demo" in capsys.readouterr().out
+    patient.set(TUSHARE_TOKEN=TOKEN, TUSHARE_CALLS_PER_MINUTE="many")
+    assert diagnose(free_port()) == 1
+    assert "look again: marketdata doctor" in capsys.readouterr().out
 
 
 def test_a_taken_port_and_a_setting_that_cant_be_read_are_named(patient: Patient) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.env_file import UnreadableFile, read, settle
+from marketdata_assets.settings import UnreadableFile, settings_in, settle
 
 SECRET = "hidden-91c4"
 
@@ -60,7 +60,7 @@ def test_without_a_file_the_environment_stays(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_written_well_is_read(tmp_path: Path, content: str, value: str) -> None:
-    assert read(written(tmp_path, content))["A"] == value
+    assert settings_in(written(tmp_path, content))["A"] == value
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_what_is_not_is_refused_whole_naming_file_and_line(
 def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     with pytest.raises(UnreadableFile, match=r"\.env: it can't be read, Is a directory\.$"):
-        read(tmp_path / ".env")
+        settings_in(tmp_path / ".env")

@@ -6,9 +6,10 @@ import pytest
 from marketdata_assets.environment import resources
 from marketdata_assets.instruments import identify
 from marketdata_assets.profile import TUSHARE_URL, profile_root
-from marketdata_assets.resources.dataset_folder import DatasetFolder
 from marketdata_assets.resources.hugging_face import HuggingFaceResource
-from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
+from marketdata_assets.resources.publisher import DatasetFolder
+from marketdata_assets.resources.sources.routing import LiveSources
+from marketdata_assets.resources.ssh_endpoint import Endpoint
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.settings import SettingError
 from marketdata_sandbox.instruments import SandboxSources
@@ -159,7 +160,7 @@ def test_histories_begin_where_the_setting_says(tmp_path: Path) -> None:
 
 
 def test_without_ssh_enabled_there_is_no_tunnel(tmp_path: Path) -> None:
-    assert live(tmp_path, **{**TUNNEL, "SSH_ENABLED": "false"}).tunnel == TunnelSettings()
+    assert live(tmp_path, **{**TUNNEL, "SSH_ENABLED": "false"}).tunnel == Endpoint()
 
 
 def test_the_tunnel_takes_its_settings(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from marketdata_assets.storage.lake import MissingPartitions
 from marketdata_assets_tests.api.serving import served
 
 # They never get further than to who expects them.
-INTERNAL = {"CallBoundReached", "DamagedRow", "HeadIsEnough", "TimeIsUp", "WaitTooLong"}
+INTERNAL = {"DamagedRow", "HeadIsEnough", "TimeIsUp", "WaitTooLong"}
 
 pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 for module in pkgutil.walk_packages(marketdata_assets.__path__, f"{marketdata_assets.__name__}."):

@@ -1,6 +1,8 @@
-"""The figures of two runs of the benchmarks beside each other."""
+"""The figures of runs of the benchmarks: beside each other, and in the documentation."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,15 @@ from benchmarks.figures import (
     LAST_MARK,
     PAGES,
     Figure,
+    blocks,
+    cell,
     compared,
     figures,
+    kept_with,
     shown_in,
     write,
 )
+from benchmarks.headlines import HEADLINES, Headline
 from benchmarks.measuring import Shown
 
 HEADER = ["", "p50 / p95 in ms", "answers"]
@@ -50,22 +56,62 @@ def test_what_one_of_both_lacks_is_not_compared(tmp_path: Path) -> None:
 
 def test_the_documentation_shows_what_the_kept_figures_give() -> None:
     house = Path(__file__).parents[1]
-    told = json.loads((house / KEPT).read_text("utf-8"))
-    for page in PAGES:
+    kept = json.loads((house / KEPT).read_text("utf-8"))
+    for page, language in PAGES.items():
         text = (house / page).read_text("utf-8")
-        assert shown_in(text, told) == text, "run python -m benchmarks.figures --docs"
+        assert shown_in(text, blocks(kept, language)) == text, (
+            "run python -m benchmarks.figures --docs"
+        )
 
 
-def test_figures_stand_between_the_marks_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", HEADLINES, ids=lambda line: line.name)
+def test_a_line_says_the_same_in_both_languages(line: Headline) -> None:
+    def cells(texts: Sequence[str]) -> list[str]:
+        return sorted(re.findall(r"{(\w+)}", " ".join(texts)))
+
+    assert cells(line.en) == cells(line.zh) == sorted(line.cells)
+    assert [bool(text) for text in line.en] == [bool(text) for text in line.zh]
+
+
+def test_a_run_replaces_what_it_has_measured_and_leaves_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "figures" / "a.json"
-    write(path, {"growth": [Shown("what grows", ["", "1 year"], [["evening", "6"]])]})
-    kept = json.loads(path.read_text("utf-8"))
-    text = shown_in(f"before\n{FIRST_MARK}old\n{LAST_MARK}after\n", kept)
-    assert "| what grows | 1 year |\n| --- | --- |\n| evening | 6 |\n" in text
-    assert (text.startswith("before\n"), text.endswith("after\n"), "old" in text) == (
-        True,
-        True,
-        False,
+    imports = Shown("import time", ["", "seconds"], [["import dagster", "0.8"]])
+    rows = [["make demo", "31"], ["all of it", "49.5"]]
+    minute = Shown("the first minute", ["", "seconds"], rows)
+    write(path, {"imports": [imports], "first_minute": [minute]})
+    before = {
+        "headlines": {
+            name: {"machine": "M", "at": "2026-11-25", "cells": cells}
+            for name, cells in (
+                ("first_minute", {"all": "53", "demo": "33"}),
+                ("imports", {"ours": "1.7", "dagster": "0.85"}),
+            )
+        },
+        "whole": {},
+    }
+    kept = kept_with(before, json.loads(path.read_text("utf-8")))
+    # Half of a line is not beside another day's half.
+    assert kept["headlines"]["imports"] == before["headlines"]["imports"]
+    assert kept["headlines"]["first_minute"]["cells"] == {"all": "49.5", "demo": "31"}
+    shown = blocks(kept, "en")["headlines"]
+    assert "| importing the definitions | 1.7 s | importing Dagster: 0.85 s | 2 | 2026-11-25 |" in (
+        shown
     )
+    assert "49.5 s, of which the demo 31 s" in shown
+    assert "\nM; 2026-11-25\n" in shown
+
+
+def test_a_figure_may_stand_in_a_title() -> None:
+    table = {"title": "a year: 2,892 partitions, 1,290,000 rows", "header": ["s"], "rows": [["9"]]}
+    assert cell([table], ("a year", 1)) == "1,290,000"
+    assert cell([table], ("", "s")) == "9"
+    assert cell([table], ("", "ms")) is None
+
+
+def test_figures_stand_between_the_marks_alone() -> None:
+    text = shown_in(
+        f"before\n{FIRST_MARK.format('growth')}old\n{LAST_MARK}after\n", {"growth": "new\n"}
+    )
+    assert text == f"before\n{FIRST_MARK.format('growth')}\nnew\n\n{LAST_MARK}after\n"
     with pytest.raises(ValueError, match="marks"):
-        shown_in("no marks", kept)
+        shown_in("no marks", {})

@@ -76,7 +76,7 @@ def test_nothing_found_of_what_is_no_code_says_so(lake: Lake) -> None:
 def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> None:
     assert excuse("920008.BJ", "", None, dt.date(2026, 12, 31), "new share") == 0
     assert excuse("600000.SH", "daily_kline.units", None, None, "seen it") == 0
-    first, second = excuse_list(lake.root)
+    first, second = excuse_list(lake.beside(FILE))
     assert first[:5] == (
         "daily_prices.factor_missing",
         "920008.BJ",
@@ -88,12 +88,12 @@ def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> 
     assert "2 line(s)" in capsys.readouterr().out
     # Said twice it stands once.
     assert excuse("sh600000", "daily_kline.units", None, None, "seen it") == 0
-    assert len(excuse_list(lake.root)) == 2
+    assert len(excuse_list(lake.beside(FILE))) == 2
 
 
 def test_a_refused_day_is_accepted_check_by_check(lake: Lake, capsys) -> None:
     assert accept("daily_basic", DAYS[2], "zeros, for once") == 0
-    [line] = excuse_list(lake.root)
+    [line] = excuse_list(lake.beside(FILE))
     assert line[:4] == ("daily_basic.not_zero_filled", "*", DAYS[2], DAYS[2])
     assert "Materialize daily_basic and what follows for 2024-09-25" in capsys.readouterr().out
 

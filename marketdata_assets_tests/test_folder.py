@@ -1,5 +1,6 @@
 """The folder that a profile lives in: its name, who may write there, and what is found there."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 os.execv(sys.executable, [sys.executable, "-m", "marketdata_assets", *sys.argv[1:]])
 """
 COMMANDS = ("dev", "demo", "serve", "hub")
+ODD_NAMES = ("[x]", "a*", "why?", "a%20b", os.fsdecode("数据".encode("gbk")))
 
 
 def run(home: Path, command: str, *program: str) -> subprocess.CompletedProcess[str]:
@@ -43,8 +45,7 @@ def run(home: Path, command: str, *program: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("name", ["[x]", "a*", "why?", "a%20b", os.fsdecode("数据".encode("gbk"))])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("name", "command"), [*zip(ODD_NAMES, itertools.cycle(COMMANDS))])
 def test_a_path_that_not_every_program_opens_is_refused_with_its_character(
     tmp_path: Path, name: str, command: str
 ) -> None:

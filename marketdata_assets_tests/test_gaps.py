@@ -6,8 +6,8 @@ from collections import deque
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation import sensors
-from marketdata_assets.automation.sensors import missing_partitions_sensor
+from marketdata_assets.automation import evenings
+from marketdata_assets.automation.evenings import missing_partitions_sensor
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
@@ -27,20 +27,21 @@ DERIVED = {"coverage", "suspended", "daily_prices", "findings", "restatements", 
 
 @pytest.fixture
 def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: DAYS)
+    monkeypatch.setattr(evenings, "sessions_due", lambda *_: DAYS)
     return platform
 
 
-def without_a_share(call: str, server: TushareServer, day: dt.date) -> None:
-    """The next answers of `call` lack a share on `day`; those of other days are whole."""
+def without_a_share(call: str, server: TushareServer, *days: dt.date) -> None:
+    """The answers of `call` lack a share on `days`; those of other days are whole."""
 
     def drop(answer: dict) -> None:
         fields, items = answer["data"]["fields"], answer["data"]["items"]
-        dates = [row[fields.index("trade_date")] for row in items]
-        if f"{day:%Y%m%d}" in dates:
-            del items[dates.index(f"{day:%Y%m%d}")]
+        for day in days:
+            dates = [row[fields.index("trade_date")] for row in items]
+            if f"{day:%Y%m%d}" in dates:
+                del items[dates.index(f"{day:%Y%m%d}")]
 
-    server.faults[call] = deque([faults.edited(drop)] * len(DAYS))
+    server.faults[call] = deque([faults.edited(drop)] * 2 * len(DAYS))
 
 
 def asked_for(platform: Platform) -> list[tuple[dt.date, dt.date, set[str]]]:
@@ -90,9 +91,8 @@ def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(
 def test_what_is_excused_or_a_week_old_is_not_asked_for_again(
     platform: Platform, server: TushareServer
 ) -> None:
-    for day in DAYS:
-        without_a_share("daily_basic", server, day)
-        assert platform.run(day, assets=EVERYTHING).success
+    without_a_share("daily_basic", server, *DAYS)
+    assert platform.run(DAYS[0], DAYS[-1], EVERYTHING).success
     server.faults.clear()
     asked = {"daily_basic"} | DERIVED
     # The first day is the sixth session back.

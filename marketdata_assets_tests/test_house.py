@@ -20,28 +20,31 @@ MAY_KNOW = {
     "errors": set(),
     "trading_calendar": set(),
     "instruments": set(),
-    "written_days": set(),
     "allowance_counter": set(),
-    "settings": {"written_days"},
+    "command_texts": {"instruments"},
+    "settings": {"command_texts", "trading_calendar"},
     "profile": {"settings"},
     "hosts": {"settings"},
+    "shared_database": set(),
     "tables": {"trading_calendar"},
     "timetable": {"trading_calendar"},
     "partitions": {"trading_calendar", "settings"},
-    "checks": DAYS_AND_TABLES | {"instruments", "written_days"},
-    "storage": DAYS_AND_TABLES | {"hosts", "instruments", "listening", "settings"},
+    "checks": DAYS_AND_TABLES | {"instruments"},
+    "storage": DAYS_AND_TABLES
+    | {"hosts", "instruments", "listening", "settings", "shared_database"},
     "publishing": DAYS_AND_TABLES | {"listening", "storage"},
     "serving": DAYS_AND_TABLES
-    | {"allowance_counter", "checks", "instruments", "profile", "settings", "storage"}
-    | {"timetable", "written_days"},
+    | {"allowance_counter", "checks", "hosts", "instruments", "profile", "settings"}
+    | {"shared_database", "storage", "timetable"},
     "resources": DAYS_AND_TABLES
-    | {"allowance_counter", "hosts", "instruments", "listening", "publishing"},
+    | {"allowance_counter", "hosts", "instruments", "listening", "publishing", "shared_database"},
     "assets": DAYS_AND_TABLES
     | {"checks", "instruments", "partitions", "publishing", "resources", "serving", "storage"},
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets", "timetable"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
-    "celery_steps": {"hosts"},
+    "celery_results": {"hosts", "shared_database", "storage"},
+    "celery_steps": {"automation", "hosts", "storage"},
     "environment": {
         "celery_steps",
         "hosts",
@@ -54,18 +57,18 @@ MAY_KNOW = {
         "tables",
     },
     "api": DAYS_AND_TABLES
-    | {"instruments", "listening", "serving", "settings", "storage", "profile", "written_days"},
-    "client": DAYS_AND_TABLES | {"instruments", "listening", "serving", "storage", "written_days"},
-    "env_file": {"settings"},
+    | {"instruments", "listening", "serving", "settings", "storage", "profile"},
+    "client": DAYS_AND_TABLES | {"instruments", "listening", "serving", "storage"},
     "listening": {"settings"},
-    "hub_server": {"listening", "publishing"},
-    "beside": set(),
-    "ui": {"api", "listening", "profile", "settings"},
+    "code_server": set(),
+    "daemon": {"code_server", "run_launcher"},
+    "ui": {"api", "code_server", "listening", "profile", "settings"},
     "run_launcher": set(),
-    "supervising": set(),
-    "dev": {"api", "listening", "settings", "storage", "supervising", "ui", "profile"},
+    "supervising": {"command_texts"},
+    "dev": {"api", "command_texts", "hosts", "listening", "profile", "settings", "storage"}
+    | {"supervising", "ui"},
     "console": set(),
-    "definitions": {"environment", "assets", "automation", "console", "settings"},
+    "definitions": {"api", "environment", "assets", "automation", "console", "settings", "tables"},
 }
 
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-import multiprocessing
 import os
 import random
 from multiprocessing.context import ForkServerContext
@@ -17,29 +16,23 @@ from marketdata_assets.storage.lake import Lake, logger
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.asked_days import days_asked_for
-from marketdata_assets_tests.conftest import CHAIN, Platform, unhurried_tushare
+from marketdata_assets_tests.conftest import CHAIN, Platform, repeats, unhurried_tushare
+from marketdata_assets_tests.dagster_home import shipped_instance
+from marketdata_assets_tests.instance_in_memory import instance_in_memory
 from marketdata_assets_tests.small_market import CODES
 from marketdata_sandbox.server import TushareServer
 
 pytestmark = pytest.mark.slow
 
-DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 2, 10))
+DAYS = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 1, 13))
 DAILY = [STORED_TABLES[name] for name in CHAIN if not STORED_TABLES[name].may_be_empty]
-LAKES, KILLS_EACH = 2, 10
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Processes that start in an instant: their imports are done once, in the fork server."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["marketdata_assets_tests.test_processes"])
-    return context
+LAKES, KILLS_EACH = 2, repeats(5, 25)
 
 
 def materialize(
     root: Path, url: str, first: dt.date, last: dt.date, begun: Event, history: Path | None = None
 ) -> None:
-    """The child: materialize a range, with a run history in `history` or none that lasts.
+    """The child: materialize a range, with the run history in `history` or none that lasts.
 
     `begun` is set when the first partition of the run is on disk.
     """
@@ -50,8 +43,8 @@ def materialize(
         return True
 
     logger.addFilter(note)
-    local, ephemeral = dg.DagsterInstance.local_temp, dg.DagsterInstance.ephemeral
-    with local(str(history)) if history else ephemeral() as instance:
+    with_history = dg.DagsterInstance.from_config
+    with with_history(str(history)) if history else instance_in_memory() as instance:
         result = Platform(root, unhurried_tushare(url, root), instance).run(first, last)
     os._exit(0 if result.success else 1)
 
@@ -83,7 +76,7 @@ def test_kills_leave_whole_files_and_the_next_run_fetches_only_the_rest(
     processes: ForkServerContext, server: TushareServer, tmp_path: Path, number: int
 ) -> None:
     lake, moments = Lake(tmp_path / "data", "test"), random.Random(number)
-    days = DAYS[:9]
+    days = DAYS
     arguments = (lake.root, server.url, days[0], days[-1])
     for kill in range(KILLS_EACH):
         forget(lake, moments.sample(days, 6))
@@ -118,23 +111,21 @@ def test_eight_processes_materialize_different_days_at_once(
     processes: ForkServerContext, server: TushareServer, tmp_path: Path
 ) -> None:
     lake, history = Lake(tmp_path / "data", "test"), tmp_path / "history"
-    history.mkdir()
-    with dg.DagsterInstance.local_temp(str(history)) as instance:
-        assert instance.is_persistent
-    days, share = DAYS, 3
-    children, begun = [], processes.Event()
-    for start in range(0, len(days), share):
-        part = days[start : start + share]
-        arguments = (lake.root, server.url, part[0], part[-1], begun, history)
+    with shipped_instance(history) as instance:
+        # Two that begin together would both try to make the databases.
+        assert all((instance.run_storage, instance.event_log_storage, instance.schedule_storage))
+    children, begun, days = [], processes.Event(), DAYS[:8]
+    for day in days:
+        arguments = (lake.root, server.url, day, day, begun, history)
         children.append(processes.Process(target=materialize, args=arguments))
     for child in children:
         child.start()
     for child in children:
-        child.join(120)
-    assert [child.exitcode for child in children] == [0] * 8
+        child.join(300)
+    assert [child.exitcode for child in children] == [0] * len(days)
     assert incomplete_files(lake) == []
     for table in DAILY:
         assert lake.days(table) == days
-    with dg.DagsterInstance.local_temp(str(history)) as instance:
+    with dg.DagsterInstance.from_config(str(history)) as instance:
         recorded = instance.get_materialized_partitions(dg.AssetKey("daily_prices"))
     assert recorded == {day.isoformat() for day in days}

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from marketdata_assets.checks.days import CHECKED_TOGETHER, check_days
+from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.sessions import before
+from marketdata_assets_tests.checks.judging import before, check_days
 from marketdata_assets_tests.checks.market_day import LATER
 from marketdata_assets_tests.real_history import SPANS, Tables, chunks, days, needs_real_history
 

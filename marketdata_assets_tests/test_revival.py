@@ -1,4 +1,4 @@
-"""A power cut in the evening: `dev`, started again, ends as if it had not been.
+"""A power cut in the evening: the daemon, started again, ends as if it had not been.
 
 Bounded to one cut; any number at random moments is `killed_dev`.
 """
@@ -21,7 +21,7 @@ STARTED, FAILED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Iterator[Profile]:
-    profile = Profile(tmp_path)
+    profile = Profile(tmp_path, "daemon")
     profile.start()
     yield profile
     profile.kill()

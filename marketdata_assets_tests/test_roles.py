@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_assets.serving.status import dev_runs
+from marketdata_assets.serving.status import programs_running
 from marketdata_assets_tests.killed_dev import free_port, until
 from marketdata_assets_tests.roles import PATIENCE, UI_TOKEN, ask, role, until_ready
 
@@ -39,7 +39,7 @@ def test_each_role_says_whether_it_can_work_and_ends_with_all_it_started(tmp_pat
         assert ask(api, "/ready").json() == {"status": "ready", "tables": {}}
         # The probes are open to anybody, what they stand before is not.
         assert ask(ui, "/server_info").status_code == 401
-        until(lambda: dev_runs(tmp_path / "sandbox"), "the daemon runs", PATIENCE)
+        until(lambda: programs_running(tmp_path / "sandbox"), "the daemon runs", PATIENCE)
         with role(tmp_path, "dev", "--port", str(free_port())) as second:
             assert second.process.wait(PATIENCE) == 2
         assert "another dev or daemon runs on this folder" in second.said()

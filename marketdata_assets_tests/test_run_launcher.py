@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +16,8 @@ import yaml
 from dagster._core.events import EngineEventData
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from marketdata_assets.automation.failures import why_failed
-from marketdata_assets.run_launcher import PROCESS_TAG, identity_of
+from marketdata_assets.automation.requests_sensor import why_failed
+from marketdata_assets.run_launcher import CODE_SERVER, PROCESS_TAG, identity_of
 from marketdata_assets_tests import PROJECT
 
 SETTINGS = yaml.safe_load((PROJECT / "dagster.yaml").read_text("utf-8"))
@@ -117,6 +118,36 @@ def test_before_the_tag_comes_the_log_tells_the_process(
     assert looked_at(instance, run).status is STARTED
     process.kill()
     process.wait()
+    assert looked_at(instance, run).status is FAILED
+
+
+@pytest.mark.parametrize("is_tagged", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_run_that_was_started_twice_goes_on_as_long_as_one_of_its_processes(
+    instance: dg.DagsterInstance,
+    process: subprocess.Popen[bytes],
+    is_first: bool,
+    is_tagged: bool,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEPING]) as duplicate:
+        tags = {PROCESS_TAG: identity_of(duplicate.pid) if is_tagged else ""}
+        duplicate.kill()
+    first, second = (process, duplicate) if is_first else (duplicate, process)
+    run = started(instance, first.pid, tags)
+    instance.report_engine_event("Started", run, EngineEventData.in_process(second.pid))
+    assert looked_at(instance, run).status is STARTED
+    process.kill()
+    process.wait()
+    assert looked_at(instance, run).status is FAILED
+
+
+def test_a_run_has_failed_only_when_it_can_be_started_again(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = started(instance, 2**22 + 1)
+    with monkeypatch.context() as ended:
+        ended.setenv(CODE_SERVER, str(tmp_path / "code"))
+        assert looked_at(instance, run).status is STARTED
     assert looked_at(instance, run).status is FAILED
 
 

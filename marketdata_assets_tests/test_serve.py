@@ -14,6 +14,7 @@ import requests
 
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets_tests import PROJECT
+from marketdata_assets_tests.killed_dev import free_port
 
 TOKEN = "secret-token-of-the-api"
 COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]
@@ -22,12 +23,6 @@ COMMAND = [sys.executable, "-m", "marketdata_assets", "serve"]
 def environment(home: Path, **settings: str) -> dict[str, str]:
     clean = {n: v for n, v in os.environ.items() if not n.startswith(("TUSHARE", "API_"))}
     return {**clean, "MARKETDATA_HOME": str(home), "PYTHONUNBUFFERED": "1", **settings}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

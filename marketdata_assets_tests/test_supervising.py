@@ -45,7 +45,7 @@ with subprocess.Popen(
 """
 BESIDE = """
 import os, signal, subprocess, sys
-command = [sys.executable, "-m", "marketdata_assets.beside", "program", sys.argv[1]]
+command = [sys.executable, "-m", "marketdata_assets.supervising", "program", sys.argv[1]]
 subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 signal.pause()
 """

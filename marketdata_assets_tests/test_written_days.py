@@ -4,7 +4,7 @@ import pytest
 
 from marketdata_assets.serving.queries import RangeQuery
 from marketdata_assets.settings import day
-from marketdata_assets.written_days import day_written
+from marketdata_assets.trading_calendar import day_written
 
 
 @pytest.mark.parametrize("text", ["2024-03-06", "20240306"])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from marketdata_assets.tables import Table
-from marketdata_assets.tables.fund_share import FUND_SHARE
+from marketdata_assets.tables.extras import FUND_SHARE
 from marketdata_assets.tables.indices import INDEX_DAILY, INDEX_WEIGHT
 from marketdata_assets.trading_calendar import FIRST_SESSION, next_session, previous_session
 from marketdata_sandbox.columns import Columns

@@ -20,13 +20,7 @@ from pydantic import PrivateAttr
 
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.instruments.futures import CRUDE_OIL
-from marketdata_assets.resources.sources.history import (
-    History,
-    HistorySource,
-    Scale,
-    SourceFailed,
-    read_bars,
-)
+from marketdata_assets.resources.sources.history import Answered, HistorySource, Scale
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.sources.tushare_history import TushareHistory
 from marketdata_assets.resources.tushare import TushareResource
@@ -66,7 +60,7 @@ _MANNERS = {
 }
 
 
-class SimulatedSource:
+class SimulatedSource(HistorySource):
     """Everything but A-shares and single contracts; nothing is asked from outside."""
 
     name = "sandbox"
@@ -75,16 +69,9 @@ class SimulatedSource:
     def serves(self, instrument: Instrument) -> bool:
         return instrument.kind in _MANNERS
 
-    def whole_only(self, instrument: Instrument) -> bool:
-        return False
-
-    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
-        columns = walk(instrument)
-        unit = Decimal(1)
-        bars = read_bars(columns, Scale(volume=unit, turnover=unit), first, last)
-        if bars.num_rows == 0:
-            raise SourceFailed(self.name, instrument.code, f"no bar from {first} to {last}.")
-        return History(bars, self.name, f"{instrument.unit}, {instrument.currency}")
+    def answer(self, instrument: Instrument, first: dt.date, last: dt.date) -> Answered:
+        unit = f"{instrument.unit}, {instrument.currency}"
+        return Answered(walk(instrument), Scale(volume=Decimal(1), turnover=Decimal(1)), unit)
 
 
 class SandboxSources(InstrumentSources):

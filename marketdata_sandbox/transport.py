@@ -59,6 +59,11 @@ class InProcessTransport(BaseAdapter):
 class SandboxTushare(TushareResource):
     """Tushare as the platform knows it, served by the embedded exchange."""
 
+    @property
+    def calls_in_flight(self) -> int:
+        # It answers one at a time: who asks more often at once holds more answers.
+        return 2
+
     def transport(self) -> BaseAdapter:
         return InProcessTransport(embedded_exchange())
 

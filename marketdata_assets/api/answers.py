@@ -1,12 +1,19 @@
 """The shapes of JSON answers, for the OpenAPI document.
 
-Here belongs what clients may rely on. Rows are written as text by `encoding`, never through these.
+Here belongs what clients may rely on, beside the forms of `serving` that are answered as they are.
+Rows are written as text by `encoding`, never through these.
 """
 
 import datetime as dt
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from marketdata_assets.serving.coverage_by_day import DayOfTable, LedgerOfDay
+from marketdata_assets.serving.instrument_list import Listed
+from marketdata_assets.serving.market_days import MarketDay
+from marketdata_assets.serving.marks import Mark
+from marketdata_assets.storage.finding_list import FindingLine
 
 Row = dict[str, str | float | int | bool | None]
 
@@ -168,40 +175,10 @@ class TableRowsAnswer(BaseModel):
     stored_at: dt.datetime | None
 
 
-class FindingAnswer(BaseModel):
-    """A finding of `last`; `since` is the first of the `days` in a row that have it."""
-
-    table: str
-    check: str
-    code: str
-    outcome: str
-    since: dt.date
-    last: dt.date
-    days: int
-    seen: str
-    expected: str
-    reason: str | None
-
-
 class FindingsAnswer(BaseModel):
-    """`code` is empty where the whole answer of the vendor is meant."""
-
     date: dt.date
-    findings: list[FindingAnswer]
+    findings: list[FindingLine]
     count: int
-
-
-class MarketDayAnswer(BaseModel):
-    """Shares with a bar; `turnover` is in yuan. Who closed at the limit rose or fell, too."""
-
-    date: dt.date
-    shares: int
-    up: int
-    down: int
-    flat: int
-    limit_up: int
-    limit_down: int
-    turnover: float
 
 
 class MoversAnswer(BaseModel):
@@ -215,22 +192,9 @@ class MoversAnswer(BaseModel):
 class MarketAnswer(BaseModel):
     """The stored days of the range, but for `unreadable` ones; `movers` of a `date` alone."""
 
-    days: list[MarketDayAnswer]
+    days: list[MarketDay]
     unreadable: list[dt.date]
     movers: MoversAnswer | None
-
-
-class CoverageDayAnswer(BaseModel):
-    """`state` is the worst that is known: missing, refused, damaged, unexplained, held, flagged or
-    stored. `rows` is null where there is no file that can be read; the others count rows.
-    """
-
-    date: dt.date
-    state: str
-    rows: int | None
-    unexplained: int
-    held: int
-    flagged: int
 
 
 class CoverageTableAnswer(BaseModel):
@@ -239,22 +203,7 @@ class CoverageTableAnswer(BaseModel):
     name: str
     doc: str
     doc_zh: str
-    days: list[CoverageDayAnswer]
-
-
-class LackingAnswer(BaseModel):
-    code: str
-    reason: str
-
-
-class CoverageDetailAnswer(CoverageDayAnswer):
-    """The day of a `date`: who has no row in the table and why, at most 500 of the `lacking`."""
-
-    table: str
-    lacking: int
-    reasons: dict[str, int]
-    ledger: list[LackingAnswer]
-    findings: list[FindingAnswer]
+    days: list[DayOfTable]
 
 
 class CoverageAnswer(BaseModel):
@@ -262,22 +211,12 @@ class CoverageAnswer(BaseModel):
 
     first_day: dt.date | None
     tables: list[CoverageTableAnswer]
-    day: CoverageDetailAnswer | None
-
-
-class MarkAnswer(BaseModel):
-    """`kind` is ex_date (`detail`: the factor over the one before), suspended, limit_up,
-    limit_down, restated, flagged or held.
-    """
-
-    date: dt.date
-    kind: str
-    detail: str
+    day: LedgerOfDay | None
 
 
 class MarksAnswer(BaseModel):
     code: str
-    marks: list[MarkAnswer]
+    marks: list[Mark]
     count: int
 
 
@@ -292,15 +231,8 @@ class AssetTypeAnswer(BaseModel):
     volume_unit: str
 
 
-class InstrumentAnswer(BaseModel):
-    code: str
-    name: str | None
-    asset_type: str
-    stored_in: str | None
-
-
 class InstrumentsAnswer(BaseModel):
-    instruments: list[InstrumentAnswer]
+    instruments: list[Listed]
     count: int
 
 

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from marketdata_assets.api.prefix import root_path
-from marketdata_assets.listening import is_loopback
+from marketdata_assets.listening import address, is_loopback, token
 from marketdata_assets.profile import HISTORY_BEGINS, history_start, origin
 from marketdata_assets.settings import SettingError, port, switch, web_address, whole_number
 
@@ -17,6 +16,10 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 WORKERS = "API_WORKERS"
 MOST_WORKERS = 64
+ROOT_PATH = "API_ROOT_PATH"
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+# A prefix that our own paths begin with could be ours or the proxy's.
+OUR_OWN = ("api", "docs", "health", "metrics", "openapi.json")
 
 
 @dataclass(frozen=True)
@@ -65,21 +68,12 @@ class ApiSettings:
 def api_settings(env: Mapping[str, str]) -> ApiSettings:
     """The API_… settings. Raises `SettingError`, also for an open door without a token."""
     host = (env.get("API_HOST") or DEFAULT_HOST).strip()
-    token = (env.get("API_TOKEN") or "").strip()
-    if not is_loopback(host) and not token:
-        raise SettingError(
-            "API_HOST",
-            host,
-            "set API_TOKEN too, for other machines reach it there, or leave it at 127.0.0.1",
-        )
-    if token and not re.fullmatch(r"[!-~]{16,}", token):
-        raise SettingError("API_TOKEN", "***", "write 16 or more ASCII characters, without spaces")
     return ApiSettings(
         host=host,
         port=port(env, "API_PORT", DEFAULT_PORT),
-        token=token,
+        token=token(env, "API_TOKEN", host, "API_HOST"),
         cors_origins=_origins(env),
-        root_path=root_path(env),
+        root_path=_root_path(env),
         workers=_workers(env),
         origin=origin(env),
         ssh_enabled=switch(env, "SSH_ENABLED"),
@@ -87,17 +81,42 @@ def api_settings(env: Mapping[str, str]) -> ApiSettings:
     )
 
 
+def page_address(env: Mapping[str, str]) -> str:
+    """Where a browser on this machine finds the page.
+
+    Empty where only others know: behind a proxy, or where it listens for other machines. Raises
+    `SettingError`.
+    """
+    host = (env.get("API_HOST") or DEFAULT_HOST).strip()
+    if _root_path(env) or not is_loopback(host):
+        return ""
+    return address(host, port(env, "API_PORT", DEFAULT_PORT))
+
+
+def _root_path(env: Mapping[str, str]) -> str:
+    """The prefix without a slash at its end; empty where there is none. Raises `SettingError`."""
+    text = (env.get(ROOT_PATH) or "").strip().rstrip("/")
+    if not text:
+        return ""
+    if not PREFIX.fullmatch(text):
+        raise SettingError(ROOT_PATH, text, "write a path, like /marketdata")
+    if text.split("/")[1] in OUR_OWN:
+        raise SettingError(ROOT_PATH, text, "take another path: the API's own begin like that")
+    return text
+
+
 def _workers(env: Mapping[str, str]) -> int:
     workers = whole_number(env, WORKERS, 1)
     if not 1 <= workers <= MOST_WORKERS:
-        raise SettingError(WORKERS, str(workers), f"write a number from 1 to {MOST_WORKERS}")
+        how = "write a number from 1 to {most}"
+        raise SettingError(WORKERS, str(workers), how, most=MOST_WORKERS)
     return workers
 
 
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
     origins = re.split(r"[,;\s]+", env.get("API_CORS_ORIGINS") or "")
     for site in filter(None, origins):
-        address = web_address({"API_CORS_ORIGINS": site}, "API_CORS_ORIGINS", "http://localhost")
-        if not re.fullmatch(r"https?://[^/?#*]+", address):
+        written = web_address({"API_CORS_ORIGINS": site}, "API_CORS_ORIGINS", "http://localhost")
+        if not re.fullmatch(r"https?://[^/?#*]+", written):
             raise SettingError("API_CORS_ORIGINS", site, "write sites, like https://example.com")
     return tuple(filter(None, origins))

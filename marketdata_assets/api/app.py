@@ -11,23 +11,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from marketdata_assets.api.app_state import AppState
-from marketdata_assets.api.compressing import Compressed
-from marketdata_assets.api.docs_page import docs_page
+from marketdata_assets.api.docs_page import add_examples, docs_page
 from marketdata_assets.api.errors import Unexpected, add_error_handlers
-from marketdata_assets.api.examples import add_examples
-from marketdata_assets.api.guarding import Guard, Labelled
+from marketdata_assets.api.guarding import Guard
 from marketdata_assets.api.measuring import Measured
+from marketdata_assets.api.middleware import Compressed, Heads, Labelled, Prefixed
 from marketdata_assets.api.page_files import page_file_routes
-from marketdata_assets.api.prefix import Prefixed
-from marketdata_assets.api.ranges import Heads
 from marketdata_assets.api.routes_batch import batch_routes
 from marketdata_assets.api.routes_exports import export_routes
 from marketdata_assets.api.routes_market import market_routes
-from marketdata_assets.api.routes_page import page_routes
 from marketdata_assets.api.routes_prices import price_routes
 from marketdata_assets.api.routes_service import VERSION, service_routes
 from marketdata_assets.api.routes_tables import table_routes
-from marketdata_assets.api.turns import Turns
+from marketdata_assets.api.waiting import Turns
 
 DESCRIPTION = (
     "Daily prices of Chinese shares, funds and indices, of world indices, futures and coins, from "
@@ -90,14 +86,14 @@ def create_app(state: AppState) -> FastAPI:
     limits = settings.limits
     reading_the_past = Turns(limits.as_of_at_once, limits.as_of_waiting, "the past (as_of)")
     for router in (
-        service_routes(state),
+        # Looked through in this order.
         price_routes(state, reading_the_past),
         batch_routes(state, reading_the_past),
         market_routes(state),
+        service_routes(state),
         table_routes(state),
         export_routes(state),
-        page_routes(state),
-        page_file_routes(),
+        page_file_routes(state),
     ):
         app.include_router(router)
 

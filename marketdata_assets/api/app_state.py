@@ -3,7 +3,7 @@
 Here belongs the bundle, and the forms that all endpoints declare alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +29,8 @@ class AppState:
     # What the status is told of; without it that of the default folder.
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     metrics: Metrics = field(default_factory=Metrics)
+    # Raises what keeps a host of many from what all share.
+    prove_shared: Callable[[], None] = lambda: None
 
     def place(self, path: str) -> str:
         """Where a path of ours is for clients, behind a proxy too."""

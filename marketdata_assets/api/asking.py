@@ -1,61 +1,117 @@
-"""How the question in a URL is read, in microseconds.
+"""How the question in a URL is read, in microseconds, and what an endpoint tells of it.
 
 Here belongs what lies between a query string and its model, see `questions`. FastAPI reads a model
 field by field, which takes as long as finding the rows.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
+from marketdata_assets.api.app_state import Responses, may_answer
+from marketdata_assets.api.ranges import unless_there
+
+STRING = {"type": "string"}
+
 Form = TypeVar("Form", bound=BaseModel)
+Endpoint: TypeAlias = Callable[[Form, Request], Response | Awaitable[Response]]
 
 
-def asked(form: type[Form]) -> Callable[[Request], Awaitable[Form]]:
-    """The dependency that reads a question. Raises `RequestValidationError`."""
+class QuickRoute(APIRoute):
+    """Hands a request to an endpoint `async (request)` by itself: what FastAPI does between the two
+    takes longer than a slice."""
 
-    async def read(request: Request) -> Form:
-        written = request.query_params
-        if len(written) < len(written.multi_items()):
-            raise _refused(_repeated(written))
-        try:
-            return form.model_validate(dict(written))
-        except ValidationError as error:
-            problems = error.errors(include_url=False)
-            raise RequestValidationError(
-                [{**one, "loc": ("query", *one["loc"])} for one in problems]
-            ) from None
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handle
 
-    return read
+
+def endpoint(
+    router: APIRouter,
+    path: str,
+    form: type[Form],
+    answer: type[BaseModel],
+    *statuses: int,
+    more: Responses | None = None,
+    of_path: Mapping[str, str] | None = None,
+) -> Callable[[Endpoint[Form]], Endpoint[Form]]:
+    """Has a function answer questions of a `form` at `path`; in a thread where it is not async.
+
+    The document tells of its `answer`, of errors of the `statuses` and of `more`, and by `of_path`
+    of the names in the path. Who asks what does not fit is told by `RequestValidationError`.
+    """
+    in_path = [
+        {"name": name, "in": "path", "required": True, "description": what, "schema": STRING}
+        for name, what in (of_path or {}).items()
+    ]
+
+    def declare(function: Endpoint[Form]) -> Endpoint[Form]:
+        run: Any = function
+        if not inspect.iscoroutinefunction(function):
+            run = partial(run_in_threadpool, run)
+
+        async def handle(request: Request) -> Response:
+            answered: Response = await run(_read(form, request.query_params), request)
+            return unless_there(request, answered)
+
+        router.add_api_route(
+            path,
+            handle,
+            name=function.__name__,
+            description=inspect.getdoc(function),
+            response_model=answer,
+            responses={**may_answer(*statuses), **(more or {})},
+            openapi_extra={"parameters": [*in_path, *_parameters(form)]},
+            route_class_override=QuickRoute,
+        )
+        return function
+
+    return declare
+
+
+def _read(form: type[Form], written: QueryParams) -> Form:
+    if len(written) < len(written.multi_items()):
+        raise _refused(_repeated(written))
+    try:
+        return form.model_validate(dict(written))
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        raise RequestValidationError(
+            [{**one, "loc": ("query", *one["loc"])} for one in problems]
+        ) from None
 
 
 async def nothing_asked(request: Request) -> None:
     """Of endpoints without a question in the URL. Raises `RequestValidationError`."""
     for name in request.query_params:
-        hint = "the question is the body" if request.method == "POST" else "there are none here"
+        has_body = "content-type" in request.headers
+        hint = "the question is the body" if has_body else "there are none here"
         raise _refused(f"No such parameter: {name}; {hint}")
 
 
-def parameters(form: type[BaseModel]) -> dict[str, Any]:
-    """The parameters of a question, for the OpenAPI document: `openapi_extra` of its endpoint."""
+def _parameters(form: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters of a question, for the OpenAPI document."""
     schema = form.model_json_schema()
     kinds, required = schema.get("$defs", {}), schema.get("required", [])
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in required,
-                "description": told.get("description", ""),
-                "schema": _without_references(told, kinds),
-            }
-            for name, told in schema["properties"].items()
-        ]
-    }
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": told.get("description", ""),
+            "schema": _without_references(told, kinds),
+        }
+        for name, told in schema["properties"].items()
+    ]
 
 
 def _repeated(written: QueryParams) -> str:

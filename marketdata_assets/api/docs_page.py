@@ -1,11 +1,12 @@
 """/docs: the OpenAPI document as one plain page that asks nobody else for anything.
 
-Here belongs the page alone; what it says comes from the document.
+Here belong the page, and the examples that the document has; what else it says comes from the
+endpoints.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -35,26 +36,12 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         for method, operation in operations.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
             yield f"<p>{_prose(operation.get('description') or operation.get('summary', ''))}</p>"
-            yield from _parameters(operation.get("parameters", []))
+            yield _table(
+                _row(one["name"], one["schema"], one.get("required"), one.get("description"))
+                for one in operation.get("parameters", [])
+            )
             yield from _body(operation, document)
             yield from _answers(operation["responses"])
-            yield from _headers(operation["responses"])
-            yield from _example(operation["responses"])
-
-
-def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:
-    if parameters:
-        yield "<table>"
-        for one in parameters:
-            needed = "required" if one.get("required") else _default(one["schema"])
-            described = one.get("description") or one["schema"].get("description", "")
-            yield _row(f"<code>{escape(one['name'])}</code>", needed, escape(described))
-        yield "</table>"
-
-
-def _default(schema: Mapping[str, Any]) -> str:
-    default = schema.get("default")
-    return "" if default in (None, "") else escape(f"default {default}")
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
@@ -62,11 +49,10 @@ def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator
         name = content["schema"]["$ref"].rpartition("/")[2]
         schema = document["components"]["schemas"][name]
         required = schema.get("required", [])
-        yield "<p>JSON body</p><table>"
-        for field, one in schema["properties"].items():
-            needed = "required" if field in required else _default(one)
-            yield _row(f"<code>{escape(field)}</code>", needed, escape(one.get("description", "")))
-        yield "</table>"
+        yield "<p>JSON body</p>"
+        yield _table(
+            _row(field, one, field in required) for field, one in schema["properties"].items()
+        )
 
 
 def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
@@ -76,19 +62,11 @@ def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
         if status != "default"
     ]
     yield f"<p>Answers: {' · '.join(answers)}</p>"
-
-
-def _headers(responses: Mapping[str, Any]) -> Iterator[str]:
-    headers = responses.get("200", {}).get("headers", {})
-    if headers:
-        yield "<p>Headers of files</p><table>"
-        for name, one in headers.items():
-            yield _row(f"<code>{escape(name)}</code>", escape(one["description"]))
-        yield "</table>"
-
-
-def _example(responses: Mapping[str, Any]) -> Iterator[str]:
-    content = responses.get("200", {}).get("content", {}).get("application/json", {})
+    whole = responses.get("200", {})
+    if headers := whole.get("headers"):
+        yield "<p>Headers of files</p>"
+        yield _table(_row(name, one) for name, one in headers.items())
+    content = whole.get("content", {}).get("application/json", {})
     if "example" in content:
         text = json.dumps(content["example"], ensure_ascii=False, indent=2)
         yield f"<details><summary>Example</summary><pre>{escape(text)}</pre></details>"
@@ -99,5 +77,121 @@ def _prose(text: str) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def _row(*cells: str) -> str:
+def _table(rows: Iterable[str]) -> str:
+    lines = "".join(rows)
+    return f"<table>{lines}</table>" if lines else ""
+
+
+def _row(
+    name: str, told: Mapping[str, Any], is_required: object = None, what: str | None = None
+) -> str:
+    default = told.get("default")
+    needed = "" if default in (None, "") else f"default {default}"
+    told_of_it = ("required" if is_required else needed, what or told.get("description", ""))
+    cells = [f"<code>{escape(name)}</code>", *map(escape, told_of_it)]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+# Answers as `answers` shapes them, which a test holds them to.
+_BAR = {
+    "date": "2024-09-30",
+    "open": 10.02,
+    "high": 10.51,
+    "low": 9.98,
+    "close": 10.5,
+    "volume": 152345600.0,
+    "turnover": 1562345678.9,
+}
+_RANGE = {"start": "2024-09-30", "end": "2024-09-30"}
+_ROWS = {"data": [_BAR], "count": 1, "columns": list(_BAR), "date_range": _RANGE}
+_STORED: dict[str, Any] = {"missing_sessions": [], "stale": None}
+_PRICES = {
+    **_ROWS,
+    "code": "600000.SH",
+    "renamed_from": None,
+    "asset_type": "a_share",
+    "requested_range": _RANGE,
+    "available_range": {"start": "2005-01-04", "end": "2024-10-15"},
+    "cached": True,
+    "adjust": "none",
+    "frequency": "D",
+    "unfinished": None,
+    "currency": "CNY",
+    "volume_unit": "shares",
+    "source": "daily_prices",
+    "stored_at": "2024-10-15T12:40:00Z",
+    **_STORED,
+    "note": None,
+}
+_UNKNOWN = "'600000' is no code that is understood. Did you mean 600000.SH (A-share)?"
+_FAILED = {"error": _UNKNOWN, "code": "600000", "asset_type": "unknown", "data": [], "count": 0}
+_VALUE = {"date": "2024-09-30", "nav": 1.4321}
+EXAMPLE_ANSWERS: dict[str, dict[str, Any]] = {
+    "/api/v1/ohlcv": _PRICES,
+    "/api/v1/ohlcv/batch": {
+        "results": {"600000.SH": _PRICES, "600000": _FAILED},
+        "success_count": 1,
+        "failed_count": 1,
+        "total": 2,
+        **_RANGE,
+    },
+    "/api/v1/etf/nav": {
+        "code": "513100.SH",
+        "source": "etf_premium",
+        "available_range": {"start": "2013-05-15", "end": "2024-10-15"},
+        **_STORED,
+        "price": _ROWS,
+        "nav": {**_ROWS, "data": [_VALUE], "columns": list(_VALUE)},
+        "without_premium": [{"date": "2024-10-08", "reason": "nav not published"}],
+        "premium_series": [{"date": "2024-09-30", "premium": 0.0285}],
+        "latest_premium": 0.0285,
+        "premium_date": "2024-09-30",
+        "premium_stats": dict.fromkeys(("mean", "std", "min", "max", "median"), 0.0285),
+    },
+    "/api/v1/cross-section": {
+        "date": "2024-09-30",
+        "kind": "a_share",
+        "data": [{"code": "600000.SH", **_BAR}],
+        "count": 1,
+        "columns": ["code", *_BAR],
+        "source": "daily_prices",
+        "stored_at": "2024-10-15T12:40:00Z",
+    },
+    "/api/v1/findings": {
+        "date": "2024-09-30",
+        "findings": [
+            {
+                "table": "daily_prices",
+                "check": "factor_missing",
+                "code": "600000.SH",
+                "outcome": "flagged",
+                "since": "2024-09-27",
+                "last": "2024-09-30",
+                "days": 2,
+                "seen": "adj_factor NULL",
+                "expected": "a factor",
+                "reason": None,
+            }
+        ],
+        "count": 1,
+    },
+    "/api/v1/instruments": {
+        "instruments": [
+            {
+                "code": "600000.SH",
+                "name": "浦发银行",
+                "asset_type": "a_share",
+                "stored_in": "daily_prices",
+            }
+        ],
+        "count": 1,
+    },
+}
+
+
+def add_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the examples in it."""
+    for path, answer in EXAMPLE_ANSWERS.items():
+        for operation in document["paths"][path].values():
+            operation["responses"]["200"]["content"]["application/json"]["example"] = answer
+    return document

@@ -3,6 +3,7 @@
 Here belongs how errors are written. What is wrong is said by whoever notices.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.encoding import json_response
-from marketdata_assets.api.prefix import path_within
+from marketdata_assets.api.middleware import path_within
 from marketdata_assets.errors import MarketdataError
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,8 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 class Unexpected:
-    """ASGI middleware: what nobody foresaw is told to the log alone, and answered with a 500."""
+    """ASGI middleware: what nobody foresaw is told to the log alone, and answered with a 500; what
+    the server does not wait for when it ends, with a 503."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -114,6 +116,12 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            if not has_begun:
+                body = {"error": "The server ends. Ask again in a moment."}
+                await json_response(body, 503, {"Retry-After": "1"})(scope, receive, send)
         except Exception:
             if has_begun or scope["type"] != "http":
                 raise

@@ -8,14 +8,14 @@ and what a browser asks for the page of another site is refused.
 import hmac
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.api.encoding import json_response
+from marketdata_assets.api.middleware import path_within
 from marketdata_assets.api.page_files import is_of_the_page
-from marketdata_assets.api.prefix import path_within
 from marketdata_assets.listening import asks_this_machine
 
 OPEN_TO_ALL = ("/health", "/ready")
@@ -37,7 +37,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         if refusal := self._refusal(path_within(scope), headers):
-            await self._refuse(refusal[0], refusal[1], scope, receive, send)
+            status, error = refusal
+            asks_for = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+            await json_response({"error": error}, status, asks_for)(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
 
@@ -87,27 +89,3 @@ class Guard:
             return message
 
         return counted
-
-    async def _refuse(
-        self, status: int, error: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-        await json_response({"error": error}, status, headers)(scope, receive, send)
-
-
-class Labelled:
-    """ASGI middleware: every answer says where its data come from, whatever its form.
-
-    It is the profile's origin where an answer names no other.
-    """
-
-    def __init__(self, app: ASGIApp, origin: str) -> None:
-        self._app, self._origin = app, origin
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def labelled(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("X-Data-Origin", self._origin)
-            await send(message)
-
-        await self._app(scope, receive, labelled)

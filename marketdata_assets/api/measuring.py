@@ -12,6 +12,7 @@ from collections import Counter as Counted
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -51,52 +52,41 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.in_flight = Gauge(
-            "marketdata_api_in_flight",
-            "Requests being answered",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
+        now: Any = {"registry": self.registry, "multiprocess_mode": "livesum"}
+        self.in_flight = Gauge("marketdata_api_in_flight", "Requests being answered", **now)
         self.waiting = Gauge(
-            "marketdata_api_waiting",
-            "Calls that wait for what is not stored yet",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+            "marketdata_api_waiting", "Calls that wait for what is not stored yet", **now
         )
+        last: Any = {"registry": self.registry, "multiprocess_mode": "mostrecent"}
         self.open_requests = Gauge(
             "marketdata_requests_open",
             "Requests for histories and exports without an outcome",
             ["kind", "state"],
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
+            **last,
         )
         self.readable = Gauge(
             "marketdata_readable",
             "Whether the queue of requests, or a series, can be read: 1, or 0 where it is damaged",
             ["what"],
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
+            **last,
         )
         self.damaged = Gauge(
             "marketdata_damaged_files",
             "Files that somebody noticed to be damaged, those kept aside included",
             ["where"],
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
+            **last,
         )
         self.newest_day = Gauge(
             "marketdata_series_newest_day_seconds",
             "Midnight (UTC) of the last day of a series, since 1970",
             ["table"],
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
+            **last,
         )
         self.generation = Gauge(
             "marketdata_series_generation",
             "Generation of a series that is served",
             ["table"],
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
+            **last,
         )
 
     def note(self, root: Path, reader: PriceReader, requests: Requests) -> None:

@@ -1,7 +1,7 @@
 """The web page: its files, and what a browser may do with them.
 
 Here belongs how they are served. They hold no data, so that they are open without a token, which
-the page asks for. What they show is `page`, what they ask `routes_page` and the other endpoints.
+the page asks for. What they show is `page`, what they ask the endpoints that everybody has.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.errors import ApiError
@@ -41,8 +41,13 @@ class PageFile(NamedTuple):
     etag: str
 
 
-def page_file_routes() -> APIRouter:
+def page_file_routes(state: AppState) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+
+    @router.get(PLACE.rstrip("/"))
+    @router.get(PLACE)
+    def page() -> Response:
+        return RedirectResponse(state.place("/"))
 
     @router.get(PLACE + "{name:path}")
     def file(name: str, request: Request) -> Response:
@@ -73,7 +78,8 @@ def prefers_html(accept: str) -> bool:
 
 def is_of_the_page(path: str, accept: str) -> bool:
     """Whether a question is for the page's own files."""
-    return path.startswith(PLACE) or (path == "/" and prefers_html(accept))
+    is_file = f"{path}/".startswith(PLACE)
+    return is_file or (path == "/" and prefers_html(accept))
 
 
 @cache

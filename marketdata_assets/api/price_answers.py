@@ -4,17 +4,16 @@ Here belongs what an answer says beside its rows. Its shape for the OpenAPI docu
 how values are written `encoding`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi.responses import Response
 
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, table_bytes
-from marketdata_assets.api.etags import ASK_AGAIN
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, with_data
 from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
-from marketdata_assets.api.ranges import FileAnswer
+from marketdata_assets.api.ranges import ASK_AGAIN, FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days, MissingSessions
 from marketdata_assets.serving.ohlcv_view import OHLCV
@@ -98,8 +97,7 @@ def ohlcv_response(
         headers["X-Missing-Sessions"] = in_a_header(days)
     if found.unfinished:
         headers["X-Unfinished"] = str(found.unfinished)
-    body = table_bytes(rows_in(found, question), question.format, question.encoding)
-    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+    return FileAnswer(rows_in(found, question), question, headers)
 
 
 def ohlcv_json(
@@ -108,7 +106,7 @@ def ohlcv_json(
     """The prices of each code and what they are, as one JSON object."""
     rows = [rows_in(one, question) for one in found]
     return [
-        _with_data(written, _facts_of(one, its, question, was_stored))
+        with_data(written, _facts_of(one, its, question, was_stored))
         for one, its, was_stored, written in zip(
             found, rows, were_stored, json_lists(rows), strict=True
         )
@@ -192,9 +190,9 @@ def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
     nav = rows.select(["date", "unit_nav"]).rename_columns(["date", "nav"]).drop_null()
     body = (
         b'{"price":'
-        + _with_data(json_records(price), _facts(price))
+        + with_data(json_records(price), _facts(price))
         + b',"nav":'
-        + _with_data(json_records(nav), _facts(nav))
+        + with_data(json_records(nav), _facts(nav))
         + b","
         + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
@@ -215,10 +213,6 @@ def _facts(rows: pa.Table) -> dict[str, object]:
         "columns": rows.column_names,
         "date_range": {"start": first, "end": last},
     }
-
-
-def _with_data(written: bytes, facts: Mapping[str, object]) -> bytes:
-    return b"".join((b'{"data":', written, b",", orjson.dumps(facts)[1:]))
 
 
 def _with_values(rows: pa.Table) -> pa.Table:

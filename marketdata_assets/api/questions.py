@@ -6,7 +6,7 @@ Here belongs how they are written. Which columns and combinations there are is `
 import datetime as dt
 import difflib
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +23,9 @@ from marketdata_assets.api.api_settings import Limits
 from marketdata_assets.instruments import Kind
 from marketdata_assets.serving.bars import Frequency
 from marketdata_assets.serving.queries import Adjust, CalendarDay, Encoding, ExportQuery, Format
-from marketdata_assets.tables.checking import Outcome
-from marketdata_assets.trading_calendar import SHANGHAI
-from marketdata_assets.written_days import day_written
+from marketdata_assets.tables.declaration import Outcome
+from marketdata_assets.trading_calendar import SHANGHAI, day_written
 
-DEFAULT_DAYS = 90
 # What other services call our parameters.
 ELSEWHERE = {
     "adj": "adjust",
@@ -174,20 +172,28 @@ class Question(BaseModel):
         return f"No such parameter: {name}; {hint}"
 
 
-class Range(Question):
+class Days(Question):
     """From `start` to `end`, both included: by default the 90 days up to `end`, and today."""
+
+    default_days: ClassVar[int] = 90
 
     start: Day = Field(None, description="first day; 90 days before the end where not given")
     end: Day = Field(None, description="last day; today where not given")
-    strict: bool = Field(
-        False, description="an error, 409, where sessions of the range were never stored"
-    )
 
     def days(self) -> tuple[dt.date, dt.date]:
         end = self.end or dt.datetime.now(SHANGHAI).date()
-        if self.start:
-            return self.start, end
-        return dt.date.fromordinal(max(1, end.toordinal() - DEFAULT_DAYS)), end
+        return self.start or dt.date.fromordinal(max(1, end.toordinal() - self.default_days)), end
+
+    def refuse_reversed(self) -> None:
+        start, end = self.days()
+        if start > end:
+            raise ValueError(f"start {start} lies after end {end}")
+
+
+class Range(Days):
+    strict: bool = Field(
+        False, description="an error, 409, where sessions of the range were never stored"
+    )
 
 
 class AssetTypeQuestion(Question):
@@ -295,14 +301,12 @@ class TableRowsQuestion(Filed, Range):
         return _names(self.fields) or ()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "TableRowsQuestion":
+    def _fits_together(self) -> Self:
         if self.date and (self.start or self.end):
             raise ValueError("ask for a date, or for a range from start to end, not for both")
         if not self.date and not self.code:
             raise ValueError("ask for a date, or for a code and a range from start to end")
-        start, end = self.days()
-        if start > end:
-            raise ValueError(f"start {start} lies after end {end}")
+        self.refuse_reversed()
         return self
 
 
@@ -314,21 +318,16 @@ class FindingsQuestion(Question):
     limit: int = Field(1_000, ge=1, le=10_000)
 
 
-class YearOfDays(Question):
+class YearOfDays(Days):
     """From `start` to `end`, both included: by default the year up to `end`, and today."""
 
-    start: Day = Field(None, description="first day; a year before the end where not given")
-    end: Day = Field(None, description="last day; today where not given")
+    default_days: ClassVar[int] = 365
 
-    def days(self) -> tuple[dt.date, dt.date]:
-        end = self.end or dt.datetime.now(SHANGHAI).date()
-        return self.start or dt.date.fromordinal(max(1, end.toordinal() - 365)), end
+    start: Day = Field(None, description="first day; a year before the end where not given")
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> "YearOfDays":
-        start, end = self.days()
-        if start > end:
-            raise ValueError(f"start {start} lies after end {end}")
+    def _is_in_order(self) -> Self:
+        self.refuse_reversed()
         return self
 
 
@@ -340,7 +339,7 @@ class MarketQuestion(YearOfDays):
     date: Day = Field(None, description="one day with its movers, in place of a range")
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> "MarketQuestion":
+    def _is_one_of_them(self) -> Self:
         if self.date and (self.start or self.end):
             raise ValueError("ask for a date, or for a range from start to end, not for both")
         return self
@@ -356,7 +355,7 @@ class CoverageQuestion(MarketQuestion):
     )
 
     @model_validator(mode="after")
-    def _is_one_table(self) -> "CoverageQuestion":
+    def _is_one_table(self) -> Self:
         if self.date and len(_names(self.table) or ()) != 1:
             raise ValueError("a date is told of one table: name it as table")
         return self

@@ -1,36 +1,70 @@
-"""Parts of a file, and no body for who asks only for the head.
+"""Answers that the client has already, and parts of a file.
 
-Here belongs what clients do that read a file over HTTP piece by piece: they ask how long it is,
-then for ranges of it. A file that is made for every question is the same as long as what it is made
-from is, which its ETag tells.
+Here belong ETags, and what clients do that read a file over HTTP piece by piece: they ask how long
+it is, then for ranges of it. A file that is made for every question is the same as long as what it
+is made from is: the question with its days, the version of what is read, and what writes it.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
+import pyarrow as pa
+from fastapi import Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from marketdata_assets.api.encoding import json_response
+from marketdata_assets import __version__
+from marketdata_assets.api.app_state import Responses
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_response, table_bytes
+from marketdata_assets.api.questions import Filed
 
+# What is kept is asked about each time, so that nobody sees what was restated since.
+ASK_AGAIN = {"Cache-Control": "no-cache"}
+NOT_MODIFIED: Responses = {304: {"description": "what If-None-Match names is still the answer"}}
 # Several ranges at once may be answered with the whole: clients take either.
 ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
+def etag_of(question: BaseModel, *hangs_on: object) -> str:
+    """The same for the same bytes; `hangs_on` is all that they hang on beside the question."""
+    told = repr((__version__, pa.__version__, question.model_dump_json(), hangs_on))
+    return f'"{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}"'
+
+
+def not_modified(request: Request, etag: str) -> Response | None:
+    """A 304 where the caller has what `etag` is of; an empty one is of nothing."""
+    names = (
+        one.strip().removeprefix("W/")
+        for one in request.headers.get("if-none-match", "").split(",")
+    )
+    if etag and etag in names:
+        return Response(status_code=304, headers={"ETag": etag, **ASK_AGAIN})
+    return None
+
+
+def unless_there(request: Request, answer: Response) -> Response:
+    """The answer, or a 304 to who has asked for it only if it does not exist."""
+    if request.headers.get("if-none-match") != "*" or answer.status_code != 200:
+        return answer
+    told = {name: answer.headers[name] for name in ("etag", *ASK_AGAIN) if name in answer.headers}
+    return Response(status_code=304, headers=told)
+
+
 class FileAnswer(Response):
-    """A whole file as bytes, or the range of it that was asked for: 206, or 416 for one outside.
+    """Rows as the file that is `asked` for, or the range of it: 206, or 416 for one outside.
 
     Without an `ETag` among the headers it has that of its bytes.
     """
 
-    def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, rows: pa.Table, asked: Filed, headers: Mapping[str, str]) -> None:
+        body = table_bytes(rows, asked.format, asked.encoding)
         sent = {**headers, "Accept-Ranges": "bytes"}
         if "ETag" not in sent:
             sent["ETag"] = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-        super().__init__(body, headers=sent, media_type=media_type)
+        super().__init__(body, headers=sent, media_type=MEDIA_TYPES[asked.format])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Headers(scope=scope)
@@ -62,36 +96,3 @@ class FileAnswer(Response):
     ) -> Response:
         headers = {**self.headers, **(more or {}), "content-length": str(len(body))}
         return Response(body, status, headers)
-
-
-class HeadIsEnough(Exception):
-    """Ends an answer whose body nobody wants."""
-
-
-class Heads:
-    """ASGI middleware: HEAD is answered as GET, without the body.
-
-    To everything inside it is a GET, so that nothing differs but the body.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-        # A range is of a GET alone: the head tells the length of the whole.
-        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-
-        async def without_body(message: Message) -> None:
-            if message["type"] != "http.response.body":
-                await send(message)
-                return
-            await send({"type": "http.response.body", "body": b""})
-            if message.get("more_body"):
-                # A file of gigabytes need not be read for nobody.
-                raise HeadIsEnough
-
-        with suppress(HeadIsEnough):
-            await self._app({**scope, "method": "GET", "headers": headers}, receive, without_body)

@@ -17,10 +17,8 @@ from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import BatchAnswer
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
-from marketdata_assets.api.asking import asked, nothing_asked, parameters
-from marketdata_assets.api.encoding import MEDIA_TYPES, table_bytes
+from marketdata_assets.api.asking import endpoint, nothing_asked
 from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.etags import ASK_AGAIN, NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     FACTS,
     JSON,
@@ -32,14 +30,12 @@ from marketdata_assets.api.price_answers import (
     rows_in,
 )
 from marketdata_assets.api.questions import BatchInUrl, BatchQuestion
-from marketdata_assets.api.ranges import FileAnswer
-from marketdata_assets.api.turns import Turns
-from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.api.ranges import ASK_AGAIN, NOT_MODIFIED, FileAnswer, etag_of, not_modified
+from marketdata_assets.api.waiting import Turns, Waiting
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, UnknownCode, identify
-from marketdata_assets.serving.answers import NotStored, Slice
+from marketdata_assets.serving.answers import NotStored, Slice, in_one_table
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.many_codes import in_one_table
 from marketdata_assets.serving.ohlcv_view import OHLCV
 from marketdata_assets.serving.queries import MOST_CODES, Format, RangeQuery
 
@@ -56,12 +52,12 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
     """`reading_the_past` are the turns of all who ask for a former moment."""
     router = APIRouter()
     waiting = Waiting(state)
-    may = {**may_answer(400, 413, 429), **in_any_format(TOLD_OF_FILES)}
+    errors, form = (400, 413, 429), in_any_format(TOLD_OF_FILES)
 
     @router.post(
         "/api/v1/ohlcv/batch",
         response_model=BatchAnswer,
-        responses=may,
+        responses={**may_answer(*errors), **form},
         dependencies=[Depends(nothing_asked)],
     )
     async def batch(question: Annotated[BatchQuestion, Body()], request: Request) -> Response:
@@ -69,32 +65,30 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
         not stored yet is requested, and the answer says where to look."""
         return await answered(question, request)
 
-    @router.get(
+    @endpoint(
+        router,
         "/api/v1/ohlcv/batch",
-        response_model=BatchAnswer,
-        responses={**may, **NOT_MODIFIED},
-        openapi_extra=parameters(BatchInUrl),
+        BatchInUrl,
+        BatchAnswer,
+        *errors,
+        more={**form, **NOT_MODIFIED},
     )
-    async def batch_in_url(
-        question: Annotated[BatchInUrl, Depends(asked(BatchInUrl))], request: Request
-    ) -> Response:
+    async def batch_in_url(question: BatchInUrl, request: Request) -> Response:
         """The same in a URL, with the codes separated by commas."""
         return await answered(question, request)
 
     async def answered(question: BatchQuestion, request: Request) -> Response:
         _refuse_too_much(question, state)
         known, unknown = await run_in_threadpool(_identified, state, question.codes)
-        if not known:
-            return _response(state, question, unknown, fetched=set())
         query = query_of(question, [one.code for one in known.values()])
 
         def versions() -> list[tuple[object, ...]] | None:
-            if query.as_of or request.method != "GET":
+            if query.as_of:
                 return None
             each = [state.reader.version_of(one, query.range) for one in known.values()]
             return None if None in each else [one for one in each if one]
 
-        of = await run_in_threadpool(versions)
+        of = await run_in_threadpool(versions) if request.method == "GET" else None
         etag = etag_of(question, question.days(), of) if of else ""
         if unchanged := not_modified(request, etag):
             return unchanged
@@ -110,7 +104,13 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             async with reading_the_past.one(request) if query.as_of else nullcontext():
                 found |= await run_in_threadpool(_read, state, again)
             found |= why
-        results = {written: _asked_as(found[one.code], one) for written, one in known.items()}
+        # Read by their present codes, they are answered as those who had another before.
+        results = {
+            written: replace(its, instrument=one)
+            if one.renamed_from and isinstance(its := found[one.code], Slice)
+            else found[one.code]
+            for written, one in known.items()
+        }
         answer = await run_in_threadpool(
             _response, state, question, results | unknown, fetched=set(missing)
         )
@@ -156,10 +156,6 @@ def _identified(
 
 def _read(state: AppState, query: RangeQuery) -> dict[str, Found]:
     return dict(state.reader.each(query))
-
-
-def _asked_as(found: Found, instrument: Instrument) -> Found:
-    return replace(found, instrument=instrument) if isinstance(found, Slice) else found
 
 
 def _response(
@@ -216,8 +212,7 @@ def _file(state: AppState, question: BatchQuestion, found: Mapping[str, Found]) 
     if all_of_them.unfinished:
         headers["X-Unfinished"] = in_a_header(sorted(set(all_of_them.unfinished.values())))
     rows = all_of_them.rows.replace_schema_metadata({FACTS: orjson.dumps(facts)})
-    body = table_bytes(rows, question.format, question.encoding)
-    return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+    return FileAnswer(rows, question, headers)
 
 
 def _complete(found: Found, question: BatchQuestion) -> Found:

@@ -4,12 +4,16 @@ Here belongs looking at the queue. The file of an export is found by the request
 that a caller writes becomes a path.
 """
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path
 from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import ExportAnswer, RequestAnswer
 from marketdata_assets.api.app_state import AppState, may_answer
@@ -19,9 +23,9 @@ from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import HEADERS, in_a_header
 from marketdata_assets.api.questions import ExportQuestion
 from marketdata_assets.api.waiting import from_queue
-from marketdata_assets.serving.exports import read_export
+from marketdata_assets.serving.exports import RemoteFile
 from marketdata_assets.serving.queries import Format
-from marketdata_assets.serving.request_records import Request, RequestKind, State, UnknownRequest
+from marketdata_assets.serving.requests import Request, RequestKind, State, UnknownRequest
 
 RequestId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="as it was answered")]
 # A file has a footer, which the stream of an answer has not.
@@ -40,6 +44,30 @@ OF_CODES = {
     "X-Missing-Codes": "how many codes have no rows, and the first of them; not there where all "
     "have some",
 }
+
+
+class RemoteFileResponse(FileResponse):
+    """A file that lies elsewhere, passed on in pieces; ranges of it as of one that lies here."""
+
+    chunk_size = 4 * 1024 * 1024
+
+    def __init__(self, file: RemoteFile, **told: Any) -> None:
+        self._file, self._at = file, 0
+        status = (stat.S_IFREG, 0, 0, 0, 0, 0, file.size, *[int(file.modified)] * 3)
+        super().__init__(file.name, stat_result=os.stat_result(status), **told)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def seek(self, at: int) -> None:
+        self._at = at
+
+    async def read(self, size: int) -> bytes:
+        size = min(size, self._file.size - self._at)
+        piece = await self._file.part(self._at, size) if size else b""
+        self._at += len(piece)
+        return piece
 
 
 def export_routes(state: AppState) -> APIRouter:
@@ -65,7 +93,8 @@ def export_routes(state: AppState) -> APIRouter:
     )
     async def export_status(request_id: RequestId) -> Response:
         """How far an export is."""
-        return json_response(_export(state, await _found(state, request_id)))
+        request = await _found(state, request_id)
+        return json_response(await run_in_threadpool(_export, state, request))
 
     @router.get(
         "/api/v1/exports/{request_id}/file",
@@ -84,23 +113,25 @@ def export_routes(state: AppState) -> APIRouter:
     async def export_file(request_id: RequestId) -> Response:
         """The file of an export that is done."""
         request = await _found(state, request_id)
-        export = _export(state, request)
+        export = await run_in_threadpool(_export, state, request)
         if request.state is State.FAILED:
             raise ApiError(
                 502, str(export["error"] or "The export failed without a reason."), **export
             )
         if request.state.is_open:
             raise ApiError(409, f"The export is {request.state}, not done yet.", **export)
-        path = state.requests.result(request)
-        if path is None:
+        file = await run_in_threadpool(state.requests.result, request)
+        if file is None:
             raise ApiError(404, "The file is there no more. Ask for a new export.", **export)
         form = request.export_query.format
-        return FileResponse(
-            path,
-            headers=_headers(export),
-            media_type=OF_FILES[Format(form)],
-            filename=f"marketdata-{request.id}.{form}",
-        )
+        told: dict[str, Any] = {
+            "headers": _headers(export),
+            "media_type": OF_FILES[Format(form)],
+            "filename": f"marketdata-{request.id}.{form}",
+        }
+        if isinstance(file, RemoteFile):
+            return RemoteFileResponse(file, **told)
+        return FileResponse(file, **told)
 
     @router.get(
         "/api/v1/requests/{request_id}",
@@ -153,7 +184,7 @@ def _told(state: AppState, request: Request) -> dict[str, object]:
 
 def _export(state: AppState, request: Request) -> dict[str, Any]:
     is_done = request.state is State.DONE
-    written = read_export(state.requests.exports, request.id) if is_done else None
+    written = state.requests.files.note(request.id) if is_done else None
     return {
         "id": request.id,
         "status": request.state,

@@ -1,36 +1,39 @@
-"""The market as a whole: one day of it, what was found on it, which instruments there are.
+"""The market as a whole: its days, what was found and what is stored of them, which instruments.
 
-Here belongs what is not asked by code.
+Here belongs which answer follows, for whoever asks and for the page. What it is made of is
+`serving`.
 """
 
 import datetime as dt
-from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from marketdata_assets.api.answers import (
+    CoverageAnswer,
     CrossSectionAnswer,
     FindingsAnswer,
     InstrumentsAnswer,
+    MarketAnswer,
+    MarksAnswer,
 )
-from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
-from marketdata_assets.api.asking import asked, parameters
-from marketdata_assets.api.encoding import (
-    MEDIA_TYPES,
-    json_records,
-    json_response,
-    table_bytes,
-)
+from marketdata_assets.api.app_state import AppState, in_any_format
+from marketdata_assets.api.asking import endpoint
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, with_data
 from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.etags import ASK_AGAIN, NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.questions import (
+    CoverageQuestion,
     CrossSectionQuestion,
     FindingsQuestion,
     InstrumentsQuestion,
+    MarketQuestion,
+    MarksQuestion,
+    YearOfDays,
 )
-from marketdata_assets.api.ranges import FileAnswer
+from marketdata_assets.api.ranges import ASK_AGAIN, NOT_MODIFIED, FileAnswer, etag_of, not_modified
+from marketdata_assets.serving.coverage_by_day import CoverageByDay
+from marketdata_assets.serving.market_days import MarketDays
+from marketdata_assets.serving.marks import Marks
 from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, DAILY_VIEWS, OHLCV
 from marketdata_assets.serving.queries import Format
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
@@ -41,17 +44,24 @@ from marketdata_assets.tables import FINDINGS
 
 def market_routes(state: AppState) -> APIRouter:
     router = APIRouter()
+    lake, most_days = open_lake(state.root, "reader"), state.settings.limits.table_days
+    market_days, coverage_by_day, marks_of = MarketDays(lake), CoverageByDay(lake), Marks(lake)
 
-    @router.get(
+    def refuse_long(question: YearOfDays) -> None:
+        start, end = question.days()
+        if (end - start).days >= most_days:
+            raise ApiError(413, f"{start} to {end} is more than {most_days} days: ask for parts.")
+
+    @endpoint(
+        router,
         "/api/v1/cross-section",
-        response_model=CrossSectionAnswer,
-        responses={**may_answer(400, 404), **in_any_format(), **NOT_MODIFIED},
-        openapi_extra=parameters(CrossSectionQuestion),
+        CrossSectionQuestion,
+        CrossSectionAnswer,
+        400,
+        404,
+        more={**in_any_format(), **NOT_MODIFIED},
     )
-    def cross_section(
-        question: Annotated[CrossSectionQuestion, Depends(asked(CrossSectionQuestion))],
-        request: Request,
-    ) -> Response:
+    def cross_section(question: CrossSectionQuestion, request: Request) -> Response:
         """All A-shares, or all funds, of one trading day, by code."""
         if question.kind not in CROSS_SECTIONS:
             raise ApiError(400, f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone")
@@ -64,8 +74,7 @@ def market_routes(state: AppState) -> APIRouter:
         found = state.reader.cross_section(question.date, columns, question.kind)
         headers = {"ETag": etag_of(question, found.generation), **ASK_AGAIN}
         if question.format is not Format.JSON:
-            body = table_bytes(found.rows, question.format, question.encoding)
-            return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+            return FileAnswer(found.rows, question, headers)
         facts = {
             "date": found.date,
             "kind": question.kind,
@@ -74,20 +83,13 @@ def market_routes(state: AppState) -> APIRouter:
             "source": found.source.name,
             "stored_at": found.stored_at,
         }
-        body = b'{"data":' + json_records(found.rows) + b"," + orjson.dumps(facts)[1:]
+        body = with_data(json_records(found.rows), facts)
         return Response(body, headers=headers, media_type=MEDIA_TYPES[Format.JSON])
 
-    @router.get(
-        "/api/v1/findings",
-        response_model=FindingsAnswer,
-        responses=may_answer(400, 404),
-        openapi_extra=parameters(FindingsQuestion),
-    )
-    def findings(
-        question: Annotated[FindingsQuestion, Depends(asked(FindingsQuestion))],
-    ) -> Response:
+    @endpoint(router, "/api/v1/findings", FindingsQuestion, FindingsAnswer, 400, 404)
+    def findings(question: FindingsQuestion, _: Request) -> Response:
         """What the checks found on a day: what is refused, held, flagged or excused, and why."""
-        stored = open_lake(state.root, "reader").days(FINDINGS)
+        stored = lake.days(FINDINGS)
         day = question.date or (stored[-1] if stored else None)
         if day is None:
             raise ApiError(404, "No findings are stored of any day")
@@ -99,28 +101,69 @@ def market_routes(state: AppState) -> APIRouter:
         found = finding_list(
             state.root, day, question.since, question.code.strip(), outcomes, question.limit
         )
-        rows = [one._asdict() for one in found]
-        return json_response({"date": day, "findings": rows, "count": len(rows)})
+        return json_response({"date": day, "findings": found, "count": len(found)})
 
-    @router.get(
-        "/api/v1/instruments",
-        response_model=InstrumentsAnswer,
-        responses=may_answer(400),
-        openapi_extra=parameters(InstrumentsQuestion),
-    )
-    def instruments(
-        question: Annotated[InstrumentsQuestion, Depends(asked(InstrumentsQuestion))],
-    ) -> Response:
+    @endpoint(router, "/api/v1/instruments", InstrumentsQuestion, InstrumentsAnswer, 400)
+    def instruments(question: InstrumentsQuestion, _: Request) -> Response:
         """Instruments whose code or name holds `q`, the closest first."""
-        found = [
-            {
-                "code": one.code,
-                "name": one.name,
-                "asset_type": one.kind,
-                "stored_in": one.stored_in,
-            }
-            for one in state.reader.instruments(question.q, question.limit)
-        ]
+        found = state.reader.instruments(question.q, question.limit)
         return json_response({"instruments": found, "count": len(found)})
+
+    @endpoint(router, "/api/v1/market", MarketQuestion, MarketAnswer, 400, 404, 413)
+    def market(question: MarketQuestion, _: Request) -> Response:
+        """A-shares by day: how many rose, fell and closed at a limit, and what was turned over.
+
+        Days that are not stored are not in it; a `date` has its movers, too.
+        """
+        movers = None
+        if question.date:
+            found = market_days.movers(question.date)._asdict()
+            movers = {name: rows.to_pylist() for name, rows in found.items()}
+            days, unreadable = market_days.between(question.date, question.date)
+        else:
+            refuse_long(question)
+            days, unreadable = market_days.between(*question.days())
+        return json_response({"days": days, "unreadable": unreadable, "movers": movers})
+
+    @endpoint(router, "/api/v1/coverage", CoverageQuestion, CoverageAnswer, 400, 404, 413)
+    def coverage(question: CoverageQuestion, _: Request) -> Response:
+        """What is stored of every table and session, and what the ledger and the checks say of it.
+
+        Of a `table` and a `date` also which rows are missing and why, and what was found.
+        """
+        now, names = dt.datetime.now(dt.UTC), question.tables()
+        first = coverage_by_day.first_day()
+        if question.date:
+            [name] = names
+            found = coverage_by_day.day(name, question.date, now)
+            if found is None:
+                raise NoSuchDay(
+                    f"{question.date} is no session of {name} that is over, or lies before "
+                    f"{first or 'anything'}, the first day that is stored."
+                )
+            return json_response({"first_day": first, "tables": [], "day": found})
+        refuse_long(question)
+        tables = [
+            {
+                "name": one.table.name,
+                "doc": one.table.doc,
+                "doc_zh": one.table.doc_zh,
+                "days": one.days,
+            }
+            for one in coverage_by_day.tables(names, *question.days(), now)
+        ]
+        return json_response({"first_day": first, "tables": tables, "day": None})
+
+    @endpoint(router, "/api/v1/marks", MarksQuestion, MarksAnswer, 400, 413)
+    def marks(question: MarksQuestion, _: Request) -> Response:
+        """What there is to know of a share's or a fund's bars: ex-dates, halts, limits, doubts."""
+        refuse_long(question)
+        instrument = state.reader.instrument(question.code)
+        view = DAILY_VIEWS.get(instrument.kind)
+        found = []
+        if view:
+            codes, series = state.reader.codes_of(instrument), state.reader.series(view.table)
+            found = marks_of.of(codes, series, *question.days())
+        return json_response({"code": instrument.code, "marks": found, "count": len(found)})
 
     return router

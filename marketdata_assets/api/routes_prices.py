@@ -7,23 +7,16 @@ import datetime as dt
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from marketdata_assets.api.answers import (
-    AssetTypeAnswer,
-    NavAnswer,
-    OhlcvAnswer,
-    RequestedAnswer,
-)
-from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
-from marketdata_assets.api.asking import asked, parameters
+from marketdata_assets.api.answers import AssetTypeAnswer, NavAnswer, OhlcvAnswer, RequestedAnswer
+from marketdata_assets.api.app_state import AppState, in_any_format
+from marketdata_assets.api.asking import endpoint
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
-from marketdata_assets.api.etags import NOT_MODIFIED, etag_of, not_modified
 from marketdata_assets.api.price_answers import (
     HEADERS,
     NAV_COLUMNS,
@@ -34,14 +27,14 @@ from marketdata_assets.api.price_answers import (
     refuse_missing,
 )
 from marketdata_assets.api.questions import AssetTypeQuestion, NavQuestion, OhlcvQuestion
-from marketdata_assets.api.turns import Turns
-from marketdata_assets.api.waiting import Waiting
+from marketdata_assets.api.ranges import NOT_MODIFIED, etag_of, not_modified
+from marketdata_assets.api.waiting import Turns, Waiting
 from marketdata_assets.instruments import FUND_KINDS, Instrument, identify
 from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.answers import NotStored
-from marketdata_assets.serving.fund_days import fund_in_lake
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.serving.queries import Format, RangeQuery
+from marketdata_assets.serving.table_rows import fund_in_lake
 from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import ETF_PREMIUM
 
@@ -54,15 +47,8 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
     router = APIRouter()
     waiting, limits = Waiting(state), state.settings.limits
 
-    @router.get(
-        "/api/v1/asset-type",
-        response_model=AssetTypeAnswer,
-        responses=may_answer(400),
-        openapi_extra=parameters(AssetTypeQuestion),
-    )
-    def asset_type(
-        question: Annotated[AssetTypeQuestion, Depends(asked(AssetTypeQuestion))],
-    ) -> Response:
+    @endpoint(router, "/api/v1/asset-type", AssetTypeQuestion, AssetTypeAnswer, 400)
+    def asset_type(question: AssetTypeQuestion, _: Request) -> Response:
         """What a code is: the kind of instrument, its currency and unit."""
         instrument = state.reader.instrument(question.code)
         return json_response(
@@ -78,20 +64,19 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             }
         )
 
-    @router.get(
+    @endpoint(
+        router,
         "/api/v1/ohlcv",
-        response_model=OhlcvAnswer,
-        responses={
-            **may_answer(400, 404, 409, 429, 502),
+        OhlcvQuestion,
+        OhlcvAnswer,
+        *(400, 404, 409, 429, 502),
+        more={
             **in_any_format(HEADERS),
             **NOT_MODIFIED,
             202: {"model": RequestedAnswer, "description": "requested, not there yet"},
         },
-        openapi_extra=parameters(OhlcvQuestion),
     )
-    async def ohlcv(
-        question: Annotated[OhlcvQuestion, Depends(asked(OhlcvQuestion))], request: Request
-    ) -> Response:
+    async def ohlcv(question: OhlcvQuestion, request: Request) -> Response:
         """Daily prices of one code. What is not stored yet is fetched while the call waits."""
         instrument = identify(question.code)
         if is_former_code_of_beijing(instrument.code):
@@ -145,15 +130,8 @@ def price_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             raise _no_data(instrument, question)
         return answered
 
-    @router.get(
-        "/api/v1/etf/nav",
-        response_model=NavAnswer,
-        responses={**may_answer(400, 404, 409), **NOT_MODIFIED},
-        openapi_extra=parameters(NavQuestion),
-    )
-    def etf_nav(
-        question: Annotated[NavQuestion, Depends(asked(NavQuestion))], request: Request
-    ) -> Response:
+    @endpoint(router, "/api/v1/etf/nav", NavQuestion, NavAnswer, 400, 404, 409, more=NOT_MODIFIED)
+    def etf_nav(question: NavQuestion, request: Request) -> Response:
         """Price, net asset value and premium of an ETF or LOF of mainland China."""
         instrument = identify(question.code)
         if instrument.kind not in FUND_KINDS:

@@ -1,4 +1,4 @@
-"""The service itself: what it is, whether it lives, what it keeps in memory.
+"""The service itself: what it is, whether it lives, how the platform is, what is in memory.
 
 Here belongs what tells of the service and of no price.
 """
@@ -6,8 +6,9 @@ Here belongs what tells of the service and of no price.
 import datetime as dt
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from marketdata_assets.api.answers import (
@@ -20,12 +21,16 @@ from marketdata_assets.api.answers import (
     ServedTable,
 )
 from marketdata_assets.api.app_state import AppState, may_answer
+from marketdata_assets.api.asking import nothing_asked
 from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.page_files import front_page, prefers_html
+from marketdata_assets.serving.status import Status, status
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM
 
 VERSION = version("marketdata-assets")
+# It reads the size of every file.
+STATUS_LASTS = dt.timedelta(seconds=30)
 ENDPOINTS = {
     "info": "/",
     "health": "/health",
@@ -75,6 +80,7 @@ SUPPORTED = {
 def service_routes(state: AppState) -> APIRouter:
     router = APIRouter(responses=may_answer())
     ssh_enabled = state.settings.ssh_enabled
+    known: list[Status] = []
 
     @router.get("/", response_model=IndexAnswer)
     def index(request: Request) -> Response:
@@ -120,6 +126,7 @@ def service_routes(state: AppState) -> APIRouter:
                 next((state.root / "lake").iterdir(), None)
         except OSError as error:
             raise ApiError(503, f"The lake can't be read: {error.strerror}") from error
+        state.prove_shared()
         copies = {table.name: state.reader.series(table) for table in (DAILY_PRICES, ETF_PREMIUM)}
         tables = {
             name: ServedTable(generation=copy.generation, last_day=copy.days[-1])
@@ -128,23 +135,31 @@ def service_routes(state: AppState) -> APIRouter:
         }
         return json_response(ReadyAnswer(status="ready", tables=tables).model_dump())
 
-    @router.get("/api/v1/cache/stats", response_model=CacheAnswer)
+    strict: Any = {"responses": may_answer(400), "dependencies": [Depends(nothing_asked)]}
+
+    @router.get("/api/v1/status", response_model=Status, **strict)
+    def how_it_is() -> Response:
+        """The last evening, what is late, what runs next, the allowance and the disk.
+
+        As it was at `now`, up to half a minute ago.
+        """
+        now = dt.datetime.now(dt.UTC)
+        if not known or now - known[0].now > STATUS_LASTS:
+            known[:] = [status(state.env, now)]
+        return json_response(known[0])
+
+    @router.get("/api/v1/cache/stats", response_model=CacheAnswer, **strict)
     def cache_stats() -> Response:
         """The histories by code that are kept in memory."""
         return json_response(cache_of(state))
 
-    @router.post("/api/v1/cache/clear", response_model=ClearedAnswer)
+    @router.post("/api/v1/cache/clear", response_model=ClearedAnswer, **strict)
     def cache_clear() -> Response:
         """Drop the histories that are kept in memory; they are read again when asked for."""
         before = cache_of(state)
         state.reader.histories.forget()
-        return json_response(
-            {
-                "message": "Cache cleared successfully",
-                "before": before,
-                "after": cache_of(state),
-            }
-        )
+        message = "Cache cleared successfully"
+        return json_response({"message": message, "before": before, "after": cache_of(state)})
 
     return router
 

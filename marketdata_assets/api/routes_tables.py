@@ -4,22 +4,21 @@ Here belongs which answer follows. What is read, and what is missing, is `servin
 """
 
 import datetime as dt
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from marketdata_assets.api.answers import TableRowsAnswer, TablesAnswer
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
-from marketdata_assets.api.asking import asked, nothing_asked, parameters
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, table_bytes
+from marketdata_assets.api.asking import endpoint, nothing_asked
+from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, with_data
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import FACTS, HEADERS, in_a_header
 from marketdata_assets.api.questions import TableRowsQuestion
 from marketdata_assets.api.ranges import FileAnswer
-from marketdata_assets.api.turns import Turns
+from marketdata_assets.api.waiting import Turns
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.queries import Format
@@ -54,25 +53,21 @@ def table_routes(state: AppState) -> APIRouter:
         described = [_described(table) for table in STORED_TABLES.values()]
         return json_response({"tables": described, "count": len(described)})
 
-    @router.get(
+    @endpoint(
+        router,
         "/api/v1/tables/{name}/rows",
-        response_model=TableRowsAnswer,
-        responses={
-            **may_answer(400, 404, 409, 413, 429),
-            **in_any_format({name: HEADERS[name] for name in TOLD_OF_FILES}),
-        },
-        openapi_extra=parameters(TableRowsQuestion),
+        TableRowsQuestion,
+        TableRowsAnswer,
+        *(400, 404, 409, 413, 429),
+        more=in_any_format({name: HEADERS[name] for name in TOLD_OF_FILES}),
+        of_path={"name": "as /api/v1/tables lists it, like moneyflow"},
     )
-    async def rows(
-        name: Annotated[str, Path(description="as /api/v1/tables lists it, like moneyflow")],
-        question: Annotated[TableRowsQuestion, Depends(asked(TableRowsQuestion))],
-        request: Request,
-    ) -> Response:
+    async def rows(question: TableRowsQuestion, request: Request) -> Response:
         """Rows of a table that is stored by day: all of a `date`, or those of a `code` in a range.
 
         A day that is not stored, is not over or does not trade is a 404 that says so.
         """
-        table = daily_table(name)
+        table = daily_table(request.path_params["name"])
         columns = columns_of(table, question.columns())
         start, end = question.days()
         if not question.date and (end - start).days >= limits.table_days:
@@ -98,7 +93,7 @@ def table_routes(state: AppState) -> APIRouter:
             async with reading_days.one(request):
                 found, instrument = await run_in_threadpool(read)
         if question.strict and found.missing:
-            raise MissingSessions(str(question.code), name, found.missing, from_series=False)
+            raise MissingSessions(str(question.code), table.name, found.missing, from_series=False)
         return await run_in_threadpool(_response, found, instrument, question)
 
     return router
@@ -116,8 +111,7 @@ def _response(
         # A header has room for some of them alone.
         told = {FACTS: orjson.dumps({"missing": found.missing})}
         rows = found.rows.replace_schema_metadata(told)
-        body = table_bytes(rows, question.format, question.encoding)
-        return FileAnswer(body, MEDIA_TYPES[question.format], headers)
+        return FileAnswer(rows, question, headers)
     start, end = (question.date, question.date) if question.date else question.days()
     facts = {
         "table": found.table.name,
@@ -130,7 +124,7 @@ def _response(
         "missing_sessions": found.missing,
         "stored_at": found.stored_at,
     }
-    body = b'{"data":' + json_records(found.rows) + b"," + orjson.dumps(facts)[1:]
+    body = with_data(json_records(found.rows), facts)
     return Response(body, media_type=MEDIA_TYPES[Format.JSON])
 
 

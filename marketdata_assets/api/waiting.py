@@ -1,14 +1,14 @@
-"""What is not stored: requested, and awaited without a thread.
+"""What a call waits for, without a thread: its turn at what is heavy, and what is not stored.
 
 Here belongs the waiting, for the queue too where another process holds it: slices need the threads.
-The queue is `serving.requests`; who materializes what is requested is not known here, only that the
-request ends one day.
+Who has hung up waits no longer. The queue is `serving.requests`; who materializes what is requested
+is not known here, only that the request ends one day.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -21,12 +21,16 @@ from marketdata_assets.api.encoding import json_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.serving.request_records import QueueNotReady, State, TooManyOpen
-from marketdata_assets.serving.request_records import Request as Requested
+from marketdata_assets.serving.request_database import QueueNotReady
+from marketdata_assets.serving.requests import Request as Requested
+from marketdata_assets.serving.requests import State, TooManyOpen
 
 # The first look is soon, as a request may be done already; later ones bother the queue less.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 SECONDS_FOR_THE_QUEUE = 2.0
+LOOK_EVERY = 0.25
+# What servers write into their logs of a caller who has gone; nobody reads it.
+HUNG_UP = 499
 
 T = TypeVar("T")
 
@@ -149,3 +153,47 @@ def _message(instrument: Instrument) -> str:
         f"{instrument.code} is requested and not there yet. Ask again, or see status_url. It is "
         "fetched as long as Dagster's daemon runs."
     )
+
+
+class Turns:
+    """Up to `at_once` callers are in, up to `waiting` more in the queue, in their order."""
+
+    def __init__(self, at_once: int, waiting: int, what: str) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._waiting, self._most_waiting, self._what = 0, waiting, what
+
+    @asynccontextmanager
+    async def one(self, caller: Request) -> AsyncIterator[None]:
+        """A turn. Raises `ApiError` 429 when too many wait already."""
+        await self._wait(caller)
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    async def _wait(self, caller: Request) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        if self._waiting >= self._most_waiting:
+            raise ApiError(
+                429,
+                f"{self._waiting} callers wait for {self._what} already, which is the limit. Ask "
+                "again in a moment.",
+            )
+        self._waiting += 1
+        turn = asyncio.ensure_future(self._free.acquire())
+        try:
+            is_next = False
+            while not is_next:
+                is_next = bool((await asyncio.wait({turn}, timeout=LOOK_EVERY))[0])
+                # Also when it is their turn: nothing heavy is done for nobody.
+                if await caller.is_disconnected():
+                    raise ApiError(HUNG_UP, "The caller has hung up.")
+        except BaseException:
+            if not turn.cancel():
+                # It came at the same moment: the next one may have it.
+                self._free.release()
+            raise
+        finally:
+            self._waiting -= 1

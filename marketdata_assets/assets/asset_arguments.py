@@ -3,19 +3,19 @@
 Here belongs what is the same for all assets. What one dataset is, is in its own file.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 import dagster as dg
 
-from marketdata_assets.assets.quality_gate import ANSWER, check_specs
-from marketdata_assets.checks.fetched import fetched_checks
+from marketdata_assets.assets.quality_gate import check_specs
+from marketdata_assets.checks.days import fetched_checks
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.tables import DAILY_KLINE, Table
-from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.tables.declaration import ANSWER, Chain, Check
 
 
 class Pool(StrEnum):
@@ -97,6 +97,20 @@ def daily(table: Table, group: Group, **more: Any) -> Mapping[str, Any]:
     )
 
 
+def computed(
+    table: Table, group: Group, made_of: Iterable[Table], checks: Iterable[Check] = (), **more: Any
+) -> Mapping[str, Any]:
+    """Arguments of `dg.asset` for a daily dataset that is computed from stored days of others."""
+    return daily(
+        table,
+        group,
+        deps=[dg.AssetKey(one.name) for one in made_of],
+        check_specs=check_specs(table, checks),
+        kinds={"duckdb", "parquet"},
+        **more,
+    )
+
+
 def fetched_daily(table: Table, chain: Chain) -> Mapping[str, Any]:
     """Arguments of `dg.asset` for a daily dataset of a chain that comes from Tushare as it is."""
     group = {Chain.STOCKS: Group.SHARES, Chain.FUNDS: Group.FUNDS, Chain.EXTRAS: Group.EXTRAS}
@@ -108,6 +122,17 @@ def fetched_daily(table: Table, chain: Chain) -> Mapping[str, Any]:
     return daily(
         table, group[chain], kinds=kinds, check_specs=checks, pool=pool.value, op_tags=tags
     )
+
+
+def column_lineage(
+    sources: Mapping[str, Iterable[tuple[Table, str]]],
+) -> dict[str, dg.TableColumnLineage]:
+    """Metadata of which columns each column is made from."""
+    deps = {
+        name: [dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in of_name]
+        for name, of_name in sources.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
 def column_schema(table: Table) -> dg.TableSchema:

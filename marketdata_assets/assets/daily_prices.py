@@ -5,25 +5,20 @@ refused only when many rows speak against it.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import duckdb
 
-from marketdata_assets.assets.asset_arguments import Group, daily
-from marketdata_assets.assets.complete_days import complete_days, parts_of, tables_of
-from marketdata_assets.assets.lookback import lookback
-from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
-from marketdata_assets.checks.days import (
-    CHECKED_TOGETHER,
-    MERGED_CHECKS,
-    check_merged_days,
-    side_by_side,
-)
+from marketdata_assets.assets.asset_arguments import Group, column_lineage, computed
+from marketdata_assets.assets.judged_days import judged_days
+from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate
+from marketdata_assets.assets.stored_days import complete_days, made_ahead
+from marketdata_assets.checks.days import CHECKED_TOGETHER, MERGED_CHECKS
 from marketdata_assets.checks.excuses import excuses_in
 from marketdata_assets.checks.ledger import held_rows
-from marketdata_assets.checks.running import read_once
-from marketdata_assets.checks.twins import left_out_rows
+from marketdata_assets.checks.prices import left_out_rows
+from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
@@ -39,59 +34,30 @@ from marketdata_assets.tables import (
 
 Relation = duckdb.DuckDBPyRelation
 
-COLUMN_LINEAGE = dg.TableColumnLineage(
-    {
-        merged.column.name: [
-            dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in merged.sources
-        ]
-        for merged in DAILY_PRICES_LINEAGE
-    }
-)
-
 
 @dg.asset(
-    **daily(
+    **computed(
         DAILY_PRICES,
         Group.PRICES,
-        kinds={"duckdb", "parquet"},
-        check_specs=check_specs(DAILY_PRICES, MERGED_CHECKS),
-        metadata={"dagster/column_lineage": COLUMN_LINEAGE},
-        deps=[dg.AssetKey(COVERAGE.name)],
+        (*CHECKED_TOGETHER, COVERAGE),
+        MERGED_CHECKS,
+        metadata=column_lineage({one.column.name: one.sources for one in DAILY_PRICES_LINEAGE}),
     )
 )
-def daily_prices(
-    context: dg.AssetExecutionContext,
-    lake: LakeResource,
-    stock_list: Relation,
-    daily_kline: Relation,
-    price_limits: Relation,
-    daily_basic: Relation,
-    adj_factor: Relation,
-    suspensions: Relation,
-) -> Checked:
+def daily_prices(context: dg.AssetExecutionContext, lake: LakeResource) -> Checked:
     stored = lake.open()
-    inputs = (stock_list, daily_kline, price_limits, daily_basic, adj_factor, suspensions)
     days = complete_days(context, DAILY_PRICES, stored, CHECKED_TOGETHER)
     gate = QualityGate(context, DAILY_PRICES, MERGED_CHECKS, stored)
-    merged = (
-        day
-        for part in parts_of(days)
-        for day in _merged_days(context, stored, tables_of(CHECKED_TOGETHER, inputs, part), part)
-    )
+    merged = made_ahead(days, lambda part: _merged_days(context, stored, part))
     yield dg.Output(FetchedDays([], gate.passing(merged)))
     yield from gate.outcomes()
 
 
 def _merged_days(
-    context: dg.AssetExecutionContext,
-    lake: Lake,
-    tables: Mapping[str, Relation],
-    days: Sequence[dt.date],
+    context: dg.AssetExecutionContext, lake: Lake, days: Sequence[dt.date]
 ) -> Iterator[CheckedDay]:
-    excuses = excuses_in(lake.root)
-    now = dt.datetime.now(dt.UTC)
-    together = side_by_side(days, tables, lookback(lake, days[0]), now, excuses)
-    findings = check_merged_days(together, excuses)
+    excuses = excuses_in(lake)
+    tables, together, findings = judged_days(lake, days, excuses, dt.datetime.now(dt.UTC))
     kline = tables[DAILY_KLINE.name]
     held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
     merged = merge_prices(
@@ -101,15 +67,17 @@ def _merged_days(
         tables[STOCK_LIST.name],
         tables[ADJ_FACTOR.name],
     )
-    prices = read_once(merged)
+    prices = merged.to_arrow_table()
     held = dict(kline.filter(held_back).aggregate("trade_date, count(*)").fetchall())
-    for day, counts in counts_of_days(prices).items():
+    with brief_duckdb() as connection:
+        counted = counts_of_days(connection.from_arrow(prices))
+    for day, counts in counted.items():
         facts = {"rows held": held.get(day, 0), **counts}
         tell_of_day(context, day, facts)
     # No generator: what the days are made of is let go before they are stored.
     return (
         CheckedDay(day, data, [finding for finding in findings if finding.day == day])
-        for day, data in by_day(DAILY_PRICES, prices.to_arrow_table())
+        for day, data in by_day(DAILY_PRICES, prices)
     )
 
 

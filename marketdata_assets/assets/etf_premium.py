@@ -4,17 +4,17 @@ A value is never carried forward: a fund that has not published the day's has no
 a value of a day without a bar makes none.
 """
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.assets.asset_arguments import Group, daily
-from marketdata_assets.assets.complete_days import complete_days, tables_of
-from marketdata_assets.assets.lookback import premiums_before
-from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate, check_specs
+from marketdata_assets.assets.asset_arguments import Group, column_lineage, computed
+from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate
+from marketdata_assets.assets.stored_days import complete_days, premiums_before, tables_of
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.ledger import held_rows
 from marketdata_assets.checks.premium import (
@@ -26,11 +26,13 @@ from marketdata_assets.checks.premium import (
 from marketdata_assets.checks.running import run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
+from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.premium_statistics import premium_statistics
 from marketdata_assets.tables import ETF_KLINE, ETF_LIST, ETF_NAV, ETF_PREMIUM
 
 Relation = duckdb.DuckDBPyRelation
 
+PREMIUMS_ARE_OF = (ETF_KLINE, ETF_NAV, ETF_LIST)
 NOT_PUBLISHED = "nav not published"
 OTHER_SCALE = "nav on another scale"
 _LINEAGE = {
@@ -42,40 +44,23 @@ _LINEAGE = {
     "premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav")],
     "no_premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav"), (ETF_LIST, "fund_type")],
 }
-COLUMN_LINEAGE = dg.TableColumnLineage(
-    {
-        name: [dg.TableColumnDep(dg.AssetKey(table.name), column) for table, column in sources]
-        for name, sources in _LINEAGE.items()
-    }
-)
 
 
 @dg.asset(
-    **daily(
+    **computed(
         ETF_PREMIUM,
         Group.FUNDS,
-        kinds={"duckdb", "parquet"},
-        check_specs=check_specs(ETF_PREMIUM, PREMIUM_CHECKS),
-        metadata={"dagster/column_lineage": COLUMN_LINEAGE},
+        PREMIUMS_ARE_OF,
+        PREMIUM_CHECKS,
+        metadata=column_lineage(_LINEAGE),
     )
 )
-def etf_premium(
-    context: dg.AssetExecutionContext,
-    lake: LakeResource,
-    etf_kline: Relation,
-    etf_nav: Relation,
-    etf_list: Relation,
-) -> Checked:
+def etf_premium(context: dg.AssetExecutionContext, lake: LakeResource) -> Checked:
     stored = lake.open()
-    excuses = excuses_in(stored.root)
-    tables = (ETF_KLINE, ETF_NAV, ETF_LIST)
-    days = complete_days(context, ETF_PREMIUM, stored, tables)
-    kline, navs, funds = tables_of(tables, (etf_kline, etf_nav, etf_list), days).values()
-    rows = premiums(without_held(kline, excuses), navs, funds)
-    before, sessions = premiums_before(stored, days[0]), calendar_around(days)
-    findings = run_checks(
-        ETF_PREMIUM.name, check_inputs(rows, navs, funds, before, sessions), PREMIUM_CHECKS, excuses
-    )
+    excuses = excuses_in(stored)
+    days = complete_days(context, ETF_PREMIUM, stored, PREMIUMS_ARE_OF)
+    rows, inputs = judged_premiums(stored, days, excuses)
+    findings = run_checks(ETF_PREMIUM.name, inputs, PREMIUM_CHECKS, excuses)
     gate = QualityGate(context, ETF_PREMIUM, PREMIUM_CHECKS, stored)
 
     def checked() -> Iterator[CheckedDay]:
@@ -85,6 +70,17 @@ def etf_premium(
 
     yield dg.Output(FetchedDays([], gate.passing(checked())))
     yield from gate.outcomes()
+
+
+def judged_premiums(
+    lake: Lake, days: Sequence[dt.date], excuses: Excuses
+) -> tuple[Relation, Relation]:
+    """ETF_PREMIUM of stored days without bars that are held, and what is checked of it."""
+    kline, navs, funds = tables_of(lake, PREMIUMS_ARE_OF, days).values()
+    held_back = held_rows(excuses, ETF_KLINE)
+    rows = premiums(kline.filter(f"NOT {held_back}"), navs, funds)
+    before, sessions = premiums_before(lake, days[0]), calendar_around(days)
+    return rows, check_inputs(rows, navs, funds, before, sessions)
 
 
 def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
@@ -124,11 +120,6 @@ def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
             """
         )
     )
-
-
-def without_held(kline: Relation, excuses: Excuses) -> Relation:
-    """The bars (ETF_KLINE) but for those that contradict themselves."""
-    return kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}")
 
 
 def told(day: pa.Table) -> dict[str, dg.MetadataValue]:

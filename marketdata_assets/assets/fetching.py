@@ -15,14 +15,18 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import failing_at_once
-from marketdata_assets.assets.lookback import rows_before, rows_of_sessions_before
-from marketdata_assets.assets.quality_gate import ANSWER, Checked, CheckedDay, QualityGate
-from marketdata_assets.checks.days import check_fetched_days
+from marketdata_assets.assets.quality_gate import Checked, CheckedDay, QualityGate
+from marketdata_assets.assets.stored_days import rows_before, rows_of_sessions_before
+from marketdata_assets.checks.days import (
+    ROWS_KEPT,
+    check_fetched_days,
+    fetched_checks,
+    rows_gone,
+    rows_lost,
+)
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.fetched import ROWS_KEPT, fetched_checks, rows_gone, rows_lost
-from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.ledger import WITH_EVERY_BAR, lacking_codes, missing_in
-from marketdata_assets.checks.running import SAMPLE_ROWS
+from marketdata_assets.checks.running import SAMPLE_ROWS, Finding
 from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_days import SESSIONS_LOOKED_AT, FetchedDay
@@ -31,6 +35,7 @@ from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import FetchedDays
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, Table
+from marketdata_assets.tables.declaration import ANSWER
 from marketdata_assets.trading_calendar import SHANGHAI
 
 DAYS_BETWEEN_PROGRESS_LINES = 10
@@ -100,7 +105,7 @@ def _checked(table: Table, days: Iterator[FetchedDay], lake: Lake) -> Iterator[C
     A day that came with others and is refused, or short of a share that has a bar, is asked for by
     itself first.
     """
-    excuses = excuses_in(lake.root)
+    excuses = excuses_in(lake)
     with brief_duckdb() as connection:
         judge = functools.partial(check_fetched_days, connection, table, excuses=excuses)
         for stretch in _stretches(days):
@@ -282,7 +287,7 @@ def short_days(table: Table, days: Sequence[dt.date], lake: Lake) -> set[dt.date
 
     They are asked for by themselves, so that what they lack is not for want of room.
     """
-    excuses = excuses_in(lake.root)
+    excuses = excuses_in(lake)
     short = set()
     for day in days:
         covered = lake.read(COVERAGE, day)

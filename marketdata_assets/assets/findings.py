@@ -5,7 +5,7 @@ was refused is in the same table and comes from `refusals`: of a refused answer 
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import duckdb
@@ -13,37 +13,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.assets.asset_arguments import Group, daily
-from marketdata_assets.assets.complete_days import parts_of
-from marketdata_assets.assets.etf_premium import premiums, without_held
-from marketdata_assets.assets.lookback import lookback, premiums_before
-from marketdata_assets.checks import premium, st_shares
-from marketdata_assets.checks.days import CHECKED_TOGETHER, list_fetched, list_merged, side_by_side
+from marketdata_assets.assets.asset_arguments import Group, computed
+from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, judged_premiums
+from marketdata_assets.assets.judged_days import judged_days
+from marketdata_assets.assets.stored_days import parts_of, rows_of_days
+from marketdata_assets.checks.days import CHECKED_TOGETHER, list_merged
 from marketdata_assets.checks.excuses import Excuses, excuses_in
-from marketdata_assets.checks.running import LISTED, listed, of_days, read_once, run_checks
-from marketdata_assets.checks.sessions import calendar_around
+from marketdata_assets.checks.premium import PREMIUM_CHECKS
+from marketdata_assets.checks.prices import ST_CHECKS, st_inputs
+from marketdata_assets.checks.running import LISTED, run_and_list
 from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.finding_list import as_markdown, finding_list
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, tell_of_day
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import (
     DAILY_PRICES,
-    ETF_KLINE,
     ETF_LIST,
-    ETF_NAV,
     ETF_PREMIUM,
     FINDINGS,
     STOCK_LIST,
     STORED_TABLES,
     Table,
 )
-from marketdata_assets.tables.checking import Check, Outcome
-from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.tables.stock_st import STOCK_ST
+from marketdata_assets.tables.declaration import Chain, Outcome
+from marketdata_assets.tables.extras import STOCK_ST
 
-FUNDS = (ETF_KLINE, ETF_NAV, ETF_LIST)
 # What is fetched is judged by itself, too.
 BY_THEMSELVES = tuple(
     table for table in STORED_TABLES.values() if table.chain or table in (STOCK_LIST, ETF_LIST)
@@ -54,21 +49,20 @@ DAYS_FOLLOWED = 20
 
 
 @dg.asset(
-    **daily(
+    **computed(
         FINDINGS,
         Group.QUALITY,
-        kinds={"duckdb", "parquet"},
         # Not of the extras: what becomes of one of them keeps nothing from being published.
-        deps=[
-            dg.AssetKey(table.name)
+        (
+            table
             for table in (*BY_THEMSELVES, DAILY_PRICES, ETF_PREMIUM)
             if table.chain is not Chain.EXTRAS
-        ],
+        ),
     )
 )
 def findings(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedDays:
     days, stored = days_of(context.partition_keys), lake.open()
-    rows = listed_days(stored, days, excuses_in(stored.root), dt.datetime.now(dt.UTC))
+    rows = listed_days(stored, days, excuses_in(stored), dt.datetime.now(dt.UTC))
     return FetchedDays([], _told(context, stored, days, rows))
 
 
@@ -122,39 +116,24 @@ def _listed_together(
     excuses: Excuses,
     now: dt.datetime,
 ) -> Iterator[pa.Table]:
-    in_memory = {}
+    read: Mapping[str, duckdb.DuckDBPyRelation] = {}
+    if complete := _stored(lake, CHECKED_TOGETHER, days):
+        judged = judged_days(lake, complete, excuses, now)
+        yield list_merged(judged.together, judged.findings, excuses)
+        read = judged.tables
     for table in BY_THEMSELVES:
         there = _readable if table.chain is Chain.EXTRAS else _stored
         if stored := there(lake, (table,), days):
-            rows = _read(connection, lake, table, stored)
-            if table in CHECKED_TOGETHER:
-                rows = in_memory[table.name] = read_once(rows)
-            yield list_fetched(table, rows, excuses)
-    if stored := _stored(lake, CHECKED_TOGETHER, days):
-        tables = {name: of_days(rows, stored) for name, rows in in_memory.items()}
-        before = lookback(lake, stored[0])
-        yield list_merged(side_by_side(stored, tables, before, now, excuses), excuses)
+            is_read = stored == complete and table.name in read
+            rows = read[table.name] if is_read else _read(connection, lake, table, stored)
+            yield run_and_list(table.name, rows, table.checks, excuses)
     told = [day for day in days if day >= STOCK_ST.first_date]
     if stored := _readable(lake, (STOCK_LIST, STOCK_ST), told):
         stocks, st = (_read(connection, lake, one, stored) for one in (STOCK_LIST, STOCK_ST))
-        yield _listed(STOCK_ST, st_shares.check_inputs(stocks, st), st_shares.ST_CHECKS, excuses)
-    if stored := _stored(lake, FUNDS, days):
-        kline, navs, listing = (_read(connection, lake, one, stored) for one in FUNDS)
-        rows = premium.check_inputs(
-            premiums(without_held(kline, excuses), navs, listing),
-            navs,
-            listing,
-            premiums_before(lake, stored[0]),
-            calendar_around(stored),
-        )
-        yield _listed(ETF_PREMIUM, rows, premium.PREMIUM_CHECKS, excuses)
-
-
-def _listed(
-    table: Table, rows: duckdb.DuckDBPyRelation, checks: Sequence[Check], excuses: Excuses
-) -> pa.Table:
-    findings = run_checks(table.name, rows, checks, excuses)
-    return listed(table.name, rows, checks, findings, excuses)
+        yield run_and_list(STOCK_ST.name, st_inputs(stocks, st), ST_CHECKS, excuses)
+    if stored := _stored(lake, PREMIUMS_ARE_OF, days):
+        _, inputs = judged_premiums(lake, stored, excuses)
+        yield run_and_list(ETF_PREMIUM.name, inputs, PREMIUM_CHECKS, excuses)
 
 
 def _stored(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> list[dt.date]:
@@ -169,7 +148,7 @@ def _readable(lake: Lake, tables: Sequence[Table], days: Sequence[dt.date]) -> l
 def _read(
     connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, days: Sequence[dt.date]
 ) -> duckdb.DuckDBPyRelation:
-    return rows_of(connection, table, lake.paths(table, days))
+    return connection.from_arrow(rows_of_days(lake, table, days))
 
 
 def _rows_of(lake: Lake, table: Table, day: dt.date) -> int:

@@ -5,7 +5,7 @@ Here belongs which tables have one. What a copy is and how it is refreshed is `s
 
 import dagster as dg
 
-from marketdata_assets.assets.asset_arguments import Group, Pool, column_schema
+from marketdata_assets.assets.asset_arguments import Group, Pool, column_lineage, column_schema
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.series import SERIES_ASSETS, Refreshed, refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
@@ -25,6 +25,7 @@ def _series(table: Table, what: str, what_zh: str) -> dg.AssetsDefinition:
         pool=Pool.SERIES.value,
         metadata={
             "dagster/column_schema": column_schema(table),
+            **column_lineage({name: [(table, name)] for name in table.column_names}),
             "order": "code, date",
         },
     )

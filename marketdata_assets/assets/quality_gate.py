@@ -13,13 +13,12 @@ import dagster as dg
 import pyarrow as pa
 
 from marketdata_assets.assets import refusals
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.running import LISTED
+from marketdata_assets.checks.running import LISTED, Finding, listed_whole
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
-from marketdata_assets.tables.checking import Check, Mass, Outcome
+from marketdata_assets.tables.declaration import ANSWER, Check
 
 # Dagster calls checks of a partition a preview, and says so at every one of them.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
@@ -27,17 +26,6 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def on an Ass
 Checked: TypeAlias = Iterator[dg.Output[Any] | dg.AssetCheckResult | dg.AssetCheckEvaluation]
 FINDINGS_SHOWN = 10
 DAYS_QUOTED = 3
-ANSWER = Check(
-    "answer",
-    "The answer is what was asked for: whole, of that day, with every column. This can't be "
-    "excused.",
-    "返回的数据与所请求的一致:完整、日期正确、字段齐全。",
-    # Told by the client, not row by row.
-    wrong="false",
-    shown=(),
-    outcome=Outcome.REFUSED,
-    mass=Mass(0.0, 1),
-)
 
 
 class CheckedDay(NamedTuple):
@@ -145,7 +133,7 @@ class QualityGate:
             assert isinstance(data, pa.Table)
             yield day, data
             return
-        rows = [refusals.refused_rows(table, day, one, checked.codes) for one in refusing]
+        rows = [listed_whole([one], checked.codes) for one in refusing]
         refusals.note(self._lake, table, day, pa.concat_tables(rows))
         self._refused.append(day)
         if refusals.is_own(self._lake.describe(table, day), self._lake):

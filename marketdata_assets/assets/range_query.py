@@ -8,10 +8,12 @@ import dagster as dg
 from pydantic import ValidationError
 
 from marketdata_assets.assets.asset_arguments import Group, Pool, failing_at_once
-from marketdata_assets.serving.exports import Export, exports_folder, write_export
+from marketdata_assets.serving.exports import Export, open_exports, write_export
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.storage.io_manager import LakeResource
+from marketdata_assets.storage.series import SERIES_ASSETS, have_newest
+from marketdata_assets.tables import STORED_TABLES
 
 # The request that a run answers, in its tags.
 REQUEST_TAG = "marketdata/request"
@@ -59,14 +61,17 @@ def range_query(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
             f"{'.'.join(map(str, one['loc'])) or 'query'}: {one['msg']}" for one in error.errors()
         )
         raise dg.Failure(f"range_query: {reasons}", allow_retries=False) from None
-    root = lake.open().root
-    name = _name(context.run)
+    opened, name = lake.open(), _name(context.run)
+    files = open_exports(opened.root)
     with failing_at_once():
-        export = write_export(PriceReader(root), query, exports_folder(root), name)
+        # Another host's worker may have made them.
+        for table in SERIES_ASSETS:
+            have_newest(opened, STORED_TABLES[table])
+        export = write_export(PriceReader(opened.root), query, files.folder, name)
+    place = files.publish(export)
     context.log.info(f"{export.file}: {export.rows:,} rows, {len(export.missing)} code(s) missing")
-    path = exports_folder(root) / export.file
     return dg.MaterializeResult(
-        metadata={**metadata_of(export), "file": dg.MetadataValue.path(path)}
+        metadata={**metadata_of(export), "file": dg.MetadataValue.path(place)}
     )
 
 

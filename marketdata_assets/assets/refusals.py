@@ -5,41 +5,18 @@ the asset that lists the findings of stored days. Here belongs how these rows co
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.running import LISTED
 from marketdata_assets.storage.lake import Lake, Stored
 from marketdata_assets.tables import FINDINGS, Table
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets.trading_calendar import SHANGHAI
 
 KEY = ("table_name", "ts_code", "check_name")
-
-
-def refused_rows(
-    table: Table, day: dt.date, finding: Finding, codes: Mapping[str, str]
-) -> pa.Table:
-    """A refused day as rows of LISTED: one for the answer, or one for each of `codes`."""
-    seen_by_code = codes or {"": finding.counted()}
-    rows = [
-        {
-            "trade_date": day,
-            "table_name": table.name,
-            "ts_code": code,
-            "check_name": finding.check.name,
-            "outcome": str(Outcome.REFUSED),
-            "seen": seen,
-            "expected": finding.check.doc,
-            "reason": None,
-        }
-        for code, seen in seen_by_code.items()
-    ]
-    return pa.Table.from_pylist(rows, schema=LISTED)
 
 
 def note(lake: Lake, table: Table, day: dt.date, rows: pa.Table) -> None:

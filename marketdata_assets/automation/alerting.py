@@ -12,16 +12,15 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from marketdata_assets.assets.fetching import LATE
 from marketdata_assets.assets.range_query import REQUEST_TAG
 from marketdata_assets.automation.chains import FUNDS, STOCKS
-from marketdata_assets.automation.day_runs import Span, days_of_run
-from marketdata_assets.automation.failures import first_lines, root_cause
-from marketdata_assets.automation.lacking import PUBLISHED, missing_datasets
-from marketdata_assets.automation.sensors import sessions_due
+from marketdata_assets.automation.day_runs import PUBLISHED, Span, days_of_run, missing_datasets
+from marketdata_assets.automation.evenings import sessions_due
+from marketdata_assets.automation.requests_sensor import first_lines, root_cause
 from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets.timetable import EVENING_IS_OVER
 from marketdata_assets.trading_calendar import SHANGHAI
 

@@ -1,7 +1,7 @@
 """What is made of a trading day, each chain once: its datasets, job and hours, and what it lacks.
 
 Here belong the chains; that of a table that is fetched as it is stands in its declaration. The
-schedules and sensors made of a chain are `evenings` and `sensors`.
+schedules and sensors made of a chain are `evenings`.
 
 Partitions come from the assets: all of a chain's share `TRADING_DAYS`. A run may take 6 hours, by
 `dagster.yaml`.
@@ -16,28 +16,25 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from marketdata_assets import timetable
-from marketdata_assets.assets.coverage import coverage
+from marketdata_assets.assets.coverage import coverage, etf_coverage, suspended
 from marketdata_assets.assets.daily_prices import daily_prices
-from marketdata_assets.assets.etf_coverage import etf_coverage
-from marketdata_assets.assets.etf_list import etf_list
 from marketdata_assets.assets.etf_premium import etf_premium
 from marketdata_assets.assets.fetched_tables import fetched
 from marketdata_assets.assets.findings import findings
 from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.lists import etf_list, stock_list
 from marketdata_assets.assets.restatements import restatements
-from marketdata_assets.assets.stock_list import stock_list
-from marketdata_assets.assets.suspended import suspended
-from marketdata_assets.automation import lacking
-from marketdata_assets.automation.lacking import Lacking
+from marketdata_assets.automation import day_runs
+from marketdata_assets.automation.day_runs import Lacking
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.timetable import Hours
 
-# For a vendor or a hub that can't be reached: again after 10 minutes, 20 more and 30 more. Whoever
+# For a vendor that can't be reached: again after 10 minutes, 20 more and 30 more. Whoever
 # shares the pool asks the same, and waits with it. A day that is not published yet is no such case:
-# its run ends, and `evenings` and `sensors` ask for it again. Materializing by hand fails at once
-# instead, for somebody is waiting.
+# its run ends, as that of a hub's outage, and `evenings` asks for it again. Materializing by hand
+# fails at once instead, for somebody is waiting.
 RETRY_OUTAGE = dg.RetryPolicy(max_retries=3, delay=600, backoff=dg.Backoff.LINEAR)
 
 
@@ -96,7 +93,7 @@ STOCKS = DayChain(
     shared=(),
     result=DAILY_PRICES,
     evening=timetable.STOCKS,
-    lacking=lacking.of_stocks,
+    lacking=day_runs.of_stocks,
 )
 FUNDS = DayChain(
     Chain.FUNDS,
@@ -105,6 +102,6 @@ FUNDS = DayChain(
     shared=(findings,),
     result=ETF_PREMIUM,
     evening=timetable.FUNDS,
-    lacking=lacking.of_funds,
+    lacking=day_runs.of_funds,
 )
 CHAINS = (STOCKS, FUNDS)

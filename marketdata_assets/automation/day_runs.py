@@ -1,6 +1,8 @@
-"""Runs that make trading days: those to ask for, and those that are under way.
+"""What stored days lack, and the runs that make it: those to ask for, and those under way.
 
-Here belongs what a run and its days have to do with each other. What is asked for is `lacking`.
+Here belongs what is found in lake and run history: the datasets to ask for, so that a day is whole,
+and what a run and its days have to do with each other. Which days are looked at, and when, is
+`evenings`.
 """
 
 import datetime as dt
@@ -9,10 +11,34 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import dagster as dg
+import pyarrow.compute as pc
 from dagster import DagsterRunStatus, RunsFilter
 
 from marketdata_assets.assets.fetching import FETCH_ALL
-from marketdata_assets.automation.lacking import Lacking
+from marketdata_assets.assets.hf_dataset import hf_dataset
+from marketdata_assets.assets.refusals import refused_before
+from marketdata_assets.checks.excuses import excuses_in
+from marketdata_assets.checks.ledger import missing_in
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import (
+    COVERAGE,
+    DAILY_PRICES,
+    ETF_COVERAGE,
+    ETF_NAV,
+    ETF_PREMIUM,
+    FINDINGS,
+    RESTATEMENTS,
+    STORED_TABLES,
+    SUSPENDED,
+)
+from marketdata_assets.trading_calendar import SHANGHAI
+
+# What is missing in a day for longer, the vendor does not have.
+SESSIONS_MENDED = 5
+PUBLISHED = hf_dataset.key.path[-1]
+DERIVED = frozenset(
+    table.name for table in (COVERAGE, SUSPENDED, DAILY_PRICES, FINDINGS, RESTATEMENTS)
+) | {PUBLISHED}
 
 # Of runs that wait, those of the evening and of missed days go before a backfill's.
 FIRST = "10"
@@ -25,6 +51,116 @@ UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+
+
+class Lacking(NamedTuple):
+    """For every day that lacks something the datasets to ask for; of the days of `fetch_all`
+    nothing is kept that is stored."""
+
+    names: dict[dt.date, frozenset[str]]
+    fetch_all: Collection[dt.date] = ()
+
+
+def of_stocks(
+    instance: dg.DagsterInstance, lake: Lake, days: Sequence[dt.date], names: Collection[str]
+) -> Lacking:
+    """What is missing, unpublished, or incomplete by the ledger."""
+    missing = missing_datasets(instance, lake, days, names)
+    incomplete = incomplete_tables(lake, days, names)
+    for day, tables in incomplete.items():
+        missing[day] = missing.get(day, frozenset()) | tables | DERIVED
+    return Lacking(missing, frozenset(incomplete))
+
+
+def of_funds(
+    instance: dg.DagsterInstance, lake: Lake, days: Sequence[dt.date], names: Collection[str]
+) -> Lacking:
+    """What is missing, and premiums that do not know the stored values: those alone.
+
+    A day that has all but its premiums was refused for what the other tables say: all are asked
+    for again. Where another one is missing, it is asked for with what is made of it.
+    """
+    premium = frozenset({ETF_PREMIUM.name})
+    made = premium | {ETF_COVERAGE.name}
+    missing = {
+        day: frozenset(names) if lacking == premium else lacking | made
+        for day, lacking in missing_datasets(instance, lake, days, names).items()
+    }
+    outdated = [day for day in days if day not in missing and are_premiums_outdated(lake, day)]
+    return Lacking(missing | dict.fromkeys(outdated, premium))
+
+
+def missing_datasets(
+    instance: dg.DagsterInstance, lake: Lake, days: Sequence[dt.date], names: Collection[str]
+) -> dict[dt.date, frozenset[str]]:
+    """For every day that lacks something, those of the datasets that have not been made of it.
+
+    That is a table without a file, or a publication without a record; publishing a day twice
+    changes nothing.
+    """
+    # A look at each file that should be there, not at all there are: those of twenty years.
+    made = {
+        name: {day for day in days if lake.has(STORED_TABLES[name], day)}
+        for name in names
+        if name in STORED_TABLES
+    }
+    if PUBLISHED in names:
+        recorded = instance.get_materialized_partitions(dg.AssetKey(PUBLISHED))
+        made[PUBLISHED] = {day for day in days if day.isoformat() in recorded}
+    lacking = {day: frozenset(name for name in made if day not in made[name]) for day in days}
+    return {day: names for day, names in lacking.items() if names}
+
+
+def incomplete_tables(
+    lake: Lake, days: Sequence[dt.date], names: Collection[str]
+) -> dict[dt.date, frozenset[str]]:
+    """For every day that may be mended by asking again, those of the datasets to ask for.
+
+    Those are the tables in which rows are missing without a good reason; of older days not, for
+    what the vendor lacks a week later it does not have. A day that has a ledger and no prices was
+    refused for what its rows say: all of it is asked for again. So is a table of which a new answer
+    was refused on an earlier day while the stored one stayed.
+    """
+    found, excuses = {}, excuses_in(lake)
+    for day in days:
+        covered = lake.read(COVERAGE, day)
+        if covered is None:
+            continue
+        if lake.describe(DAILY_PRICES, day) is None:
+            found[day] = frozenset(names) - {PUBLISHED}
+            continue
+        # Of other chains they are somebody else's to ask for.
+        again = refused_before(lake, day, dt.datetime.now(SHANGHAI).date()) & frozenset(names)
+        if day in days[-SESSIONS_MENDED:]:
+            again |= missing_in(covered, excuses)
+        if again:
+            found[day] = again
+    return found
+
+
+def are_premiums_outdated(lake: Lake, day: dt.date) -> bool:
+    """Whether values were stored after the premiums of `day` that these do not know.
+
+    What is stored later and would make the same premiums, as values of funds without a bar, is not
+    asked for: premiums that stay the same keep the hour they were stored at.
+    """
+    values_stored, premiums_stored = lake.describe(ETF_NAV, day), lake.describe(ETF_PREMIUM, day)
+    if values_stored is None or premiums_stored is None:
+        return False
+    if values_stored.stored_at <= premiums_stored.stored_at:
+        return False
+    navs, premiums = lake.read(ETF_NAV, day), lake.read(ETF_PREMIUM, day)
+    if navs is None or premiums is None:
+        return False
+    own = navs.filter(pc.equal(navs["nav_date"], navs["trade_date"]))
+    columns = (own[name].to_pylist() for name in ("ts_code", "unit_nav", "ann_date"))
+    values = {code: values_of_code for code, *values_of_code in zip(*columns, strict=True)}
+    known = (premiums[name].to_pylist() for name in ("ts_code", "unit_nav", "nav_ann_date"))
+    return any(
+        values_of_code != values.get(code, [None, None])
+        for code, *values_of_code in zip(*known, strict=True)
+    )
 
 
 def are_days_made(instance: dg.DagsterInstance, other_jobs: Collection[str]) -> bool:

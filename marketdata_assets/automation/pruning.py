@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 from dagster import RunsFilter
 
-from marketdata_assets.automation.reporting import ENDED
+from marketdata_assets.automation.day_runs import ENDED
 from marketdata_assets.storage.dagster_sqlite import EventLog
-from marketdata_assets.storage.run_history import give_back_room, prune
+from marketdata_assets.storage.run_history import PrunedLog, give_back_room
 from marketdata_assets.timetable import HISTORY_PRUNING
 from marketdata_assets.trading_calendar import SHANGHAI
 
@@ -23,11 +23,14 @@ LOGS_AT_MOST = 200_000_000
 @dg.op
 def prune_history(context: dg.OpExecutionContext, run_history_days: dg.ResourceParam[int]) -> None:
     log, instance = context.instance.event_log_storage, context.instance
-    if not isinstance(log, EventLog):
-        context.log.info("Run history is not in SQLite: nothing is pruned.")
+    if not isinstance(log, PrunedLog):
+        context.log.info("Run history is in neither database of this platform: nothing is pruned.")
         return
     before = dt.datetime.now(dt.UTC) - dt.timedelta(days=run_history_days)
     context.log.info(f"{prune_runs(instance, log, before)} run(s) from before {before:%Y-%m-%d}")
+    if not isinstance(log, EventLog):
+        # PostgreSQL gives room back by itself.
+        return
     for database in (log.index, Path(instance.root_directory, "history", "runs.db")):
         try:
             give_back_room(database)
@@ -36,25 +39,25 @@ def prune_history(context: dg.OpExecutionContext, run_history_days: dg.ResourceP
 
 
 def prune_runs(
-    instance: dg.DagsterInstance, log: EventLog, before: dt.datetime, at_most: int = LOGS_AT_MOST
+    instance: dg.DagsterInstance, log: PrunedLog, before: dt.datetime, at_most: int = LOGS_AT_MOST
 ) -> int:
     """Delete the logs of all runs that ended and were created before a moment; how many there are.
 
     Such a run is deleted itself when all that it has made or checked was made or checked since. A
     backfill makes years of logs in a day: beyond `at_most` bytes the logs of newer runs go too.
     """
-    of_use, kept = prune(log.index, before), 0
+    of_use, sizes, kept = log.prune(before), log.bytes_of_own(), 0
     old = set(instance.get_run_ids(RunsFilter(statuses=ENDED, created_before=before)))
     # The newest first.
     for run_id in instance.get_run_ids(RunsFilter(statuses=ENDED)):
-        own = log.own(run_id)
-        kept += own.stat().st_size if own.exists() else 0
+        kept += sizes.get(run_id, 0)
         if run_id not in old and kept <= at_most:
             continue
+        if run_id in sizes:
+            instance.compute_log_manager.delete_logs(prefix=[run_id])
         if run_id in old - of_use:
             instance.delete_run(run_id)
         log.delete_own(run_id)
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
     return len(old)
 
 
@@ -88,7 +91,7 @@ def history_pruning_schedule() -> dg.RunRequest:
 )
 def history_size_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     log = context.instance.event_log_storage
-    taken = log.bytes_of_own() if isinstance(log, EventLog) else 0
+    taken = sum(log.bytes_of_own().values()) if isinstance(log, PrunedLog) else 0
     if taken > LOGS_AT_MOST:
         return dg.RunRequest()
     return dg.SkipReason(f"{taken / 1e6:,.0f} MB of {LOGS_AT_MOST / 1e6:,.0f} are taken")

@@ -1,21 +1,26 @@
-"""Asking again for days that are stored: what the vendor restated shows, and is published again.
+"""Asking again for stored days: for what the vendor restated, and for late values of funds.
 
 Here belongs which days are asked for when. Identical answers change nothing on disk and publish
-nothing; what different ones leave behind is `assets.restatements`.
+nothing; what different ones leave behind is `assets.restatements`. Funds that invest abroad publish
+the net asset value of a day on the next one, long after the evening's run. Whole days that are
+missing are `evenings`.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from marketdata_assets import timetable
 from marketdata_assets.assets.fetching import FETCH_ALL
-from marketdata_assets.automation.chains import STOCKS
+from marketdata_assets.automation.chains import FUNDS, STOCKS
 from marketdata_assets.automation.day_runs import request
 from marketdata_assets.partitions import start_date
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.storage.lake import Lake
+from marketdata_assets.tables import DAILY_PRICES, ETF_COVERAGE, ETF_NAV, ETF_PREMIUM
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
@@ -26,6 +31,14 @@ from marketdata_assets.trading_calendar import (
 RECENT_SESSIONS = 5
 FIRST_SATURDAY = dt.date(2005, 1, 1)
 WEEK = dt.timedelta(days=7)
+# How long a value is waited for; what is missing even then, the vendor does not have.
+SESSIONS_WAITED = 10
+# Who has published nothing for so many sessions is not waited for: some funds tell quarterly.
+SESSIONS_OF_SILENCE = 10
+MORNING = dt.time(9, 0)
+CODES_SHOWN = 10
+# A value also tells whether a fund without a bar was halted.
+LATE = frozenset({ETF_NAV.name, ETF_COVERAGE.name, ETF_PREMIUM.name})
 
 
 @dg.schedule(
@@ -89,3 +102,70 @@ def month_before(day: dt.date) -> dt.date:
 def once_more(days: Sequence[dt.date], run_key: str) -> dg.RunRequest:
     """One run over the whole range that keeps nothing from an interrupted one."""
     return request(days, None, run_key, {FETCH_ALL: "true"})
+
+
+@dg.sensor(
+    job=FUNDS.job,
+    minimum_interval_seconds=30 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Every trading morning from 9:00 in Shanghai: asks once more for the net asset "
+    "values that funds had not published yet, up to 10 trading days.",
+)
+def late_navs_sensor(
+    context: dg.SensorEvaluationContext, lake: LakeResource
+) -> dg.SensorResult | dg.SkipReason:
+    return late_navs(lake.open(), dt.datetime.now(SHANGHAI), context.cursor)
+
+
+def late_navs(lake: Lake, now: dt.datetime, asked: str | None) -> dg.SensorResult | dg.SkipReason:
+    """What to ask for at `now` (in Shanghai); `asked` is the last morning on which it was done."""
+    today = now.date()
+    if not is_session(today) or now.time() < MORNING:
+        return dg.SkipReason("looking on trading days from 9:00 in Shanghai")
+    watched = sessions_waited_for(now)
+    waited = waited_for(lake, watched)
+    if not waited:
+        return dg.SkipReason("no net asset value is waited for")
+    if asked == today.isoformat():
+        return dg.SkipReason(f"asked this morning already; waiting for {in_words(waited)}")
+    # A day by itself: one that is refused keeps no other from its premiums.
+    runs = [request([day], LATE, f"values of {day} on {today}") for day in sorted(waited)]
+    return dg.SensorResult(run_requests=runs, cursor=today.isoformat())
+
+
+def sessions_waited_for(now: dt.datetime) -> list[dt.date]:
+    """The sessions before the day of `now` whose values may still come, oldest first."""
+    closed = last_closed_sessions(SESSIONS_WAITED + 1, now)
+    before_today = [day for day in closed if day < now.astimezone(SHANGHAI).date()]
+    first = max(start_date(), ETF_PREMIUM.first_date)
+    return [day for day in before_today[-SESSIONS_WAITED:] if day >= first]
+
+
+def waited_for(lake: Lake, days: Sequence[dt.date]) -> dict[dt.date, list[str]]:
+    """For every day the funds whose value has not come, those that have long been silent apart."""
+    if not days:
+        return {}
+    stored = [day for day in lake.days(ETF_PREMIUM) if day <= days[-1]]
+    silent: Counter[str] = Counter()
+    waited: dict[dt.date, list[str]] = {}
+    for day in stored[-SESSIONS_OF_SILENCE - len(days) :]:
+        premiums = lake.read(ETF_PREMIUM, day)
+        if premiums is None:
+            continue
+        is_late = pc.is_null(premiums["unit_nav"])
+        late = premiums.filter(is_late)["ts_code"].to_pylist()
+        awaited = [code for code in late if silent[code] < SESSIONS_OF_SILENCE]
+        if day in days and awaited:
+            waited[day] = awaited
+        for code in premiums.filter(pc.invert(is_late))["ts_code"].to_pylist():
+            del silent[code]
+        silent.update(late)
+    return waited
+
+
+def in_words(waited: Mapping[dt.date, Sequence[str]]) -> str:
+    return "; ".join(
+        f"{day}: {len(codes)} fund(s), {', '.join(codes[:CODES_SHOWN])}"
+        + (" …" if len(codes) > CODES_SHOWN else "")
+        for day, codes in sorted(waited.items())
+    )

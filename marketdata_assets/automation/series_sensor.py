@@ -1,31 +1,31 @@
 """What keeps the serving copies fresh: a refresh of each when the stored days differ from it.
 
 What is stored is compared, not what was announced: any number of partitions become one refresh,
-and a notice that was lost, or a file that came without one, makes no difference. A refresh that
-did not help is tried again by itself, ever later: its own runs are all that is remembered.
+and a notice that was lost, or a file that came without one, makes no difference; of several hosts,
+where each look at all is many calls of the store, it makes one of an hour. A refresh that did not
+help is tried again by itself, ever later: its own runs are all that is remembered.
 """
 
 import datetime as dt
 import hashlib
 import itertools
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunRecord, RunsFilter
+from dagster import RunRecord, RunsFilter
 
 from marketdata_assets.assets.price_series import SERIES
-from marketdata_assets.automation.day_runs import UNFINISHED
+from marketdata_assets.automation.day_runs import ENDED, UNFINISHED
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.lake import FileIdentity, Lake
-from marketdata_assets.storage.series import Difference, difference, folders_changed
+from marketdata_assets.storage.lake import FileIdentity, Lake, times_of
+from marketdata_assets.storage.series import Difference, difference
+from marketdata_assets.storage.series.generation import series_folder
 from marketdata_assets.tables import Table
 
 # After the evening's run, before the waiting runs of a backfill; the first of them first.
 PRIORITY = 5
-FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 # What a run was requested for.
 WANTED_TAG = "marketdata/series_wanted"
 # The how manieth run in a row it is that does not help, if it does not.
@@ -37,7 +37,6 @@ LONGEST_WAIT, LONGEST_WAIT_FOR_SOMETHING_NEW = dt.timedelta(hours=1), dt.timedel
 RUNS_LOOKED_AT = 30
 # For files that somebody has written over where they lie, which no folder tells.
 LOOK_AT_ALL_EVERY = dt.timedelta(hours=1)
-A_MOMENT = 2_000_000_000
 
 series_refresh = dg.define_asset_job(
     "series_refresh",
@@ -60,24 +59,21 @@ def price_series_sensor(context: dg.SensorEvaluationContext, lake: LakeResource)
 
 def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) -> dg.SensorResult:
     """A run for every series that differs from the lake and is neither refreshed nor to wait."""
-    if lake.is_shared:
-        why = "a series is a copy in the folder of one machine, and nobody reads that of a worker"
-        return dg.SensorResult(skip_reason=why)
     under_way = _under_way(instance)
     ended = instance.get_run_records(
-        RunsFilter(job_name=series_refresh.name, statuses=FINISHED), limit=RUNS_LOOKED_AT
+        RunsFilter(job_name=series_refresh.name, statuses=ENDED), limit=RUNS_LOOKED_AT
     )
     requests, reasons = [], []
     for number, (table, asset) in enumerate(SERIES.items()):
         name = asset.key.path[-1]
-        _, _, files, differing = look_at(lake, table, now)
+        _, _, files, differing = look_at(instance, lake, table, now)
         wanted = fingerprint(differing, files)
         own = [run for run in ended if asset.key in _made_in(run.dagster_run)]
         tries = _tries(own, wanted)
         again = _again_at(tries, wanted)
         if asset.key in under_way:
             reasons.append(f"{name} is being refreshed; looking again afterwards")
-        elif not files:
+        elif not files and not differing:
             reasons.append(f"{table.name} has no stored day")
         elif not differing:
             reasons.append(f"the series of {table.name} holds what the lake holds")
@@ -90,8 +86,10 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
             tags = {
                 "dagster/priority": str(PRIORITY + len(SERIES) - number),
                 WANTED_TAG: wanted,
-                TRY_TAG: str(1 + _number(tries)),
             }
+            # Without it a failure is told at once: so it is of a table that has vanished.
+            if files:
+                tags[TRY_TAG] = str(1 + _number(tries))
             requests.append(dg.RunRequest(asset_selection=[asset.key], tags=tags))
     return dg.SensorResult(
         run_requests=requests or None, skip_reason=None if requests else "; ".join(reasons)
@@ -99,10 +97,10 @@ def refreshes_due(instance: dg.DagsterInstance, lake: Lake, now: dt.datetime) ->
 
 
 class Look(NamedTuple):
-    """What was seen of a table and its series, when, and how its folders were then."""
+    """What was seen of a table and its series, when, and what told of changes until then."""
 
     at: dt.datetime
-    folders: Mapping[str, int]
+    told: Mapping[str, object]
     files: Mapping[dt.date, FileIdentity]
     differing: Difference
 
@@ -112,17 +110,31 @@ class Look(NamedTuple):
 _looks: dict[tuple[Path, str], Look] = {}
 
 
-def look_at(lake: Lake, table: Table, now: dt.datetime) -> Look:
-    """The last look, where no folder has changed since; every hour, a new one."""
-    folders, known = folders_changed(lake, table), _looks.get((lake.root, table.name))
-    if known and known.folders == folders and known.at <= now < known.at + LOOK_AT_ALL_EVERY:
+def look_at(instance: dg.DagsterInstance, lake: Lake, table: Table, now: dt.datetime) -> Look:
+    """The last look, where nothing tells of a change since; every hour, a new one."""
+    told, known = _told(instance, lake, table), _looks.get((lake.root, table.name))
+    if known and known.told == told and known.at <= now < known.at + LOOK_AT_ALL_EVERY:
         return known
-    looked = Look(now, folders, lake.identities(table), difference(lake, table))
+    looked = Look(now, told, lake.identities(table), difference(lake, table))
     _looks.pop((lake.root, table.name), None)
-    # A folder that changes twice in a moment may show it once.
-    if max(folders.values(), default=0) < time.time_ns() - A_MOMENT:
+    if None not in told.values():
         _looks[lake.root, table.name] = looked
     return looked
+
+
+def _told(instance: dg.DagsterInstance, lake: Lake, table: Table) -> Mapping[str, object]:
+    """What differs where the table or its series has changed: of one machine when their folders
+    have, None where that can't tell; of several hosts the last event of both, and by one list the
+    objects of the series."""
+    if not lake.is_shared:
+        years = {str(year): times for year, times in lake.folders(table).items()}
+        return years | {"series": times_of(series_folder(lake.root, table))}
+    from marketdata_assets.storage.series.shared_place import SharedPlace
+
+    keys = [dg.AssetKey(table.name), SERIES[table].key]
+    entries = [record.asset_entry for record in instance.get_asset_records(keys)]
+    made = {one.asset_key.path[-1]: one.last_materialization_storage_id or 0 for one in entries}
+    return made | SharedPlace(lake, table).objects()
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:

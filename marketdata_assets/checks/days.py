@@ -1,26 +1,23 @@
 """The judgement of whole days: which checks are asked of which tables, and in what order.
 
-Here belongs the one composition of all checks on shares. What each of them says is declared in the
+Here belongs what is asked of every fetched table by itself, as what it may lose, and the one
+composition of all checks on shares. What each of them says is declared in the
 other modules; what follows from a finding is up to whoever asks.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from marketdata_assets.checks import ledger
-from marketdata_assets.checks.check_inputs import check_inputs
 from marketdata_assets.checks.excuses import Excuses
-from marketdata_assets.checks.fetched import rows_lost
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.prices import PRICE_CHECKS
-from marketdata_assets.checks.running import listed, read_once, run_checks
+from marketdata_assets.checks.prices import PRICE_CHECKS, check_inputs, twins
+from marketdata_assets.checks.running import LISTED, Finding, listed, read_once, run_checks
 from marketdata_assets.checks.sessions import Lookback, calendar_around, ledger_days
-from marketdata_assets.checks.twins import twins
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_BASIC,
@@ -31,36 +28,65 @@ from marketdata_assets.tables import (
     SUSPENSIONS,
     Table,
 )
+from marketdata_assets.tables.declaration import Check, of_the_answer
 
 Relation = duckdb.DuckDBPyRelation
 
 CHECKED_TOGETHER = (STOCK_LIST, DAILY_KLINE, PRICE_LIMITS, DAILY_BASIC, ADJ_FACTOR, SUSPENSIONS)
 MERGED_CHECKS = (*ledger.LEDGER_CHECKS, *PRICE_CHECKS)
 
+# What is stored stays when an answer has less: nothing is lost by that, and what the vendor has
+# truly removed is gone on the next day too.
+ROWS_KEPT = of_the_answer(
+    "rows_kept",
+    "A day that is asked for again has every row that is stored of it. Rows that are absent on "
+    "another day too, or that somebody excuses, are given up.",
+    "重新获取时，已存的行仍在；次日再次缺失或经豁免后方予删除。",
+)
+
+
+def fetched_checks(table: Table) -> tuple[Check, ...]:
+    """All checks of a fetched table."""
+    counting = (table.row_count,) if table.row_count else ()
+    return (*table.checks, *counting, ROWS_KEPT)
+
+
+def rows_lost(
+    table: Table, day: dt.date, rows: int, rows_before: int | None, excuses: Excuses
+) -> list[Finding]:
+    """What `row_count` says of a day with `rows` rows after a session with `rows_before`."""
+    if table.row_count is None or not rows_before or rows >= rows_before:
+        return []
+    if excuses.covers(table.name, table.row_count.name, day, ""):
+        return []
+    sample = (f"{rows_before:,} on the session before",)
+    found = Finding(table.row_count, table.name, day, rows_before - rows, rows_before, sample)
+    return [found]
+
+
+def rows_gone(table: Table, data: pa.Table, stored: pa.Table) -> dict[str, str]:
+    """The codes of which `stored` has rows that `data` lacks, each with these rows' keys.
+
+    The hours of a halt may be corrected: that is no other row.
+    """
+    key = [name for name in table.key if name not in (table.date_column, "suspend_timing")]
+    there = {tuple(row.values()) for row in data.select(key).to_pylist()}
+    gone: dict[str, str] = {}
+    for row in stored.select(key).to_pylist():
+        if tuple(row.values()) not in there:
+            shown = " ".join(str(value) for value in row.values() if value is not None)
+            code = row["ts_code"]
+            gone[code] = f"{gone[code]}, {shown}" if code in gone else shown
+    return gone
+
 
 class SideBySide(NamedTuple):
-    """The JUDGED tables of some days beside each other: a row a share, a row a bar, and the pairs
-    of codes with the same bar (PAIRS)."""
+    """The JUDGED tables of some days beside each other: a row a share, the pairs of codes with the
+    same bar (PAIRS), and a row a bar, which are laid out for who asks."""
 
     facts: Relation
-    bars: Relation
     twins: pa.Table
-
-
-def check_fetched_day(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    day: dt.date,
-    data: pa.Table,
-    rows_before: int | None,
-    excuses: Excuses,
-) -> list[Finding]:
-    """What is wrong with a day of a fetched table by itself.
-
-    `rows_before` is the number of its rows on the session before, None where that is not known.
-    """
-    found = check_fetched_days(connection, table, {day: data}, excuses)
-    return found + rows_lost(table, day, data.num_rows, rows_before, excuses)
+    bars: Callable[[], Relation]
 
 
 def check_fetched_days(
@@ -105,56 +131,43 @@ def side_by_side(
         ledger_days(days, now),
         excuses,
     )
-    sessions = calendar_around(days, pc.unique(before.bars["trade_date"]).to_pylist())
-    bars = check_inputs(kline, limits, basic, stocks, factors, pairs, before.bars, sessions)
-    return SideBySide(read_once(facts), bars, pairs)
+    return laid_out(days, tables, before, read_once(facts, beside=kline), pairs)
+
+
+def laid_out(
+    days: Sequence[dt.date],
+    tables: Mapping[str, Relation],
+    before: Lookback,
+    facts: Relation,
+    pairs: pa.Table,
+) -> SideBySide:
+    """The same, of which the facts and the pairs are known."""
+    stocks, kline, limits, basic, factors, _ = (tables[one.name] for one in CHECKED_TOGETHER)
+    sessions = calendar_around(days, before.known)
+    bars = functools.partial(
+        check_inputs, kline, limits, basic, stocks, factors, pairs, before.bars, sessions
+    )
+    return SideBySide(facts, pairs, bars)
 
 
 def check_merged_days(rows: SideBySide, excuses: Excuses) -> list[Finding]:
     """What is wrong with days as merged prices."""
     name = DAILY_PRICES.name
     found = run_checks(name, rows.facts, ledger.LEDGER_CHECKS, excuses)
-    return found + run_checks(name, read_once(rows.bars), PRICE_CHECKS, excuses)
-
-
-def list_merged(rows: SideBySide, excuses: Excuses) -> pa.Table:
-    """All that is wrong with days as merged prices, row by row (LISTED)."""
-    name = DAILY_PRICES.name
-    return pa.concat_tables(
-        listed(name, relation, checks, run_checks(name, relation, checks, excuses), excuses)
-        for relation, checks in (
-            (rows.facts, ledger.LEDGER_CHECKS),
-            (read_once(rows.bars), PRICE_CHECKS),
-        )
+    return found + run_checks(
+        name, read_once(rows.bars(), beside=rows.facts), PRICE_CHECKS, excuses
     )
 
 
-def list_fetched(table: Table, rows: Relation, excuses: Excuses) -> pa.Table:
-    """All that is wrong with stored days of a fetched table by themselves, row by row (LISTED)."""
-    findings = run_checks(table.name, rows, table.checks, excuses)
-    return listed(table.name, rows, table.checks, findings, excuses)
-
-
-def check_days(
-    days: Mapping[dt.date, Mapping[str, pa.Table]],
-    before: Lookback,
-    now: dt.datetime,
-    excuses: Excuses,
-) -> list[Finding]:
-    """All that is wrong with successive days whose JUDGED tables are given by day and name."""
-    found, counts = [], before.rows
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        for day, tables in days.items():
-            for table in CHECKED_TOGETHER:
-                data, count = tables[table.name], counts.get(table.name)
-                found += check_fetched_day(connection, table, day, data, count, excuses)
-            counts = {name: data.num_rows for name, data in tables.items()}
-        together = {
-            table.name: connection.from_arrow(
-                pa.concat_tables(tables[table.name] for tables in days.values())
-            )
-            for table in CHECKED_TOGETHER
-        }
-        rows = side_by_side(list(days), together, before, now, excuses)
-        return found + check_merged_days(rows, excuses)
+def list_merged(rows: SideBySide, findings: Sequence[Finding], excuses: Excuses) -> pa.Table:
+    """`findings`, all of days as merged prices, row by row (LISTED)."""
+    name, parts = DAILY_PRICES.name, [LISTED.empty_table()]
+    of_shares, of_bars = (
+        [one for one in findings if one.check in checks]
+        for checks in (ledger.LEDGER_CHECKS, PRICE_CHECKS)
+    )
+    if of_shares:
+        parts.append(listed(name, rows.facts, ledger.LEDGER_CHECKS, of_shares, excuses))
+    if of_bars:
+        parts.append(listed(name, rows.bars(), PRICE_CHECKS, of_bars, excuses))
+    return pa.concat_tables(parts)

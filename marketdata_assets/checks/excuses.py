@@ -1,8 +1,8 @@
 """What is accepted as it is: rows that break a check and are known to be so, each with its reason.
 
 Here belong two lists of one form: what the market's rules and the vendor's habits explain, shipped
-in `known/`, and what the user has decided, in `excuses.csv` of the data folder. Explained rows are
-no findings; excused ones are listed as such. What a check is, is `tables.checking`.
+in `known/`, and what the user has decided, in `excuses.csv` beside the lake. Explained rows are
+no findings; excused ones are listed as such. What a check is, is `tables.declaration`.
 """
 
 import csv
@@ -12,15 +12,20 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.written_days import day_written
+from marketdata_assets.trading_calendar import day_written
 
 EVERY_CODE = "*"
 COLUMNS = ("check", "code", "first", "last", "reason", "who")
 FILE = "excuses.csv"
+
+
+class Beside(Protocol):
+    """A lake, as far as it has files of the user's."""
+
+    def beside(self, name: str) -> bytes | None: ...
 
 
 class ExcusesUnreadable(MarketdataError):
@@ -45,8 +50,9 @@ class Excuses:
     """Excuses by the check they are about, as SQL over rows with `ts_code` and `trade_date`."""
 
     def __init__(self, excuses: Iterable[Excuse] = ()) -> None:
+        self.lines = tuple(excuses)
         self._by_check: dict[str, list[Excuse]] = {}
-        for excuse in excuses:
+        for excuse in self.lines:
             self._by_check.setdefault(excuse.check, []).append(excuse)
 
     def of(self, table: str, check: str) -> list[Excuse]:
@@ -103,22 +109,18 @@ def explained() -> Excuses:
     return Excuses(parsed(text, "known/explained.csv"))
 
 
-def excuses_in(folder: Path) -> Excuses:
+def excuses_in(lake: Beside) -> Excuses:
     """The user's excuses, none where there is no file. Raises `ExcusesUnreadable`."""
-    return Excuses(excuse_list(folder))
+    return Excuses(excuse_list(lake.beside(FILE)))
 
 
-def excuse_list(folder: Path) -> list[Excuse]:
+def excuse_list(file: bytes | None) -> list[Excuse]:
     """The lines of the user's file, in their order. Raises `ExcusesUnreadable`."""
-    path = folder / FILE
-    if not path.exists():
-        return []
     try:
         # A spreadsheet program puts a mark at the beginning.
-        text = path.read_text("utf-8-sig")
+        return [] if file is None else parsed(file.decode("utf-8-sig"), FILE)
     except UnicodeDecodeError:
-        raise ExcusesUnreadable(f"{path}: save it as UTF-8.") from None
-    return parsed(text, str(path))
+        raise ExcusesUnreadable(f"{FILE}: save it as UTF-8.") from None
 
 
 def parsed(text: str, where: str) -> list[Excuse]:

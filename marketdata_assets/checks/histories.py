@@ -52,69 +52,65 @@ _WEEKEND = 5
 
 
 class Flaw(StrEnum):
-    """What can be wrong with a history; the values are the names of the checks."""
+    """What can be wrong with a history; the values are the names of the checks.
 
-    SESSIONS = "sessions_present"
-    END = "ends_in_time"
-    BEGINNING = "begins_in_time"
-    CLOSED = "no_bar_on_a_closed_day"
-    OPEN = "no_bar_of_an_open_day"
-    UNITS = "one_unit"
-    PRICES = "mean_price_of_the_day"
+    Each knows what it asks, in English and Chinese, and what is `seen` on so many days.
+    """
 
-    @property
-    def doc(self) -> str:
-        return _DOCS[self][0]
+    _value_: str
+    doc: str
+    doc_zh: str
+    seen: str
 
-    @property
-    def doc_zh(self) -> str:
-        return _DOCS[self][1]
+    def __new__(cls, value: str, doc: str = "", doc_zh: str = "", seen: str = "") -> "Flaw":
+        flaw = str.__new__(cls, value)
+        flaw._value_, flaw.doc, flaw.doc_zh, flaw.seen = value, doc, doc_zh, seen
+        return flaw
 
-    @property
-    def seen(self) -> str:
-        """What is told of so many days."""
-        return _DOCS[self][2]
-
-
-_DOCS = {
-    Flaw.SESSIONS: (
+    SESSIONS = (
+        "sessions_present",
         "Every session between the first and the last bar has one, or is known to have none: by "
         "the ledger, or because two sources lack it.",
         "首末两日之间的每个交易日都有行情，或有停牌等依据（台账，或两个数据源同样缺失）。",
         "session(s) without a bar that nothing explains",
-    ),
-    Flaw.END: (
+    )
+    END = (
+        "ends_in_time",
         f"It ends at most {FEW_SESSIONS} sessions before the last one that is over "
         f"({LONGEST_CLOSURE} weekdays abroad).",
         f"最后一日距最近已收盘交易日不超过{FEW_SESSIONS}个交易日（境外{LONGEST_CLOSURE}个工作日）。",
         "session(s) after its last bar",
-    ),
-    Flaw.BEGINNING: (
+    )
+    BEGINNING = (
+        "begins_in_time",
         "No other source has an earlier beginning.",
         "没有其他数据源的起始日更早。",
         "session(s) before its first bar that another source has",
-    ),
-    Flaw.CLOSED: (
+    )
+    CLOSED = (
+        "no_bar_on_a_closed_day",
         "No bar is of a day on which the market was closed.",
         "休市日没有行情。",
         "bar(s) of closed days",
-    ),
-    Flaw.OPEN: (
+    )
+    OPEN = (
+        "no_bar_of_an_open_day",
         "No bar is of a day that was not over.",
         "没有尚未收盘日期的行情。",
         "bar(s) of days that are not over",
-    ),
-    Flaw.UNITS: (
+    )
+    UNITS = (
+        "one_unit",
         "Volume and turnover are counted alike on every day.",
         "每日成交量与成交额的单位一致。",
         "day(s) with volume or turnover in another unit",
-    ),
-    Flaw.PRICES: (
+    )
+    PRICES = (
+        "mean_price_of_the_day",
         "Turnover over volume lies between low and high, up to rounding.",
         "成交额除以成交量（均价）在最低价与最高价之间（允许舍入误差）。",
         "day(s) with a mean price outside low and high",
-    ),
-}
+    )
 
 
 class Fault(NamedTuple):

@@ -8,6 +8,7 @@ is halted, whether or not there is a notice.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 from marketdata_assets.checks.excuses import Excuses, explained, quoted
 from marketdata_assets.instruments.code_changes import CODE_CHANGES
 from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, Table
-from marketdata_assets.tables.checking import Check, Mass, Outcome
+from marketdata_assets.tables.declaration import Check, Mass, Outcome
 
 Relation = duckdb.DuckDBPyRelation
 
+CHANGED_CODES = ", ".join(quoted(code) for one in CODE_CHANGES for code in (one.old, one.new))
 OTHER_CODE = "other code"
 BEFORE_LISTING = "before listing"
+COMPLETE = "complete"
 LATE, UNEXPLAINED, HELD, EXCUSED = "late upstream", "unexplained", "held", "excused"
 LACKING = {
     "code_listed": "stock_list",
@@ -94,7 +97,7 @@ LEDGER_CHECKS: tuple[Check, ...] = (
     Check(
         "suspension_contradicted",
         "A share that is suspended for the whole day has no bar. The bar is the better evidence.",
-        "全天停牌的股票没有行情;二者矛盾时以行情为准。",
+        "全天停牌的股票没有行情；二者矛盾时以行情为准。",
         "daily_kline AND suspended",
         ("listed", "price_limits", "daily_basic"),
         mass=Mass(0.02, 100),
@@ -140,7 +143,6 @@ def facts(
     first day, or empty where that is not known. `pairs` (PAIRS) are the twins. Until the next
     session opens (`may_be_late`) what is missing may still be published.
     """
-    changed = ", ".join(quoted(code) for one in CODE_CHANGES for code in (one.old, one.new))
     rows = kline.query(
         "kline",
         f"""
@@ -173,7 +175,7 @@ def facts(
             basic.ts_code IS NOT NULL AS daily_basic,
             factors.ts_code IS NOT NULL AS adj_factor,
             twin.left_out IS NOT NULL AS is_left_out,
-            is_left_out OR codes.ts_code IN ({changed}) AS has_changed_code,
+            is_left_out OR codes.ts_code IN ({CHANGED_CODES}) AS has_changed_code,
             may_be_late
         FROM codes
         JOIN days USING (trade_date)
@@ -263,15 +265,17 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
     )
 
 
-def summary(ledger: Relation) -> dict[dt.date, dict[str, int]]:
-    """For every day, how many shares are complete, and how many are not for which reason."""
+def summary(
+    ledger: Relation, told_always: Sequence[str] = (COMPLETE, LATE, UNEXPLAINED)
+) -> dict[dt.date, dict[str, int]]:
+    """For every day, how many shares or funds are complete, and how many are not for which reason.
+
+    Those `told_always` are 0 where there is none.
+    """
     counted: dict[dt.date, dict[str, int]] = {}
-    for day, reason, count in (
-        ledger.aggregate("trade_date, reason, count(*)").order("trade_date, reason").fetchall()
-    ):
-        counted.setdefault(day, {"complete": 0, LATE: 0, UNEXPLAINED: 0})[reason or "complete"] = (
-            count
-        )
+    reasons = ledger.aggregate("trade_date, reason, count(*)").order("trade_date, reason")
+    for day, reason, count in reasons.fetchall():
+        counted.setdefault(day, dict.fromkeys(told_always, 0))[reason or COMPLETE] = count
     return counted
 
 
@@ -279,12 +283,11 @@ def lacking_codes(table: Table, data: Relation, bars: pa.Table, excuses: Excuses
     """The codes of `bars` (DAILY_KLINE) of which a day of `table`, one of WITH_EVERY_BAR, has no
     row and no good reason: what the ledger will miss."""
     check = WITH_EVERY_BAR[table.name]
-    changed = ", ".join(quoted(code) for one in CODE_CHANGES for code in (one.old, one.new))
     lacking = data.query(
         "there",
         f"""
         SELECT ts_code FROM bars ANTI JOIN there USING (ts_code)
-        WHERE ts_code NOT IN ({changed})
+        WHERE ts_code NOT IN ({CHANGED_CODES})
         AND NOT ({explained().condition(DAILY_PRICES.name, check)})
         AND NOT ({excuses.condition(DAILY_PRICES.name, check)})
         ORDER BY ts_code

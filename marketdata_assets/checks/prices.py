@@ -1,15 +1,38 @@
 """Checks of the merged prices: the vendor's tables against each other and against the day before.
 
-Here belongs what takes more than one table to prove of a bar; `check_inputs` lays the tables side
-by side. Who is missing where is `ledger`.
+Here belongs what takes more than one table to prove of a bar or of a name, and the SQL that lays
+the tables side by side: a row a bar, with the bar before. Who is missing where is `ledger`.
+
+After a change of code the vendor serves the same past under both: `twins` are the same bar under
+two codes, for a company that is there twice is twice in every sum. A share in its delisting period
+may be in the vendor's list of ST shares or not.
 
 Sources: the trading rules of SSE, SZSE and BSE; the vendor's documentation; limits of a real day
 of 5,393 shares, all of which come out exactly; 2.4 million real bars of 2005 to 2022.
 """
 
-from marketdata_assets.checks.twins import PUBLISHED_ONCE
-from marketdata_assets.tables.checking import Check, Mass, Outcome
-from marketdata_assets.tables.name_marks import is_of_the_day, marks
+import duckdb
+import pyarrow as pa
+
+from marketdata_assets.checks.excuses import Excuses, quoted
+from marketdata_assets.checks.ledger import CHANGED_CODES
+from marketdata_assets.instruments.code_changes import CODE_CHANGES
+from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables.declaration import Check, Mass, Outcome
+from marketdata_assets.tables.names import is_of_the_day, marks
+
+Relation = duckdb.DuckDBPyRelation
+
+PUBLISHED_ONCE = "published_once"
+# Of so little volume two shares may have the same bar by chance.
+SMALL_VOLUME = 100
+PAIRS = pa.schema(
+    [
+        ("trade_date", pa.date32()),
+        *((name, pa.string()) for name in ("first_code", "last_code", "left_out")),
+    ]
+)
+
 
 # What the vendor writes for "no limit": 10000.0 up to 999999.999 and 0.01 or less; 0 and 0 of some
 # shares that are halted.
@@ -119,7 +142,7 @@ PRICE_CHECKS: tuple[Check, ...] = (
     Check(
         "factors_move",
         "On ex-dates most factors change: they are not those of the session before.",
-        "除权除息日多数复权因子发生变化,并非上一交易日的因子。",
+        "除权除息日多数复权因子发生变化，并非上一交易日的因子。",
         "factor = factor_before",
         ("pre_close", "close_before", "factor"),
         outcome=Outcome.REFUSED,
@@ -146,7 +169,7 @@ PRICE_CHECKS: tuple[Check, ...] = (
     Check(
         "one_code_a_company",
         "No two codes that are listed, and no two that are not, have the same bar.",
-        "没有两个在市代码(或两个不在市代码)的行情完全相同。",
+        "没有两个在市代码（或两个不在市代码）的行情完全相同。",
         "same_bar_as IS NOT NULL AND left_out IS NULL",
         ("same_bar_as", "close", "vol", "amount"),
         mass=Mass(0.05, 50),
@@ -155,7 +178,7 @@ PRICE_CHECKS: tuple[Check, ...] = (
         PUBLISHED_ONCE,
         "A change of code can leave the same past under both codes: it is merged under the one "
         "that is listed, or of the two the code of the day.",
-        "代码变更后,同一历史可能出现在新旧两个代码之下:合并时只保留在市(或当日有效)的代码。",
+        "代码变更后，同一历史可能出现在新旧两个代码之下：合并时只保留在市（或当日有效）的代码。",
         "left_out = ts_code",
         ("same_bar_as", "close", "vol", "amount"),
         outcome=Outcome.HELD,
@@ -174,3 +197,177 @@ PRICE_CHECKS: tuple[Check, ...] = (
         mass=Mass(0.02, 50),
     ),
 )
+
+
+ST_CHECKS: tuple[Check, ...] = (
+    Check(
+        "names_agree",
+        "A share is in the list of ST shares exactly when its name of that day has the mark.",
+        "股票在 ST 名单中，当且仅当其当日简称带有 ST 标记。",
+        "is_in_the_list <> has_the_mark",
+        ("name", "name_since", "is_in_the_list"),
+        mass=Mass(0.02, 50),
+        of_mass=Outcome.FLAGGED,
+    ),
+)
+
+BEFORE = (
+    "factor_before",
+    "open_before",
+    "close_before",
+    "vol_before",
+    "amount_before",
+    "session_before_traded",
+)
+
+
+def check_inputs(
+    kline: Relation,
+    limits: Relation,
+    basic: Relation,
+    stocks: Relation,
+    factors: Relation,
+    pairs: pa.Table,
+    bars_before: pa.Table,
+    sessions: pa.Table,
+) -> Relation:
+    """Every bar of `kline` with limits, indicators, listing, factor, and the bar before.
+
+    `bars_before` (BARS_BEFORE) has of every share the last bar before the first day; `sessions`
+    (SESSIONS) a row for every day of `kline`, where `fifth_session_back` is the earliest listing
+    day of a share in its first five sessions. What another table lacks is NULL, and so is what is
+    not known of the bar before: all of it where a session between is missing. `before_known` says
+    whether the session before is there. `same_bar_as` is another code with the same bar, and
+    `left_out` which of the two is not merged (PAIRS).
+    """
+    known = ", ".join(
+        f"if(session_before_traded >= known_since, {name}, NULL) AS {name}" for name in BEFORE
+    )
+    rows = kline.query(
+        "kline",
+        f"""
+        WITH bars AS (
+            SELECT kline.*, factors.adj_factor, false AS is_before
+            FROM kline LEFT JOIN factors USING (ts_code, trade_date)
+            UNION ALL BY NAME
+            SELECT *, true AS is_before FROM bars_before
+        ),
+        followed AS (
+            SELECT
+                *,
+                adj_factor AS factor,
+                lag(adj_factor) OVER share AS factor_before,
+                lag(open) OVER share AS open_before,
+                lag(close) OVER share AS close_before,
+                lag(vol) OVER share AS vol_before,
+                lag(amount) OVER share AS amount_before,
+                lag(trade_date) OVER share AS session_before_traded
+            FROM bars
+            WINDOW share AS (PARTITION BY ts_code ORDER BY trade_date)
+        )
+        SELECT
+            followed.* EXCLUDE (is_before, adj_factor, {", ".join(BEFORE)}),
+            {known},
+            known_since <= session_before AS before_known,
+            up_limit, down_limit,
+            basic.close AS basic_close, turnover_rate, total_share, float_share,
+            total_mv, circ_mv,
+            name, name_since, names_as_of, market, list_date,
+            session_before, fifth_session_back,
+            if(followed.ts_code = first_code, last_code, first_code) AS same_bar_as,
+            left_out
+        FROM followed
+        LEFT JOIN limits USING (ts_code, trade_date)
+        LEFT JOIN basic USING (ts_code, trade_date)
+        LEFT JOIN stocks USING (ts_code, trade_date)
+        LEFT JOIN pairs ON pairs.trade_date = followed.trade_date
+            AND followed.ts_code IN (first_code, last_code)
+        JOIN sessions USING (trade_date)
+        WHERE NOT is_before
+        """,
+    )
+    assert rows is not None
+    return rows
+
+
+def twins(kline: Relation, stocks: Relation, excuses: Excuses) -> pa.Table:
+    """Pairs of codes with the same bar (PAIRS).
+
+    The code that the list of the day does not know is left out; where it knows both or none, that
+    of a declared change which is not the code of the day; of others none, and `left_out` is NULL.
+    """
+    changes = ", ".join(
+        f"({quoted(one.old)}, {quoted(one.new)}, DATE '{one.first_day}')" for one in CODE_CHANGES
+    )
+    pardoned = excuses.condition(DAILY_PRICES.name, PUBLISHED_ONCE)
+    rows = kline.query(
+        "kline",
+        f"""
+        WITH pairs AS (
+            SELECT trade_date, min(ts_code) AS first_code, max(ts_code) AS last_code
+            FROM kline WHERE vol >= {SMALL_VOLUME}
+            GROUP BY trade_date, open, high, low, close, vol, amount
+            HAVING min(ts_code) <> max(ts_code)
+        ),
+        known AS (
+            SELECT pairs.*,
+                first.ts_code IS NOT NULL AS first_listed,
+                last.ts_code IS NOT NULL AS last_listed,
+                if(pairs.trade_date < since, new_code, old_code) AS not_of_the_day
+            FROM pairs
+            LEFT JOIN stocks AS first
+                ON first.ts_code = first_code AND first.trade_date = pairs.trade_date
+            LEFT JOIN stocks AS last
+                ON last.ts_code = last_code AND last.trade_date = pairs.trade_date
+            LEFT JOIN (VALUES {changes}) AS changes (old_code, new_code, since)
+                ON least(old_code, new_code) = first_code
+                AND greatest(old_code, new_code) = last_code
+        ),
+        decided AS (
+            SELECT *, CASE
+                WHEN first_listed AND NOT last_listed THEN last_code
+                WHEN last_listed AND NOT first_listed THEN first_code
+                ELSE not_of_the_day
+            END AS ts_code
+            FROM known
+        )
+        SELECT trade_date, first_code, last_code, if({pardoned}, NULL, ts_code) AS left_out
+        FROM decided
+        """,
+    )
+    assert rows is not None
+    return rows.to_arrow_table().cast(PAIRS)
+
+
+def left_out_rows(pairs: pa.Table) -> str:
+    """The SQL condition of bars that are not merged, as another code has them."""
+    decided = pairs.select(["trade_date", "left_out"]).drop_null().to_pylist()
+    rows = ", ".join(f"(DATE '{one['trade_date']}', {quoted(one['left_out'])})" for one in decided)
+    return f"((trade_date, ts_code) IN ({rows}))" if rows else "false"
+
+
+def st_inputs(stocks: Relation, st_shares: Relation) -> Relation:
+    """Every share of `stocks` (STOCK_LIST) whose name is of the day, beside STOCK_ST.
+
+    Left out are shares in their delisting period, and those that have changed their code: the two
+    tables may know them by different ones.
+    """
+    mark = marks("stocks.name")
+    rows = stocks.query(
+        "stocks",
+        f"""
+        SELECT
+            stocks.trade_date,
+            stocks.ts_code,
+            stocks.name,
+            name_since,
+            st_shares.ts_code IS NOT NULL AS is_in_the_list,
+            {mark.st} AS has_the_mark
+        FROM stocks LEFT JOIN st_shares USING (ts_code, trade_date)
+        WHERE {is_of_the_day("stocks.")}
+            AND NOT {mark.delisting}
+            AND stocks.ts_code NOT IN ({CHANGED_CODES})
+        """,
+    )
+    assert rows is not None
+    return rows

@@ -1,19 +1,57 @@
 """Applying checks to the rows of one day or of many.
 
-Here belongs how rows are counted, shown and listed; what is checked is declared in the other
-modules.
+Here belongs what a finding is, and how rows are counted, shown and listed; what is checked is
+declared in the other modules.
 """
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
 from marketdata_assets.checks.excuses import EVERY_CODE, Excuses, explained, quoted
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.tables.checking import Check, Outcome
+from marketdata_assets.tables.declaration import Check, Outcome
+
+
+class Finding(NamedTuple):
+    """Rows of one day that break one check; `sample` holds a few of them as text.
+
+    `wrong` counts what nobody has excused, `excused` the others.
+    """
+
+    check: Check
+    table: str
+    day: dt.date
+    wrong: int
+    rows: int
+    sample: tuple[str, ...]
+    excused: int = 0
+
+    @property
+    def is_mass(self) -> bool:
+        """Whether it speaks against the day of the table as a whole."""
+        return self.check.mass is not None and self.check.mass.is_reached(self.wrong, self.rows)
+
+    @property
+    def refuses(self) -> bool:
+        return self.is_mass and self.check.of_mass is Outcome.REFUSED
+
+    @property
+    def fails(self) -> bool:
+        return self.is_mass or (self.wrong > 0 and self.check.outcome is not Outcome.REFUSED)
+
+    def in_words(self) -> str:
+        return f"{self.table} {self.day}, {self.check.name}: {self.counted()}. {self.check.doc}"
+
+    def counted(self) -> str:
+        """How many rows, and some of them."""
+        more = " …" if self.wrong > len(self.sample) else ""
+        shown = f" ({'; '.join(self.sample)}{more})" if self.sample else ""
+        return f"{self.wrong:,} of {self.rows:,} rows{shown}"
+
 
 SAMPLE_ROWS = 5
 
@@ -40,19 +78,8 @@ def run_checks(
     """
     if not checks:
         return []
-    marks = ", ".join(
-        f"{_wrong(table, check)} AS wrong_{number}, "
-        f"wrong_{number} AND {_excused(table, check, excuses)} AS excused_{number}, "
-        f"coalesce({check.among}, false) AS among_{number}"
-        for number, check in enumerate(checks)
-    )
-    counts = ", ".join(
-        f"count(*) FILTER (wrong_{number} AND NOT excused_{number}), "
-        f"count(*) FILTER (excused_{number}), "
-        f"count(*) FILTER (among_{number})"
-        for number in range(len(checks))
-    )
-    counted_by_day = rows.select(f"trade_date, {marks}").aggregate(f"trade_date, {counts}")
+    counts = ", ".join(_counts(table, check, excuses) for check in checks)
+    counted_by_day = rows.aggregate(f"trade_date, {counts}")
     findings = []
     for day, *counted in counted_by_day.fetchall():
         by_check = zip(checks, counted[::3], counted[1::3], counted[2::3], strict=True)
@@ -83,7 +110,14 @@ def listed(
         if days and check.outcome is not Outcome.REFUSED:
             lines.append(_line(len(lines), table, check, excuses, days))
     whole = [one for one in findings if one.is_mass or _is_whole(one, excuses)]
-    return pa.concat_tables([LISTED.empty_table(), *_of_rows(rows, lines), *map(_whole_row, whole)])
+    return pa.concat_tables([*_of_rows(rows, lines), listed_whole(whole)])
+
+
+def run_and_list(
+    table: str, rows: duckdb.DuckDBPyRelation, checks: Sequence[Check], excuses: Excuses
+) -> pa.Table:
+    """All that breaks `checks` among `rows`, row by row (LISTED)."""
+    return listed(table, rows, checks, run_checks(table, rows, checks, excuses), excuses)
 
 
 def _of_rows(rows: duckdb.DuckDBPyRelation, lines: Sequence[str]) -> Iterator[pa.Table]:
@@ -92,19 +126,16 @@ def _of_rows(rows: duckdb.DuckDBPyRelation, lines: Sequence[str]) -> Iterator[pa
         yield told.select(", ".join(LISTED.names)).to_arrow_table().cast(LISTED)
 
 
-def of_days(rows: duckdb.DuckDBPyRelation, days: Collection[dt.date]) -> duckdb.DuckDBPyRelation:
-    """The rows of `days` alone."""
-    return rows.filter(f"trade_date IN ({_dates(days)})")
-
-
-def read_once(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+def read_once(
+    rows: duckdb.DuckDBPyRelation, beside: duckdb.DuckDBPyRelation
+) -> duckdb.DuckDBPyRelation:
     """`rows` in memory, for questions that join them again and again.
 
-    Not by `materialize`: it takes of DuckDB's bounded memory, and what it holds is joined as if
-    nobody knew how many rows it has.
+    `beside` is in memory, by the same connection. Not by `materialize`: it takes of DuckDB's
+    bounded memory, and what it holds is joined as if nobody knew how many rows it has.
     """
     read = rows.to_arrow_table()
-    in_memory = rows.limit(0).query("nothing", "SELECT * FROM read")
+    in_memory = beside.limit(0).query("nothing", "SELECT * FROM read")
     assert in_memory is not None, read
     return in_memory
 
@@ -115,19 +146,28 @@ def _is_whole(finding: Finding, excuses: Excuses) -> bool:
     )
 
 
-def _whole_row(finding: Finding) -> pa.Table:
-    seen = finding.counted() if finding.is_mass else f"{finding.excused:,} of {finding.rows:,} rows"
-    row = {
-        "trade_date": finding.day,
-        "table_name": finding.table,
-        "ts_code": "",
-        "check_name": finding.check.name,
-        "outcome": str(finding.check.of_mass if finding.is_mass else Outcome.EXCUSED),
-        "seen": seen,
-        "expected": finding.check.doc,
-        "reason": None,
-    }
-    return pa.Table.from_pylist([row], schema=LISTED)
+def listed_whole(findings: Iterable[Finding], codes: Mapping[str, str] = {}) -> pa.Table:
+    """Findings of whole answers as rows of LISTED: each one, or one for each of `codes` as seen."""
+    rows = [
+        {
+            "trade_date": one.day,
+            "table_name": one.table,
+            "ts_code": code,
+            "check_name": one.check.name,
+            "outcome": str(one.check.of_mass if one.is_mass else Outcome.EXCUSED),
+            "seen": seen,
+            "expected": one.check.doc,
+        }
+        for one in findings
+        for code, seen in (codes or {"": _seen_of_all(one)}).items()
+    ]
+    return pa.Table.from_pylist(rows, schema=LISTED)
+
+
+def _seen_of_all(finding: Finding) -> str:
+    if finding.is_mass:
+        return finding.counted()
+    return f"{finding.excused:,} of {finding.rows:,} rows"
 
 
 def _line(
@@ -138,19 +178,27 @@ def _line(
     whole = Excuses(one for one in excuses.of(table, check.name) if one.code == EVERY_CODE)
     seen = ", ', ', ".join(f"'{name} ', {_as_text(name)}" for name in check.shown)
     reason = of_codes.reason(table, check.name)
+    fields = {
+        "number": str(number),
+        "table_name": quoted(table),
+        "outcome": f"if(({reason}) IS NULL, '{check.outcome}', '{Outcome.EXCUSED}')",
+        "seen": f"concat({seen})",
+        "expected": quoted(check.doc),
+        "reason": reason,
+    }
+    return _told_of(table, check, days, whole.condition(table, check.name), fields)
+
+
+def _told_of(
+    table: str, check: Check, days: Collection[dt.date], but_not: str, fields: Mapping[str, str]
+) -> str:
+    """The expression of what is told of a row, NULL where it is not wrong on one of `days`."""
+    of_days = ", ".join(f"DATE '{day}'" for day in days)
+    told = ", ".join(f"'{name}': {value}" for name, value in fields.items())
     return f"""
-        CASE WHEN trade_date IN ({_dates(days)}) AND {_wrong(table, check)}
-            AND NOT ({whole.condition(table, check.name)})
+        CASE WHEN trade_date IN ({of_days}) AND {_wrong(table, check)} AND NOT ({but_not})
         THEN {{
-            'number': {number},
-            'trade_date': trade_date,
-            'table_name': {quoted(table)},
-            'ts_code': ts_code,
-            'check_name': {quoted(check.name)},
-            'outcome': if(({reason}) IS NULL, '{check.outcome}', '{Outcome.EXCUSED}'),
-            'seen': concat({seen}),
-            'expected': {quoted(check.doc)},
-            'reason': {reason}
+            'trade_date': trade_date, 'ts_code': ts_code, 'check_name': {quoted(check.name)}, {told}
         }} END
     """
 
@@ -171,16 +219,9 @@ def _samples(
     if days:
         kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
         lines = [
-            f"""
-            CASE WHEN trade_date IN ({_dates(among)}) AND {_wrong(table, check)}
-                AND NOT {_excused(table, check, excuses)}
-            THEN {{
-                'check_name': {quoted(check.name)},
-                'trade_date': trade_date,
-                'ts_code': ts_code,
-                'seen': {_seen(check, kinds)}
-            }} END
-            """
+            _told_of(
+                table, check, among, _excused(table, check, excuses), {"seen": _seen(check, kinds)}
+            )
             for check, among in days.items()
         ]
         found = rows.select(_each(lines)).select("unnest(line)")
@@ -198,10 +239,6 @@ def _each(lines: Sequence[str]) -> str:
     return f"unnest(list_filter([{', '.join(lines)}], lambda one: one IS NOT NULL)) AS line"
 
 
-def _dates(days: Collection[dt.date]) -> str:
-    return ", ".join(f"DATE '{day}'" for day in days)
-
-
 def _seen(check: Check, kinds: Mapping[str, str]) -> str:
     """The expression of the code and of what is shown, with ten digits of a number."""
     seen = ["ts_code"]
@@ -209,6 +246,16 @@ def _seen(check: Check, kinds: Mapping[str, str]) -> str:
         value = f"format('{{:.10g}}', {name})" if kinds[name] == "DOUBLE" else name
         seen += [f"'{name}'", _as_text(value)]
     return f"concat_ws(' ', {', '.join(seen)})"
+
+
+def _counts(table: str, check: Check, excuses: Excuses) -> str:
+    """The expressions of how many rows are wrong, excused, and those that a check is about."""
+    wrong, excused, of_them = _wrong(table, check), "false", ""
+    if excuses.of(table, check.name):
+        excused = f"{wrong} AND {_excused(table, check, excuses)}"
+        of_them = f" AND NOT {_excused(table, check, excuses)}"
+    conditions = (f"{wrong}{of_them}", excused, f"coalesce({check.among}, false)")
+    return ", ".join(f"count(*) FILTER ({condition})" for condition in conditions)
 
 
 def _wrong(table: str, check: Check) -> str:

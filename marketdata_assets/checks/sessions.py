@@ -4,12 +4,12 @@ Here belongs what a judgement needs beyond its own days, made of tables that som
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, STOCK_LIST
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
@@ -47,34 +47,26 @@ LEDGER_DAYS = pa.schema(
 class Lookback(NamedTuple):
     """The sessions right before the first day that is judged.
 
-    `bars` (BARS_BEFORE) are of several sessions without a gap, `listed` (LISTED_BEFORE) and `rows`,
-    the rows of every table by its name, of the last one. What is not known is empty.
+    `known` are several without a gap, and `bars` (BARS_BEFORE) the last one of every share in them;
+    `listed` (LISTED_BEFORE) is of the last session. What is not known is empty.
     """
 
+    known: Sequence[dt.date]
     bars: pa.Table
     listed: pa.Table
-    rows: Mapping[str, int]
 
 
-def before(sessions: Sequence[Mapping[str, pa.Table]]) -> Lookback:
-    """What the fetched tables of some sessions, oldest first, say to the day after them."""
-    if not sessions:
-        return Lookback(bars([]), listed(None), {})
-    last = sessions[-1]
-    return Lookback(
-        bars([(each[DAILY_KLINE.name], each[ADJ_FACTOR.name]) for each in sessions]),
-        listed(last[STOCK_LIST.name]),
-        {name: data.num_rows for name, data in last.items()},
-    )
-
-
-def bars(sessions: Sequence[tuple[pa.Table, pa.Table]]) -> pa.Table:
-    """BARS_BEFORE of the bars and factors of some sessions."""
-    parts = [BARS_BEFORE.empty_table()]
+def last_bars(sessions: Iterable[tuple[pa.Table, pa.Table]]) -> pa.Table:
+    """BARS_BEFORE of the bars and factors of sessions, the last one first: of every share that has
+    both on one of them the last bar."""
+    found = BARS_BEFORE.empty_table()
     for kline, factors in sessions:
-        joined = kline.join(factors.select(["ts_code", "adj_factor"]), "ts_code")
-        parts.append(joined.select(BARS_BEFORE.names).cast(BARS_BEFORE))
-    return pa.concat_tables(parts)
+        place = pc.index_in(kline["ts_code"], value_set=factors["ts_code"])
+        rows = kline.append_column("adj_factor", factors["adj_factor"].take(place))
+        is_later = pc.is_in(kline["ts_code"], value_set=found["ts_code"])
+        rows = rows.filter(pc.and_not(pc.is_valid(place), is_later))
+        found = pa.concat_tables([found, rows.select(BARS_BEFORE.names).cast(BARS_BEFORE)])
+    return found
 
 
 def listed(stocks: pa.Table | None) -> pa.Table:

@@ -12,11 +12,10 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from marketdata_assets.client.market_data import BadQuestion, Prices
+from marketdata_assets.client.market_data import BadQuestion, PriceQuestion, Prices, RowsQuestion
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind
 from marketdata_assets.serving.coverage_by_day import CoverageByDay
-from marketdata_assets.serving.many_codes import in_one_table
 from marketdata_assets.serving.ohlcv_view import CROSS_SECTIONS, OHLCV
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import RangeQuery
@@ -32,7 +31,7 @@ from marketdata_assets.storage.bounded_duckdb import draw_no_progress
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, FINDINGS
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 
 
 def folder_of_profile(folder: Path) -> Path:
@@ -68,35 +67,16 @@ class Folder:
         series = (self._reader.series(table) for table in (DAILY_PRICES, ETF_PREMIUM))
         return ", ".join(sorted({one for each in series if each for one in each.origins}))
 
-    def prices(
-        self,
-        codes: Sequence[str],
-        start: dt.date | None,
-        end: dt.date | None,
-        fields: Sequence[str],
-        adjust: str,
-        as_of: str | None,
-        frequency: str,
-    ) -> Prices:
+    def prices(self, asked: PriceQuestion) -> Prices:
         known, failed = [], {}
-        for code in codes:
+        for code in asked.codes:
             try:
                 known.append(self._reader.instrument(code).code)
             except MarketdataError as reason:
                 failed[code] = str(reason)
-        columns = ["date", *(fields or OHLCV[1:])]
-        found = in_one_table((), {})
-        if known:
-            query = _query(
-                codes=known,
-                start=start,
-                end=end,
-                columns=columns,
-                adjust=adjust,
-                as_of=as_of,
-                frequency=frequency,
-            )
-            found = self._reader.together(query)
+        columns = ["date", *(asked.columns or OHLCV[1:])]
+        asked = asked._replace(codes=known, columns=columns)
+        found = self._reader.together(_query(asked))
         failed |= {code: str(reason) for code, reason in found.failed.items()}
         return Prices(
             found.rows,
@@ -104,6 +84,7 @@ class Folder:
             {code: str(day) for code, day in found.unfinished.items()},
             {code: str(day) for code, day in found.stale.items()},
             failed,
+            found.empty,
         )
 
     def cross_section(self, day: dt.date, fields: Sequence[str], kind: str) -> pa.Table:
@@ -112,38 +93,23 @@ class Folder:
         columns = ("code", *(fields or OHLCV))
         return self._reader.cross_section(day, columns, Kind(kind)).rows
 
-    def table(
-        self,
-        name: str,
-        day: dt.date | None,
-        start: dt.date,
-        end: dt.date,
-        code: str,
-        fields: Sequence[str],
-    ) -> tuple[pa.Table, Sequence[str]]:
-        table = daily_table(name)
-        columns, now = columns_of(table, fields), dt.datetime.now(dt.UTC)
+    def table(self, asked: RowsQuestion) -> tuple[pa.Table, Sequence[str]]:
+        table, code, span = daily_table(asked.name), asked.code, (asked.start, asked.end)
+        columns, now = columns_of(table, asked.fields), dt.datetime.now(dt.UTC)
         codes = self._reader.codes_of(self._reader.instrument(code)) if code else None
-        if day:
-            return rows_of_day(self._lake, table, day, columns, codes, now).rows, ()
-        found = rows_of_codes(self._lake, table, start, end, columns, codes or (), now)
+        if asked.day:
+            return rows_of_day(self._lake, table, asked.day, columns, codes, now).rows, ()
+        found = rows_of_codes(self._lake, table, *span, columns, codes or (), now)
         return found.rows, [str(one) for one in found.missing]
 
     def instruments(self, search: str, limit: int) -> list[dict[str, Any]]:
-        return [
-            {
-                "code": one.code,
-                "name": one.name,
-                "asset_type": one.kind.value,
-                "stored_in": one.stored_in,
-            }
-            for one in self._reader.instruments(search, limit)
-        ]
+        found = self._reader.instruments(search, limit)
+        return [{**vars(one), "asset_type": one.asset_type.value} for one in found]
 
     def coverage(self, table: str, start: dt.date, end: dt.date) -> list[dict[str, Any]]:
         found = self._coverage.tables([table] if table else [], start, end, dt.datetime.now(dt.UTC))
         return [
-            {"table": one.table.name, **day._asdict(), "state": day.state.value}
+            {"table": one.table.name, **vars(day), "state": day.state.value}
             for one in found
             for day in one.days
         ]
@@ -159,8 +125,10 @@ class Folder:
         last = day or stored[-1]
         if since is None and last not in stored:
             raise NoSuchDay(why_absent(FINDINGS, last, dt.datetime.now(dt.UTC)))
+        if since and since > last:
+            raise BadQuestion(f"since {since} lies after {last}.")
         outcomes = [outcome] if outcome else []
-        return [one._asdict() for one in finding_list(self._root, last, since, code, outcomes)]
+        return [vars(one) for one in finding_list(self._root, last, since, code, outcomes)]
 
     def sql(self, query: str) -> pa.Table:
         import duckdb
@@ -176,9 +144,9 @@ class Folder:
             raise BadQuestion(f"DuckDB: {error}") from None
 
 
-def _query(**asked: object) -> RangeQuery:
+def _query(asked: PriceQuestion) -> RangeQuery:
     try:
-        return RangeQuery.model_validate(asked)
+        return RangeQuery.model_validate(asked._asdict())
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

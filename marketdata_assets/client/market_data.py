@@ -7,14 +7,14 @@ the rows come from is a `Source`.
 import datetime as dt
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.written_days import day_written
+from marketdata_assets.trading_calendar import day_written
 
 Day: TypeAlias = str | int | dt.date | None
 Words: TypeAlias = str | Iterable[str]
@@ -71,7 +71,7 @@ class Prices(NamedTuple):
 
     `missing` has the sessions that were never stored of each code that was answered, `unfinished`
     the dates of last bars with days to come, `stale` the last days of histories that end early,
-    `failed` why codes have no answer.
+    `failed` why codes have no answer, `empty` those with an answer and no row.
     """
 
     rows: pa.Table
@@ -79,33 +79,40 @@ class Prices(NamedTuple):
     unfinished: Mapping[str, str]
     stale: Mapping[str, str]
     failed: Mapping[str, str]
+    empty: Sequence[str]
+
+
+class PriceQuestion(NamedTuple):
+    """What prices are asked for; `columns` beside code and date, none for the usual."""
+
+    codes: Sequence[str]
+    start: dt.date | None
+    end: dt.date | None
+    columns: Sequence[str]
+    adjust: str
+    as_of: str | None
+    frequency: str
+
+
+class RowsQuestion(NamedTuple):
+    """Which rows of a table: all of a `day`, or without one those of a `code` by their days."""
+
+    name: str
+    day: dt.date | None
+    start: dt.date
+    end: dt.date
+    code: str
+    fields: Sequence[str]
 
 
 class Source(Protocol):
-    """Where rows come from; days are days here, and `fields` are columns, none for the usual."""
+    """Where rows come from. Sessions that a table lacks are told beside its rows."""
 
     @property
     def origin(self) -> str: ...
-    def prices(
-        self,
-        codes: Sequence[str],
-        start: dt.date | None,
-        end: dt.date | None,
-        fields: Sequence[str],
-        adjust: str,
-        as_of: str | None,
-        frequency: str,
-    ) -> Prices: ...
+    def prices(self, asked: PriceQuestion) -> Prices: ...
     def cross_section(self, day: dt.date, fields: Sequence[str], kind: str) -> pa.Table: ...
-    def table(
-        self,
-        name: str,
-        day: dt.date | None,
-        start: dt.date,
-        end: dt.date,
-        code: str,
-        fields: Sequence[str],
-    ) -> tuple[pa.Table, Sequence[str]]: ...
+    def table(self, asked: RowsQuestion) -> tuple[pa.Table, Sequence[str]]: ...
     def instruments(self, search: str, limit: int) -> list[dict[str, Any]]: ...
     def coverage(self, table: str, start: dt.date, end: dt.date) -> list[dict[str, Any]]: ...
     def findings(
@@ -173,16 +180,13 @@ class MarketData:
         moment = as_of.isoformat() if isinstance(as_of, dt.datetime) else as_of
         at_once = CODES_AT_ONCE_AS_OF if moment else CODES_AT_ONCE
         columns = [name for name in named if name not in ("code", "date")]
-        parts = [
-            self._source.prices(
-                part, _day(start), _day(end), columns, adjust or "none", moment, frequency.upper()
-            )
-            for part in _parts(asked, at_once)
-        ]
-        prices = together(parts)
+        bars, how = frequency.upper(), adjust or "none"
+        all_of_it = PriceQuestion(asked, _day(start), _day(end), columns, how, moment, bars)
+        parts = (asked[first : first + at_once] for first in range(0, len(asked), at_once))
+        prices = together([self._source.prices(all_of_it._replace(codes=part)) for part in parts])
         told = _told(prices)
         if wide:
-            return _wide(_framed(prices.rows, "pandas", told), frequency.upper())
+            return _wide(_framed(prices.rows, "pandas", told), bars)
         found = _framed(prices.rows, frame, told)
         if frame == "pandas" and isinstance(codes, str) and len(asked) == 1:
             return found.drop(columns="code").set_index("date")
@@ -229,7 +233,8 @@ class MarketData:
         if not day and not code:
             raise BadQuestion("Ask for a date, or for a code from start to end.")
         first, last = _range(first, last)
-        rows, absent = self._source.table(name, day, first, last, code, _words(fields))
+        asked = RowsQuestion(name, day, first, last, code, _words(fields))
+        rows, absent = self._source.table(asked)
         told: dict[str, Any] = {"missing_sessions": {code: list(absent)} if absent else {}}
         _warn({}, told["missing_sessions"])
         return _framed(rows, frame, told)
@@ -329,30 +334,23 @@ def _range(start: dt.date | None, end: dt.date | None) -> tuple[dt.date, dt.date
     return first, last
 
 
-def _parts(codes: Sequence[str], at_once: int) -> Iterator[Sequence[str]]:
-    for first in range(0, len(codes), at_once):
-        yield codes[first : first + at_once]
-
-
 def together(parts: Sequence[Prices]) -> Prices:
     """The rows of some codes after those of others, and what is told of all of them."""
     if len(parts) == 1:
         return parts[0]
-    told: dict[str, dict[str, Any]] = {
+    told: dict[str, Any] = {
         name: {code: one for part in parts for code, one in getattr(part, name).items()}
-        for name in Prices._fields[1:]
+        for name in ("missing", "unfinished", "stale", "failed")
     }
     # A part without any code that is one has no columns.
     rows = pa.concat_tables([part.rows for part in parts], promote_options="default")
-    return Prices(rows, **told)
+    return Prices(rows, **told, empty=[code for part in parts for code in part.empty])
 
 
 def _told(prices: Prices) -> dict[str, Any]:
     """What lacks, in words that any file takes. Raises `NoRows`, warns `Incomplete`."""
-    present = _codes_in(prices.rows)
-    missing = dict(prices.failed)
-    missing |= {code: "no rows in the range" for code in prices.missing if code not in present}
-    if not present:
+    missing = {**prices.failed, **dict.fromkeys(prices.empty, "no rows in the range")}
+    if not prices.rows.num_rows:
         raise NoRows(missing)
     sessions = {code: list(days) for code, days in prices.missing.items() if days}
     early = {code: f"its history ends early, on {day}" for code, day in prices.stale.items()}
@@ -363,15 +361,6 @@ def _told(prices: Prices) -> dict[str, Any]:
         "stale": dict(prices.stale),
         "unfinished": dict(prices.unfinished),
     }
-
-
-def _codes_in(rows: pa.Table) -> set[str]:
-    """The codes of rows in which those of a code are together; pieces of one are soon told."""
-    codes: set[str] = set()
-    for piece in rows["code"].chunks:
-        ends = {piece[0].as_py(), piece[-1].as_py()} if len(piece) else set()
-        codes |= ends if len(ends) < 2 else set(piece.unique().to_pylist())
-    return codes
 
 
 def _warn(missing: Mapping[str, str], sessions: Mapping[str, Sequence[str]]) -> None:

@@ -6,20 +6,27 @@ client.
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 import requests
 
-from marketdata_assets.client.market_data import BadQuestion, Prices, together
+from marketdata_assets.client.market_data import (
+    BadQuestion,
+    PriceQuestion,
+    Prices,
+    RowsQuestion,
+    together,
+)
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.listening import is_loopback
 
 SECONDS = 120
 # Nothing is older; without a start the API means the last 90 days.
 FIRST_DAY = dt.date(1990, 1, 1)
+DAYS_AT_ONCE, ONE_DAY = dt.timedelta(365), dt.timedelta(1)
 MOST_FINDINGS = 10_000
 TOO_MUCH = 413
 
@@ -56,60 +63,46 @@ class OverHttp:
     def origin(self) -> str:
         return str(self._get("/").json()["origin"])
 
-    def prices(
-        self,
-        codes: Sequence[str],
-        start: dt.date | None,
-        end: dt.date | None,
-        fields: Sequence[str],
-        adjust: str,
-        as_of: str | None,
-        frequency: str,
-    ) -> Prices:
-        body: dict[str, object] = {"codes": codes, "adjust": adjust, "frequency": frequency}
-        body |= {"start": str(start or FIRST_DAY), "format": "arrow"}
-        optional = {"end": end and str(end), "as_of": as_of, "fields": ",".join(fields)}
-        body |= {name: value for name, value in optional.items() if value}
-        if start and end and start > end:
-            raise BadQuestion(f"start {start} lies after end {end}")
+    def prices(self, asked: PriceQuestion) -> Prices:
+        if asked.start and asked.end and asked.start > asked.end:
+            raise BadQuestion(f"start {asked.start} lies after end {asked.end}")
+        body = asked._asdict() | {"start": str(asked.start or FIRST_DAY), "format": "arrow"}
+        body |= {"end": asked.end and str(asked.end), "fields": ",".join(body.pop("columns"))}
+        body = {name: value for name, value in body.items() if value}
         try:
             rows = _rows(self._ask("POST", "/api/v1/ohlcv/batch", json=body))
         except AnsweredWithError as error:
-            if error.status != TOO_MUCH or len(codes) < 2:
+            if error.status != TOO_MUCH or len(asked.codes) < 2:
                 raise
-            half = len(codes) // 2
-            parts = [
-                self.prices(part, start, end, fields, adjust, as_of, frequency)
-                for part in (codes[:half], codes[half:])
-            ]
-            return together(parts)
+            half = len(asked.codes) // 2
+            halves = (asked.codes[:half], asked.codes[half:])
+            return together([self.prices(asked._replace(codes=part)) for part in halves])
         return Prices(rows, **_facts(rows))
 
     def cross_section(self, day: dt.date, fields: Sequence[str], kind: str) -> pa.Table:
         asked = {"date": day, "kind": kind, "fields": ",".join(fields), "format": "arrow"}
         return _rows(self._get("/api/v1/cross-section", asked))
 
-    def table(
-        self,
-        name: str,
-        day: dt.date | None,
-        start: dt.date,
-        end: dt.date,
-        code: str,
-        fields: Sequence[str],
-    ) -> tuple[pa.Table, Sequence[str]]:
-        asked: dict[str, object] = {"fields": ",".join(fields), "format": "arrow", "code": code}
-        asked |= {"date": day} if day else {"start": start, "end": end}
-        rows = _rows(self._get(f"/api/v1/tables/{name}/rows", asked))
-        return rows, _facts(rows)["missing"]
+    def table(self, asked: RowsQuestion) -> tuple[pa.Table, Sequence[str]]:
+        path, what = f"/api/v1/tables/{asked.name}/rows", {"code": asked.code, "format": "arrow"}
+        what["fields"] = ",".join(asked.fields)
+        years = _years(asked.start, asked.end)
+        spans = [{"date": asked.day}] if asked.day else [{"start": a, "end": b} for a, b in years]
+        parts = [_rows(self._get(path, {**what, **span})) for span in spans]
+        absent = [day for part in parts for day in _facts(part)["missing"]]
+        return pa.concat_tables(part.replace_schema_metadata() for part in parts), absent
 
     def instruments(self, search: str, limit: int) -> list[dict[str, Any]]:
         asked = {"q": search, "limit": limit}
         return list(self._get("/api/v1/instruments", asked).json()["instruments"])
 
     def coverage(self, table: str, start: dt.date, end: dt.date) -> list[dict[str, Any]]:
-        found = self._get("/api/v1/coverage", {"table": table, "start": start, "end": end}).json()
-        return [{"table": one["name"], **day} for one in found["tables"] for day in one["days"]]
+        days: dict[str, list[dict[str, Any]]] = {}
+        for first, last in _years(start, end):
+            asked = {"table": table, "start": first, "end": last}
+            for one in self._get("/api/v1/coverage", asked).json()["tables"]:
+                days.setdefault(one["name"], []).extend(one["days"])
+        return [{"table": name, **day} for name, found in days.items() for day in found]
 
     def findings(
         self, day: dt.date | None, since: dt.date | None, code: str, outcome: str
@@ -149,6 +142,14 @@ class OverHttp:
         except (ValueError, KeyError, TypeError):
             message = f"{self._url} answered {answer.status_code}, and not as this API does"
         raise AnsweredWithError(message, answer.status_code)
+
+
+def _years(start: dt.date, end: dt.date) -> Iterator[tuple[dt.date, dt.date]]:
+    """The range in parts that a server answers at once."""
+    while start <= end:
+        last = min(end, start + DAYS_AT_ONCE)
+        yield start, last
+        start = last + ONE_DAY
 
 
 def _facts(rows: pa.Table) -> dict[str, Any]:

@@ -12,51 +12,33 @@ from zoneinfo import ZoneInfo
 class Kind(StrEnum):
     """The kinds of instruments; each knows its description in English and Chinese."""
 
-    CHINA_INDEX = "china_index"
-    INDUSTRY_INDEX = "industry_index"
-    A_SHARE = "a_share"
-    B_SHARE = "b_share"
-    CHINA_ETF = "china_etf"
-    CLOSED_FUND = "closed_fund"
-    REIT = "reit"
-    CONVERTIBLE_BOND = "convertible_bond"
-    BOND = "bond"
-    HK_INDEX = "hk_index"
-    HK_SHARE = "hk_share"
+    _value_: str
+    doc: str
+    doc_zh: str
+
+    def __new__(cls, value: str, doc: str = "", doc_zh: str = "") -> "Kind":
+        kind = str.__new__(cls, value)
+        kind._value_, kind.doc, kind.doc_zh = value, doc, doc_zh
+        return kind
+
+    CHINA_INDEX = "china_index", "index of mainland China", "中国大陆指数"
+    INDUSTRY_INDEX = "industry_index", "industry index of Shenwan", "申万行业指数"
+    A_SHARE = "a_share", "A-share", "A股"
+    B_SHARE = "b_share", "B share, in US or Hong Kong dollars", "B股(美元或港元)"
+    CHINA_ETF = "china_etf", "ETF or LOF listed in mainland China", "中国大陆场内ETF、LOF"
+    CLOSED_FUND = "closed_fund", "closed-end fund listed in mainland China", "中国大陆封闭式基金"
+    REIT = "reit", "REIT listed in mainland China", "中国大陆公募REITs"
+    CONVERTIBLE_BOND = "convertible_bond", "convertible bond", "可转换债券"
+    BOND = "bond", "exchange-traded bond", "交易所债券"
+    HK_INDEX = "hk_index", "Hong Kong index", "香港指数"
+    HK_SHARE = "hk_share", "share or ETF listed in Hong Kong", "港股(含ETF)"
     # The value is what clients have always been told, Tokyo and Frankfurt included.
-    WORLD_INDEX = "us_index"
-    US_SHARE = "us_share"
-    FUTURES = "futures"
-    FUTURES_CONTRACT = "futures_contract"
-    CRYPTO = "crypto"
+    WORLD_INDEX = "us_index", "index of the US or another foreign market", "美国及其他境外指数"
+    US_SHARE = "us_share", "share or ETF listed in the US", "美股(含ETF)"
+    FUTURES = "futures", "futures, the continuous main contract", "期货主力连续"
+    FUTURES_CONTRACT = "futures_contract", "futures, one contract", "期货单个合约"
+    CRYPTO = "crypto", "cryptocurrency in US dollars", "加密货币(美元计价)"
 
-    @property
-    def doc(self) -> str:
-        return _DOCS[self][0]
-
-    @property
-    def doc_zh(self) -> str:
-        return _DOCS[self][1]
-
-
-_DOCS = {
-    Kind.CHINA_INDEX: ("index of mainland China", "中国大陆指数"),
-    Kind.INDUSTRY_INDEX: ("industry index of Shenwan", "申万行业指数"),
-    Kind.A_SHARE: ("A-share", "A股"),
-    Kind.B_SHARE: ("B share, in US or Hong Kong dollars", "B股(美元或港元)"),
-    Kind.CHINA_ETF: ("ETF or LOF listed in mainland China", "中国大陆场内ETF、LOF"),
-    Kind.CLOSED_FUND: ("closed-end fund listed in mainland China", "中国大陆封闭式基金"),
-    Kind.REIT: ("REIT listed in mainland China", "中国大陆公募REITs"),
-    Kind.CONVERTIBLE_BOND: ("convertible bond", "可转换债券"),
-    Kind.BOND: ("exchange-traded bond", "交易所债券"),
-    Kind.HK_INDEX: ("Hong Kong index", "香港指数"),
-    Kind.HK_SHARE: ("share or ETF listed in Hong Kong", "港股(含ETF)"),
-    Kind.WORLD_INDEX: ("index of the US or another foreign market", "美国及其他境外指数"),
-    Kind.US_SHARE: ("share or ETF listed in the US", "美股(含ETF)"),
-    Kind.FUTURES: ("futures, the continuous main contract", "期货主力连续"),
-    Kind.FUTURES_CONTRACT: ("futures, one contract", "期货单个合约"),
-    Kind.CRYPTO: ("cryptocurrency in US dollars", "加密货币(美元计价)"),
-}
 
 # What the fund tables hold: everything of the exchanges' funds.
 FUND_KINDS = frozenset({Kind.CHINA_ETF, Kind.CLOSED_FUND, Kind.REIT})

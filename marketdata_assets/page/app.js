@@ -43,10 +43,14 @@ async function show() {
   // It asks, too: without the token there is none yet.
   if (!document.getElementById("foot").hasChildNodes()) drawFooter();
   document.title = `${code || t(name)} · marketdata`;
+  const held = view.contains(document.activeElement) && document.activeElement.id;
   view.replaceChildren(loading());
   try {
     const content = await VIEWS[name]({ code, query, signal, go });
-    if (!signal.aborted) view.replaceChildren(content);
+    if (signal.aborted) return;
+    view.replaceChildren(content);
+    // Whoever steps through something by key goes on where he was.
+    if (held) document.getElementById(held)?.focus();
   } catch (error) {
     if (signal.aborted) return;
     if (error.kind === undefined) console.error(error);

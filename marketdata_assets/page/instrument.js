@@ -7,6 +7,7 @@ import { t } from "./texts.js";
 
 const RANGES = { "6m": 183, "1y": 366, "3y": 1097, all: null };
 const FUNDS = ["china_etf", "closed_fund", "reit"];
+const BY_DAY = ["daily_prices", "etf_premium"];
 const FIRST_DAY = "2005-01-04";
 
 export async function showInstrument({ code: chosen, query, signal, go }) {
@@ -20,7 +21,8 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
   };
   const change = (name, value) => go("instrument", code, { ...usual(shown), [name]: value });
   const title = h("h1", {}, code, h("small", {}, await nameOf(code, signal)));
-  const tools = toolbar(shown, change);
+  const { tools, slide } = toolbar(shown, change);
+  slide(known.get(code) ?? []);
   const question = questionOf(code, shown);
   let found;
   try {
@@ -37,6 +39,7 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
   const marks = h("div", {}, h("p", { class: "quiet" }, t("loading")));
   signal.addEventListener("abort", () => chart.dispose());
   drawMarks();
+  drawSlider();
   return h("div", { class: "view instrument" },
     h("div", { class: "main" }, title, tools, headline(found), chart.element),
     h("aside", {},
@@ -44,6 +47,17 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
       panel(t("marks"), marks),
       panel("", about(found), FUNDS.includes(found.asset_type)
         ? h("p", {}, h("a", { href: `#/fund/${found.code}` }, t("premium"))) : null)));
+
+  // Without a slider a day can still be written.
+  async function drawSlider() {
+    if (known.has(code) || !BY_DAY.includes(found.source)) return;
+    try {
+      known.set(code, await knownDays(found.source, signal));
+      slide(known.get(code));
+    } catch (error) {
+      if (!signal.aborted) console.error(error);
+    }
+  }
 
   // Afterwards: prices are there at once. A year at a time, the newest first.
   async function drawMarks() {
@@ -85,17 +99,48 @@ function questionOf(code, shown) {
   };
 }
 
+// The days of the past year on which something of a code's table was stored, up to yesterday, by code: the slider's steps.
+const known = new Map();
+
+async function knownDays(table, signal) {
+  const end = today();
+  const { tables } = await ask("api/v1/coverage", { table, start: daysBefore(end, 365), end }, signal);
+  const stored = tables[0].days.filter((day) => day.stored_at).map((day) => moment(day.stored_at).slice(0, 10));
+  return [...new Set(stored)].filter((day) => day < end).sort();
+}
+
+// `slide` takes the days that a slider steps through, the last step of which is now.
 function toolbar(shown, change) {
   const day = h("input", {
     type: "date", value: shown.as_of, max: daysBefore(today(), 1), "aria-label": t("as_of"), title: t("as_of_help"),
     onchange: (event) => change("as_of", event.target.value),
   });
-  return h("div", { class: "tools" },
+  const slider = h("input", { type: "range", id: "as-of", min: 0, hidden: "", "aria-label": t("as_of"), title: t("as_of_help") });
+  const slide = (days) => {
+    const at = days.findLastIndex((one) => one <= shown.as_of);
+    const told = () => slider.setAttribute("aria-valuetext", days[slider.value] ?? t("now"));
+    let waiting;
+    slider.hidden = !days.length;
+    slider.max = days.length;
+    slider.value = shown.as_of ? Math.max(at, 0) : days.length;
+    told();
+    slider.oninput = () => {
+      day.value = days[slider.value] ?? "";
+      told();
+    };
+    // Whoever steps through by key stops somewhere.
+    slider.onchange = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => change("as_of", day.value), 300);
+    };
+  };
+  const tools = h("div", { class: "tools" },
     choice(t("adjusting"), ["none", "qfq", "hfq"], shown.adjust, (one) => change("adjust", one)),
     choice(t("frequency"), ["D", "W", "M"], shown.frequency, (one) => change("frequency", one)),
     choice(t("range"), Object.keys(RANGES), shown.range, (one) => change("range", one)),
-    h("label", { class: "as-of" }, t("as_of"), day,
+    h("div", { class: "as-of" }, h("span", {}, t("as_of")), slider, day,
       h("button", { type: "button", disabled: shown.as_of ? null : "", onclick: () => change("as_of", "") }, t("now"))));
+  return { tools, slide };
 }
 
 function headline(found) {

@@ -22,7 +22,7 @@ export async function showStatus({ signal }) {
 
 function evening(one) {
   const lacking = (days) => (days.length
-    ? h("span", { class: "warn" }, `${number(days.length, 0)} ${t("days")}: ${days.length > 3 ? "… " : ""}${days.slice(-3).join(", ")}`)
+    ? h("span", { class: "warn" }, `${number(days.length, 0)} ${t("days")} · ${days.length > 3 ? "… " : ""}${days.slice(-3).join(", ")}`)
     : t("nothing_late"));
   return panel(`${t("evening")} · ${one.table}`, facts([
     [t("last_stored"), one.last_stored ?? t("never")],

@@ -15,8 +15,8 @@ import duckdb
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.publishing.making import RowsBetween
 from marketdata_assets.publishing.manifest import Adopted
-from marketdata_assets.publishing.shards import RowsBetween
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.fitting import with_all_columns
 from marketdata_assets.storage.io_manager import conform

@@ -16,28 +16,31 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.listening import is_simulated
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import adopting
-from marketdata_assets.publishing.calendar_files import calendar_csv, calendar_parquet
-from marketdata_assets.publishing.card import dataset_card, origin_on
-from marketdata_assets.publishing.content_checks import counted_checks
+from marketdata_assets.publishing.beside_prices import (
+    calendar_csv,
+    calendar_parquet,
+    refusals,
+    update_findings,
+    update_suspended,
+    why_missing,
+)
+from marketdata_assets.publishing.card import dataset_card, origin_on, with_block
 from marketdata_assets.publishing.csv_file import (
     first_and_last,
     has_columns,
     merge_days,
     write_csv,
 )
-from marketdata_assets.publishing.findings_file import update_findings
 from marketdata_assets.publishing.layout import Choices
-from marketdata_assets.publishing.making import Making
-from marketdata_assets.publishing.manifest import Adopted, Facts, Manifest, from_json
-from marketdata_assets.publishing.marked_card import with_block
-from marketdata_assets.publishing.missing import refusals, why_missing
-from marketdata_assets.publishing.shards import (
+from marketdata_assets.publishing.making import (
+    Making,
     RowsBetween,
     changed_days,
+    counted_checks,
     published_rows,
     stored_rows,
 )
-from marketdata_assets.publishing.suspended_file import update_suspended
+from marketdata_assets.publishing.manifest import Adopted, Facts, Manifest, from_json
 from marketdata_assets.publishing.workspace import Published, Workspace
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES
@@ -82,22 +85,17 @@ def build(
     return _Builder(published, lake, set(days), choices, workspace).build(repository, left_out)
 
 
+@dataclass
 class _Builder:
-    def __init__(
-        self,
-        published: Published,
-        lake: Lake,
-        days: set[dt.date],
-        choices: Choices,
-        workspace: Workspace,
-    ) -> None:
-        self.published = published
-        self.lake = lake
-        self.days = days
-        self.choices = choices
-        self.workspace = workspace
-        self.making = Making(published, workspace)
-        self.read = stored_rows(lake, DAILY_PRICES)
+    published: Published
+    lake: Lake
+    days: set[dt.date]
+    choices: Choices
+    workspace: Workspace
+
+    def __post_init__(self) -> None:
+        self.making = Making(self.published, self.workspace)
+        self.read = stored_rows(self.lake, DAILY_PRICES)
 
     def build(self, repository: str, left_out: Collection[dt.date]) -> Content:
         before, adopted = self._before()
@@ -115,7 +113,7 @@ class _Builder:
         refused = refusals(self.lake, missing)
         # A refused day is never of a run that publishes it: its findings come when it is passed.
         update_findings(self.making, self.lake, {*self.days, *left_out, *refused})
-        suspended = update_suspended(self.making, self.lake, self.days, present, before)
+        lacking, caught_up = update_suspended(self.making, self.lake, self.days, present, before)
         reasons = why_missing(self.lake, missing, refused)
         manifest = Manifest(
             self.lake.origin,
@@ -124,7 +122,7 @@ class _Builder:
             reasons,
             COLUMNS,
             self.choices.csv and self.choices.csv_all_columns,
-            suspended.lacking,
+            lacking,
             held_over and held_over.without(self.days),
         )
         self.making.write(layout.MARKER, f"{manifest.last:%Y%m%d}".encode())
@@ -136,7 +134,7 @@ class _Builder:
             self.making.made,
             [p for p in removed if p in self.published.files],
             adopted,
-            suspended.caught_up,
+            caught_up,
         )
 
     def _before(self) -> tuple[Manifest | None, Adopted | None]:
@@ -237,8 +235,8 @@ class _Builder:
         if merged is None:
             self.making.facts[layout.CSV] = known
             return
-        rows = (known.rows or 0) + merged.rows_added
-        self.making.add(layout.CSV, merged.path, rows, *first_and_last(merged.path))
+        file, added = merged
+        self.making.add(layout.CSV, file, (known.rows or 0) + added, *first_and_last(file))
 
     def _calendar(self, last: dt.date) -> None:
         for path, content in (

@@ -2,8 +2,9 @@
 
 `configs` names the parquet files, because one repository with CSV and parquet can't be loaded
 without it; `dataset_info.splits` is never written, because a stale one makes loading fail. Sections
-that not every dataset has are `card_sections`; what people have written into a card is kept by
-`marked_card`.
+that not every dataset has are `card_sections`.
+
+People may edit a card: a marked block and the `configs` are ours, the rest is theirs.
 """
 
 import re
@@ -60,6 +61,21 @@ A day is published after its checks; each file changes at once, and `{MANIFEST}`
 day replaces its rows.
 
 每个交易日通过检查后发布；每个文件整体替换，`{MANIFEST}` 最后更新；修订会替换当日数据。"""
+
+BEGIN = "<!-- marketdata: begin -->"
+END = "<!-- marketdata: end -->"
+NOTE = """\
+<!-- Each publication writes anew what stands between these marks; before and after it is yours.
+每次发布会重写标记之间的内容；标记前后可自由编辑。 -->"""
+# Until there were marks, all of a card was ours: so it began, and so it ended.
+_UNMARKED = re.compile(
+    r"\A---\npretty_name: China A-share daily prices\n.*数据版权归原始提供方所有[^\n]*\n\Z",
+    re.DOTALL,
+)
+_BLOCK = re.compile(rf"{re.escape(BEGIN)}(?:(?!{re.escape(BEGIN)}).)*?{re.escape(END)}", re.DOTALL)
+_FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+# Fields that say which files are loaded and what is in them: of other files they make loading fail.
+_OF_FILES = re.compile(r"(configs|dataset_info)\s*:")
 
 
 def dataset_card(manifest: Manifest, repository: str) -> tuple[str, str, str]:
@@ -161,3 +177,43 @@ investment advice.
 
 数据版权归原始提供方所有，仅供学习研究，使用须遵守来源条款；不构成投资建议。
 """
+
+
+def with_block(card: bytes, front: str, configs: str, block: str) -> bytes:
+    """The published `card` with our `block` and our `configs`; without a card a new one.
+
+    `front` are the other fields that a new card begins with. A card that has no marks, and is
+    not one of ours from before there were marks, keeps all of its text and gets the block at its
+    end.
+    """
+    # What is no UTF-8 stays as it is.
+    before = card.decode("utf-8", "surrogateescape")
+    if _UNMARKED.match(before) and BEGIN not in before:
+        before = ""
+    marked = f"{BEGIN}\n{NOTE}\n\n{block.strip()}\n\n{END}"
+    found = _FRONT.match(before)
+    fields, text = (found[1], before[found.end() :]) if found else (front, before)
+    after = f"---\n{_without_files(fields)}{configs}---\n{_with(marked, text)}"
+    return after.encode("utf-8", "surrogateescape")
+
+
+def _with(marked: str, text: str) -> str:
+    """The text with the block in the place of its first one, and no other; or at its end."""
+    first = _BLOCK.search(text)
+    if not first:
+        return f"{text.rstrip()}\n\n{marked}\n" if text.strip() else f"\n{marked}\n"
+    after, cut = text[first.end() :], 1
+    # Marks around a block that goes would make another one.
+    while cut:
+        after, cut = _BLOCK.subn("", after)
+    return f"{text[: first.start()]}{marked}{after}"
+
+
+def _without_files(fields: str) -> str:
+    kept, is_ours = [], False
+    for line in fields.splitlines(keepends=True):
+        if re.match(r"[^\s#-]", line):
+            is_ours = bool(_OF_FILES.match(line))
+        if not is_ours or line.startswith("#"):
+            kept.append(line)
+    return "".join(kept)

@@ -4,13 +4,14 @@ It is some gigabytes large and never in memory. Since it is sorted by date, a da
 it that bisection finds: a new day is appended to the local copy, a restated one is spliced.
 """
 
+import bisect
 import datetime as dt
 import errno
 import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -26,13 +27,6 @@ MISPLACED = """
     date < lag(date) OVER () OR (date = lag(date) OVER () AND code <= lag(code) OVER ())
 """
 _ROW = re.compile(rb"^[^,\n]*,(\d{4}-\d\d-\d\d),", re.MULTILINE)
-
-
-class Merged(NamedTuple):
-    """A CSV after a merge: where it lies, and how many rows it has more than before."""
-
-    path: Path
-    rows_added: int
 
 
 class NotInOrder(MarketdataError, is_final=True):
@@ -97,8 +91,10 @@ def _as_pandas_writes(column: Column) -> str:
 
 def merge_days(
     csv: Path, patch: Path, days: Collection[dt.date], spliced: Path, may_grow: bool = True
-) -> Merged | None:
-    """`csv` with `days` as `patch` has them; None when they are there already.
+) -> tuple[Path, int] | None:
+    """`csv` with `days` as `patch` has them: where it lies, and how many rows it has more.
+
+    None when they are there already.
 
     Days after the last one are appended to `csv` itself if it `may_grow`, anything else is written
     to `spliced`.
@@ -115,7 +111,7 @@ def merge_days(
                 for day in changed:
                     _copy(new, *_span(new, day), file)
                 _to_disk(file)
-            return Merged(csv, added)
+            return csv, added
         with spliced.open("wb") as file:
             position = 0
             for day in changed:
@@ -125,7 +121,7 @@ def merge_days(
                 position = after
             _copy(old, position, end, file)
             _to_disk(file)
-    return Merged(spliced, added - removed)
+    return spliced, added - removed
 
 
 def has_columns(csv: Path, columns: Sequence[str]) -> bool:
@@ -151,18 +147,13 @@ def _span(file: BinaryIO, day: dt.date) -> tuple[int, int]:
 
 def _offset(file: BinaryIO, day: dt.date) -> int:
     """Where the first row of `day` or later begins, by bisection over the bytes."""
-    low, high = _after_header(file), _size(file)
-    while low < high:
-        middle = (low + high) // 2
-        start = _row_start(file, middle, low)
-        found = _date_at(file, start)
-        if found is not None and found < day:
-            file.seek(start)
-            file.readline()
-            low = file.tell()
-        else:
-            high = start
-    return low
+    first = _after_header(file)
+
+    def of_row_at(position: int) -> dt.date:
+        return _date_at(file, _row_start(file, position, first)) or dt.date.max
+
+    rows = range(first, _size(file))
+    return first + bisect.bisect_left(rows, day, key=of_row_at)
 
 
 def _after_header(file: BinaryIO) -> int:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.beside_prices import NOT_PUBLISHED
 from marketdata_assets.publishing.build import OtherOrigin
+from marketdata_assets.publishing.making import published_rows
 from marketdata_assets.publishing.manifest import Facts, Manifest, from_json, spans
-from marketdata_assets.publishing.missing import NOT_PUBLISHED
-from marketdata_assets.publishing.shards import published_rows
 from marketdata_assets.publishing.workspace import NotAsInManifest, Published, Workspace
 from marketdata_assets.storage.lake import Lake, Stored, UnfitPartitions
 from marketdata_assets.tables import DAILY_PRICES, SUSPENDED, Table

@@ -5,14 +5,17 @@ hold tokens. What is worth an alert is `automation.alerting`.
 """
 
 import contextvars
+import functools
 import logging
 import re
-import threading
-import time
+from concurrent.futures import wait
 
 import dagster as dg
 from pydantic import Field
 
+from marketdata_assets.resources.time_bound import begun
+
+TAKEN = "taken"
 # Libraries that log addresses at some level.
 CHATTY = ("apprise", "requests", "urllib3.connectionpool", "urllib3.util.retry")
 
@@ -31,27 +34,25 @@ class AlertsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         A channel that fails is logged by its place in the setting, never by its address.
         """
-        channels = [
-            _Channel(number, url, title, text)
-            for number, url in enumerate(channel_urls(self.urls), start=1)
-        ]
-        if not channels:
+        urls = channel_urls(self.urls)
+        if not urls:
             log.info(f"ALERT_URLS is not set, so nobody is told: {title}")
             return True
         for name in CHATTY:
             logging.getLogger(name).addFilter(_SILENCE)
-        for channel in channels:
-            channel.start()
-        until = time.monotonic() + self.bound_seconds
-        for channel in channels:
-            channel.join(max(until - time.monotonic(), 0))
-            outcome = channel.outcome or f"no answer within {self.bound_seconds:g} s"
-            if outcome != _Channel.TAKEN:
+        channels = [begun(functools.partial(_told, url, title, text)) for url in urls]
+        told, _ = wait(channels, self.bound_seconds)
+        outcomes = [
+            one.result() if one in told else f"no answer within {self.bound_seconds:g} s"
+            for one in channels
+        ]
+        for number, outcome in enumerate(outcomes, start=1):
+            if outcome != TAKEN:
                 log.warning(
-                    f"Channel {channel.number} of {len(channels)} in ALERT_URLS was not told "
-                    f"'{title}': {outcome}."
+                    f"Channel {number} of {len(urls)} in ALERT_URLS was not told '{title}': "
+                    f"{outcome}."
                 )
-        return any(channel.outcome == _Channel.TAKEN for channel in channels)
+        return TAKEN in outcomes
 
 
 def channel_urls(text: str) -> list[str]:
@@ -60,37 +61,23 @@ def channel_urls(text: str) -> list[str]:
     return [piece.strip(",") for piece in pieces if piece.strip(",")]
 
 
-class _Channel(threading.Thread):
-    """One channel, told in a thread that nobody has to wait for."""
-
-    TAKEN = "taken"
-
-    def __init__(self, number: int, url: str, title: str, text: str) -> None:
-        super().__init__(name=f"alert to channel {number}", daemon=True)
-        self.number = number
-        self.outcome = ""
-        self._url, self._title, self._text = url, title, text
-
-    def run(self) -> None:
-        # Handed on to the threads that apprise starts.
-        _telling.set(True)
-        try:
-            self.outcome = self._told()
-        except Exception as error:
-            # Its message may hold the address.
-            self.outcome = f"failed with {type(error).__name__}"
-
-    def _told(self) -> str:
+def _told(url: str, title: str, text: str) -> str:
+    """What became of telling one channel."""
+    # Handed on to the threads that apprise starts.
+    _telling.set(True)
+    try:
         import apprise
 
-        service = apprise.Apprise.instantiate(self._url)
+        service = apprise.Apprise.instantiate(url)
         if service is None:
             return "apprise can't read it; write it as its documentation says"
-        channel = apprise.Apprise(service)
-        taken = channel.notify(
-            title=self._title, body=self._text, notify_type=apprise.NotifyType.FAILURE
+        taken = apprise.Apprise(service).notify(
+            title=title, body=text, notify_type=apprise.NotifyType.FAILURE
         )
-        return self.TAKEN if taken else "it was not reached or refused the message"
+        return TAKEN if taken else "it was not reached or refused the message"
+    except Exception as error:
+        # Its message may hold the address.
+        return f"failed with {type(error).__name__}"
 
 
 class _Silence(logging.Filter):

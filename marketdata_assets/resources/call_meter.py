@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-class Bound(StrEnum):
+class Bottleneck(StrEnum):
     """What kept a stretch of work from being done sooner."""
 
     ALLOWANCE = "the account's allowance"
@@ -82,12 +82,12 @@ class Stretch:
         return {
             "calls": calls.sent,
             "calls allowed": math.ceil(calls_per_minute * seconds / 60),
-            "bound by": bound(calls, self._waited, seconds).value,
+            "bound by": bottleneck(calls, self._waited, seconds).value,
         }
 
 
-def bound(calls: Calls, waited: float, seconds: float) -> Bound:
+def bottleneck(calls: Calls, waited: float, seconds: float) -> Bottleneck:
     """What bound work of so many `seconds`, `waited` of which it stood still for calls."""
     if waited < seconds / 2:
-        return Bound.OURSELVES
-    return Bound.ALLOWANCE if calls.for_allowance > calls.for_answers else Bound.LATENCY
+        return Bottleneck.OURSELVES
+    return Bottleneck.ALLOWANCE if calls.for_allowance > calls.for_answers else Bottleneck.LATENCY

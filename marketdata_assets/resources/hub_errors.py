@@ -11,6 +11,7 @@ import json
 import re
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.resources.time_bound import TimeIsUp
 
 SECRETS = re.compile(r"hf_\w+|(?<=Bearer )\S+|(?<=[\w/])\?[^\s'\")>]+")
 
@@ -25,9 +26,6 @@ class HubError(MarketdataError):
         self.what = scrubbed(what)
         self.wait_seconds = wait_seconds
         super().__init__(f"Hub dataset {repository}: {self.what} {self.cure}".rstrip())
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.repository, self.what, self.wait_seconds)
 
 
 class HubUnavailable(HubError):
@@ -115,10 +113,6 @@ class WaitTooLong(Exception):
         self.status = status
         self.seconds = seconds
         super().__init__(f"HTTP {status}, to be asked again in {seconds:.0f} s")
-
-
-class TimeIsUp(Exception):
-    """The bound of the whole publication is reached."""
 
 
 def scrubbed(text: str) -> str:

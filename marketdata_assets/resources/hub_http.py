@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from marketdata_assets.resources.hub_bound import Bound
 from marketdata_assets.resources.hub_errors import WaitTooLong
+from marketdata_assets.resources.time_bound import Bound
 
 
 class BoundedClient(httpx2.Client):

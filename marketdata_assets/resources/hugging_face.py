@@ -10,7 +10,9 @@ import random
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -18,8 +20,9 @@ from marketdata_assets.listening import is_simulated
 from marketdata_assets.publishing.build import Content
 from marketdata_assets.publishing.manifest import hash_of
 from marketdata_assets.publishing.workspace import Workspace
-from marketdata_assets.resources.hub_bound import SILENCE_SECONDS, Bound
 from marketdata_assets.resources.hub_client import (
+    Repository,
+    StateAt,
     bounded,
     goes_through_xet,
     hub_api,
@@ -33,8 +36,8 @@ from marketdata_assets.resources.hub_errors import (
     NotALocalHub,
     NotAsSent,
 )
-from marketdata_assets.resources.hub_repository import Repository, StateAt
 from marketdata_assets.resources.publisher import Build, Outcome, Publication, Publisher
+from marketdata_assets.resources.time_bound import SILENCE_SECONDS, Bound
 
 HUB = "https://huggingface.co"
 PAUSES_SECONDS = (1, 2, 5, 10, 20, 40, 60)
@@ -90,31 +93,32 @@ class HuggingFaceResource(Publisher):
         """Wait before trying again."""
         threading.Event().wait(seconds)
 
-    def url_of(self, name: str, commit: str) -> str:
-        return f"{self.endpoint}/datasets/{name}/commit/{commit}"
+
+class _Built(NamedTuple):
+    """What is to be published on top of a state: the files by path, with their hashes."""
+
+    state: StateAt
+    content: Content
+    hashes: dict[str, str]
+
+    def differences(self, state: StateAt) -> list[str]:
+        """The files that are not in the repository as they are here."""
+        files = self.content.files.items()
+        return [path for path, file in files if not state.holds(path, file, self.hashes[path])]
 
 
+@dataclass
 class _Publishing:
     """One publication: its attempts, and what the last one knows."""
 
-    def __init__(
-        self,
-        resource: HuggingFaceResource,
-        remote: Repository,
-        workspace: Workspace,
-        build: Build,
-        title: str,
-    ) -> None:
-        self.resource = resource
-        self.remote = remote
-        self.workspace = workspace
-        self.build = build
-        self.title = title
-        self.built_on: StateAt | None = None
-        self.content: Content | None = None
-        self.hashes: dict[str, str] = {}
-        self.was_sent = False
-        self.bytes_of_files = 0
+    resource: HuggingFaceResource
+    remote: Repository
+    workspace: Workspace
+    build: Build
+    title: str
+    built: _Built | None = None
+    was_sent: bool = False
+    bytes_of_files: int = 0
 
     def run(self) -> Publication:
         failures = races = 0
@@ -134,57 +138,52 @@ class _Publishing:
 
     def _attempt(self) -> Publication:
         head = self.remote.head()
-        if self.built_on is None or self.built_on.revision != head:
-            self.built_on = None
-            state = self.remote.at(head)
-            self.content = self.build(state, self.workspace)
-            self.hashes = {p: self._hash(p, file) for p, file in self.content.files.items()}
-            self.built_on = state
-        assert self.content is not None
-        changed = self._differences(self.built_on)
-        removed = [path for path in self.content.removed if path in self.built_on.entries]
+        if self.built is None or self.built.state.revision != head:
+            # Building anew takes away what was built before, though it fail.
+            self.built = None
+            self.built = self._build_on(self.remote.at(head))
+        state, content, hashes = self.built
+        changed = self.built.differences(state)
+        removed = [path for path in content.removed if path in state.entries]
         if not changed and not removed:
             outcome = Outcome.FOUND if self.was_sent else Outcome.ALREADY_THERE
-            return self._done(outcome, head, [])
+            return self._done(content, outcome, head, [])
         self.was_sent = True
-        files = {path: (self.content.files[path], self.hashes[path]) for path in changed}
+        files = {path: (content.files[path], hashes[path]) for path in changed}
         self.bytes_of_files = sum(file.stat().st_size for file, _ in files.values())
         made = self.remote.commit(head, self.title, files, removed)
         if made == head:
             raise HeadMoved(self.remote.name, "the client found nothing to send.")
-        if differing := self._differences(self.remote.at(made)):
+        if differing := self.built.differences(self.remote.at(made)):
             raise NotAsSent(
                 self.remote.name, f"at commit {made}, {', '.join(differing)} are not as sent."
             )
-        return self._done(Outcome.COMMITTED, made, [*changed, *removed])
+        return self._done(content, Outcome.COMMITTED, made, [*changed, *removed])
 
-    def _differences(self, state: StateAt) -> list[str]:
-        assert self.content is not None
-        return [
-            path
-            for path, file in self.content.files.items()
-            if not state.holds(path, file, self.hashes[path])
-        ]
+    def _build_on(self, state: StateAt) -> _Built:
+        content = self.build(state, self.workspace)
+        known = content.manifest.files
+        hashes = {
+            path: known[path].sha256 if path in known else hash_of(file).hexdigest()
+            for path, file in content.files.items()
+        }
+        return _Built(state, content, hashes)
 
-    def _done(self, outcome: Outcome, commit: str, changed: list[str]) -> Publication:
-        assert self.content is not None
-        for path, file in self.content.files.items():
+    def _done(
+        self, content: Content, outcome: Outcome, commit: str, changed: list[str]
+    ) -> Publication:
+        for path, file in content.files.items():
             self.workspace.keep(path, file)
         return Publication(
             outcome=outcome,
             revision=commit,
-            place=self.resource.url_of(self.remote.name, commit),
+            place=f"{self.resource.endpoint}/datasets/{self.remote.name}/commit/{commit}",
             bytes_of_files=self.bytes_of_files,
             files_changed=sorted(changed),
-            content=self.content,
+            content=content,
             bytes_sent=self.remote.bound.bytes_sent,
             through_xet=goes_through_xet(),
         )
-
-    def _hash(self, path: str, file: Path) -> str:
-        assert self.content is not None
-        facts = self.content.manifest.files.get(path)
-        return facts.sha256 if facts else hash_of(file).hexdigest()
 
     def _pause(self, error: HubError, seconds: float) -> None:
         """Wait as long as the Hub says, or else `seconds`. Raises `BoundReached` if it can't."""

@@ -1,19 +1,27 @@
-"""Where the dataset is published, and what a publication is: the same for the Hub and a folder.
+"""Where the dataset is published, and what a publication is: the Hub, or a folder of this machine.
 
-Here belongs what an asset and the commands see of it. The Hub is `hugging_face`, the folder
-`dataset_folder`.
+Here belongs what an asset and the commands see of both, and publishing to the folder; how that is
+whole or not at all is `publishing.workspace`. The Hub is `hugging_face`.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
 from marketdata_assets.publishing.build import Content
-from marketdata_assets.publishing.workspace import Published, Workspace
+from marketdata_assets.publishing.workspace import (
+    WORK,
+    FolderState,
+    FolderWorkspace,
+    Published,
+    Workspace,
+)
+from marketdata_assets.resources.hub_errors import NoRepository
 
 BOUND_SECONDS = 2 * 3600.0
 
@@ -66,3 +74,38 @@ class Publisher(dg.ConfigurableResource):  # type: ignore[type-arg]
     @abstractmethod
     def opened(self, repository: str = "") -> AbstractContextManager[tuple[Published, Workspace]]:
         """What is published now, and the folder to work on it, alone. Raises as `publish` does."""
+
+
+class DatasetFolder(Publisher):
+    """The dataset in `folder`, which one publisher at a time changes."""
+
+    folder: str
+
+    def publish(
+        self, build: Build, title: str, origins: Collection[str], repository: str = ""
+    ) -> Publication:
+        with self.opened(repository) as (state, workspace):
+            content = build(state, workspace)
+            changed = [path for path, file in content.files.items() if not state.holds(path, file)]
+            removed = [path for path in content.removed if path in state.files]
+            size = sum(content.files[path].stat().st_size for path in changed)
+            if changed or removed:
+                workspace.publish({path: content.files[path] for path in changed})
+            return Publication(
+                outcome=Outcome.COMMITTED if changed or removed else Outcome.ALREADY_THERE,
+                revision=state.revision,
+                place=self.folder,
+                bytes_of_files=size,
+                files_changed=sorted([*changed, *removed]),
+                content=content,
+            )
+
+    @contextmanager
+    def opened(self, repository: str = "") -> Iterator[tuple[FolderState, FolderWorkspace]]:
+        if repository:
+            raise NoRepository(repository, f"what is published here is the folder {self.folder}.")
+        folder = Path(self.folder)
+        workspace = FolderWorkspace(folder / WORK)
+        with workspace.locked(self.bound_seconds):
+            workspace.settle()
+            yield FolderState(folder), workspace

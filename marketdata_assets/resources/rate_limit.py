@@ -4,15 +4,19 @@ Here belongs the shared counter alone. What happens when the vendor says «too f
 belongs to the client that called.
 """
 
+from collections.abc import Awaitable
 from pathlib import Path
 
-from pyrate_limiter import AbstractBucket, Limiter, Rate, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Limiter, PostgresBucket, Rate, RateItem, SQLiteBucket
 
 from marketdata_assets.hosts import hosts
 
 # The vendor counts a minute; a call counts when it arrives, some time after it was allowed. One
 # second more keeps every window of 60 s at the vendor's end within the limit.
 WINDOW_MS = 61_000
+NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+# Moments are stored without a zone: summer time would forget an hour, or count it twice.
+OPTIONS = {"options": "-c timezone=UTC"}
 
 
 class Allowance:
@@ -24,11 +28,18 @@ class Allowance:
     """
 
     def __init__(self, calls_per_minute: int, path: Path) -> None:
+        self._is_shared = hosts() is not None
         self._limiter = Limiter(_counter([Rate(calls_per_minute, WINDOW_MS)], path))
 
     def acquire(self) -> None:
         """Wait for a free place in the window and take it."""
-        self._limiter.try_acquire("call")
+        if not self._is_shared:
+            self._limiter.try_acquire("call")
+            return
+        from marketdata_assets.shared_database import is_lost, when_it_is_there
+
+        # A place whose answer was lost is taken twice.
+        when_it_is_there(lambda: self._limiter.try_acquire("call"), is_lost)
 
     def close(self) -> None:
         self._limiter.close()
@@ -36,9 +47,42 @@ class Allowance:
 
 def _counter(rates: list[Rate], path: Path) -> AbstractBucket:
     if shared := hosts():
-        from psycopg_pool import ConnectionPool
-        from pyrate_limiter import PostgresBucket
-
-        return PostgresBucket(ConnectionPool(shared.database, open=True), path.stem, rates)
+        return SharedCounter(shared.database, path.stem, rates)
     path.parent.mkdir(parents=True, exist_ok=True)
     return SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
+
+
+class SharedCounter(PostgresBucket):
+    """Calls counted at the moment at which they are allowed, by the database's clock.
+
+    pyrate-limiter's own allows a call too many where hosts meet.
+    """
+
+    def __init__(self, database: str, name: str, rates: list[Rate]) -> None:
+        from psycopg_pool import ConnectionPool
+
+        pool = ConnectionPool(
+            database,
+            min_size=1,
+            max_size=4,
+            kwargs=OPTIONS,
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+        super().__init__(pool, name, rates)
+
+    def put(self, item: RateItem) -> bool | Awaitable[bool]:
+        # It adds up how long it meant to wait, and takes this host's clock where this fails: who
+        # was held up, or has a wrong clock, would count a call in the past.
+        with self.pool.connection() as connection:
+            row = connection.execute(NOW).fetchone()
+        assert row is not None
+        item.timestamp = row[0]
+        return super().put(item)
+
+    def waiting(self, item: RateItem) -> int:
+        # A place that became free a millisecond ago, while another host held the table, is told as
+        # -1, which to the limiter means that there will never be one: the call went uncounted.
+        wait = super().waiting(item)
+        assert isinstance(wait, int)
+        return max(0, wait)

@@ -51,15 +51,15 @@ async def connect(
     Nothing else of the user's SSH set-up is read. Raises `TunnelDown`.
     """
     client = _Client()
-    known = _known_hosts(endpoint.known_hosts)
+    known = _known_hosts(Path(endpoint.known_hosts))
     try:
-        _refuse_open_key(endpoint.key_path)
+        _refuse_open_key(Path(endpoint.key_path))
         connection, _ = await asyncssh.create_connection(
             lambda: client,
             endpoint.host,
             endpoint.port,
             username=endpoint.username,
-            client_keys=[str(endpoint.key_path)],
+            client_keys=[endpoint.key_path],
             known_hosts=known,
             # A server that is not known yet shows the key whose file people know.
             server_host_key_algs=() if _is_known(endpoint, known) else ED25519_FIRST,
@@ -139,9 +139,9 @@ def _down(endpoint: Endpoint, error: Exception, key: asyncssh.SSHKey | None) -> 
         )
     if isinstance(error, asyncssh.PermissionDenied):
         return TunnelDown("the server refuses the key. Check SSH_USERNAME and SSH_KEY_PATH.")
-    if isinstance(error, asyncssh.KeyImportError) or not endpoint.key_path.is_file():
+    if isinstance(error, asyncssh.KeyImportError) or not Path(endpoint.key_path).is_file():
         return TunnelDown(
-            "SSH_KEY_PATH names no private key without a passphrase.", str(endpoint.key_path)
+            "SSH_KEY_PATH names no private key without a passphrase.", endpoint.key_path
         )
     if isinstance(error, socket.gaierror):
         return TunnelDown(

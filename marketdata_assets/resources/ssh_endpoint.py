@@ -1,10 +1,9 @@
 """Where an SSH tunnel goes, and how it is said that there is none.
 
-Here belongs what the tunnel and its connection share.
+Here belongs what the tunnel, its connection and its settings share.
 """
 
-from pathlib import Path
-from typing import NamedTuple
+import dagster as dg
 
 from marketdata_assets.errors import MarketdataError
 
@@ -21,15 +20,16 @@ class TunnelDown(MarketdataError):
         super().__init__(f"The SSH tunnel can't be built: {why}")
 
 
-class Endpoint(NamedTuple):
-    """Where the tunnel goes. `local_port` 0 takes any free port."""
+class Endpoint(dg.Config):
+    """Where the tunnel goes; without `host` there is none. `local_port` 0 takes any free port."""
 
-    host: str
-    port: int
-    username: str
-    key_path: Path
-    known_hosts: Path
+    host: str = ""
+    port: int = 22
+    username: str = ""
+    key_path: str = ""
+    known_hosts: str = ""
     local_port: int = 0
 
-    def __str__(self) -> str:
+    @property
+    def address(self) -> str:
         return f"{self.username}@{self.host}:{self.port}"

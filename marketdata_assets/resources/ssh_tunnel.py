@@ -48,7 +48,7 @@ class SshTunnel:
             try:
                 self._run(self._ensure_up())
             except TunnelDown as down:
-                logger.error("%s %s: %s", down, self._endpoint, down.detail)
+                logger.error("%s %s: %s", down, self._endpoint.address, down.detail)
                 raise
             assert self._listener is not None
             return f"socks5h://127.0.0.1:{self._listener.get_port()}"

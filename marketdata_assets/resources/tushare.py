@@ -23,23 +23,27 @@ from pydantic import Field, PrivateAttr
 from requests.adapters import BaseAdapter
 
 from marketdata_assets.allowance_counter import shared_path
+from marketdata_assets.instruments.code_changes import FORMER
 from marketdata_assets.resources.call_meter import Stretch
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.tushare_answers import (
+    as_last_known,
+    asking_for,
     each_key_once,
     in_our_words,
+    is_end_whole,
     refuse_empty_columns,
     refuse_other_days,
+    refuse_other_parts,
     typed_table,
     whole_day,
 )
-from marketdata_assets.resources.tushare_asking import (
-    as_last_known,
-    asking_for,
-    is_end_whole,
-    refuse_other_parts,
+from marketdata_assets.resources.tushare_days import (
+    MOST_PAGES_OF_A_RANGE,
+    FetchedDay,
+    days_in_order,
+    read_range,
 )
-from marketdata_assets.resources.tushare_days import FetchedDay, days_in_order
 from marketdata_assets.resources.tushare_errors import (
     BadRequest,
     BadValue,
@@ -49,7 +53,6 @@ from marketdata_assets.resources.tushare_errors import (
     Unavailable,
 )
 from marketdata_assets.resources.tushare_navs import as_of_session, nav_dates, one_row_each
-from marketdata_assets.resources.tushare_ranges import MOST_PAGES_OF_A_RANGE, told
 from marketdata_assets.tables import (
     FUND_BASIC,
     FUND_NAV,
@@ -189,7 +192,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         except (BadRequest, NoPermission, Unavailable) as error:
             self._note_ranges(table, False, str(error))
             return {}
-        answer = told(table, days, pages, is_cut)
+        answer = read_range(table, days, pages, is_cut)
         if answer.is_of_range or not is_cut:
             why = f"asked for {len(days)} sessions, got others."
             self._note_ranges(table, answer.is_of_range, why)
@@ -253,12 +256,10 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def trade_cal(self, start: dt.date, end: dt.date) -> pa.Table:
         """Open and closed days of the Shanghai exchange from `start` to `end`."""
         params = {"exchange": "SSE", "start_date": f"{start:%Y%m%d}", "end_date": f"{end:%Y%m%d}"}
-        answer = self._call(TRADE_CALENDAR, params)
-        if _is_cut(TRADE_CALENDAR, answer):
-            raise Truncated("trade_cal", params, f"{len(answer.items)} rows and more to come.")
-        if not answer.items:
+        days = self._rows(TRADE_CALENDAR, params)
+        if days.num_rows == 0:
             raise NotPublishedYet("trade_cal", params, "no row.")
-        calendar = each_key_once(TRADE_CALENDAR, _typed(TRADE_CALENDAR, answer, params), params)
+        calendar = each_key_once(TRADE_CALENDAR, days, params)
         if set(calendar["exchange"].to_pylist()) != {"SSE"}:
             raise BadValue("trade_cal", params, "asked for SSE, got another exchange.")
         return calendar
@@ -267,6 +268,19 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         fields = ",".join(map(table.tushare.vendor_name, table.told_columns))
         return self._client.query(table.tushare.call, fields=fields, **params, **paging)
 
+    def _asked(self, table: Table, params: dict[str, str]) -> tuple[pa.Table, bool]:
+        """The rows of a call, and whether the answer is cut."""
+        answer = self._call(table, params)
+        return _typed(table, answer, params), _is_cut(table, answer)
+
+    def _rows(self, table: Table, params: dict[str, str]) -> pa.Table:
+        """The rows of a call that has all of them. Raises `Truncated`."""
+        rows, is_cut = self._asked(table, params)
+        if is_cut:
+            what = f"{rows.num_rows} rows and more to come."
+            raise Truncated(table.tushare.call, params, what)
+        return rows
+
     def _part_by_part(self, table: Table, day: dt.date, params: dict[str, str]) -> pa.Table:
         """The rows of each part that the vendor has by that day; those without any are named."""
         parts = table.tushare.parts
@@ -274,9 +288,8 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         found, missing = [table.schema.empty_table()], []
         for value in (value for value, since in parts.since if since <= day):
             asked = {**params, parts.parameter: value}
-            answer = self._call(table, asked)
-            rows = _typed(table, answer, asked)
-            if _is_cut(table, answer) and not is_end_whole(table, rows):
+            rows, is_cut = self._asked(table, asked)
+            if is_cut and not is_end_whole(table, rows):
                 raise Truncated(table.tushare.call, asked, "cut even for this part of the day.")
             rows = as_last_known(table, rows, asked)
             refuse_other_parts(table, rows, asked)
@@ -313,18 +326,12 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         raise Truncated(table.tushare.call, params, f"more than {MOST_PAGES} pages of {size} rows.")
 
     def _whole_or_by_code(self, table: Table, params: dict[str, str]) -> pa.Table:
-        answer = self._call(table, params)
-        whole = _typed(table, answer, params)
-        if not _is_cut(table, answer):
+        whole, is_cut = self._asked(table, params)
+        if not is_cut:
             return whole
-        parts: list[pa.Table] = []
-        every_code = self._every_code(table)
-        for start in range(0, len(every_code), CODES_PER_CALL):
-            codes = every_code[start : start + CODES_PER_CALL]
-            part = self._call(table, {**params, "ts_code": ",".join(codes)})
-            if _is_cut(table, part):
-                raise Truncated(table.tushare.call, params, f"cut even for {len(codes)} codes.")
-            parts.append(_typed(table, part, params))
+        codes = self._every_code(table)
+        calls = [codes[at : at + CODES_PER_CALL] for at in range(0, len(codes), CODES_PER_CALL)]
+        parts = [self._rows(table, {**params, "ts_code": ",".join(call)}) for call in calls]
         return _none_lost(table, whole, pa.concat_tables(parts), params)
 
     def _note_ranges(self, table: Table, are_answered: bool, why: str) -> None:
@@ -354,15 +361,15 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         everything = self.fund_basic if table.chain is Chain.FUNDS else self.stock_basic
         with self._codes_lock:
             if everything.__name__ not in self._codes:
-                self._codes[everything.__name__] = everything()["ts_code"].to_pylist()
+                codes = everything()["ts_code"].to_pylist()
+                # The past of a share may be told under the code that it had.
+                former = [FORMER[code] for code in codes if code in FORMER]
+                self._codes[everything.__name__] = codes + former
             return self._codes[everything.__name__]
 
     def _funds(self, status: str) -> pa.Table:
         params = {"market": "E", "status": status}
-        answer = self._call(FUND_BASIC, params)
-        if _is_cut(FUND_BASIC, answer):
-            raise Truncated("fund_basic", params, f"{len(answer.items)} rows and more to come.")
-        funds = _typed(FUND_BASIC, answer, params)
+        funds = self._rows(FUND_BASIC, params)
         for name, wanted in params.items():
             funds = _as_asked(FUND_BASIC, funds, name, wanted)
             if others := set(funds[name].to_pylist()) - {wanted}:
@@ -372,22 +379,20 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _names_of(self, years: range) -> pa.Table:
         params = {"start_date": f"{years[0]}0101", "end_date": f"{years[-1]}1231"}
-        answer = self._call(NAME_CHANGES, params)
-        changes = _typed(NAME_CHANGES, answer, params)
-        if not _is_cut(NAME_CHANGES, answer):
-            return changes
         if len(years) == 1:
-            raise Truncated(NAME_CHANGES.tushare.call, params, "cut even for one year.")
+            return self._rows(NAME_CHANGES, params)
+        changes, is_cut = self._asked(NAME_CHANGES, params)
+        if not is_cut:
+            return changes
         half = len(years) // 2
         parts = [self._names_of(years[:half]), self._names_of(years[half:])]
         return _none_lost(NAME_CHANGES, changes, pa.concat_tables(parts), params)
 
     def _stocks(self, params: dict[str, str]) -> pa.Table:
-        answer = self._call(STOCK_BASIC, params)
-        stocks = _typed(STOCK_BASIC, answer, params)
+        stocks, is_cut = self._asked(STOCK_BASIC, params)
         for name, wanted in params.items():
             stocks = _as_asked(STOCK_BASIC, stocks, name, wanted)
-        if _is_cut(STOCK_BASIC, answer):
+        if is_cut:
             if "exchange" in params:
                 raise Truncated("stock_basic", params, "cut even for one exchange.")
             parts = [self._stocks({**params, "exchange": name}) for name in EXCHANGES]

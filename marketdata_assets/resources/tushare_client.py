@@ -20,9 +20,10 @@ from requests.adapters import BaseAdapter
 from tushare.pro.client import DataApi
 from urllib3.exceptions import HTTPError
 
-from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, post_json
+from marketdata_assets.resources.bounded_http import WatchedAdapter, ask
 from marketdata_assets.resources.call_meter import CallMeter
 from marketdata_assets.resources.rate_limit import Allowance
+from marketdata_assets.resources.time_bound import TimeIsUp
 from marketdata_assets.resources.tushare_errors import (
     CallTimedOut,
     HttpRefused,
@@ -72,7 +73,7 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._allowance = allowance
         self.meter = CallMeter()
         self._closed = threading.Event()
-        self._sleep = sleep or self._sleep_unless_closed
+        self._sleep = sleep or tenacity.sleep_using_event(self._closed)
         self._call_bound = call_bound_seconds
         self._attempts = attempts
         self._session = requests.Session()
@@ -113,9 +114,6 @@ class TushareClient(DataApi):  # type: ignore[misc]
         self._session.close()
         self._allowance.close()
 
-    def _sleep_unless_closed(self, seconds: float) -> None:
-        self._closed.wait(seconds)
-
     def _send(self, call: str, fields: str, params: dict[str, object]) -> Answer:
         def fault(kind: type[TushareError], what: str) -> TushareError:
             return kind(call, params, self._without_token(what))
@@ -148,8 +146,10 @@ class TushareClient(DataApi):  # type: ignore[misc]
         body = {"api_name": call, "token": self._token, "params": params, "fields": fields}
         silence = min(SILENCE_BOUND_SECONDS, self._call_bound)
         try:
-            return post_json(self._session, f"{self._url}/{call}", body, silence, self._call_bound)
-        except (CallBoundReached, requests.Timeout):
+            return ask(
+                self._session, "POST", f"{self._url}/{call}", silence, self._call_bound, json=body
+            )
+        except (TimeIsUp, requests.Timeout):
             fault: type[Unavailable] = CallTimedOut
             what = f"no complete answer within {self._call_bound:.0f} s."
         except (requests.RequestException, HTTPError, OSError) as error:

@@ -1,26 +1,43 @@
 """Many days of a table: asked for in calls over ranges, several under way, delivered in order.
 
-Here belongs what is asked for when, and which days are asked for again by themselves. What one call
-has room for, and what its answer has, is `tushare_ranges`; asking for it is `tushare`.
+Here belongs what one call asks for, what of its answer is a whole day, and which days are asked for
+again by themselves. Sending calls is `tushare`.
+
+A range saves calls and is trusted with little, neither with an order nor with pages. Whatever a day
+looks like in its answer that is not as it should be, the day is asked for by itself.
 """
 
 import datetime as dt
 import functools
 import itertools
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import pyarrow as pa
 
+from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError, WrongAnswer
-from marketdata_assets.resources.tushare_ranges import MOST_SESSIONS, next_call
 from marketdata_assets.tables import Table
+from marketdata_assets.tables.declaration import Source
+from marketdata_assets.trading_calendar import sessions_between
 
-Outcome: TypeAlias = pa.Table | TushareError
+if TYPE_CHECKING:
+    from marketdata_assets.resources.tushare_client import Answer
+
+MOST_SESSIONS = 60
+# Of a call that can be paged; they come one after the other, and all are held.
+MOST_PAGES_OF_A_RANGE = 3
+# Shares are listed all the time: the sessions asked for have a few rows more than those before.
+GROWTH = 1.02
+# Neighbouring sessions have about as many rows; one with fewer may have lost some.
+SHORT = 0.9
 # The busiest of so many sessions says how many rows the next ones may have.
 SESSIONS_LOOKED_AT = 20
+# So many days are on their way, or have come, while those before them are judged and stored.
+DAYS_AHEAD = 10
+Outcome: TypeAlias = pa.Table | TushareError
 
 
 class FetchedDay(NamedTuple):
@@ -56,6 +73,8 @@ def days_in_order(
 ) -> Iterator[FetchedDay]:
     """The `days` in the order given; several calls are under way at a time, few days are held.
 
+    While who takes them is busy, calls for the next DAYS_AHEAD go on.
+
     `rows` are those of the sessions before. Where they are not known, or not whether the vendor
     answers ranges of this table, the first call goes ahead of the others and finds out.
     """
@@ -75,9 +94,13 @@ def days_in_order(
         is_range = len(under_way[-1][0]) > 1
         return bool(recent) and not (is_range and vendor.answers_ranges(table) is None)
 
+    def has_room() -> bool:
+        days_ahead = sum(len(call) for call, _ in under_way)
+        return len(under_way) < vendor.calls_in_flight or days_ahead < DAYS_AHEAD
+
     try:
         while True:
-            while waiting and len(under_way) < vendor.calls_in_flight and can_plan():
+            while waiting and has_room() and can_plan():
                 ahead = list(itertools.islice(waiting, MOST_SESSIONS))
                 asks_ranges = vendor.answers_ranges(table) is not False
                 expected = max(recent) if recent and asks_ranges else None
@@ -115,3 +138,105 @@ def _outcome(fetched: Callable[[], pa.Table]) -> Outcome:
         return fetched()
     except (NotPublishedYet, WrongAnswer) as error:
         return error
+
+
+class RangeAnswer(NamedTuple):
+    """What an answer tells: whether it is of the range asked for, and the days it has whole."""
+
+    is_of_range: bool
+    days: dict[dt.date, pa.Table]
+
+
+def next_call(
+    days: Sequence[dt.date], source: Source, rows: int | None, alone: Collection[dt.date] = ()
+) -> list[dt.date]:
+    """The first of `days`, and as many neighbouring sessions after it as one call has room for.
+
+    `rows` is what a session nearby has. Where that is not known it is one day, as it is for those
+    that are to be asked for `alone`.
+    """
+    call = [days[0]]
+    if rows is None or not source.takes_ranges or days[0] in alone:
+        return call
+    for day in days[1:MOST_SESSIONS]:
+        if day in alone or sessions_between(call[-1], day) != [call[-1], day]:
+            break
+        call.append(day)
+    return call[: sessions_that_fit(rows, len(call), source)]
+
+
+def sessions_that_fit(rows: int, most: int, source: Source) -> int:
+    """How many sessions of about `rows` rows, `most` at most, take the fewest calls each.
+
+    An answer has to stay below the cap, for one that reaches it may have been cut. Of a call that
+    can be paged it is the number that fills its pages best.
+    """
+    most_pages = MOST_PAGES_OF_A_RANGE if source.page_size else 1
+    best, best_pages = 1, pages_for(rows, source)
+    for sessions in range(2, most + 1):
+        pages = pages_for(rows * sessions, source)
+        if pages > most_pages:
+            break
+        if pages * best < best_pages * sessions:
+            best, best_pages = sessions, pages
+    return best
+
+
+def pages_for(rows: int, source: Source) -> int:
+    """The calls it takes for about `rows` rows; after a full page there may be another one."""
+    return int(rows * GROWTH) // (source.page_size or source.row_cap) + 1
+
+
+def read_range(
+    table: Table, days: Sequence[dt.date], pages: Sequence["Answer"], is_cut: bool = False
+) -> RangeAnswer:
+    """What the answer to a call for `days` tells; it may have come in pages.
+
+    It is not of the range when a row is of another day, or all are of one: then the vendor has
+    taken no notice of it. Of one that was cut no day is taken, and of pages all or none: where they
+    repeat a row, they lack another one. A session without a row, or with far fewer than the others,
+    is not whole, though both may turn out to be true.
+    """
+    parts = _by_date(table, pages)
+    counts = {day: sum(len(rows) for _, rows in parts[f"{day:%Y%m%d}"]) for day in days}
+    is_of_range = (
+        sum(counts.values()) == sum(len(page.items) for page in pages)
+        and sum(map(bool, counts.values())) > 1
+    )
+    if is_cut or not is_of_range:
+        return RangeAnswer(is_of_range, {})
+    fewest = 1 if table.may_be_empty else SHORT * max(counts.values())
+    found: dict[dt.date, pa.Table] = {}
+    for day in (day for day, count in counts.items() if count >= fewest):
+        params = {"trade_date": f"{day:%Y%m%d}"}
+        try:
+            data = pa.concat_tables(
+                typed_table(table, fields, rows, params)
+                for fields, rows in parts[params["trade_date"]]
+            )
+            if len(pages) == 1 or not table.repeated_keys(data):
+                found[day] = whole_day(table, data, day, params)
+        except (WrongAnswer, NotPublishedYet):
+            continue
+    return RangeAnswer(True, found if len(pages) == 1 or len(found) == len(days) else {})
+
+
+def _by_date(
+    table: Table, pages: Sequence["Answer"]
+) -> dict[object, list[tuple[list[str], list[list[object]]]]]:
+    """The rows of every date as it is written, page by page, each with the page's fields.
+
+    Rows without a date are nobody's.
+    """
+    parts: dict[object, list[tuple[list[str], list[list[object]]]]] = defaultdict(list)
+    for page in pages:
+        if table.date_column not in page.fields:
+            continue
+        at = page.fields.index(table.date_column)
+        of_page: dict[object, list[list[object]]] = defaultdict(list)
+        for row in page.items:
+            if at < len(row) and isinstance(row[at], str):
+                of_page[row[at]].append(row)
+        for date, rows in of_page.items():
+            parts[date].append((page.fields, rows))
+    return parts

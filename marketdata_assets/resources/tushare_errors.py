@@ -21,9 +21,6 @@ class TushareError(MarketdataError):
         shown = ", ".join(f"{name}={_shortened(value)}" for name, value in params.items())
         super().__init__(f"Tushare {call}({shown}): {what} {self.cure}".rstrip())
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuilt, (type(self), self.call, self.what, str(self)))
-
 
 class Unavailable(TushareError):
     """The same call may succeed a little later."""
@@ -170,10 +167,3 @@ def error_for_message(
 def _shortened(value: object) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:40]}… ({text.count(',') + 1} values)"
-
-
-def _rebuilt(kind: type[TushareError], call: str, what: str, text: str) -> TushareError:
-    error = kind.__new__(kind, text)
-    error.call, error.what = call, what
-    error.args = (text,)
-    return error

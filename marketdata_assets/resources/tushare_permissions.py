@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marketdata_assets.resources.tushare_asking import asking_for
+from marketdata_assets.resources.tushare_answers import asking_for
 from marketdata_assets.resources.tushare_errors import NoPermission, QuotaExhausted, TushareError
 from marketdata_assets.tables import (
     FUND_BASIC,

@@ -6,23 +6,18 @@ asset alike. Nothing here knows HTTP, and nothing knows Dagster.
 queries          what may be asked, and how much of it
 ohlcv_view       how a stored table speaks OHLCV: names, units
 adjusting        adjusted prices of one code
-fund_factors     what adjusts a fund, out of its own bars
-roll_factors     what adjusts a main contract of futures, out of its own history
 bars             days as weeks and months
+answers          what is answered: rows of a code, of a day, of many codes
 gaps             sessions that were never stored
-history_cache    the histories by code, in a bounded memory
+caches           the histories by code, and what was made of day files, in memory
 point_in_time    the same answers as they were known at a moment
 instrument_list  which instruments there are, by code or name
 price_reader     all of the above for the folder of one profile
 marks            what a chart marks of single bars
 market_days      the market of a day in numbers, and its movers
 coverage_by_day  what is stored of every table and day, and what is the matter with it
-days_in_memory   what was made of day files, until a file is another one
-fund_days        a fund out of the files of its days, where no series has it
-many_codes       the prices of many codes as one table
-table_rows       any table that is stored by day, as it is stored
+table_rows       any table that is stored by day, as it is stored; a fund that no series has
 exports          a range as a file
-request_records  what a request is
 status           how the platform is: evenings, what is late, what runs next, the disk
 requests         what is not there yet, or too large to wait for: a durable queue
 """

@@ -1,8 +1,9 @@
 """Adjusted prices of one code, computed when asked and never stored.
 
-Here belongs the arithmetic, and what can't be adjusted. Which rows and factors there are is up to
-the caller; those of a fund are `fund_factors`, those of a main contract
-`roll_factors`.
+Here belongs the arithmetic, and what can't be adjusted; which rows there are is up to the caller.
+The vendor's factors are of shares alone. Of a fund the exchange tells of a split or a dividend in
+`pre_close`, which is the close before in the money of the day; what a change of contract did to the
+price of a main contract is in its history, see `resources.sources.tushare_history`.
 
 Source: Tushare's definition of its `adj_factor`: backward (后复权, hfq) is price × factor, forward
 (前复权, qfq) is price × factor / factor at an anchor.
@@ -19,19 +20,32 @@ import pyarrow.compute as pc
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.serving.former_codes import rows_under_both
-from marketdata_assets.serving.ohlcv_view import EPOCH
-from marketdata_assets.serving.queries import Adjust
+from marketdata_assets.serving.ohlcv_view import EPOCH, between
+from marketdata_assets.serving.queries import Adjust, Range
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
-from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
+from marketdata_assets.tables import (
+    ADJ_FACTOR,
+    DAILY_PRICES,
+    ETF_PREMIUM,
+    INSTRUMENT_HISTORY,
+    Table,
+)
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
-from marketdata_assets.trading_calendar import previous_session
+from marketdata_assets.trading_calendar import previous_session, sessions_between
 
 # The close before goes by another name in the tables of funds.
 ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
 ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE, Kind.FUTURES}
 ONE_DAY = dt.timedelta(1)
 FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
+BAR_COLUMNS = ("trade_date", "close", "pre_close")
+# Half of the last digit of a fund's price.
+HALF_A_TICK = 0.0005 + 1e-9
+# A fund may move by a tenth or a fifth a day, a REIT by 30 % on its first.
+LARGEST_MOVE = 0.5
+MOST_PARTS = 10
 Numbers = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 
 
 class MissingFactors(MarketdataError, status=409):
@@ -173,3 +187,156 @@ def _factor_at(code: str, anchor: dt.date, factors: Factors) -> float:
 def _ordinals(dates: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     days: npt.NDArray[np.int32] = dates.cast(pa.int32()).to_numpy()
     return days
+
+
+def factors_of_fund(code: str, series: Series, rows: pa.Table, anchor: dt.date | None) -> Factors:
+    """What the fund's `rows` of a series of ETF_PREMIUM are adjusted with; as `fund_factors`.
+
+    Only what lies between these rows and the anchor, or without one the first day that is stored,
+    has to be known.
+    """
+    bars = series.slice(code, columns=BAR_COLUMNS)
+    days = rows["trade_date"]
+    ends = [days[0].as_py(), days[-1].as_py()] if len(days) else []
+    ends.append(dt.date.min if anchor is None else anchor)
+    return Factors(fund_factors(code, bars, min(ends), max(ends)), series.days[-1], series.table)
+
+
+def fund_factors(code: str, bars: pa.Table, since: dt.date, until: dt.date) -> pa.Table:
+    """`trade_date` and `adj_factor` of every one of a fund's bars: 1 on the first day.
+
+    `bars` has BAR_COLUMNS by day, prices in yuan. A factor is the one before times close before /
+    pre_close where these differ by more than half a tick, so adjusted closes return close /
+    pre_close - 1. After sessions without a bar pre_close may hold what the price did meanwhile, or
+    the value of a day on which the fund was halted: it counts only where it is the last close, or
+    that close divided or multiplied by a whole number up to MOST_PARTS.
+
+    Raises `MissingFactors` where that fails after `since` and up to `until`, or where pre_close
+    is not there, or can't belong to the close of its day.
+    """
+    days = _ordinals(bars["trade_date"])
+    if not len(days):
+        return _factors(bars["trade_date"], np.empty(0))
+    close, pre_close = (_numbers(bars[name]) for name in ("close", "pre_close"))
+    before, told, now = close[:-1], pre_close[1:], close[1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        is_same = np.abs(told - before) <= HALF_A_TICK
+        fits = (before > 0) & (told > 0) & (np.abs(now / told - 1) <= LARGEST_MOVE)
+        is_known = fits & (is_same | _is_next_session(days) | _is_whole_split(before, told))
+        steps = np.where(is_same | ~is_known, 1.0, before / told)
+    unknown = np.flatnonzero(~is_known & _lies_between(days, since, until)[1:])
+    if len(unknown):
+        raise MissingFactors(_unknown_of_fund(code, bars, int(unknown[0]), len(unknown)))
+    return _factors(bars["trade_date"], np.cumprod(np.concatenate([[1.0], steps])))
+
+
+def rolled(code: str, history: pa.Table, asked: Range) -> pa.Table:
+    """The rows of a main contract's `history` that are `asked` for, adjusted where that is.
+
+    Forward (qfq) prices are those of the contract that was the main one at the anchor, without one
+    on the last day; backward (hfq) ones those of the first contract of the history. Only what lies
+    between the rows and there has to be known. Raises `MissingFactors`.
+    """
+    rows = between(history, asked.start, asked.end)
+    if asked.adjust is Adjust.NONE or not len(rows):
+        return rows
+    days = history["date"]
+    first, last = days[0].as_py(), days[-1].as_py()
+    anchor = (asked.anchor or last) if asked.adjust is Adjust.QFQ else None
+    if anchor and not first <= previous_session(anchor + dt.timedelta(1)) <= last:
+        raise MissingFactors(
+            f"{INSTRUMENT_HISTORY.name} has {code} from {first} to {last}, and the anchor is "
+            f"{anchor}. Choose one of these days."
+        )
+    ends = [rows["date"][0].as_py(), rows["date"][-1].as_py(), anchor or first]
+    factors = roll_factors(code, history, min(ends), max(ends))
+    return adjusted(code, rows, Factors(factors, last, INSTRUMENT_HISTORY), anchor)
+
+
+def roll_factors(code: str, history: pa.Table, since: dt.date, until: dt.date) -> pa.Table:
+    """`trade_date` and `adj_factor` of every bar: 1 on the first, then times each `roll_factor`.
+
+    Raises `MissingFactors` where one is not known after `since` and up to `until`.
+    """
+    steps = _numbers(history["roll_factor"])
+    unknown = np.flatnonzero(~(steps > 0) & _lies_between(_ordinals(history["date"]), since, until))
+    if len(unknown):
+        raise MissingFactors(_unknown_of_contract(code, history, int(unknown[0]), len(unknown)))
+    known = np.where(steps > 0, steps, 1.0).astype(np.float64)
+    known[0] = 1.0
+    return _factors(history["date"], np.cumprod(known))
+
+
+def _is_next_session(days: npt.NDArray[np.int32]) -> Booleans:
+    """Of every bar but the first, whether that before it is of the session before."""
+    first, last = (EPOCH + dt.timedelta(int(day)) for day in (days[0], days[-1]))
+    sessions = np.array([(day - EPOCH).days for day in sessions_between(first, last)])
+    is_next: Booleans = np.diff(np.searchsorted(sessions, days)) == 1
+    return is_next
+
+
+def _is_whole_split(before: Numbers, told: Numbers) -> Booleans:
+    parts = np.clip(np.round(np.maximum(before / told, told / before)), 1, MOST_PARTS)
+    split = np.abs(told - before / parts) <= HALF_A_TICK
+    return split | (np.abs(told - before * parts) <= HALF_A_TICK)
+
+
+def _lies_between(days: npt.NDArray[np.int32], since: dt.date, until: dt.date) -> Booleans:
+    """Which days, counted since 1970, come after `since`, and not after `until`."""
+    between: Booleans = (days > (since - EPOCH).days) & (days <= (until - EPOCH).days)
+    return between
+
+
+def _numbers(column: pa.ChunkedArray) -> Numbers:
+    numbers: Numbers = column.to_numpy().astype(np.float64)
+    return numbers
+
+
+def _factors(days: pa.ChunkedArray, factors: npt.NDArray[np.floating]) -> pa.Table:
+    return pa.table({"trade_date": days, "adj_factor": pa.array(factors, pa.float64())})
+
+
+def _unknown_of_fund(code: str, bars: pa.Table, number: int, count: int) -> str:
+    """What is wrong with the bar that comes after bar `number`, and what to do."""
+    last, one = bars.slice(number, 2).to_pylist()
+    between = sessions_between(last["trade_date"], one["trade_date"])[1:-1]
+    days = f"{one['trade_date']}"
+    if between:
+        days = f"{between[0]} to {between[-1]}" if len(between) > 1 else f"{between[0]}"
+        why = (
+            f"there is no bar of it on {len(between)} session(s), {days}, and nothing tells a "
+            "split or a dividend from what the price did meanwhile"
+        )
+    else:
+        why = "these don't belong together"
+    return (
+        f"{code} has no factor on {one['trade_date']}: its pre_close is {one['pre_close']}, its "
+        f"close {one['close']}, and the close before, of {last['trade_date']}, {last['close']}; "
+        f"{why}.{_more(count)} Materialize {ETF_PREMIUM.name} for {days}, then "
+        f"{SERIES_ASSETS[ETF_PREMIUM.name]}, or ask for days and an anchor on one side of it with "
+        "adjust=qfq."
+    )
+
+
+def _unknown_of_contract(code: str, history: pa.Table, number: int, count: int) -> str:
+    """Why there is no factor on the bar `number`, and what to do."""
+    last, one = history.slice(number - 1, 2).to_pylist()
+    why = (
+        f"it changed from {last['main_contract']} to {one['main_contract']}, of which there is no "
+        f"close of {last['date']}"
+    )
+    for bar in (one, last):
+        if bar["main_contract"] is None:
+            why = (
+                f"which contract was the main one on {bar['date']} is not known, from "
+                f"{bar['source']}"
+            )
+    return (
+        f"{code} has no factor on {one['date']}: {why}.{_more(count)} Materialize "
+        f"{INSTRUMENT_HISTORY.name} for {code} again, ask for days and an anchor on one side of it "
+        "with adjust=qfq, or ask with adjust=none."
+    )
+
+
+def _more(count: int) -> str:
+    return f" It is the first of {count} such days." if count > 1 else ""

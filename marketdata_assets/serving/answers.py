@@ -1,16 +1,21 @@
 """What an answer is: rows, what they are of, and which version of which copy they come from.
 
-Here belong the forms of answers, and the refusals that are about one instrument.
+Here belong the forms of answers, those of many codes too, and that nothing is stored of one. Where
+the rows come from is `price_reader`.
 """
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
+from marketdata_assets.serving.gaps import Days
+from marketdata_assets.serving.ohlcv_view import column_type
 from marketdata_assets.tables import Table
 
 Span: TypeAlias = tuple[dt.date, dt.date]
@@ -45,7 +50,7 @@ class Slice:
     source: Table
     generation: int | None
     stored_at: dt.datetime
-    missing: tuple[dt.date, ...] | None
+    missing: Days | None
     stale: dt.date | None = None
     origin: str | None = None
     unfinished: dt.date | None = None
@@ -60,3 +65,61 @@ class CrossSection:
     source: Table
     generation: int
     stored_at: dt.datetime
+
+
+class ManyCodes(NamedTuple):
+    """Rows with `code` and `date` first, those of a code together and by date.
+
+    By code: `missing` are the sessions that were never stored, empty where nobody can tell, of each
+    that was answered; `unfinished` the date of a last bar with days to come, and `stale` the last
+    day of a history that ends early, where there is one; `failed` why there is no answer. `empty`
+    are those that were answered without a row.
+    """
+
+    rows: pa.Table
+    missing: dict[str, Days]
+    unfinished: dict[str, dt.date]
+    stale: dict[str, dt.date]
+    failed: dict[str, MarketdataError]
+    empty: tuple[str, ...] = ()
+
+
+def in_one_table(
+    columns: Sequence[str],
+    found: Mapping[str, Slice | MarketdataError],
+    known: ManyCodes | None = None,
+    order: Sequence[str] = (),
+) -> ManyCodes:
+    """What is `found` of some codes, and `known` of others, in the `order` of all."""
+    names = ["code", "date", *(name for name in columns if name not in ("code", "date"))]
+    schema = pa.schema([(name, column_type(name)) for name in names])
+    slices = {code: one for code, one in found.items() if isinstance(one, Slice)}
+    pieces = _by_code(known.rows.cast(schema)) if known else {}
+    pieces |= {code: _with_code(one).select(names).cast(schema) for code, one in slices.items()}
+    return ManyCodes(
+        pa.concat_tables(
+            [schema.empty_table(), *(pieces[code] for code in order or pieces if code in pieces)]
+        ),
+        (known.missing if known else {})
+        | {code: one.missing or () for code, one in slices.items()},
+        {code: one.unfinished for code, one in slices.items() if one.unfinished},
+        {code: one.stale for code, one in slices.items() if one.stale},
+        {code: one for code, one in found.items() if not isinstance(one, Slice)},
+        tuple(code for code, one in slices.items() if not one.rows.num_rows),
+    )
+
+
+def _by_code(rows: pa.Table) -> dict[str, pa.Table]:
+    pieces, first = {}, 0
+    for one in pc.value_counts(rows["code"]).to_pylist():
+        pieces[one["values"]] = rows.slice(first, one["counts"])
+        first += one["counts"]
+    return pieces
+
+
+def _with_code(found: Slice) -> pa.Table:
+    """Its rows with its code in front."""
+    rows = found.rows
+    if "code" in rows.column_names:
+        return rows
+    return rows.add_column(0, "code", pa.repeat(pa.scalar(found.code), rows.num_rows))

@@ -7,6 +7,7 @@ and the API. What they find is `checks`; rows by code are `table_rows`.
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marketdata_assets.checks.ledger import UNEXPLAINED
-from marketdata_assets.serving.days_in_memory import DaysInMemory
+from marketdata_assets.serving.caches import DaysInMemory
 from marketdata_assets.serving.table_rows import daily_table
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
-from marketdata_assets.storage.lake import Lake, day_of
+from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
+from marketdata_assets.storage.series import SERIES_ASSETS, has_been_made
 from marketdata_assets.tables import COVERAGE, ETF_COVERAGE, FINDINGS, STORED_TABLES, Table
-from marketdata_assets.tables.checking import Outcome
-from marketdata_assets.tables.declaration import Chain
+from marketdata_assets.tables.declaration import Chain, Outcome
 from marketdata_assets.trading_calendar import FIRST_SESSION, last_session_over, sessions_between
 
 LEDGERS = (COVERAGE, ETF_COVERAGE)
@@ -52,8 +53,10 @@ class State(StrEnum):
     STORED = "stored"
 
 
-class DayOfTable(NamedTuple):
-    """`rows` is None where there is no file that can be read; the others count rows of the day.
+@dataclass(frozen=True)
+class DayOfTable:
+    """`rows` and `stored_at`, when the file became what it is, are null where there is none that
+    can be read; the others count rows of the day.
 
     `unexplained` lack in the table without a reason, by the ledger; the others are findings.
     """
@@ -64,6 +67,14 @@ class DayOfTable(NamedTuple):
     unexplained: int
     held: int
     flagged: int
+    stored_at: dt.datetime | None
+
+
+class StoredDay(NamedTuple):
+    """What the file of a day says of itself; None where it can't be read, or says nothing."""
+
+    rows: int | None = None
+    stored_at: dt.datetime | None = None
 
 
 class TableByDay(NamedTuple):
@@ -73,16 +84,23 @@ class TableByDay(NamedTuple):
     days: list[DayOfTable]
 
 
-class LedgerOfDay(NamedTuple):
+@dataclass(frozen=True)
+class Lacking:
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LedgerOfDay(DayOfTable):
     """One day of a table: `reasons` why rows are missing, with their number, and the rows.
 
     `ledger` has at most 500 of them, the unexplained first; `lacking` is how many there are.
     """
 
-    day: DayOfTable
+    table: str
     lacking: int
     reasons: dict[str, int]
-    ledger: list[dict[str, str]]
+    ledger: list[Lacking]
     findings: list[FindingLine]
 
 
@@ -96,26 +114,29 @@ class CoverageByDay:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._rows = {
-            table.name: DaysInMemory(lake, table, partial(self._count, table)) for table in BY_DAY
+            table.name: DaysInMemory(lake, table, partial(self._file, table)) for table in BY_DAY
         }
         self._gaps = [DaysInMemory(lake, one, partial(self._read_gaps, one)) for one in LEDGERS]
         self._found = DaysInMemory(lake, FINDINGS, self._read_findings)
 
     def first_day(self) -> dt.date | None:
         """The first day that is stored of any table; None where nothing is."""
-        firsts = (first for table in BY_DAY if (first := self._first_of(table)))
-        return min(firsts, default=None)
+        return min(filter(None, self._firsts()), default=None)
 
     def tables(
         self, names: Sequence[str], start: dt.date, end: dt.date, now: dt.datetime
     ) -> list[TableByDay]:
         """The tables of these names, or those that are stored of any day where there are none.
 
+        What has a series was stored: it is told of although all its days have vanished.
         Raises `NoSuchTable`.
         """
-        since = self.first_day()
+        firsts = self._firsts()
+        since = min(filter(None, firsts), default=None)
         chosen: Iterable[Table] = [daily_table(name) for name in names] or [
-            table for table in BY_DAY if self._years(table)
+            table
+            for table, first in zip(BY_DAY, firsts, strict=True)
+            if first or (table.name in SERIES_ASSETS and has_been_made(self._lake, table))
         ]
         if since is None:
             return [TableByDay(table, []) for table in chosen]
@@ -124,7 +145,8 @@ class CoverageByDay:
         sessions = sessions_between(start, last) if start <= last else []
         gaps = self._gaps_between(start, last)
         found = self._found.between(start, last)
-        damaged = set(damage_notes.noted(self._lake.root))
+        root = self._lake.root
+        damaged = {root / path for path in damage_notes.noted(root)}
         return [
             TableByDay(table, list(self._days(table, sessions, gaps, found, damaged)))
             for table in chosen
@@ -139,15 +161,16 @@ class CoverageByDay:
         if not found.days:
             return None
         lacking = list(self._lacking(found.table, day))
-        reasons = Counter(row["reason"] for row in lacking)
-        lacking.sort(key=lambda row: (row["reason"] != UNEXPLAINED, row["reason"], row["code"]))
+        reasons = Counter(one.reason for one in lacking)
+        lacking.sort(key=lambda one: (one.reason != UNEXPLAINED, one.reason, one.code))
         findings = (
             finding_list(self._lake.root, day, followed_for=SESSIONS_FOLLOWED)
             if day in self._found.between(day, day)
             else []
         )
         return LedgerOfDay(
-            day=found.days[0],
+            **vars(found.days[0]),
+            table=name,
             lacking=len(lacking),
             reasons=dict(reasons.most_common()),
             ledger=lacking[:LEDGER_ROWS],
@@ -168,11 +191,11 @@ class CoverageByDay:
         first = table.first_date
         if table.chain is Chain.EXTRAS:
             # Off until somebody names it: nothing of before is missing.
-            first = self._first_of(table) or first
+            first = self._lake.first_day(table) or first
         for day in sessions:
             if day < first:
                 continue
-            rows = stored.get(day)
+            rows, stored_at = stored.get(day, StoredDay())
             refused, held, flagged = (
                 found.get(day, {}).get((table.name, outcome), 0)
                 for outcome in (Outcome.REFUSED, Outcome.HELD, Outcome.FLAGGED)
@@ -181,39 +204,30 @@ class CoverageByDay:
             state = State.STORED
             if day not in stored:
                 state = State.REFUSED if refused else State.MISSING
-            elif rows is None or self._below(table, day) in damaged:
-                state, rows = State.DAMAGED, None
+            elif rows is None or self._lake.path(table, day) in damaged:
+                state, rows, stored_at = State.DAMAGED, None, None
             elif unexplained:
                 state = State.UNEXPLAINED
             elif held or flagged:
                 state = State.HELD if held else State.FLAGGED
-            yield DayOfTable(day, state, rows, unexplained, held, flagged)
+            yield DayOfTable(day, state, rows, unexplained, held, flagged, stored_at)
 
-    def _below(self, table: Table, day: dt.date) -> Path:
-        return self._lake.path(table, day).relative_to(self._lake.root)
+    def _firsts(self) -> list[dt.date | None]:
+        return list(self._lake.each(self._lake.first_day, BY_DAY))
 
-    def _first_of(self, table: Table) -> dt.date | None:
-        for year in self._years(table):
-            folder = self._lake.path(table, dt.date(year, 1, 1)).parent
-            for name in sorted(one.name for one in folder.iterdir()):
-                if day := day_of(folder / name):
-                    return day
-        return None
-
-    def _years(self, table: Table) -> list[int]:
-        folder = self._lake.path(table, FIRST_SESSION).parent.parent
-        return sorted(int(one.name) for one in folder.glob("[0-9][0-9][0-9][0-9]"))
-
-    def _count(self, table: Table, day: dt.date) -> int | None:
+    def _file(self, table: Table, day: dt.date) -> StoredDay:
         try:
-            return int(pq.read_metadata(self._lake.path(table, day)).num_rows)
+            found = pq.read_metadata(self._lake.file(table, day))
         except (pa.ArrowException, OSError):
-            return None
+            return StoredDay()
+        stored_at = (found.metadata or {}).get(b"stored_at")
+        moment = dt.datetime.fromisoformat(stored_at.decode()) if stored_at else None
+        return StoredDay(found.num_rows, moment)
 
     def _read_gaps(self, ledger: Table, day: dt.date) -> Gaps:
         try:
             # Two columns of ten, which takes a third of the time.
-            rows = open_sealed(self._lake.path(ledger, day))[0].read(["missing", "reason"])
+            rows = open_sealed(self._lake.file(ledger, day))[0].read(["missing", "reason"])
         except (DamagedFile, pa.ArrowException, OSError):
             return {}
         unexplained = rows.filter(pc.equal(rows["reason"], UNEXPLAINED))["missing"]
@@ -233,7 +247,7 @@ class CoverageByDay:
                 both[day] = {**both.get(day, {}), **counts}
         return both
 
-    def _lacking(self, table: Table, day: dt.date) -> Iterator[dict[str, str]]:
+    def _lacking(self, table: Table, day: dt.date) -> Iterator[Lacking]:
         """Who has no row in the table on the day, and why, out of the ledger that knows it."""
         for ledger in LEDGERS:
             if table.name not in ledger.column_names:
@@ -241,4 +255,4 @@ class CoverageByDay:
             if (rows := self._lake.read(ledger, day)) is not None:
                 lacks = pc.and_(pc.invert(rows[table.name]), pc.is_valid(rows["reason"]))
                 for row in rows.filter(lacks).select(["ts_code", "reason"]).to_pylist():
-                    yield {"code": row["ts_code"], "reason": row["reason"]}
+                    yield Lacking(row["ts_code"], row["reason"])

@@ -1,23 +1,28 @@
 """Exports: a range as one file, and beside it what the file holds and what it lacks.
 
-    <folder>/<name>.parquet | .csv | .arrow     the rows, by code in the order asked, and date
-    <folder>/<name>.json                        an `Export`
+    <root>/exports/<id>.parquet | .csv | .arrow     the rows, by code in the order asked, and date
+    <root>/exports/<id>.json                        an `Export`
+    <address>/exports/…                             the same, beside the lake of several hosts
 
-Here belongs the writing, code by code, so that memory does not grow with the range. The note is
-written after the file and read by whoever reports the outcome.
+Here belong the writing, code by code, so that memory does not grow with the range, and how the
+files come and go; until when they last is up to `requests`. The note is written after the file and
+read by whoever reports the outcome.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import functools
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol, get_args
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
+from marketdata_assets.hosts import hosts
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import MissingSessions
 from marketdata_assets.serving.ohlcv_view import column_type
@@ -31,6 +36,9 @@ from marketdata_assets.storage.durable_files import (
 )
 
 ROWS_IN_A_GROUP = 100_000
+# Of what is beside the lake, which is asked for at a price a call.
+SECONDS_BETWEEN_SWEEPS = 3_600.0
+SECONDS_A_RUN_MAY_TAKE = 3_600.0
 
 
 class Exported(BaseModel):
@@ -100,10 +108,6 @@ class _Writer(Protocol):
     def write_table(self, table: pa.Table) -> None: ...
 
 
-def exports_folder(root: Path) -> Path:
-    return root / "exports"
-
-
 def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: str) -> Export:
     """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
 
@@ -125,6 +129,7 @@ def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: st
                 for block in _blocks(_rows_of(reader, query, columns, codes, missing, absent)):
                     writer.write_table(block)
             size = unfinished.stat().st_size
+        is_told = any(one.missing_sessions is not None for one in codes.values())
         export = Export(
             file=path.name,
             query=query,
@@ -133,28 +138,19 @@ def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: st
             columns=columns,
             codes=codes,
             missing=missing,
-            missing_sessions=sorted(absent) if _is_told(codes) else None,
+            missing_sessions=sorted(absent) if is_told else None,
             made_at=dt.datetime.now(dt.UTC),
         )
-        _note(path).write_text(export.model_dump_json(indent=2), "utf-8")
+        path.with_suffix(".json").write_text(export.model_dump_json(indent=2), "utf-8")
         sync_folder(folder)
     return export
 
 
-def read_export(folder: Path, name: str) -> Export | None:
-    """What a finished export holds; None where there is none, or its note can't be read."""
-    try:
-        return Export.model_validate_json((folder / f"{name}.json").read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
-
-
-def _is_told(codes: Mapping[str, Exported]) -> bool:
-    return any(one.missing_sessions is not None for one in codes.values())
-
-
-def _note(path: Path) -> Path:
-    return path.with_suffix(".json")
+def note_of(raw: bytes) -> Export | None:
+    """What the note beside a file says; None where it can't be read."""
+    with suppress(ValidationError):
+        return Export.model_validate_json(raw)
+    return None
 
 
 def _rows_of(
@@ -225,3 +221,110 @@ def _writer(file: IO[bytes], schema: pa.Schema, form: FileFormat) -> Iterator[_W
     else:
         with pc_csv.CSVWriter(file, schema) as writer:
             yield writer
+
+
+class RemoteFile(NamedTuple):
+    """A file elsewhere: so many bytes, last written in seconds since 1970, and how to have some of
+    them, from where on and how many."""
+
+    name: str
+    size: int
+    modified: float
+    part: Callable[[int, int], Awaitable[bytes]]
+
+
+class ExportFiles:
+    """Files in `folder`, where they are written too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def publish(self, export: Export) -> str:
+        """Have what was written to `folder` be found by whoever asked for it. Where it is then."""
+        return str(self.folder / export.file)
+
+    def note(self, name: str) -> Export | None:
+        """What a finished export holds; None where there is none, or its note can't be read."""
+        with suppress(FileNotFoundError):
+            return note_of((self.folder / f"{name}.json").read_bytes())
+        return None
+
+    def file(self, name: str) -> Path | RemoteFile | None:
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def bytes(self) -> int:
+        """What all of them take."""
+        total = 0
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove exports by name, with all that is beside them."""
+        for name in names:
+            for path in self.folder.glob(f"{name}.*"):
+                path.unlink(missing_ok=True)
+
+    def remove_before(self, moment: float) -> None:
+        """Remove files that are older than a moment, in seconds since 1970, whoever made them."""
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < moment:
+                    path.unlink()
+
+
+class SharedExportFiles(ExportFiles):
+    """Objects below `address`; in `folder` lies what this host has in hand."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        from marketdata_assets.storage.objects import Objects
+
+        super().__init__(folder)
+        self._objects, self._address = Objects(address), address
+        self._next_sweep = 0.0
+
+    def publish(self, export: Export) -> str:
+        path = self.folder / export.file
+        # The note comes last: whoever finds it finds the file.
+        for one in (path, path.with_suffix(".json")):
+            self._objects.put_file(f"exports/{one.name}", one)
+            one.unlink()
+        # What killed runs have left here.
+        super().remove_before(time.time() - SECONDS_A_RUN_MAY_TAKE)
+        return f"{self._address}/exports/{export.file}"
+
+    def note(self, name: str) -> Export | None:
+        found = self._objects.get(f"exports/{name}.json")
+        return note_of(found[1]) if found else None
+
+    def file(self, name: str) -> Path | RemoteFile | None:
+        if (one := self._objects.head(f"exports/{name}")) is None:
+            return None
+        part = functools.partial(self._objects.part, one.key)
+        return RemoteFile(name, one.bytes, one.modified, part)
+
+    def bytes(self) -> int:
+        return sum(one.bytes for one in self._objects.listed("exports"))
+
+    def remove(self, names: Sequence[str]) -> None:
+        endings = [*get_args(FileFormat), "json"]
+        self._objects.delete([f"exports/{name}.{ending}" for name in names for ending in endings])
+
+    def remove_before(self, moment: float) -> None:
+        if time.monotonic() >= self._next_sweep:
+            old = [one.key for one in self._objects.listed("exports") if one.modified < moment]
+            self._objects.delete(old)
+            self._next_sweep = time.monotonic() + SECONDS_BETWEEN_SWEEPS
+
+
+def open_exports(root: Path) -> ExportFiles:
+    """The files of the profile whose folder on this machine is `root`. Raises `SettingError`."""
+    folder, shared = root / "exports", hosts()
+    return _shared(folder, shared.lake_of(root)) if shared else ExportFiles(folder)
+
+
+# One for all looks of a process: it has connections, and knows when it sweeps next.
+_shared = functools.cache(SharedExportFiles)

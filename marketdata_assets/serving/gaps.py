@@ -7,22 +7,19 @@ nothing is missing.
 """
 
 import datetime as dt
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from typing import TypeAlias
 
 import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.serving.days_in_memory import A_MOMENT
-from marketdata_assets.storage.lake import Lake, day_of
+from marketdata_assets.serving.caches import DaysInMemory
+from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
-from marketdata_assets.trading_calendar import (
-    last_session_over,
-    sessions_between,
-)
+from marketdata_assets.trading_calendar import last_session_over, sessions_between
 
 Days: TypeAlias = tuple[dt.date, ...]
 # Which table says who is listed, by what is stored by day.
@@ -56,12 +53,15 @@ class Gaps:
         self._listed: dict[str, tuple[int, dict[str, dt.date | None]]] = {}
         self._explained = ExplainedAbsences(lake)
 
-    def of(self, code: str, series: Series, start: dt.date | None, end: dt.date | None) -> Days:
-        """The sessions from `start` to `end` that a code of the series should have and nobody has.
+    def absent(self, series: Series, start: dt.date | None, end: dt.date | None) -> Days:
+        """The sessions from `start` to `end` that nobody has, which the calendar tells.
 
         They lie between the first day that is stored and the last session that is over.
         """
-        return self.of_the_life(code, series, _within(self._absent_from(series), start, end))
+        days = self._absent_from(series)
+        first = 0 if start is None else bisect_left(days, start)
+        last = len(days) if end is None else bisect_right(days, end)
+        return days[first:last]
 
     def before(self, code: str, series: Series, since: dt.date) -> Days:
         """The sessions from `since` to before the first day that is stored, as far as listed.
@@ -74,10 +74,6 @@ class Gaps:
         if first >= series.days[0]:
             return ()
         return tuple(sessions_between(first, series.days[0])[:-1])
-
-    def are_none(self, series: Series, start: dt.date | None, end: dt.date | None) -> bool:
-        """Whether no session of the range is absent, which the calendar tells; nothing is read."""
-        return not _within(self._absent_from(series), start, end)
 
     def is_known(self, series: Series) -> bool:
         """Whether the absent sessions of a series are in memory."""
@@ -137,50 +133,22 @@ def _version(series: Series) -> tuple[int, dt.date]:
     return series.generation, last_session_over(dt.datetime.now(dt.UTC))
 
 
-def _within(days: Days, start: dt.date | None, end: dt.date | None) -> Days:
-    first = 0 if start is None else bisect_left(days, start)
-    last = len(days) if end is None else bisect_right(days, end)
-    return days[first:last]
-
-
 class ExplainedAbsences:
     """Shares that had no bar for a good reason, by day, as the ledger knows them.
 
-    A year's folder is listed again when it has changed, a day's file is read once.
+    A year's folder is listed again when it has changed, a day's file is read when it is asked for.
     """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._years: dict[int, tuple[int | None, dict[dt.date, frozenset[str] | None]]] = {}
+        self._ledgers = DaysInMemory(lake, COVERAGE, lambda day: cache(partial(self._read, day)))
 
     def days_of(self, code: str, days: Sequence[dt.date]) -> set[dt.date]:
         """The days on which the ledger explains why the share has no bar."""
-        ledgers = {year: self._year(year) for year in {day.year for day in days}}
-        return {
-            day
-            for day in days
-            if day in ledgers[day.year] and code in self._codes(ledgers[day.year], day)
-        }
-
-    def _year(self, year: int) -> dict[dt.date, frozenset[str] | None]:
-        folder = self._lake.path(COVERAGE, dt.date(year, 1, 1)).parent
-        try:
-            changed = folder.stat().st_mtime_ns
-        except FileNotFoundError:
-            return {}
-        known = self._years.get(year)
-        if known is None or known[0] != changed:
-            days = filter(None, map(day_of, folder.glob("*.parquet")))
-            seen = changed if changed < time.time_ns() - A_MOMENT else None
-            known = seen, dict.fromkeys(days)
-            self._years[year] = known
-        return known[1]
-
-    def _codes(self, ledger: dict[dt.date, frozenset[str] | None], day: dt.date) -> frozenset[str]:
-        codes = ledger[day]
-        if codes is None:
-            codes = ledger[day] = self._read(day)
-        return codes
+        if not days:
+            return set()
+        ledgers = self._ledgers.between(min(days), max(days))
+        return {day for day in days if day in ledgers and code in ledgers[day]()}
 
     def _read(self, day: dt.date) -> frozenset[str]:
         rows = self._lake.read(COVERAGE, day)

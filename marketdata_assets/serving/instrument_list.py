@@ -8,7 +8,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind, UnknownCode, identify
@@ -18,7 +18,8 @@ from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import ETF_LIST, INSTRUMENT_HISTORY, STOCK_LIST, Table
 
 
-class Listed(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Listed:
     """An instrument: its name where one is known, and the table that holds it, None where none.
 
     A listed share that has not traded yet is one that no table holds.
@@ -26,7 +27,7 @@ class Listed(NamedTuple):
 
     code: str
     name: str | None
-    kind: Kind
+    asset_type: Kind
     stored_in: str | None
 
 

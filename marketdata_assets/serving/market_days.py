@@ -5,12 +5,13 @@ are `price_reader`.
 """
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.serving.days_in_memory import DaysInMemory
+from marketdata_assets.serving.caches import DaysInMemory
 from marketdata_assets.serving.ohlcv_view import View
 from marketdata_assets.serving.table_rows import NoSuchDay
 from marketdata_assets.storage.lake import Lake
@@ -21,7 +22,8 @@ MOVER = ("code", "name", "close", "quote_rate", "turnover")
 MOVERS = 15
 
 
-class MarketDay(NamedTuple):
+@dataclass(frozen=True)
+class MarketDay:
     """Shares with a bar; they rise or fall against the close before. `turnover` is in yuan.
 
     Who closed at the limit of the day counts as risen or fallen, too. A share whose close before

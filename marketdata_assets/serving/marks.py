@@ -7,21 +7,20 @@ market is `storage.finding_list`.
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketdata_assets.serving.adjusting import MissingFactors
-from marketdata_assets.serving.days_in_memory import DaysInMemory
-from marketdata_assets.serving.fund_factors import BAR_COLUMNS, fund_factors
+from marketdata_assets.serving.adjusting import BAR_COLUMNS, MissingFactors, fund_factors
+from marketdata_assets.serving.caches import DaysInMemory
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS, RESTATEMENTS, SUSPENDED, Table
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 
 # What is kept of a day.
 COLUMNS = {
@@ -29,6 +28,7 @@ COLUMNS = {
     RESTATEMENTS.name: ["ts_code", "table_name", "column_name", "kind", "old", "new"],
     FINDINGS.name: ["ts_code", "table_name", "check_name", "outcome", "seen"],
 }
+ONE_DAY = dt.timedelta(1)
 PRICES_NEEDED = ("date", "close", "high_limit", "low_limit", "adj_factor")
 
 
@@ -42,7 +42,8 @@ class MarkKind(StrEnum):
     HELD = "held"
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Mark:
     """`detail` is the factor over the one before of an ex-date, a reason, columns, or a finding."""
 
     date: dt.date
@@ -68,11 +69,12 @@ class Marks:
         `series` is that of its daily table; None leaves out what only prices tell.
         """
         marks = [*self._of_days(codes, start, end)]
-        for code in codes:
-            if series is None:
-                break
+        if series:
             of = _of_prices if series.table.name == DAILY_PRICES.name else _of_a_fund
-            marks += of(series, code, start, end)
+            for code in codes:
+                # An ex-date shows against the bar before, which may lie before the range.
+                since = _last_day_before(series, code, start)
+                marks += (one for one in of(series, code, since, end) if one.date >= start)
         return sorted(set(marks))
 
     def _of_days(self, codes: Collection[str], start: dt.date, end: dt.date) -> Iterator[Mark]:
@@ -98,6 +100,12 @@ class Marks:
     def _read(self, table: Table, day: dt.date) -> pa.Table | None:
         rows = self._lake.read(table, day)
         return None if rows is None else rows.select(COLUMNS[table.name])
+
+
+def _last_day_before(series: Series, code: str, start: dt.date) -> dt.date:
+    column = str(series.table.date_column)
+    days = series.slice(code, None, start - ONE_DAY, [column])[column]
+    return days[-1].as_py() if len(days) else start
 
 
 def _of_prices(series: Series, code: str, start: dt.date, end: dt.date) -> Iterator[Mark]:

@@ -74,7 +74,7 @@ class View:
         for name in columns:
             array = rows[self._stored[name]]
             if scale := self._scales.get(name):
-                array = pc.round(pc.multiply(array.combine_chunks(), scale), 2)
+                array = pc.round(pc.multiply(array, scale), 2)
             arrays.append(array)
         return pa.Table.from_arrays(arrays, names=list(columns))
 

@@ -19,13 +19,13 @@ from marketdata_assets.serving.adjusting import (
     adjusted,
     refuse_unadjustable,
     refuse_without_factors,
+    rolled,
 )
 from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.caches import stale_since
 from marketdata_assets.serving.gaps import Days
-from marketdata_assets.serving.history_cache import stale_since
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
 from marketdata_assets.serving.queries import Adjust, Range
-from marketdata_assets.serving.roll_factors import rolled
 from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
+from typing import TypeAlias
 
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind, identify
@@ -22,30 +23,36 @@ from marketdata_assets.instruments.mainland import is_former_code_of_beijing
 from marketdata_assets.serving.adjusting import (
     adjusted,
     factors_in,
+    factors_of_fund,
     refuse_unadjustable,
     refuse_without_factors,
+    rolled,
 )
-from marketdata_assets.serving.answers import CrossSection, NotStored, Slice
+from marketdata_assets.serving.answers import (
+    CrossSection,
+    ManyCodes,
+    NotStored,
+    Slice,
+    in_one_table,
+)
 from marketdata_assets.serving.bars import Frequency, beginning, in_bars
-from marketdata_assets.serving.former_codes import (
-    FormerCodes,
-    SuccessorUnknown,
-    rows_under_both,
-)
-from marketdata_assets.serving.fund_factors import factors_of_fund
-from marketdata_assets.serving.gaps import Gaps
-from marketdata_assets.serving.history_cache import Histories, stale_since
+from marketdata_assets.serving.caches import Histories, stale_since
+from marketdata_assets.serving.former_codes import FormerCodes, SuccessorUnknown, rows_under_both
+from marketdata_assets.serving.gaps import Days, Gaps
 from marketdata_assets.serving.instrument_list import InstrumentList, Listed
-from marketdata_assets.serving.many_codes import ManyCodes, in_one_table
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, OHLCV, between
 from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
-from marketdata_assets.serving.roll_factors import rolled
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.trading_calendar import last_published_session
+
+# Read together; more would be in memory together, too.
+CODES_AT_ONCE = 25
+# Rows as they are answered, and the sessions of their range that nobody has.
+Plain: TypeAlias = tuple[pa.Table, Days]
 
 
 class PriceReader:
@@ -126,7 +133,7 @@ class PriceReader:
             return HISTORY.table.name, history.generation, stale, until
         factors = None if asked.adjust is Adjust.NONE else self.series(ADJ_FACTOR)
         days = asked.of_days()
-        if not self._gaps.are_none(series, days.start, days.end):
+        if self._gaps.absent(series, days.start, days.end):
             return None
         return series.table.name, series.generation, factors and factors.generation, until
 
@@ -144,7 +151,7 @@ class PriceReader:
         days = asked.of_days()
         return (
             self._gaps.is_known(series)
-            and self._gaps.are_none(series, days.start, days.end)
+            and not self._gaps.absent(series, days.start, days.end)
             and (asked.adjust is Adjust.NONE or self._at_hand(ADJ_FACTOR) is not None)
         )
 
@@ -155,23 +162,69 @@ class PriceReader:
     def each(self, query: RangeQuery) -> Iterator[tuple[str, Slice | MarketdataError]]:
         """Every code of a query in its order, with its rows or why there are none.
 
-        All answers are of the same generations, whatever is published meanwhile.
+        All answers are of the same generations, whatever is published meanwhile; a series that is
+        damaged costs those alone that are in it.
         """
         if query.as_of is not None:
             yield from self._each_as_known(query, query.as_of)
             return
         tables = (*(view.table for view in DAILY_VIEWS.values()), ADJ_FACTOR)
-        pinned = {table.name: self.series(table) for table in tables}
-        for code in query.codes:
-            try:
-                yield (
-                    code,
-                    self._slice(
-                        self.instrument(code), query.range, lambda table: pinned[table.name]
-                    ),
+        pinned = {table.name: self._opened(table) for table in tables}
+
+        def series_of(table: Table) -> Series | None:
+            if isinstance(one := pinned[table.name], MarketdataError):
+                raise one.with_traceback(None)
+            return one
+
+        for first in range(0, len(query.codes), CODES_AT_ONCE):
+            codes = query.codes[first : first + CODES_AT_ONCE]
+            plain = self._plain_rows(codes, query.range, series_of)
+            for code in codes:
+                try:
+                    yield (
+                        code,
+                        self._slice(
+                            self.instrument(code),
+                            query.range,
+                            series_of,
+                            plain.get(code),
+                        ),
+                    )
+                except MarketdataError as reason:
+                    yield code, reason
+
+    def _plain_rows(
+        self,
+        codes: Sequence[str],
+        asked: Range,
+        series_of: Callable[[Table], Series | None],
+    ) -> dict[str, Plain]:
+        """The rows of codes of which nothing is to be reckoned, read at once: it takes a quarter
+        of the time. Where one of them can't be read, each is asked by itself and says why."""
+        rows: dict[str, Plain] = {}
+        if asked.adjust is not Adjust.NONE or asked.frequency is not Frequency.DAY:
+            return rows
+        instruments = [one for one in map(identify, codes) if not one.code.endswith(".BJ")]
+        for view in set(DAILY_VIEWS.values()):
+            with suppress(MarketdataError):
+                series = series_of(view.table)
+                if series is None:
+                    continue
+                here = [
+                    one.code
+                    for one in instruments
+                    if DAILY_VIEWS.get(one.kind) is view
+                    and one.code in series
+                    and not self._former_code(one, series)
+                ]
+                found, counts = series.counted_slices(
+                    here, asked.start, asked.end, view.stored(asked.columns)
                 )
-            except MarketdataError as reason:
-                yield code, reason
+                together = view.ohlcv(found, asked.columns)
+                absent = self._gaps.absent(series, asked.start, asked.end)
+                for code, count, end in zip(here, counts, accumulate(counts), strict=True):
+                    rows[code] = together.slice(end - count, count), absent
+        return rows
 
     def together(self, query: RangeQuery) -> ManyCodes:
         """All codes of a query in one table, in their order; of those that fail, why.
@@ -200,7 +253,7 @@ class PriceReader:
         [[kind, _]] = kinds.most_common(1)
         view = DAILY_VIEWS[kind]
         series = self.series(view.table)
-        if series is None or not self._gaps.are_none(series, asked.start, asked.end):
+        if series is None or self._gaps.absent(series, asked.start, asked.end):
             return None
         codes = [
             one.code
@@ -212,7 +265,7 @@ class PriceReader:
             series.slices(codes, asked.start, asked.end, view.stored(columns)), columns
         )
         # What has no row here may have been stored by code, or be asked for outside its life.
-        present = pc.unique(rows["code"]).to_pylist()
+        present = (piece[0].as_py() for piece in rows["code"].chunks)
         return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
 
     def cross_section(
@@ -260,7 +313,7 @@ class PriceReader:
 
     def _has(self, series: Series, instrument: Instrument) -> bool:
         codes = (instrument.code, self._former_code(instrument, series))
-        return any(series.span(code) is not None for code in codes if code)
+        return any(code in series for code in codes if code)
 
     def series(self, table: Table) -> Series | None:
         """The newest generation of a table's series; None where it was never made.
@@ -284,15 +337,31 @@ class PriceReader:
         finally:
             self._opening.release()
 
+    def _opened(self, table: Table) -> Series | MarketdataError | None:
+        """The series of a table, or what is wrong with it."""
+        try:
+            return self.series(table)
+        except MarketdataError as reason:
+            return reason
+
     def _slice(
-        self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
+        self,
+        instrument: Instrument,
+        asked: Range,
+        series_of: Callable[[Table], Series | None],
+        plain: Plain | None = None,
     ) -> Slice:
-        days = self._days(instrument, asked.of_days(), series_of)
+        days = self._days(instrument, asked.of_days(), series_of, plain)
         return self._in_bars(days, asked, dt.datetime.now(dt.UTC), series_of)
 
     def _days(
-        self, instrument: Instrument, asked: Range, series_of: Callable[[Table], Series | None]
+        self,
+        instrument: Instrument,
+        asked: Range,
+        series_of: Callable[[Table], Series | None],
+        plain: Plain | None = None,
     ) -> Slice:
+        """`plain` are the rows, as they are answered, where they have been read already."""
         refuse_unadjustable(instrument, asked.adjust)
         code, view = instrument.code, DAILY_VIEWS.get(instrument.kind)
         series = series_of(view.table) if view else None
@@ -300,29 +369,31 @@ class PriceReader:
         spans = [span for one in (former, code) if one and series and (span := series.span(one))]
         if view is None or series is None or not spans:
             return self._of_history(instrument, asked)
-        is_adjusted = asked.adjust is not Adjust.NONE
-        stored = view.stored([*asked.columns, "date"] if is_adjusted else asked.columns)
-        rows = rows_under_both(series, code, former, asked.start, asked.end, stored, view.date)
-        if is_adjusted:
-            anchor = None
-            if asked.adjust is Adjust.QFQ:
-                anchor = asked.anchor or series.days[-1]
-            if instrument.kind in FUND_KINDS:
-                factors = factors_of_fund(code, series, rows, anchor)
-            else:
-                factors = factors_in(series_of(ADJ_FACTOR), code, former)
-            rows = adjusted(code, rows, factors, anchor, view.date)
+        if plain is None:
+            absent = self._gaps.absent(series, asked.start, asked.end)
+            is_adjusted = asked.adjust is not Adjust.NONE
+            stored = view.stored([*asked.columns, "date"] if is_adjusted else asked.columns)
+            rows = rows_under_both(series, code, former, asked.start, asked.end, stored, view.date)
+            if is_adjusted:
+                anchor = None
+                if asked.adjust is Adjust.QFQ:
+                    anchor = asked.anchor or series.days[-1]
+                if instrument.kind in FUND_KINDS:
+                    factors = factors_of_fund(code, series, rows, anchor)
+                else:
+                    factors = factors_in(series_of(ADJ_FACTOR), code, former)
+                rows = adjusted(code, rows, factors, anchor, view.date)
+            plain = view.ohlcv(rows, asked.columns), absent
+        rows, absent = plain
         return Slice(
             code=code,
             instrument=instrument,
-            rows=view.ohlcv(rows, asked.columns),
+            rows=rows,
             available=(min(first for first, _ in spans), max(last for _, last in spans)),
             source=view.table,
             generation=series.generation,
             stored_at=series.stored_at,
-            missing=self._gaps.of(
-                code if series.span(code) else former, series, asked.start, asked.end
-            ),
+            missing=self._gaps.of_the_life(code if code in series else former, series, absent),
         )
 
     def _in_bars(

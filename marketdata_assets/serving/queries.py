@@ -25,8 +25,7 @@ from marketdata_assets.instruments import identify
 from marketdata_assets.serving.bars import Frequency, beginning, refuse_daily_columns
 from marketdata_assets.serving.ohlcv_view import OHLCV, known_columns
 from marketdata_assets.tables import STORED_TABLES, Table
-from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI
-from marketdata_assets.written_days import HOW, day_written
+from marketdata_assets.trading_calendar import FIRST_SESSION, HOW, SHANGHAI, day_written
 
 MOST_CODES = 500
 MOST_CODES_AS_OF = 50
@@ -139,11 +138,7 @@ class RangeQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    codes: Annotated[
-        list[Code],
-        Field(min_length=1, max_length=MOST_CODES),
-        AfterValidator(_canonical_codes),
-    ]
+    codes: Annotated[list[Code], Field(max_length=MOST_CODES), AfterValidator(_canonical_codes)]
     start: CalendarDay | None = None
     end: CalendarDay | None = None
     columns: Annotated[

@@ -1,10 +1,11 @@
-"""The file that holds the requests: proved now and then, made anew where it is damaged.
+"""Where the requests lie: in a file, proved now and then, made anew where it is damaged.
 
     <root>/state/requests.sqlite3            the requests
     <root>/state/requests.damaged.sqlite3    the last one that was damaged, to be looked at
 
 Here belongs how requests lie in SQLite and what is done when SQLite refuses. What is asked of it is
-`requests`. Nothing in it is precious: whoever waited for an answer can ask again.
+`requests`; several hosts have it in their database, see `shared_requests`. Nothing in it is
+precious: whoever waited for an answer can ask again.
 """
 
 import datetime as dt
@@ -13,12 +14,13 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, Protocol
 
-from marketdata_assets.serving.request_records import QueueNotReady, Request
+from marketdata_assets.errors import MarketdataError
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +39,22 @@ FIELDS = {
     "file": "TEXT",
     "rows": "INTEGER",
 }
+# A history is of a code, an export of a question.
+OF_ITS_KIND = "(kind = 'history') = (code IS NOT NULL) AND (kind = 'export') = (query IS NOT NULL)"
+INDEXES = """
+CREATE UNIQUE INDEX IF NOT EXISTS open_histories ON requests (code)
+    WHERE kind = 'history' AND state IN ('queued', 'running');
+CREATE INDEX IF NOT EXISTS by_state ON requests (state, created);
+"""
 # Pages of SQLite carry no checksum. Each row is written twice, so that a flipped bit shows.
 PROOF = " || ' ' || ".join(f"quote({name})" for name in FIELDS)
 SCHEMA = f"""
 CREATE TABLE requests (
     {", ".join(f"{name} {kind}" for name, kind in FIELDS.items())},
     proof TEXT NOT NULL GENERATED ALWAYS AS ({PROOF}) STORED,
-    CHECK ((kind = 'history') = (code IS NOT NULL) AND (kind = 'export') = (query IS NOT NULL))
+    CHECK ({OF_ITS_KIND})
 ) STRICT;
-CREATE UNIQUE INDEX open_histories ON requests (code)
-    WHERE kind = 'history' AND state IN ('queued', 'running');
-CREATE INDEX by_state ON requests (state, created);
-"""
-COLUMNS = ", ".join([*Request.model_fields, f"proof IS ({PROOF}) AS is_proved"])
+{INDEXES}"""
 # What says nothing about the file's content, and why it can't be used.
 REASONS = {
     sqlite3.SQLITE_BUSY: "another process holds it",
@@ -61,18 +66,48 @@ REASONS = {
 }
 
 
+class QueueNotReady(MarketdataError, status=503):
+    """The database of the requests can't be used now; nothing is lost."""
+
+
+class Answer(Protocol):
+    """What a statement was answered with, as both databases have it."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection that takes statements with `?` for each value."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Answer: ...
+
+
 class RequestDatabase:
     """The database at `path`, for threads and processes; others are waited for up to `patience`.
 
     It is proved before it is first used, and before it is used when that is `proof_lasts` ago.
     """
 
+    # All of them, and whether the row is as it was written.
+    columns = ", ".join([*FIELDS, f"proof IS ({PROOF})"])
+    # Who writes is alone.
+    passing_by = ""
+
     def __init__(self, path: Path, patience: dt.timedelta, proof_lasts: dt.timedelta) -> None:
         self._path, self._patience = path, patience
-        self.aside = path.with_stem(f"{path.stem}.damaged")
+        self._aside = path.with_stem(f"{path.stem}.damaged")
         self._proof_lasts = proof_lasts.total_seconds()
         self._proved_at: float | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
+
+    def has_damaged_copy(self) -> bool:
+        """Whether a database that was damaged lies beside, to be looked at."""
+        return self._aside.exists()
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -151,13 +186,13 @@ class RequestDatabase:
             # A log that stayed would be taken for the new one's.
             old = self._path.with_name(self._path.name + ending)
             if old.exists():
-                old.replace(self.aside.with_name(self.aside.name + ending))
+                old.replace(self._aside.with_name(self._aside.name + ending))
                 if not ending:
                     logger.error(
                         "%s was damaged, or of another version. It is kept as %s, and there is a "
                         "new one: what was open can be asked again.",
                         self._path,
-                        self.aside.name,
+                        self._aside.name,
                     )
         new.replace(self._path)
 
@@ -188,7 +223,6 @@ class RequestDatabase:
             with closing(
                 sqlite3.connect(f"{uri}?mode=rw", patience, isolation_level=None, uri=True)
             ) as connection:
-                connection.row_factory = sqlite3.Row
                 yield connection
         except sqlite3.Error as error:
             # The upper bits say more of the same.
@@ -205,14 +239,6 @@ class DamagedRow(Exception):
 
 # A damaged schema is quoted by SQLite in bytes that may be no text.
 DAMAGED = (sqlite3.Error, UnicodeDecodeError, DamagedRow)
-
-
-def requests_in(rows: Iterable[sqlite3.Row]) -> list[Request]:
-    """The requests in rows of `COLUMNS`; what a flipped bit has changed is none."""
-    found = [dict(row) for row in rows]
-    if not all(row.pop("is_proved") for row in found):
-        raise DamagedRow
-    return [Request.model_validate(row) for row in found]
 
 
 @cache

@@ -1,8 +1,7 @@
-"""Requests: what somebody waits for, in a small SQLite database that all processes share.
+"""Requests: what somebody waits for, in a small database that all processes and hosts share.
 
-    <root>/exports/<id>.<format>      the result of an export, until it expires
-
-Here belongs the life of a request. A history is of one code; who asks for a code that is on its
+Here belong what a request is and its life; where requests lie is `request_database`, and the
+results of exports are `exports`. A history is of one code; who asks for a code that is on its
 way joins that request. Who answers them is `automation.requests_sensor`:
 
     queued ──claim──► running ──finish──► done ──expire──► expired
@@ -10,23 +9,27 @@ way joins that request. Who answers them is `automation.requests_sensor`:
 """
 
 import datetime as dt
-import sqlite3
 import uuid
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from marketdata_assets.serving.exports import exports_folder
+from pydantic import BaseModel, ConfigDict
+
+from marketdata_assets.errors import MarketdataError
+from marketdata_assets.hosts import hosts
+from marketdata_assets.serving.exports import RemoteFile, open_exports
 from marketdata_assets.serving.queries import ExportQuery
-from marketdata_assets.serving.request_database import COLUMNS, RequestDatabase, requests_in
-from marketdata_assets.serving.request_records import (
-    RESULT_LASTS,
-    ExportsFull,
-    Request,
-    RequestKind,
-    State,
-    TooManyOpen,
-    UnknownRequest,
+from marketdata_assets.serving.request_database import (
+    FIELDS,
+    Connection,
+    DamagedRow,
+    RequestDatabase,
 )
+
+if TYPE_CHECKING:
+    from marketdata_assets.serving.shared_requests import SharedRequestDatabase
 
 PATIENCE = dt.timedelta(seconds=30)
 # A flipped bit in an index hides a request from whoever looks for it by that index.
@@ -42,12 +45,95 @@ FAILURE_LASTS = dt.timedelta(minutes=5)
 # A file is older than the outcome of its request, by no more than a run.
 A_RUN = dt.timedelta(hours=1)
 REMEMBERED = dt.timedelta(days=30)
+RESULT_LASTS = dt.timedelta(hours=24)
 
 OPEN = "state IN ('queued', 'running')"
 
 
+class RequestKind(StrEnum):
+    """The history of a code, or a range as a file."""
+
+    HISTORY = "history"
+    EXPORT = "export"
+
+
+class State(StrEnum):
+    """Where a request is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (State.QUEUED, State.RUNNING)
+
+
+class Request(BaseModel):
+    """A request; `code` and `refresh` are of a history; `query`, `file`, `rows` of an export.
+
+    `query` is an `ExportQuery` as JSON: it was well formed when it was asked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: RequestKind
+    state: State
+    created: dt.datetime
+    code: str | None
+    refresh: bool
+    query: str | None
+    run_id: str | None
+    finished: dt.datetime | None
+    error: str | None
+    file: str | None
+    rows: int | None
+
+    @property
+    def export_query(self) -> ExportQuery:
+        """Raises `pydantic.ValidationError` where the question is not understood any more."""
+        assert self.query is not None, f"request {self.id} is no export"
+        return ExportQuery.model_validate_json(self.query)
+
+    @property
+    def expires(self) -> dt.datetime | None:
+        """Until when the result can be had; None where there is none."""
+        if self.kind is RequestKind.EXPORT and self.state is State.DONE and self.finished:
+            return self.finished + RESULT_LASTS
+        return None
+
+
+class UnknownRequest(MarketdataError, status=404):
+    """No request has that id, or it is long over."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"There is no request {request_id[:40]!r}; it may be long over.")
+
+
+class TooManyOpen(MarketdataError, status=429):
+    """As many requests are open as may be."""
+
+    def __init__(self, kind: RequestKind, limit: int) -> None:
+        self.kind, self.limit = kind, limit
+        super().__init__(f"{limit} {kind} requests are open, which is the limit. Ask again later.")
+
+
+class ExportsFull(MarketdataError, status=429):
+    """The results that last are as large as they may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The files of the last {RESULT_LASTS.total_seconds() / 3600:.0f} hours take more than "
+            f"{limit / 1e9:g} GB, which is the limit. Ask again when some have expired."
+        )
+
+
 class Requests:
-    """The queue under `root`, for any number of threads and processes.
+    """The queue of the profile whose folder is `root`, for any number of threads, processes and
+    hosts.
 
     Every call is a transaction of its own, and raises `QueueNotReady` where others hold the
     database for longer than `patience`. When it was last proved longer ago than `proof_lasts`, it
@@ -63,14 +149,18 @@ class Requests:
         patience: dt.timedelta = PATIENCE,
         proof_lasts: dt.timedelta = PROOF_LASTS,
     ) -> None:
-        self.exports = exports_folder(root)
+        self.files = open_exports(root)
         self._most_export_bytes = most_export_bytes
-        self._database = RequestDatabase(root / "state" / "requests.sqlite3", patience, proof_lasts)
+        self._database = _database(root, patience, proof_lasts)
         self._limits = {
             RequestKind.EXPORT: most_open_exports,
             RequestKind.HISTORY: most_open_histories,
         }
-        self.exports.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def exports(self) -> Path:
+        """This host's folder, in which the files of exports are written."""
+        return self.files.folder
 
     def request_history(self, code: str, refresh: bool = False) -> Request:
         """Ask for the history of a canonical code, or join whoever does already.
@@ -85,8 +175,8 @@ class Requests:
             ).fetchone()
             if found is None and not refresh:
                 [found] = connection.execute(
-                    "SELECT id FROM requests WHERE code = ? AND state = 'failed' AND finished > ? "
-                    "UNION ALL SELECT NULL",
+                    "SELECT max(id) FROM requests "
+                    "WHERE code = ? AND state = 'failed' AND finished > ?",
                     (code, recent),
                 ).fetchone()
             if found is None:
@@ -95,40 +185,42 @@ class Requests:
                 connection.execute(
                     f"UPDATE requests SET refresh = 1 WHERE id = ? AND {OPEN}", (found,)
                 )
-            return _get(connection, found)
+            return self._get(connection, found)
 
     def request_export(self, query: ExportQuery) -> Request:
         """Ask for a file. Raises `TooManyOpen`, `ExportsFull`."""
-        if self._bytes_of_exports() > self._most_export_bytes:
+        if self.files.bytes() > self._most_export_bytes:
             raise ExportsFull(self._most_export_bytes)
         with self._database.transaction() as connection:
             found = self._add(connection, RequestKind.EXPORT, query=query.model_dump_json())
-            return _get(connection, found)
+            return self._get(connection, found)
 
     def prove(self) -> None:
-        """Look at all of the database; a damaged one is new then. Raises `QueueNotReady`."""
+        """Look at all of the database; a damaged one is new then. Raises `QueueNotReady`.
+
+        Of several hosts: whether the one that they share takes requests. Raises `DatabaseRefuses`.
+        """
         self._database.prove()
 
     def has_damaged_copy(self) -> bool:
         """Whether a database that was damaged lies beside, to be looked at."""
-        return self._database.aside.exists()
+        return self._database.has_damaged_copy()
 
     def get(self, request_id: str) -> Request:
         """Raises `UnknownRequest`."""
         try:
             with self._database.connection() as connection:
-                return _get(connection, request_id)
+                return self._get(connection, request_id)
         except UnknownRequest:
             # Where the index is damaged it may be there.
             self.prove()
             raise
 
-    def result(self, request: Request) -> Path | None:
+    def result(self, request: Request) -> Path | RemoteFile | None:
         """The file of an export that is done; None where there is none, or none any more."""
         if request.state is not State.DONE or request.file is None:
             return None
-        path = self.exports / request.file
-        return path if path.is_file() else None
+        return self.files.file(request.file)
 
     def open_counts(self) -> dict[tuple[RequestKind, State], int]:
         """How many requests are queued and running."""
@@ -145,18 +237,17 @@ class Requests:
         A claim that led to no run is over after `CLAIM_LASTS`; the request is then waiting again.
         """
         at = _seconds(now)
-        with self._database.transaction() as connection:
+        with self._database.connection() as connection:
             claimed = connection.execute(
+                "WITH waiting AS MATERIALIZED ("
                 "SELECT id FROM requests WHERE state = 'queued' OR "
                 "(state = 'running' AND run_id IS NULL AND claimed < ?) "
-                "ORDER BY created, id LIMIT ?",
-                (at - CLAIM_LASTS.total_seconds(), limit),
+                f"ORDER BY created, id LIMIT ? {self._database.passing_by}) "
+                "UPDATE requests SET state = 'running', claimed = ? "
+                f"WHERE id IN (SELECT id FROM waiting) RETURNING {self._database.columns}",
+                (at - CLAIM_LASTS.total_seconds(), limit, at),
             ).fetchall()
-            connection.executemany(
-                "UPDATE requests SET state = 'running', claimed = ? WHERE id = ?",
-                [(at, one) for (one,) in claimed],
-            )
-            return [_get(connection, one) for (one,) in claimed]
+            return sorted(_requests_in(claimed), key=lambda one: (one.created, one.id))
 
     def running(self) -> list[Request]:
         """The requests that are claimed and have no outcome, the oldest first."""
@@ -195,15 +286,13 @@ class Requests:
             "kind = 'export' AND state = 'done' AND finished <= ?",
             at - RESULT_LASTS.total_seconds(),
         )
-        for request in over:
-            for leftover in self.exports.glob(f"{request.id}.*"):
-                leftover.unlink(missing_ok=True)
-        self._remove_files_before(at - (RESULT_LASTS + A_RUN).total_seconds())
+        self.files.remove([request.id for request in over])
+        self.files.remove_before(at - (RESULT_LASTS + A_RUN).total_seconds())
         with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE requests SET state = 'expired', file = NULL WHERE id = ?",
-                [(request.id,) for request in over],
-            )
+            for request in over:
+                connection.execute(
+                    "UPDATE requests SET state = 'expired', file = NULL WHERE id = ?", (request.id,)
+                )
             connection.execute(
                 f"DELETE FROM requests WHERE finished <= ? AND NOT {OPEN} "
                 "AND NOT (kind = 'export' AND state = 'done')",
@@ -211,22 +300,9 @@ class Requests:
             )
         return over
 
-    def _bytes_of_exports(self) -> int:
-        total = 0
-        for path in self.exports.iterdir():
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size
-        return total
-
-    def _remove_files_before(self, moment: float) -> None:
-        for path in self.exports.iterdir():
-            with suppress(FileNotFoundError):
-                if path.is_file() and path.stat().st_mtime < moment:
-                    path.unlink()
-
     def _add(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         kind: RequestKind,
         code: str | None = None,
         refresh: int = 0,
@@ -265,17 +341,39 @@ class Requests:
     def _select(self, condition: str, *values: float) -> list[Request]:
         with self._database.connection() as connection:
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM requests WHERE {condition} ORDER BY created, id", values
+                f"SELECT {self._database.columns} FROM requests WHERE {condition} "
+                "ORDER BY created, id",
+                values,
             ).fetchall()
-            return requests_in(rows)
+            return _requests_in(rows)
+
+    def _get(self, connection: Connection, request_id: str) -> Request:
+        found = connection.execute(
+            f"SELECT {self._database.columns} FROM requests WHERE id = ?", (request_id,)
+        ).fetchall()
+        if not found:
+            raise UnknownRequest(request_id)
+        return _requests_in(found)[0]
 
 
-def _get(connection: sqlite3.Connection, request_id: str) -> Request:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM requests WHERE id = ?", (request_id,))
-    found = requests_in(rows)
-    if not found:
-        raise UnknownRequest(request_id)
-    return found[0]
+def _requests_in(rows: Iterable[Sequence[Any]]) -> list[Request]:
+    """The requests in rows of a database's `columns`; what a flipped bit has changed is none."""
+    found = []
+    for *values, is_proved in rows:
+        if not is_proved:
+            raise DamagedRow
+        found.append(Request.model_validate(dict(zip(FIELDS, values, strict=True))))
+    return found
+
+
+def _database(
+    root: Path, patience: dt.timedelta, proof_lasts: dt.timedelta
+) -> "RequestDatabase | SharedRequestDatabase":
+    if (shared := hosts()) is None:
+        return RequestDatabase(root / "state" / "requests.sqlite3", patience, proof_lasts)
+    from marketdata_assets.serving.shared_requests import SharedRequestDatabase
+
+    return SharedRequestDatabase(shared.database, shared.lake_of(root), patience)
 
 
 def _seconds(now: dt.datetime | None = None) -> float:

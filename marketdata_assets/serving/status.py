@@ -9,11 +9,12 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from marketdata_assets.allowance_counter import calls_of_the_last_minute, shared_path
+from marketdata_assets.hosts import hosts
 from marketdata_assets.profile import (
     Profile,
     calls_per_minute,
@@ -24,8 +25,9 @@ from marketdata_assets.profile import (
 )
 from marketdata_assets.settings import day as day_of_setting
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.run_history import days_made, switched_off
-from marketdata_assets.storage.series import SERIES_ASSETS, DamagedSeries, NoSeries, Series
+from marketdata_assets.storage.opening import open_lake
+from marketdata_assets.storage.run_history import daemon_beats, days_made, switched_off
+from marketdata_assets.storage.series import has_been_made, newest_day
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.timetable import FUNDS, STOCKS, TIMETABLE, sessions_due
 from marketdata_assets.trading_calendar import FIRST_SESSION
@@ -33,7 +35,13 @@ from marketdata_assets.trading_calendar import FIRST_SESSION
 PUBLISHED = "hf_dataset"
 BEYOND = dt.datetime.max.replace(tzinfo=dt.UTC)
 # Each is told with all that lies below it.
-FOLDERS = ("lake", "superseded", "series", "dataset", "publishing", "exports", "dagster")
+FOLDERS = ("lake", "superseded", "copies", "series", "dataset", "publishing", "exports", "dagster")
+
+# Of several hosts, in the table that pyrate-limiter names.
+CALLS = """
+    SELECT count(*) FROM "ratelimit___{}"
+    WHERE item_timestamp > clock_timestamp() AT TIME ZONE 'UTC' - interval '60 s'
+"""
 
 
 @dataclass(frozen=True)
@@ -68,10 +76,10 @@ class NextRun:
 
 @dataclass(frozen=True)
 class Status:
-    """The facts at `now`. Bytes are by folder; calls are of the last minute, None in the sandbox.
-    `switched_off` are the schedules and sensors that somebody has switched off.
+    """The facts at `now`. Bytes are by folder; calls are of the last minute, of all hosts, None in
+    the sandbox. `switched_off` are the schedules and sensors that somebody has switched off.
 
-    Nothing runs by itself unless `dev_runs`.
+    Nothing runs by itself unless `dev_runs`: a `dev` or a `daemon`, of several hosts that of any.
     """
 
     now: dt.datetime
@@ -97,7 +105,7 @@ def status(env: Mapping[str, str], now: dt.datetime) -> Status:
     Reads the size of every file, a second where there are twenty years. Raises `SettingError`.
     """
     root = profile_root(env)
-    lake, history = Lake(root, "reader"), root / "dagster"
+    lake, history = open_lake(root, "reader"), root / "dagster"
     published, off = days_made(history, PUBLISHED), switched_off(history)
     first = day_of_setting(env, "DEFAULT_START_DATE", FIRST_SESSION)
     due = [day for day in sessions_due(now) if day >= first]
@@ -109,7 +117,7 @@ def status(env: Mapping[str, str], now: dt.datetime) -> Status:
         now=now,
         profile=root.name,
         origin=origin(env),
-        dev_runs=dev_runs(root),
+        dev_runs=daemon_beats(history, now) if lake.is_shared else bool(programs_running(root)),
         evenings=(
             _evening(lake, STOCKS.schedule, DAILY_PRICES, due, published),
             _evening(lake, FUNDS.schedule, ETF_PREMIUM, due, None),
@@ -118,7 +126,7 @@ def status(env: Mapping[str, str], now: dt.datetime) -> Status:
         switched_off=tuple(sorted(off)),
         calls=_calls(env) if is_live else None,
         calls_per_minute=calls_per_minute(env) if is_live else None,
-        bytes_on_disk=dict(_sizes(root)),
+        bytes_on_disk={name: size for name in FOLDERS if (size := _size_below(root / name))},
         bytes_free=shutil.disk_usage(root).free,
     )
 
@@ -133,7 +141,7 @@ def _evening(
     stored = lake.days(table)
     last = stored[-1] if stored else None
     described = lake.describe(table, last) if last else None
-    is_expected = bool(stored) or published is not None
+    is_expected = bool(stored) or published is not None or has_been_made(lake, table)
     there = set(stored)
     last_published = max(published, default=None) if published else None
     return Evening(
@@ -143,7 +151,7 @@ def _evening(
         stored_at=described.stored_at if described else None,
         last_published=last_published,
         published_at=published[last_published] if published and last_published else None,
-        series_to=_series_to(lake.root, table),
+        series_to=newest_day(lake, table),
         late=tuple(day for day in due if is_expected and day not in there),
         unpublished=tuple(
             day for day in due if published is not None and day in there and day not in published
@@ -151,42 +159,34 @@ def _evening(
     )
 
 
-def _series_to(root: Path, table: Table) -> dt.date | None:
-    assert table.name in SERIES_ASSETS
-    try:
-        days = Series.open(root, table).days
-    except (NoSeries, DamagedSeries):
-        return None
-    return days[-1] if days else None
-
-
 def _calls(env: Mapping[str, str]) -> int:
+    counter = shared_path(env["TUSHARE_TOKEN"], upstream(env))
+    if shared := hosts():
+        from marketdata_assets.storage.database_turns import ask
+
+        counted = ask(shared.database, CALLS.format(counter.stem))
+        return counted[0][0] if counted else 0
     try:
-        return calls_of_the_last_minute(shared_path(env["TUSHARE_TOKEN"], upstream(env)))
+        return calls_of_the_last_minute(counter)
     except sqlite3.OperationalError:
         # Whoever counts holds the file for a moment.
         return 0
 
 
-def dev_runs(root: Path) -> bool:
-    """Whether the programs of a `dev` are there: each holds this file."""
+def programs_running(root: Path) -> str:
+    """Whose programs are there, `dev` or `daemon`: each holds this file, which names it. Empty
+    where nothing runs by itself."""
     try:
         held = os.open(root / "dagster" / "programs.lock", os.O_RDONLY)
     except FileNotFoundError:
-        return False
+        return ""
     try:
         fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return os.read(held, 80).decode() or "dev"
     finally:
         os.close(held)
-    return False
-
-
-def _sizes(root: Path) -> Iterator[tuple[str, int]]:
-    for name in FOLDERS:
-        if size := _size_below(root / name):
-            yield name, size
+    return ""
 
 
 def _size_below(folder: Path) -> int:

@@ -1,21 +1,28 @@
 """Rows of any table that is stored by day, as they are stored: one day, or the days of a code.
 
 Here belongs what is read from the lake's own files, day by day, and what is said where a day has
-none. Prices of many years by code are `price_reader`, which reads copies that are made for it.
+none: the slow way, also for a fund that no series has yet. Prices of many years by code are
+`price_reader`, which reads copies that are made for it.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
+from marketdata_assets.instruments import Instrument
+from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days
-from marketdata_assets.serving.ohlcv_view import NoSuchColumn
+from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, NoSuchColumn, column_type
 from marketdata_assets.storage.lake import Lake, MissingPartitions
-from marketdata_assets.tables import STORED_TABLES, Table
+from marketdata_assets.storage.opening import open_lake
+from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES, Table
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     is_session,
@@ -104,17 +111,19 @@ def rows_of_codes(
         raise NoSuchDay(f"{table.name} is not stored of any day. Materialize {table.name} first.")
     last = min(end, last_session_over(now))
     due = sessions_between(max(start, stored[0]), last) if start <= last else []
-    known, parts, moments = set(stored), [], []
-    for day in (one for one in stored if start <= one <= end):
+
+    def of_day(day: dt.date) -> tuple[pa.Table, dt.datetime]:
         loaded = lake.load(table, day)
-        parts.append(_chosen(table, loaded.rows, columns, codes))
-        moments.append(loaded.stored.stored_at)
+        return _chosen(table, loaded.rows, columns, codes), loaded.stored.stored_at
+
+    known = set(stored)
+    found = list(lake.each(of_day, (day for day in stored if start <= day <= end)))
     none = table.schema.empty_table().select(list(columns))
     return TableRows(
         table,
-        pa.concat_tables([none, *parts]),
+        pa.concat_tables([none, *(rows for rows, _ in found)]),
         tuple(day for day in due if day not in known),
-        max(moments, default=None),
+        max((stored_at for _, stored_at in found), default=None),
     )
 
 
@@ -124,17 +133,11 @@ def _chosen(
     rows = rows.replace_schema_metadata()
     if codes is not None:
         wanted = pa.array(codes, pa.string())
-        matches = [pc.is_in(rows[name], value_set=wanted) for name in _code_columns(table)]
-        is_wanted = matches[0]
-        for other in matches[1:]:
-            is_wanted = pc.or_(is_wanted, other)
-        rows = rows.filter(is_wanted)
+        # Of a share, and of an index that it belongs to.
+        names = [name for name in table.key if name == "code" or name.endswith("_code")]
+        matches = [pc.is_in(rows[name], value_set=wanted) for name in names]
+        rows = rows.filter(functools.reduce(pc.or_, matches))
     return rows.select(list(columns))
-
-
-def _code_columns(table: Table) -> list[str]:
-    """The columns of the key that hold codes: of a share, and of an index that it belongs to."""
-    return [name for name in table.key if name == "code" or name.endswith("_code")]
 
 
 def why_absent(table: Table, day: dt.date, now: dt.datetime) -> str:
@@ -147,3 +150,48 @@ def why_absent(table: Table, day: dt.date, now: dt.datetime) -> str:
     if not is_session(day):
         return f"{day} is no trading day: {table.name} has nothing of it."
     return f"{table.name} is not stored for {day}. Materialize {table.name} for this day."
+
+
+def fund_in_lake(
+    root: Path, instrument: Instrument, start: dt.date, end: dt.date, columns: Sequence[str]
+) -> Slice | None:
+    """A fund's bars with their values, or its values alone, whose other columns are NULL.
+
+    None where neither is stored of the range. Raises `UnfitPartitions`.
+    """
+    lake, view = open_lake(root, ""), DAILY_VIEWS[instrument.kind]
+
+    def read(table: Table, names: list[str]) -> TableRows | None:
+        now = dt.datetime.now(dt.UTC)
+        with suppress(NoSuchDay):
+            return rows_of_codes(lake, table, start, end, names, [instrument.code], now)
+        return None
+
+    found = read(ETF_PREMIUM, view.stored(columns))
+    if found and found.rows.num_rows:
+        return _slice(instrument, view.ohlcv(found.rows, columns), found)
+    found = read(ETF_NAV, ["nav_date", "unit_nav"])
+    if found is None or not found.rows.num_rows:
+        return None
+    # Of a value that was told again the last one counts.
+    values = dict(zip(*(column.to_pylist() for column in found.rows.columns), strict=True))
+    days = sorted(values)
+    known = {"date": days, "unit_nav": [values[day] for day in days]}
+    arrays = {
+        name: pa.array(known.get(name, [None] * len(days)), column_type(name)) for name in columns
+    }
+    return _slice(instrument, pa.table(arrays), found)
+
+
+def _slice(instrument: Instrument, rows: pa.Table, found: TableRows) -> Slice:
+    assert found.stored_at is not None, "rows are of a file"
+    return Slice(
+        code=instrument.code,
+        instrument=instrument,
+        rows=rows,
+        available=(rows["date"][0].as_py(), rows["date"][-1].as_py()),
+        source=found.table,
+        generation=None,
+        stored_at=found.stored_at,
+        missing=found.missing,
+    )

@@ -5,14 +5,17 @@ One more view is reckoned from a table: `daily_prices_adjusted`.
     duckdb -readonly <root>/catalog.duckdb -c "SELECT * FROM daily_prices WHERE code = '600000.SH'"
 
 Here belongs how the views are made and published. They hold no data: they read the partition
-files, so they are right however many processes write, and nobody keeps the database open.
+files, so they are right however many processes write, and nobody keeps the database open. Of
+several hosts each has its own over the copies that it has, and the view `held` says how many of
+the stored days these are.
 """
 
 import hashlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 from filelock import FileLock
@@ -26,28 +29,51 @@ from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
 # What every DuckDB from 1.0 on can read.
 STORAGE_VERSION = "v1.0.0"
 CREATE = "CREATE OR REPLACE VIEW"
+HELD = "held"
+HELD_DOC = """\
+How many partitions of each table and year all hosts share, and how many of them this host had read
+when the catalog was written. What it has not read is in no view.
+
+各表各年由所有主机共用的分区数，以及写入目录库时本机已读取的分区数。未读取的不在任何视图中。"""
 ADJUSTED_PRICES = "daily_prices_adjusted"
 ADJUSTED_DOC = """\
 daily_prices, with adjusted prices besides: forward (_qfq) in the money of the last day of the share
 that has a factor, and backward (_hfq). NULL without a factor.
 
-合并行情,另有复权价格:前复权(_qfq,以该股最后一个有因子的交易日为准)与后复权(_hfq)。无因子时为空。"""
+合并行情，另有复权价格：前复权（_qfq，以该股最后一个有因子的交易日为准）与后复权（_hfq）。无因子时为空。"""
 
 
-def publish_catalog(root: Path) -> Path:
+class Held(NamedTuple):
+    """What a host has of a table that many share: how many partitions are `stored`, by year, and
+    the names of the `files` here that are the newest of theirs, by year.
+
+    The year of a table without days is 0.
+    """
+
+    stored: Mapping[int, int]
+    files: Mapping[int, Sequence[str]]
+
+
+def publish_catalog(root: Path, held: Mapping[str, Held] | None = None) -> Path:
     """Write `catalog.duckdb` and its source `catalog.sql` under `root`, unless they are right.
 
     They are not when a table got its first file, when a declaration changed, when the folder has
     moved, or when the database is not what was written here: damaged, written by somebody else, or
     with the log of a program that was killed while it wrote, which nobody could open any more.
-    Readers that have the old database open keep it. Raises `OSError` when the disk refuses.
+    Readers that have the old database open keep it. `held` is by table what a host of many has in
+    `copies`. Raises `OSError` when the disk refuses.
     """
     database, script = root / "catalog.duckdb", root / "catalog.sql"
     try:
         make_folder(root)
         with FileLock(root / ".catalog.lock"):
-            views = [_statements(root, table) for table in STORED_TABLES.values()]
+            views = [
+                _statements(root, table, held[table.name] if held is not None else None)
+                for table in STORED_TABLES.values()
+            ]
             views.append(_adjusted_prices())
+            if held is not None:
+                views.append(_held(held))
             known = _source(script) if is_as_written(root) else ""
             if known.partition("\n\n")[2] != "\n\n".join(views):
                 _replace(database, views, known)
@@ -145,10 +171,26 @@ def _adjusted_prices() -> str:
     )
 
 
-def _statements(root: Path, table: Table) -> str:
+def _held(held: Mapping[str, Held]) -> str:
+    """The view that says how much of every table is here."""
+    rows = [
+        f"({quoted(name)}, {year}, {count}, {len(one.files.get(year, ()))})"
+        for name, one in held.items()
+        for year, count in one.stored.items()
+    ]
+    values = ", ".join(rows or ["(NULL, NULL, NULL, NULL)"])
+    return (
+        f"{CREATE} {HELD} AS SELECT * FROM (VALUES {values}) "
+        "AS held (table_name, year, stored, here) WHERE table_name IS NOT NULL;\n"
+        f"COMMENT ON VIEW {HELD} IS {quoted(HELD_DOC)};"
+    )
+
+
+def _statements(root: Path, table: Table, held: Held | None) -> str:
+    select = _select(root, table) if held is None else _select_held(root, table, held)
     return "\n".join(
         (
-            f"{CREATE} {table.name} AS {_select(root, table)};",
+            f"{CREATE} {table.name} AS {select};",
             f"COMMENT ON VIEW {table.name} IS {quoted(table.description)};",
             *_comments(table.name, table),
         )
@@ -160,6 +202,18 @@ def _comments(view: str, table: Table) -> list[str]:
         f'COMMENT ON COLUMN {view}."{column.name}" IS {quoted(column.description)};'
         for column in table.columns
     ]
+
+
+def _select_held(root: Path, table: Table, held: Held) -> str:
+    files = [name for names in held.files.values() for name in names]
+    if not files:
+        return select_nothing(table)
+    by_year = "[0-9][0-9][0-9][0-9]/" if table.date_column and not table.code_column else ""
+    folder = literal_path(root.resolve() / "copies" / "lake" / table.name)
+    # Beside them lie copies of what was stored before.
+    names = ", ".join(map(quoted, files))
+    condition = f"parse_filename(filename) IN ({names})"
+    return select(table, quoted(f"{folder}/{by_year}*.parquet"), condition)
 
 
 def _select(root: Path, table: Table) -> str:

@@ -33,12 +33,19 @@ class Copies:
 
     def of(self, one: Object) -> Path | None:
         """The copy of an object, or of what has taken its place; None where that is gone."""
-        path = self._path(one)
         with contextlib.suppress(FileNotFoundError):
-            os.utime(path)
-            return path
+            if path := self.here(one):
+                os.utime(path)
+                return path
         found = self._objects.get(one.key)
         return self.keep(*found) if found else None
+
+    def here(self, one: Object) -> Path | None:
+        """The copy of an object; None where there is none, or a power cut has shortened it."""
+        path = self._path(one)
+        with contextlib.suppress(FileNotFoundError):
+            return path if path.stat().st_size == one.bytes else None
+        return None
 
     def keep(self, one: Object, raw: bytes) -> Path:
         """Have `raw`, the content of an object, as its copy."""

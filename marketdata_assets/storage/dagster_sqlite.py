@@ -6,6 +6,7 @@ in `dagster.yaml` is the one public way to have a say in what is stored, and wha
 private.
 """
 
+import datetime as dt
 import functools
 import os
 import sqlite3
@@ -20,7 +21,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
@@ -34,8 +35,12 @@ from dagster_shared.record import replace
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
+from marketdata_assets.storage.run_history import prune
+
 # What is stored in the index besides.
 IN_THE_INDEX = ASSET_EVENTS | ASSET_CHECK_EVENTS
+# A step has many of them, one after the other.
+WAITING = {DagsterEventType.STEP_OUTPUT, DagsterEventType.ASSET_CHECK_EVALUATION}
 # SQLAlchemy learns for each what its statements are in SQL.
 DATABASES_KNOWN = 8
 # Of all partitions and checks of a run, some thousands.
@@ -57,12 +62,13 @@ class Runs(SqliteRunStorage):
 
 
 class Batch(threading.local):
-    """What a thread stores together: the open connections to the run's database and the index, and
-    the newest event of each asset and kind."""
+    """What a thread stores together: the open connections to the run's database and the index, the
+    newest event of each asset and kind, and the events of a run that wait for the next one."""
 
     connections: tuple[Connection, Connection] | None = None
 
     def __init__(self) -> None:
+        self.waiting: list[dg.EventLogEntry] = []
         self.newest: dict[tuple[object, object], tuple[dg.EventLogEntry, int]] = {}
 
 
@@ -96,14 +102,18 @@ class EventLog(SqliteEventLogStorage):
         """The database of a run, which holds all of its events."""
         return Path(self.path_for_shard(run_id))
 
-    def bytes_of_own(self) -> int:
-        """What the databases of all single runs take."""
-        total = 0
+    def prune(self, before: dt.datetime) -> set[str]:
+        return prune(self.index, before)
+
+    def bytes_of_own(self) -> dict[str, int]:
+        """What the databases of single runs take."""
+        sizes = {}
         for file in self.index.parent.glob("*.db"):
             # Whoever prunes deletes them meanwhile.
             with suppress(FileNotFoundError):
-                total += file.stat().st_size if file != self.index else 0
-        return total
+                sizes[file.stem] = file.stat().st_size
+        sizes.pop(self.index.stem, None)
+        return sizes
 
     def delete_own(self, run_id: str) -> None:
         """Delete the database of a run; what the index has of the run stays."""
@@ -173,14 +183,29 @@ class EventLog(SqliteEventLogStorage):
         return column_name in self._there
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        if event.dagster_event and event.dagster_event_type in IN_THE_INDEX:
-            self.store_event_batch([event])
-        else:
-            super().store_event(in_short(event))
+        """Store an event; what a step has put out and checked, with the next event of another kind.
+
+        That one comes with every step, at its end at the latest, so that none that has ended lacks
+        any. What a killed step had put out is put out again.
+        """
+        waiting = self._batch.waiting
+        if waiting and waiting[0].run_id != event.run_id:
+            self._store_waiting()
+        waiting.append(event)
+        if not event.step_key or event.dagster_event_type not in WAITING:
+            self._store_waiting()
         if event.step_key:
             self._keep_index_open(True)
         elif event.dagster_event and event.dagster_event.is_job_event:
             self._keep_index_open(False)
+
+    def _store_waiting(self) -> None:
+        events = self._batch.waiting[:]
+        self._batch.waiting.clear()
+        if len(events) > 1 or events[0].dagster_event_type in IN_THE_INDEX:
+            self.store_event_batch(events)
+        else:
+            super().store_event(in_short(events[0]))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Events of one run, in one transaction of each database instead of several an event."""

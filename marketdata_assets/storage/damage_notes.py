@@ -52,7 +52,8 @@ def _notes(root: Path) -> Path:
 
 
 def _note_of(root: Path, path: Path) -> Path:
-    return _notes(root) / path.relative_to(root)
+    # In one go, since it is asked for at every file that is read.
+    return Path(root, "state", "damaged", *path.parts[len(root.parts) :])
 
 
 def _version(path: Path) -> str:

@@ -6,8 +6,8 @@ terminal or in an answer is up to whoever asks.
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from marketdata_assets.instruments import UnknownCode, identify
 from marketdata_assets.storage.bounded_duckdb import brief_duckdb
@@ -21,8 +21,12 @@ SESSIONS_FOLLOWED = 250
 URGENCY = "list_position(['refused', 'held', 'flagged', 'excused'], outcome)"
 
 
-class FindingLine(NamedTuple):
-    """A finding of `last`, the newest of `days` in a row with it; the first of them is `since`."""
+@dataclass(frozen=True)
+class FindingLine:
+    """A finding of `last`, the newest of `days` in a row with it; the first of them is `since`.
+
+    `code` is empty where the whole answer of the vendor is meant.
+    """
 
     table: str
     check: str

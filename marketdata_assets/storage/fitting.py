@@ -42,5 +42,7 @@ def with_all_columns(table: Table, data: pa.Table) -> pa.Table:
 
 def as_declared(table: Table, data: pa.Table) -> pa.Table:
     """`data`, which fits, with the declared schema; labels stay, nothing is copied."""
+    if data.schema.equals(table.schema):
+        return data
     schema = table.schema.with_metadata(data.schema.metadata)
     return pa.Table.from_arrays(with_all_columns(table, data).columns, schema=schema)

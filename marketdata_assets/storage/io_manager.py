@@ -1,4 +1,4 @@
-"""How assets read and write the lake: ranges in as one DuckDB relation, out a file a partition.
+"""How assets write the lake, a file a partition, and how a range of partitions is read.
 
 Here belongs the bridge between Dagster's partitions and `lake`. What a table holds is declared
 in `tables`; what a file goes through is `lake`.
@@ -6,6 +6,7 @@ in `tables`; what a file goes through is `lake`.
 
 import contextlib
 import datetime as dt
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,15 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import PrivateAttr
 
-from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.catalog import publish_catalog
-from marketdata_assets.storage.lake import Lake, Part, Stored
+from marketdata_assets.storage.lake import Lake, MissingPartitions, Part, Stored
 from marketdata_assets.storage.opening import open_lake
-from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.tables import STORED_TABLES, Table
 
 ROWS_PER_BATCH = 50_000
 ROWS_SHOWN = 3
+_TELLING = threading.Lock()
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -35,8 +35,13 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     root: str
     origin: str
 
+    _run: str = PrivateAttr(default="")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        self._run = context.run.run_id if context.run else ""
+
     def open(self) -> Lake:
-        return open_lake(Path(self.root), self.origin)
+        return open_lake(Path(self.root), self.origin, self._run)
 
 
 class FetchedDays(NamedTuple):
@@ -63,27 +68,33 @@ Data: TypeAlias = FetchedDays | RecordedDays | duckdb.DuckDBPyRelation | pa.Tabl
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Stores every partition as a file and loads a range as one DuckDB relation.
+    """Stores every partition as a file and loads a range as one Arrow table.
 
-    An input annotated `duckdb.DuckDBPyRelation`, `pa.Table` or `pd.DataFrame` arrives as that.
-    All relations of a run share a connection, so they can be joined. An output may be any of
-    the three, or `FetchedDays`; it is streamed, so a range needs no more memory than a day
-    (sorting a computed range spills to disk).
+    An output may be a DuckDB relation, an Arrow table, a pandas frame or `FetchedDays`; it is
+    streamed, so a range needs no more memory than a day (sorting a computed range spills to disk).
     """
 
     lake: LakeResource
 
     _lake: Lake = PrivateAttr()
-    _connection: duckdb.DuckDBPyConnection = PrivateAttr()
+    _has_stored: bool = PrivateAttr(default=False)
 
     @contextlib.contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["LakeIOManager"]:
+        """Within a run, or a step that has a process of its own; then the catalog is published."""
+        self.lake.setup_for_execution(context)
         self._lake = self.lake.open()
-        with bounded_duckdb(Path(self.lake.root, "spill")) as connection:
-            self._connection = connection
-            yield self
+        try:
+            # One run of a pool at a time makes days, so a step may take what it saw for what is
+            # there.
+            with self._lake.looking_once():
+                yield self
+        finally:
+            # Its views are over a folder; a host of many has only what it has read.
+            if self._has_stored and not self._lake.is_shared:
+                publish_catalog(self._lake.root)
 
-    def load_input(self, context: dg.InputContext) -> Data:
+    def load_input(self, context: dg.InputContext) -> pa.Table:
         """The upstream's partitions, but for days that are not stored.
 
         Raises `MissingPartitions` naming table and days when none is.
@@ -91,14 +102,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         table = STORED_TABLES[context.asset_key.path[-1]]
         parts = _parts(table, context)
         stored = [part for part in parts if self._lake.has(table, part)]
-        paths = self._lake.paths(table, stored or parts)
-        relation = rows_of(self._connection, table, paths)
-        wanted = context.dagster_type.typing_type
-        if wanted is pa.Table:
-            return conform(table, relation.to_arrow_table())
-        if wanted is pd.DataFrame:
-            return conform(table, relation.to_arrow_table()).to_pandas()
-        return relation
+        if not stored:
+            raise MissingPartitions(table, parts)
+        return pa.concat_tables(self._lake.load(table, part).rows for part in stored)
 
     def handle_output(self, context: dg.OutputContext, obj: Data) -> None:
         """Store every partition of the run, each as soon as it is whole."""
@@ -106,39 +112,28 @@ class LakeIOManager(dg.ConfigurableIOManager):
             record_only(context, obj.days)
             return
         table, origin = STORED_TABLES[context.asset_key.path[-1]], self._lake.origin
-        try:
-            if context.has_asset_partitions and not table.code_column:
-                self._store_range(context, table, obj)
-                if isinstance(obj, FetchedDays):
-                    context.add_output_metadata(obj.told())
-            else:
-                [part] = _parts(table, context)
-                one = self._lake.write(table, part, conform(table, _arrow(obj)))
-                origin = one.origin
-                context.add_output_metadata(
-                    {
-                        "dagster/row_count": one.rows,
-                        "bytes": one.bytes,
-                        "file": one.outcome.value,
-                    }
-                )
-        except Exception:
-            # The days before the failure are stored and should be seen; the failure comes first.
-            with contextlib.suppress(OSError, duckdb.Error):
-                self._publish_catalog()
-            raise
-        self._publish_catalog()
+        self._has_stored = True
+        if context.has_asset_partitions and not table.code_column:
+            self._store_range(context, table, obj)
+            if isinstance(obj, FetchedDays):
+                context.add_output_metadata(obj.told())
+        else:
+            [part] = _parts(table, context)
+            one = self._lake.write(table, part, conform(table, _arrow(obj)))
+            origin = one.origin
+            context.add_output_metadata(
+                {
+                    "dagster/row_count": one.rows,
+                    "bytes": one.bytes,
+                    "file": one.outcome.value,
+                }
+            )
         context.add_output_metadata(
             {
                 "folder": dg.MetadataValue.path(str(self._lake.root / "lake" / table.name)),
                 "origin": origin,
             }
         )
-
-    def _publish_catalog(self) -> None:
-        # Its views are over a folder; a host of many has only what it has read.
-        if not self._lake.is_shared:
-            publish_catalog(self._lake.root)
 
     def _store_range(self, context: dg.OutputContext, table: Table, obj: Data) -> None:
         stored = self._store_days(table, _days(context), obj)
@@ -202,10 +197,12 @@ def tell_of_day(
         step = context.step_context
     else:
         step = context.get_step_execution_context()
-    told = step._metadata_accumulator
-    step._metadata_accumulator = told.with_additional_asset_metadata(
-        context.asset_key, day.isoformat(), facts
-    )
+    # Days are told of while others are stored, and what is kept is replaced as a whole.
+    with _TELLING:
+        told = step._metadata_accumulator
+        step._metadata_accumulator = told.with_additional_asset_metadata(
+            context.asset_key, day.isoformat(), facts
+        )
 
 
 def conform(table: Table, data: pa.Table) -> pa.Table:

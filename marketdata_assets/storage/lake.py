@@ -17,10 +17,11 @@ import datetime as dt
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,15 +47,21 @@ from marketdata_assets.tables import Table
 logger = logging.getLogger(__name__)
 
 # Other files that end up here, a sync program's copies for one, are no partitions.
-DAY_FILES = "[0-9][0-9][0-9][0-9]/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].parquet"
+FOUR = "[0-9][0-9][0-9][0-9]"
+YEARS = f"{FOUR}/"
+DAY_FILES = f"{YEARS}{FOUR}-[0-9][0-9]-[0-9][0-9].parquet"
 CODE_FILES = "*.parquet"
 CODE = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
 UNTIL = "%Y%m%dT%H%M%S.%fZ"
 DAMAGED = ".damaged"
+# A folder that changes twice in a moment may show it once, since clocks are coarse.
+A_MOMENT = 2_000_000_000
 
 
 # A trading day, a code, or None for a table without partitions.
 Part: TypeAlias = dt.date | str | None
+Asked = TypeVar("Asked")
+Read = TypeVar("Read")
 
 
 class Outcome(StrEnum):
@@ -84,6 +91,13 @@ class FileIdentity(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> "FileIdentity":
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class FolderTimes(NamedTuple):
+    """When a folder changed, in ns since 1970; what sets the first back changes the second."""
+
+    modified: int
+    changed: int
 
 
 class Loaded(NamedTuple):
@@ -144,6 +158,7 @@ class Lake:
     def __init__(self, root: Path, origin: str) -> None:
         self.root = root
         self.origin = origin
+        self._table_folders: dict[str, Path] = {}
 
     def path(self, table: Table, part: Part) -> Path:
         """Where the partition lies or would lie; None for a table without partitions.
@@ -168,8 +183,7 @@ class Lake:
 
     def days(self, table: Table) -> list[dt.date]:
         """The stored days of a table, in order."""
-        files = self._folder(table).glob(DAY_FILES)
-        return sorted(day for file in files if (day := day_of(file)))
+        return sorted(day for day, _ in self._day_files(table))
 
     def codes(self, table: Table) -> list[str]:
         """The stored codes of a table by code, in order."""
@@ -186,11 +200,14 @@ class Lake:
         except FileNotFoundError:
             return None
 
-    def identities(self, table: Table) -> dict[dt.date, FileIdentity]:
-        """Every day file of a table, oldest first."""
-        found = {day: self.identity(table, day) for day in self.days(table)}
-        # One that was there a moment ago is a day that has just been removed.
-        return {day: identity for day, identity in found.items() if identity}
+    def identities(self, table: Table, but: Collection[int] = ()) -> dict[dt.date, FileIdentity]:
+        """Every day file of a table, oldest first; none of the years in `but`."""
+        found = {}
+        for day, file in self._day_files(table, but):
+            # One that was there a moment ago is a day that has just been removed.
+            with contextlib.suppress(FileNotFoundError):
+                found[day] = FileIdentity.of(file.stat())
+        return dict(sorted(found.items()))
 
     def file(self, table: Table, part: Part) -> Path:
         """The partition's file as it is now, for who opens it at once and asks nothing of it."""
@@ -214,6 +231,43 @@ class Lake:
         for kind, faults in unfit.items():
             raise kind(table, [file for fault in faults for file in fault.files], faults[0].why)
         return [there[part] for part in wanted]
+
+    def first_day(self, table: Table) -> dt.date | None:
+        """The first stored day of a table, None where there is none: no other year is listed."""
+        for year in sorted(self._folder(table).glob(YEARS)):
+            for name in sorted(file.name for file in year.iterdir()):
+                if name.endswith(".parquet") and (day := day_of(year / name)):
+                    return day
+        return None
+
+    def folders(self, table: Table) -> dict[int, FolderTimes | None]:
+        """The folders of a table's years, None where one has just changed.
+
+        While one is the same, no day file of the year came, went or was replaced by a rename; one
+        that somebody writes over where it lies tells nobody. There are none where only a listing
+        tells.
+        """
+        return {int(year.name): times_of(year) for year in self._folder(table).glob(YEARS)}
+
+    def identities_of_year(self, table: Table, year: int) -> dict[dt.date, FileIdentity]:
+        """The day files of a year, oldest first."""
+        folder, found = self.path(table, dt.date(year, 1, 1)).parent, {}
+        # It may be a file of another program.
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                day = day_of(Path(entry.path))
+                # One that was there a moment ago is a day that has just been removed.
+                if day and entry.name.endswith(".parquet"):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[day] = FileIdentity.of(entry.stat())
+        return {day: found[day] for day in sorted(found)}
+
+    def each(self, read: Callable[[Asked], Read], asked: Iterable[Asked]) -> Iterator[Read]:
+        """What `read` gives for each of `asked`, in order; several at once where each is a call."""
+        return map(read, asked)
 
     def load(self, table: Table, part: Part) -> Loaded:
         """The stored partition.
@@ -260,9 +314,8 @@ class Lake:
         data = data.sort_by([(name, "ascending") for name in table.key])
         what = f"{table.name} {part or ''}".strip()
         with refusals_told(f"{what} could not be stored; it is as it was before"):
-            outcome = self._store(table, part, data)
-        stored = self._open(table, part)[1]
-        return _reported(table, part, stored._replace(outcome=outcome))
+            stored = self._store(table, part, data)
+        return _reported(table, part, stored)
 
     def keep(self, table: Table, day: dt.date) -> Stored:
         """Take a partition as it is stored. Raises `MissingPartitions`."""
@@ -270,6 +323,18 @@ class Lake:
         if stored is None:
             raise MissingPartitions(table, [day])
         return _reported(table, day, stored)
+
+    def beside(self, name: str) -> bytes | None:
+        """A file of the user's beside the partitions, None where there is none."""
+        path = self.root / name
+        return path.read_bytes() if path.exists() else None
+
+    def change_beside(self, name: str, changed: Callable[[bytes | None], bytes]) -> None:
+        """Replace such a file by what becomes of it. Who changes it meanwhile loses nothing."""
+        with FileLock(self.root / f".{name}.lock"):
+            content = changed(self.beside(name))
+            with becoming(self.root / name) as unfinished:
+                unfinished.write_bytes(content)
 
     def wait_for_writer(self, table: Table) -> None:
         """Return once every write of the table that began before this call is published.
@@ -285,8 +350,32 @@ class Lake:
         with FileLock(self.root / f".{table.name}.lock"):
             yield
 
+    def looking_once(self) -> contextlib.AbstractContextManager[None]:
+        """Within the block one look may answer for the days of a year, where looks cost.
+
+        What other processes store meanwhile may not be seen, but for what is read `alone`.
+        """
+        return contextlib.nullcontext()
+
+    def _day_files(
+        self, table: Table, but: Collection[int] = ()
+    ) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
+        """The day files of a table. Of twenty years, a path of each would cost more than a look."""
+        for year in self._folder(table).glob(YEARS):
+            if int(year.name) in but:
+                continue
+            # It may have been removed just now.
+            with contextlib.suppress(FileNotFoundError), os.scandir(year) as files:
+                for file in files:
+                    day, _, kind = file.name.partition(".")
+                    if kind == "parquet" and (found := _day(day, year.name)):
+                        yield found, file
+
     def _folder(self, table: Table) -> Path:
-        return self.root / "lake" / table.name
+        # Asked for at every file, where paths take as long to put together as to look at.
+        if table.name not in self._table_folders:
+            self._table_folders[table.name] = self.root / "lake" / table.name
+        return self._table_folders[table.name]
 
     def _below(self, table: Table, part: Part) -> list[Path]:
         """The file as it is told: without the folder that the lake lies in."""
@@ -329,24 +418,23 @@ class Lake:
             stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
         )
 
-    def _store(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+    def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:
         make_folder(self.path(table, part).parent)
         with writing(self._folder(table)):
             return self._write(table, part, data)
 
-    def _write(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+    def _write(self, table: Table, part: Part, data: pa.Table) -> Stored:
         is_damaged = False
         try:
-            if self.load(table, part).rows.equals(data):
-                return Outcome.UNCHANGED
+            there = self.load(table, part)
+            if there.rows.equals(data):
+                return there.stored._replace(outcome=Outcome.UNCHANGED)
         except MissingPartitions:
             pass
         except UnfitPartitions as fault:
             is_damaged = isinstance(fault, DamagedPartitions)
             logger.warning("%s", fault)
-        is_new = not self.has(table, part)
-        self._publish(table, part, data, is_damaged)
-        return Outcome.NEW if is_new else Outcome.REPLACED
+        return self._publish(table, part, data, is_damaged)
 
     def _origin_of(self, table: Table, data: pa.Table) -> str:
         """This lake's, but of real rows that say themselves who they come from what they say."""
@@ -361,26 +449,44 @@ class Lake:
             VERSION: str(table.version),
         }
 
-    def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> None:
+    def _publish(self, table: Table, part: Part, data: pa.Table, is_damaged: bool) -> Stored:
         path = self.path(table, part)
         remove_abandoned(path.parent)
         now = dt.datetime.now(dt.UTC)
         labels = self._labels(table, data, now)
+        content, outcome = sealed(data.replace_schema_metadata(labels)), Outcome.NEW
         with becoming(path) as unfinished:
-            unfinished.write_bytes(sealed(data.replace_schema_metadata(labels)))
+            unfinished.write_bytes(content)
             if path.exists():
+                outcome = Outcome.REPLACED
                 aside = _keep_aside(path, self.versions_folder(table, part), now, is_damaged)
                 if is_damaged:
                     damage_notes.note(self.root, aside)
+        return Stored(data.num_rows, len(content), outcome, labels["origin"], now)
+
+
+def times_of(folder: Path) -> FolderTimes | None:
+    """None where the next change might not show: it has just changed, or is not there."""
+    try:
+        stat = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    is_settled = stat.st_mtime_ns < time.time_ns() - A_MOMENT
+    return FolderTimes(stat.st_mtime_ns, stat.st_ctime_ns) if is_settled else None
 
 
 def day_of(file: Path) -> dt.date | None:
     """The day whose partition `file` is by its place; None for a file of another program."""
+    return _day(file.stem, file.parent.name)
+
+
+def _day(written: str, year: str) -> dt.date | None:
+    """The day that is `written` as 2024-03-06, of that year."""
     try:
-        day = dt.date.fromisoformat(file.stem)
+        day = dt.date.fromisoformat(written)
     except ValueError:
         return None
-    return day if file.parent.name == f"{day:%Y}" else None
+    return day if written == day.isoformat() and year == f"{day:%Y}" else None
 
 
 def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) -> Path:
@@ -430,7 +536,7 @@ def _refuse_misfit(table: Table, part: Part, data: pa.Table) -> None:
         column = data[field.name]
         if column.null_count and not field.nullable:
             raise ValueError(f"{where}: {field.name} is NULL on {column.null_count} rows.")
-        if pa.types.is_floating(field.type) and pc.any(pc.invert(pc.is_finite(column))).as_py():
+        if pa.types.is_floating(field.type) and pc.all(pc.is_finite(column)).as_py() is False:
             raise ValueError(f"{where}: {field.name} holds NaN or infinity; missing is NULL.")
     if repeated := table.repeated_keys(data):
         raise ValueError(f"{where}: {', '.join(repeated[:3])} … occur more than once.")

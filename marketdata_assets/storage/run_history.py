@@ -1,13 +1,18 @@
-"""Dagster's databases in SQLite without Dagster: what they tell, and what may go once it is old.
+"""Dagster's databases without Dagster: what they tell, and what may go once it is old.
 
-Here belongs the SQL over Dagster's own tables. When it prunes, and which files of a run go with
-it, is `automation.pruning`.
+Here belongs the SQL over Dagster's own tables; where they lie in PostgreSQL, `dagster_postgres`
+takes from here what goes. When it prunes, and which files of a run go with it, is
+`automation.pruning`.
 """
 
 import datetime as dt
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from marketdata_assets.hosts import hosts
 
 SECONDS_WAITED = 30
 # Others write between two batches.
@@ -43,10 +48,24 @@ LAST_MADE = """
     WHERE asset_key = ? AND dagster_event_type = 'ASSET_MATERIALIZATION' AND partition IS NOT NULL
     GROUP BY partition
 """
-SWITCHED_OFF = """
-    SELECT json_extract(instigator_body, '$.origin.job_name') FROM instigators
-    WHERE status = 'STOPPED'
-"""
+SWITCHED_OFF = "SELECT instigator_body FROM instigators WHERE status = 'STOPPED'"
+LAST_BEAT = "SELECT max(timestamp) FROM daemon_heartbeats"
+# Dagster's daemons tell that they are there every half minute.
+A_BEAT_LASTS = dt.timedelta(minutes=2)
+
+
+@runtime_checkable
+class PrunedLog(Protocol):
+    """An event log that is pruned: what counts of all runs, and what is of one run alone."""
+
+    def prune(self, before: dt.datetime) -> set[str]:
+        """Delete of what counts what has been superseded since. The runs that some is left of."""
+
+    def bytes_of_own(self) -> dict[str, int]:
+        """What the logs of single runs take, by the run's id."""
+
+    def delete_own(self, run_id: str) -> None:
+        """Delete the log of a run; what counts of it stays."""
 
 
 def days_made(history: Path, asset: str) -> dict[dt.date, dt.datetime]:
@@ -54,7 +73,7 @@ def days_made(history: Path, asset: str) -> dict[dt.date, dt.datetime]:
     index = history / "history" / "runs" / "index.db"
     rows = _read(index, LAST_MADE, (f'["{asset}"]',))
     return {
-        dt.date.fromisoformat(day): dt.datetime.fromisoformat(at).replace(tzinfo=dt.UTC)
+        dt.date.fromisoformat(day): dt.datetime.fromisoformat(str(at)).replace(tzinfo=dt.UTC)
         for day, at in rows
     }
 
@@ -62,10 +81,22 @@ def days_made(history: Path, asset: str) -> dict[dt.date, dt.datetime]:
 def switched_off(history: Path) -> frozenset[str]:
     """The schedules and sensors that somebody has switched off."""
     rows = _read(history / "schedules" / "schedules.db", SWITCHED_OFF)
-    return frozenset(name for (name,) in rows)
+    return frozenset(json.loads(body)["origin"]["job_name"] for (body,) in rows)
 
 
-def _read(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def daemon_beats(history: Path, now: dt.datetime) -> bool:
+    """Whether a daemon of any host has told so a moment ago, by the clock of its host."""
+    beats = [beat for (beat,) in _read(history / "history" / "runs.db", LAST_BEAT) if beat]
+    moments = [dt.datetime.fromisoformat(str(beat)).replace(tzinfo=dt.UTC) for beat in beats]
+    return any(now - moment < A_BEAT_LASTS for moment in moments)
+
+
+def _read(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    """The rows of a query of one machine's `database`, or of that of several hosts."""
+    if shared := hosts():
+        from marketdata_assets.storage.database_turns import ask
+
+        return ask(shared.database, query.replace("?", "%s"), values)
     if not database.exists():
         return []
     address = f"{database.as_uri()}?mode=ro"

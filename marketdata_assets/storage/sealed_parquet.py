@@ -32,10 +32,10 @@ class DamagedFile(MarketdataError):
 
 def sealed(data: pa.Table) -> bytes:
     """The bytes of a parquet file of `data`, with its checksum."""
-    # Prices hardly repeat within a day: dictionaries of numbers cost time and space.
-    texts = [field.name for field in data.schema if pa.types.is_string(field.type)]
+    # Codes and prices hardly repeat within a day, and what does is as small without dictionaries:
+    # they cost writers and readers time.
     buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, data.schema, compression="zstd", use_dictionary=texts) as writer:
+    with pq.ParquetWriter(buffer, data.schema, compression="zstd", use_dictionary=False) as writer:
         writer.write_table(data)
         writer.add_key_value_metadata({LABEL: OPEN})
     raw = bytearray(buffer.getvalue())

@@ -3,6 +3,7 @@
     <address>/lake/<table>/<year>/<date>.parquet                    what is true now
     <address>/superseded/<table>/<year>/<date>/<stored>.parquet     what was stored then (UTC)
     <address>/superseded/<table>/<year>/<date>/<time>.damaged       what had been damaged by then
+    <address>/<name>                                                what the user has decided
 
 Here belongs the life of the objects; of files it is `lake`, which says what a partition is. Hosts
 read their own copies, named by ETag.
@@ -15,7 +16,8 @@ made once and never deleted. So whatever was acknowledged is there, now or under
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -26,25 +28,29 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.hosts import Hosts
+from marketdata_assets.storage.catalog import Held
 from marketdata_assets.storage.copies import Copies
 from marketdata_assets.storage.database_turns import turn
 from marketdata_assets.storage.fitting import as_declared
 from marketdata_assets.storage.lake import (
     DAMAGED,
     UNTIL,
+    Asked,
     DamagedPartitions,
     EarlierVersion,
     FileIdentity,
+    FolderTimes,
     Lake,
     MissingPartitions,
     Outcome,
     Part,
+    Read,
     Stored,
     UnfitPartitions,
     day_of,
 )
-from marketdata_assets.storage.objects import Object, Objects
-from marketdata_assets.storage.sealed_parquet import DamagedFile, sealed, unsealed
+from marketdata_assets.storage.objects import Object, Objects, objects_at
+from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed, unsealed
 from marketdata_assets.tables import Table
 
 CALLS_AT_ONCE = 16
@@ -65,17 +71,44 @@ class WrittenMeanwhile(MarketdataError, status=503):
 class SharedLake(Lake):
     """Partitions below the shared address; `root` is this host's folder, for its copies.
 
-    The profile's name is part of the address: two profiles never meet.
+    Opened for a run it stores nothing more, and raises `RunIsOver`, once that is over: a worker
+    that knows nothing of it may still be at one of its steps.
     """
 
     is_shared = True
 
-    def __init__(self, root: Path, origin: str, shared: Hosts) -> None:
+    def __init__(self, root: Path, origin: str, shared: Hosts, run: str = "") -> None:
         super().__init__(root, origin)
-        self._database = shared.database
-        self._address = f"{shared.lake.rstrip('/')}/{root.name}"
-        self._objects = Objects(self._address)
+        self._database, self._run = shared.database, run
+        self._address = shared.lake_of(root)
+        self._objects = objects_at(self._address)
         self._copies = Copies(root / "copies", self._objects)
+
+    @property
+    def objects(self) -> Objects:
+        """What lies below the shared address, for what is no partition."""
+        return self._objects
+
+    def held(self, table: Table) -> Held:
+        """What this host has copies of, of what is stored of the table now."""
+        stored: Counter[int] = Counter()
+        files: defaultdict[int, list[str]] = defaultdict(list)
+        for one in self._objects.listed(f"lake/{table.name}"):
+            day = day_of(Path(one.key))
+            year = day.year if day else 0
+            stored[year] += 1
+            if path := self._copies.here(one):
+                files[year].append(path.name)
+        return Held(stored, files)
+
+    @contextlib.contextmanager
+    def alone_at(self, what: str) -> Iterator[None]:
+        """A turn at something of this lake, by its key: who else asks for one waits, on any host.
+
+        Raises `DatabaseRefuses`.
+        """
+        with turn(self._database, f"{self._address}/{what}"):
+            yield
 
     def earlier_versions(self, table: Table, part: Part) -> list[EarlierVersion]:
         """As the lake of one machine; a version whose end nobody knows ends as it began.
@@ -83,17 +116,20 @@ class SharedLake(Lake):
         So it is before a damaged one, and where the partition was removed by hand.
         """
         moments = []
-        for one in self._objects.listed(self._superseded(table, part)):
+        folder = self._superseded(table, part)
+        for one in self._objects.within(folder.rpartition("/")[0], folder):
             name = Path(one.key)
             moments.append((_moment(name.stem), name.suffix != DAMAGED, one))
+        if not moments:
+            return []
         moments.sort(key=lambda moment: moment[:2])
         # Of what was put aside, the last one has ended where the current one begins.
-        now = self.describe(table, part) if moments else None
+        now = self.describe(table, part)
         ends = [moment if is_whole else None for moment, is_whole, _ in moments[1:]]
         ends.append(now.stored_at if now else None)
         found = []
         for (moment, is_whole, one), end in zip(moments, ends, strict=True):
-            if (path := self._copies.of(one)) is None:
+            if (path := self._whole(one)) is None:
                 raise MissingPartitions(table, [part])
             found.append(EarlierVersion(end if is_whole and end else moment, path))
         return found
@@ -108,18 +144,46 @@ class SharedLake(Lake):
         return self.identity(table, part) is not None
 
     def identity(self, table: Table, part: Part) -> FileIdentity | None:
-        one = self._objects.head(self._key(table, part))
+        one = self._find(table, part)
         return _identity(one) if one else None
 
-    def identities(self, table: Table) -> dict[dt.date, FileIdentity]:
-        return {day: _identity(one) for day, one in self._listed(table).items()}
+    def identities(self, table: Table, but: Collection[int] = ()) -> dict[dt.date, FileIdentity]:
+        listed = self._listed(table).items()
+        return {day: _identity(one) for day, one in listed if day.year not in but}
+
+    def first_day(self, table: Table) -> dt.date | None:
+        keys = self._objects.keys(f"lake/{table.name}")
+        return next(filter(None, (day_of(Path(key)) for key in keys)), None)
+
+    def folders(self, table: Table) -> dict[int, FolderTimes | None]:
+        return {}
+
+    def identities_of_year(self, table: Table, year: int) -> dict[dt.date, FileIdentity]:
+        objects = self._objects.listed(f"lake/{table.name}/{year}")
+        found = {day_of(Path(one.key)): _identity(one) for one in objects}
+        return {day: found[day] for day in sorted(filter(None, found))}
+
+    def each(self, read: Callable[[Asked], Read], asked: Iterable[Asked]) -> Iterator[Read]:
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            yield from pool.map(read, asked)
 
     def file(self, table: Table, part: Part) -> Path:
         """This host's copy of the partition, good for six hours. Raises `FileNotFoundError`."""
-        files = self._files(table, [part])
-        if part not in files:
+        one = self._find(table, part)
+        if one is None or (path := self._whole(one)) is None:
             raise FileNotFoundError(self._key(table, part))
-        return files[part]
+        return path
+
+    def beside(self, name: str) -> bytes | None:
+        found = self._objects.get(name)
+        return found[1] if found else None
+
+    def change_beside(self, name: str, changed: Callable[[bytes | None], bytes]) -> None:
+        is_put = None
+        while not is_put:
+            found = self._objects.get(name)
+            content = changed(found[1] if found else None)
+            is_put = self._objects.put(name, content, found[0].etag if found else None)
 
     def wait_for_writer(self, table: Table) -> None:
         with turn(self._database, self._turn(table), is_shared=True):
@@ -128,21 +192,35 @@ class SharedLake(Lake):
     @contextlib.contextmanager
     def alone(self, table: Table) -> Iterator[None]:
         with turn(self._database, f"{self._turn(table)} alone"):
+            self._objects.forget(f"lake/{table.name}")
             yield
+
+    def looking_once(self) -> contextlib.AbstractContextManager[None]:
+        return self._objects.listing_once()
+
+    def _whole(self, one: Object) -> Path | None:
+        """The copy of an object, brought once more where this host's is damaged."""
+        if path := self._copies.of(one):
+            try:
+                open_sealed(path)
+            except DamagedFile:
+                path.unlink(missing_ok=True)
+                return self._copies.of(one)
+        return path
 
     def _files(self, table: Table, parts: Sequence[Part]) -> dict[Part, Path]:
         def copied(part: Part) -> Path | None:
-            one = listed.get(part) if is_listed else self._objects.head(self._key(table, part))
+            one = listed.get(part) if is_listed else self._find(table, part)
             return self._copies.of(one) if one else None
 
-        is_listed = len(parts) > MOST_HEADS and table.code_column is None
+        is_many = len(parts) > MOST_HEADS and table.code_column is None
+        is_listed = is_many and not self._objects.lists_once
         listed: Mapping[Any, Object] = self._listed(table) if is_listed else {}
-        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(parts) or 1)) as pool:
-            found = dict(zip(parts, pool.map(copied, parts), strict=True))
+        found = dict(zip(parts, self.each(copied, parts), strict=True))
         return {part: path for part, path in found.items() if path}
 
     def _open(self, table: Table, part: Part) -> tuple[pq.ParquetFile, Stored, FileIdentity]:
-        one = self._objects.head(self._key(table, part))
+        one = self._find(table, part)
         path = self._copies.of(one) if one else None
         if one is None or path is None:
             raise MissingPartitions(table, [part])
@@ -165,11 +243,26 @@ class SharedLake(Lake):
         etag = path.stem.rpartition(".")[2]
         return file, stored, _identity(Object(self._key(table, part), etag, stored.bytes))
 
-    def _store(self, table: Table, part: Part, data: pa.Table) -> Outcome:
+    def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:
+        outcome = self._put(table, part, data)
+        return self._open(table, part)[1]._replace(outcome=outcome)
+
+    def _put(self, table: Table, part: Part, data: pa.Table) -> Outcome:
         key = self._key(table, part)
-        with turn(self._database, self._turn(table)) as clock:
-            found = self._objects.get(key)
-            now, before = clock(), None
+
+        def put(now: dt.datetime, instead_of: str | None = None) -> bool:
+            content = sealed(data.replace_schema_metadata(self._labels(table, data, now)))
+            one = self._objects.put(key, content, instead_of)
+            if one:
+                self._copies.keep(one, content)
+            return one is not None
+
+        with turn(self._database, self._turn(table), run=self._run) as own:
+            # What no list has is not asked for; who has put it since then has this one refused.
+            is_listed = not self._objects.lists_once or self._find(table, part)
+            if not is_listed and put(own.began):
+                return Outcome.NEW
+            found, before, now = self._objects.get(key), None, own.began
             if found:
                 before, raw = found
                 stored_at, is_equal = self._compared(table, part, raw, data)
@@ -177,11 +270,8 @@ class SharedLake(Lake):
                     return Outcome.UNCHANGED
                 now = max(now, stored_at + dt.timedelta(microseconds=1)) if stored_at else now
                 self._put_aside(table, part, raw, stored_at, now)
-            content = sealed(data.replace_schema_metadata(self._labels(table, data, now)))
-            put = self._objects.put(key, content, before.etag if before else None)
-        if put is None:
-            raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
-        self._copies.keep(put, content)
+            if not put(now, before.etag if before else None):
+                raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
         return Outcome.REPLACED if before else Outcome.NEW
 
     def _compared(
@@ -209,8 +299,14 @@ class SharedLake(Lake):
         if self._objects.put(f"{self._superseded(table, part)}/{name}", raw) is None:
             raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
 
+    def _find(self, table: Table, part: Part) -> Object | None:
+        # The days of a year are one folder, codes may be thousands.
+        look = self._objects.find if isinstance(part, dt.date) else self._objects.head
+        return look(self._key(table, part))
+
     def _listed(self, table: Table) -> dict[dt.date, Object]:
-        objects = self._objects.listed(f"lake/{table.name}")
+        folder = f"lake/{table.name}"
+        objects = self._objects.within(folder, folder)
         found = {day_of(Path(one.key)): one for one in objects}
         return {day: found[day] for day in sorted(filter(None, found))}
 

@@ -7,12 +7,15 @@ How these are joined, and which rows are held back, belongs to the asset.
 from dataclasses import replace
 from typing import NamedTuple
 
-import pyarrow as pa
-
-from marketdata_assets.tables.declaration import YUAN, Column, Table, number
-from marketdata_assets.tables.name_marks import is_of_the_day, marks
-from marketdata_assets.tables.reference_data import ADJ_FACTOR
-from marketdata_assets.tables.stocks import DAILY_BASIC, DAILY_KLINE, PRICE_LIMITS, STOCK_LIST
+from marketdata_assets.tables.declaration import YUAN, Column, Table, flag, number
+from marketdata_assets.tables.names import is_of_the_day, marks
+from marketdata_assets.tables.stocks import (
+    ADJ_FACTOR,
+    DAILY_BASIC,
+    DAILY_KLINE,
+    PRICE_LIMITS,
+    STOCK_LIST,
+)
 
 
 class Merged(NamedTuple):
@@ -60,7 +63,7 @@ ADDED = (
             "avg_price",
             YUAN,
             "mean price: turnover × 10 / volume; NULL where nothing traded",
-            "均价:成交额×10/成交量,无成交时为空",
+            "均价：成交额×10/成交量，无成交时为空",
         ),
         # 千元 over 手.
         f"CASE WHEN {DAILY_KLINE.name}.vol > 0 "
@@ -69,12 +72,10 @@ ADDED = (
     ),
     _as_it_is("adj_factor", ADJ_FACTOR, "adj_factor"),
     Merged(
-        Column(
+        flag(
             "is_st",
-            pa.bool_(),
-            "",
             "ST, *ST, SST or S*ST in the name of the day; NULL where only a later name is known",
-            "当日简称是否带 ST、*ST、SST、S*ST;仅知其后简称时为空",
+            "当日简称是否带 ST、*ST、SST、S*ST；仅知其后简称时为空",
         ),
         f"CASE WHEN {is_of_the_day(f'{STOCK_LIST.name}.')} "
         f"THEN {marks(f'{STOCK_LIST.name}.name').st} END",
@@ -90,7 +91,7 @@ ADJUSTED_COLUMNS = ("open", "high", "low", "close", "prev_close", "avg_price")
 DAILY_PRICES = Table(
     name="daily_prices",
     doc="Bars, limits, indicators, names and factors of the day in one row a share, as published.",
-    doc_zh="每股一行的合并行情:日线、涨跌停、指标、名称与复权因子,即对外发布的口径。",
+    doc_zh="每股一行的合并行情：日线、涨跌停、指标、名称与复权因子，即对外发布的口径。",
     key=("date", "code"),
     columns=tuple(merged.column for merged in DAILY_PRICES_LINEAGE),
     date_column="date",

@@ -7,18 +7,20 @@ first published; what the vendor has reckoned back is not.
 
 import datetime as dt
 
-from marketdata_assets.tables.checking import Check, Mass, row_count
 from marketdata_assets.tables.declaration import (
     LOTS,
     PERCENT,
     THOUSAND_YUAN,
     Chain,
+    Check,
     LastKnown,
+    Mass,
     Parts,
     Source,
     Table,
     day,
     number,
+    row_count,
     text,
 )
 from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
@@ -41,8 +43,7 @@ FEW_INDICES = Mass(0.25, 3)
 INDEX_DAILY = Table(
     name="index_daily",
     doc="Daily bars of the main indices. Volume and value are of the members alone.",
-    doc_zh="主要指数日线;成交量与成交额仅为成分股合计。",
-    key=("trade_date", "ts_code"),
+    doc_zh="主要指数日线；成交量与成交额仅为成分股合计。",
     columns=(
         TS_CODE,
         TRADE_DATE,
@@ -56,7 +57,6 @@ INDEX_DAILY = Table(
         number("vol", LOTS, "traded volume", "成交量"),
         number("amount", THOUSAND_YUAN, "traded value", "成交额"),
     ),
-    date_column="trade_date",
     source=Source(
         "index_daily",
         row_cap=8_000,
@@ -68,7 +68,7 @@ INDEX_DAILY = Table(
             "levels_ordered",
             "Every level is there, the low is the lowest and the high the highest of the four, "
             "within a hundredth of a point.",
-            "各点位齐全,最低不高于、最高不低于开盘与收盘(误差 0.01 点)。",
+            "各点位齐全，最低不高于、最高不低于开盘与收盘（误差 0.01 点）。",
             "open IS NULL OR high IS NULL OR low IS NULL OR close IS NULL OR pre_close IS NULL "
             "OR low <= 0 OR low > least(open, close) + 0.01 OR high < greatest(open, close) - 0.01",
             ("open", "high", "low", "close", "pre_close"),
@@ -77,7 +77,7 @@ INDEX_DAILY = Table(
         Check(
             "change_recomputed",
             "change is close minus pre_close, and pct_chg that over pre_close, within 0.01.",
-            "涨跌点等于收盘减昨收,涨跌幅与之相符(误差 0.01)。",
+            "涨跌点等于收盘减昨收，涨跌幅与之相符（误差 0.01）。",
             "abs(change - (close - pre_close)) > 0.01 "
             "OR abs(pct_chg - (close - pre_close) / nullif(pre_close, 0) * 100) > 0.01",
             ("close", "pre_close", "change", "pct_chg"),
@@ -87,7 +87,7 @@ INDEX_DAILY = Table(
             "units",
             "amount × 10 / vol is the mean price of a share, between 1 and 1,000 yuan: vol is in "
             "手 and amount in 千元.",
-            "成交额×10/成交量(均价)在 1 至 1000 元之间,证明单位为手与千元。",
+            "成交额×10/成交量（均价）在 1 至 1000 元之间，证明单位为手与千元。",
             "vol IS NULL OR amount IS NULL OR vol <= 0 OR NOT amount * 10 / vol BETWEEN 1 AND 1000",
             ("vol", "amount"),
             mass=FEW_INDICES,
@@ -102,8 +102,8 @@ INDEX_WEIGHT = Table(
     doc="Members of the main indices and their weights, as last told on or before the day. The "
     "vendor tells them about once a month: weight_date says of which day they are. What it tells "
     "of a day may come days later, so a partition that is made later can know more.",
-    doc_zh="主要指数的成分与权重,为当日及以前最近一次公布的数据。供应商约每月公布一次,weight_date "
-    "为其所属日期;数据可能滞后数日公布,因此事后补取的分区可能更新。",
+    doc_zh="主要指数的成分与权重，为当日及以前最近一次公布的数据。供应商约每月公布一次，"
+    "weight_date 为其所属日期；数据可能滞后数日公布，因此事后补取的分区可能更新。",
     key=("trade_date", "index_code", "ts_code"),
     columns=(
         TRADE_DATE,
@@ -113,7 +113,6 @@ INDEX_WEIGHT = Table(
         # The vendor's documentation names none; its example sums to 100.
         number("weight", PERCENT, "weight in the index", "权重"),
     ),
-    date_column="trade_date",
     source=Source(
         "index_weight",
         # The cap is not documented: that an answer is cut is told by itself.

@@ -6,11 +6,12 @@ below 50,000 yuan, medium below 200,000, large below a million, extra large from
 
 import datetime as dt
 
-from marketdata_assets.tables.checking import MANY_ROWS, Check
 from marketdata_assets.tables.declaration import (
     LOTS,
+    MANY_ROWS,
     TEN_THOUSAND_YUAN,
     Chain,
+    Check,
     Source,
     Table,
     number,
@@ -34,8 +35,7 @@ FLOWS = tuple(
 MONEYFLOW = Table(
     name="moneyflow",
     doc="Volume and value of every share on the day by the size of the orders.",
-    doc_zh="当日个股资金流向,按小、中、大、特大单统计。",
-    key=("trade_date", "ts_code"),
+    doc_zh="当日个股资金流向，按小、中、大、特大单统计。",
     columns=(
         TS_CODE,
         TRADE_DATE,
@@ -43,7 +43,6 @@ MONEYFLOW = Table(
         number("net_mf_vol", LOTS, "net inflow, volume", "净流入量"),
         number("net_mf_amount", TEN_THOUSAND_YUAN, "net inflow, value", "净流入额"),
     ),
-    date_column="trade_date",
     first_date=dt.date(2010, 1, 4),
     source=Source("moneyflow", row_cap=6_000, published_at=dt.time(19, 0), takes_ranges=True),
     checks=(

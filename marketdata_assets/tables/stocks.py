@@ -12,22 +12,29 @@ import datetime as dt
 
 import pyarrow as pa
 
-from marketdata_assets.tables.bar_checks import MANY_BARS, PRICES, units, values_present
-from marketdata_assets.tables.checking import MANY_ROWS, Check, Mass, Outcome, row_count
 from marketdata_assets.tables.declaration import (
     LOTS,
+    MANY_BARS,
+    MANY_ROWS,
     PERCENT,
+    PRICES,
     TEN_THOUSAND_SHARES,
     TEN_THOUSAND_YUAN,
     THOUSAND_YUAN,
     YUAN,
     Chain,
+    Check,
     Column,
+    Mass,
+    Outcome,
     Source,
     Table,
     day,
     number,
+    row_count,
     text,
+    units,
+    values_present,
 )
 
 TS_CODE = text("ts_code", "code with exchange suffix, 600000.SH", "带交易所后缀的代码", False)
@@ -39,7 +46,7 @@ ROW_COUNT = row_count(Mass(0.02, 20))
 TRADE_CALENDAR = Table(
     name="trade_calendar",
     doc="Open and closed days of the Shanghai exchange as the vendor publishes them.",
-    doc_zh="上交所交易日历(供应商口径)。",
+    doc_zh="上交所交易日历（供应商口径）。",
     key=("cal_date",),
     columns=(
         text("exchange", "exchange", "交易所", False),
@@ -47,13 +54,14 @@ TRADE_CALENDAR = Table(
         Column("is_open", pa.int8(), "", "1 on a trading day, else 0", "是否交易", False),
         day("pretrade_date", "previous trading day", "上一个交易日"),
     ),
+    date_column=None,
     source=Source("trade_cal", row_cap=13_000),
 )
 
 STOCK_BASIC = Table(
     name="stock_basic",
     doc="Every A-share ever listed, as the vendor knows it at the moment of the call.",
-    doc_zh="全部A股(含退市、暂停上市)的基础信息,为调用时刻的口径。",
+    doc_zh="全部A股（含退市、暂停上市）的基础信息，为调用时刻的口径。",
     key=("ts_code",),
     columns=(
         TS_CODE,
@@ -67,6 +75,7 @@ STOCK_BASIC = Table(
         day("list_date", "first trading day", "上市日期"),
         day("delist_date", "day of delisting", "退市日期"),
     ),
+    date_column=None,
     source=Source("stock_basic", row_cap=6_000),
 )
 
@@ -74,8 +83,7 @@ STOCK_LIST = Table(
     name="stock_list",
     doc="The A-shares listed on the day, by listing and delisting date (no survivorship bias), by "
     "the names of that day.",
-    doc_zh="当日在市的全部A股,按上市与退市日期还原,无幸存者偏差;名称为当日简称。",
-    key=("trade_date", "ts_code"),
+    doc_zh="当日在市的全部A股，按上市与退市日期还原，无幸存者偏差；名称为当日简称。",
     columns=(
         TRADE_DATE,
         *(c for c in STOCK_BASIC.columns if c.name not in ("list_status", "delist_date")),
@@ -83,16 +91,15 @@ STOCK_LIST = Table(
             "names_as_of",
             "day on which area, industry and market were known, and the name where name_since is "
             "NULL",
-            "地域、行业、市场的获知日期;name_since 为空时亦为名称的获知日期",
+            "地域、行业、市场的获知日期；name_since 为空时亦为名称的获知日期",
             False,
         ),
         day(
             "name_since",
             "first day of the name, which is that of the day; NULL: not told",
-            "当日简称的启用日期;未告知则为空",
+            "当日简称的启用日期；未告知则为空",
         ),
     ),
-    date_column="trade_date",
     source=STOCK_BASIC.source,
     checks=(
         Check(
@@ -120,7 +127,6 @@ DAILY_KLINE = Table(
     name="daily_kline",
     doc="Unadjusted daily bars of every A-share that traded on the day.",
     doc_zh="当日有成交的全部A股未复权日线。",
-    key=("trade_date", "ts_code"),
     columns=(
         TS_CODE,
         TRADE_DATE,
@@ -134,7 +140,6 @@ DAILY_KLINE = Table(
         number("vol", LOTS, "traded volume", "成交量"),
         number("amount", THOUSAND_YUAN, "traded value", "成交额"),
     ),
-    date_column="trade_date",
     source=Source("daily", row_cap=6_000, published_at=dt.time(16, 0), takes_ranges=True),
     checks=(
         *values_present(("open", "high", "low", "pre_close", "change", "pct_chg", "vol", "amount")),
@@ -183,15 +188,13 @@ DAILY_KLINE = Table(
 PRICE_LIMITS = Table(
     name="price_limits",
     doc="Upper and lower price limits of the day, funds and B shares included.",
-    doc_zh="当日涨跌停价格,含基金与B股。",
-    key=("trade_date", "ts_code"),
+    doc_zh="当日涨跌停价格，含基金与B股。",
     columns=(
         TRADE_DATE,
         TS_CODE,
         number("up_limit", YUAN, "upper limit; 99999.99 and above means none", "涨停价"),
         number("down_limit", YUAN, "lower limit; 0.01 and below means none", "跌停价"),
     ),
-    date_column="trade_date",
     first_date=dt.date(2007, 1, 4),
     # The documented cap; the measured one is the page.
     source=Source(
@@ -235,14 +238,13 @@ COUNTS = ("close", "total_share", "float_share", "total_mv", "circ_mv")
 DAILY_BASIC = Table(
     name="daily_basic",
     doc="Turnover, valuation and share counts of the day (no Beijing shares before 2024).",
-    doc_zh="当日换手、估值与股本指标(2024年前无北交所)。",
-    key=("trade_date", "ts_code"),
+    doc_zh="当日换手、估值与股本指标（2024年前无北交所）。",
     columns=(
         TS_CODE,
         TRADE_DATE,
         number("close", YUAN, "last price", "收盘价"),
         number("turnover_rate", PERCENT, "volume over float shares", "换手率"),
-        number("turnover_rate_f", PERCENT, "volume over free-float shares", "换手率(自由流通)"),
+        number("turnover_rate_f", PERCENT, "volume over free-float shares", "换手率（自由流通）"),
         number("volume_ratio", "ratio", "volume over its five-day mean", "量比"),
         number("pe", "ratio", "price over earnings; NULL on a loss", "市盈率"),
         number("pe_ttm", "ratio", "price over trailing earnings", "滚动市盈率"),
@@ -257,7 +259,6 @@ DAILY_BASIC = Table(
         number("total_mv", TEN_THOUSAND_YUAN, "market value", "总市值"),
         number("circ_mv", TEN_THOUSAND_YUAN, "tradable market value", "流通市值"),
     ),
-    date_column="trade_date",
     source=Source("daily_basic", row_cap=6_000, published_at=dt.time(17, 0), takes_ranges=True),
     checks=(
         Check(
@@ -286,5 +287,52 @@ DAILY_BASIC = Table(
             mass=MANY_ROWS,
         ),
     ),
+    chain=Chain.STOCKS,
+)
+
+
+ADJ_FACTOR = Table(
+    name="adj_factor",
+    doc="Cumulative adjustment factor of every listed A-share, suspended ones included.",
+    doc_zh="全部在市A股（含停牌）的累计复权因子。",
+    columns=(
+        TS_CODE,
+        TRADE_DATE,
+        number(
+            "adj_factor",
+            "ratio",
+            "grows from 1 at listing by previous close over pre_close on every ex-date",
+            "复权因子，上市日为1，除权除息日按前收盘价与除权昨收价之比增长",
+        ),
+    ),
+    source=Source("adj_factor", row_cap=6_000, published_at=dt.time(9, 15), takes_ranges=True),
+    checks=(
+        Check(
+            "positive_factor",
+            "Adjustment factors are above zero.",
+            "复权因子大于零。",
+            "adj_factor IS NULL OR adj_factor <= 0",
+            ("adj_factor",),
+            mass=MANY_ROWS,
+        ),
+    ),
+    row_count=ROW_COUNT,
+    chain=Chain.STOCKS,
+)
+
+SUSPENSIONS = Table(
+    name="suspensions",
+    doc="Shares suspended on the day, for all of it or a part, and shares that resumed.",
+    doc_zh="当日停牌（全天或盘中）与复牌的股票。",
+    # A share can be halted twice within a day, so the timing tells rows apart.
+    key=("trade_date", "ts_code", "suspend_type", "suspend_timing"),
+    columns=(
+        TS_CODE,
+        TRADE_DATE,
+        text("suspend_timing", "hours of the halt, 09:30-10:00; NULL: the whole day", "停牌时段"),
+        text("suspend_type", "S suspended, R resumed", "停复牌类型", False),
+    ),
+    source=Source("suspend_d", row_cap=5_000, published_at=dt.time(9, 15), takes_ranges=True),
+    may_be_empty=True,
     chain=Chain.STOCKS,
 )

@@ -1,64 +1,69 @@
-"""`python -m marketdata_assets.ui --host --port WORKSPACE`: Dagster's UI behind the guard.
+"""`python -m marketdata_assets.ui --host --port SOCKET`: Dagster's UI behind the guard.
 
-Here belongs the server around Dagster's own application. What Dagster exports runs it unguarded
-only, so that its parts are taken from where they are.
+Here belongs the server around Dagster's own application, and `/health` and `/ready` for who looks
+after its process: answered to anybody, since they tell of no data. What Dagster exports runs it
+unguarded only, so that its parts are taken from where they are.
 """
 
 import argparse
 import os
 import signal
 import sys
-import threading
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 import uvicorn
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
-from starlette.types import ASGIApp
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from marketdata_assets.code_server import target
 from marketdata_assets.listening import listen
 from marketdata_assets.profile import profile_root
 from marketdata_assets.settings import SettingError
-from marketdata_assets.ui.guard import Guard
-from marketdata_assets.ui.probing import Probed, in_the_way_of
-from marketdata_assets.ui.ui_settings import UiSettings, ui_settings
+from marketdata_assets.ui.guard import Guard, UiSettings, ui_settings
 
 SECONDS_TO_FINISH = 5
-SECONDS_BETWEEN_PINGS = 5
 # As Dagster's own command has it.
 MILLISECONDS_BETWEEN_LOOKS = 2000
+
+HEALTH, READY = "/health", "/ready"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
-    parser.add_argument("workspace", help="the path of workspace.yaml")
+    parser.add_argument("socket", help="where the code server is")
     given = parser.parse_args()
     try:
-        return serve_ui(ui_settings(os.environ, given.host, given.port), given.workspace)
+        return serve_ui(ui_settings(os.environ, given.host, given.port), given.socket)
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def serve_ui(settings: UiSettings, workspace: str) -> int:
+def serve_ui(settings: UiSettings, socket: str) -> int:
     """Serve until the user ends it. Raises `SettingError` before Dagster is started."""
     listening = listen(settings.host, settings.port, "--host", "--port")
-    # As Ctrl-C does: the code server is ended too.
+    # As Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
         dg.DagsterInstance.get() as instance,
-        _workspace(instance, workspace) as context,
+        WorkspaceProcessContext(instance, target(socket), version=__version__) as context,
     ):
+        app = create_app_from_workspace_process_context(
+            context, live_data_poll_rate=MILLISECONDS_BETWEEN_LOOKS
+        )
         config = uvicorn.Config(
-            Probed(Guard(_app(context), settings), partial(in_the_way_of, context, profile_root())),
+            Probed(Guard(app, settings), partial(in_the_way_of, context, profile_root())),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -66,7 +71,6 @@ def serve_ui(settings: UiSettings, workspace: str) -> int:
             proxy_headers=False,
             timeout_graceful_shutdown=SECONDS_TO_FINISH,
         )
-        threading.Thread(target=_keep_code_servers, args=(context,), daemon=True).start()
         try:
             uvicorn.Server(config).run([listening])
         except KeyboardInterrupt:
@@ -74,28 +78,40 @@ def serve_ui(settings: UiSettings, workspace: str) -> int:
     return 0
 
 
-def _workspace(instance: dg.DagsterInstance, path: str) -> WorkspaceProcessContext:
-    return WorkspaceProcessContext(instance, WorkspaceFileTarget([path]), version=__version__)
+class Probed:
+    """ASGI middleware; `in_the_way` says why the UI can't do its work, and nothing when it can.
+
+    Dagster's own pages of these names stay: who loads a page gets the page.
+    """
+
+    def __init__(self, app: ASGIApp, in_the_way: Callable[[], str | None]) -> None:
+        self._app, self._in_the_way = app, in_the_way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_asked = scope["type"] == "http" and scope["path"] in (HEALTH, READY)
+        if not is_asked or "text/html" in Headers(scope=scope).get("accept", ""):
+            await self._app(scope, receive, send)
+            return
+        why = await run_in_threadpool(self._in_the_way) if scope["path"] == READY else None
+        if why:
+            answer = JSONResponse({"error": why}, 503)
+        else:
+            answer = JSONResponse({"status": "ready" if scope["path"] == READY else "healthy"})
+        await answer(scope, receive, send)
 
 
-def _keep_code_servers(context: WorkspaceProcessContext) -> None:
-    """Start a code server again that has ended: the daemon does so for its own, the UI does not."""
-    while True:
-        time.sleep(SECONDS_BETWEEN_PINGS)
-        for name, entry in context.get_current_workspace().code_location_entries.items():
-            if not isinstance(entry.code_location, GrpcServerCodeLocation):
-                continue
-            try:
-                entry.code_location.client.ping("")
-            except DagsterUserCodeUnreachableError:
-                print("The UI's code server has ended and is started again.", file=sys.stderr)
-                context.reload_code_location(name)
-
-
-def _app(context: WorkspaceProcessContext) -> ASGIApp:
-    return create_app_from_workspace_process_context(
-        context, live_data_poll_rate=MILLISECONDS_BETWEEN_LOOKS
-    )
+def in_the_way_of(context: WorkspaceProcessContext, root: Path) -> str | None:
+    """What of the lake under `root`, the run history or the definitions can't be read."""
+    try:
+        with suppress(FileNotFoundError):
+            next((root / "lake").iterdir(), None)
+        context.instance.get_run_records(limit=1)
+    except Exception as error:
+        return f"The lake or the run history can't be read ({type(error).__name__})."
+    for name, entry in context.get_current_workspace().code_location_entries.items():
+        if entry.code_location is None:
+            return f"The definitions of {name} are not loaded."
+    return None
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """Who may ask Dagster's UI, decided before anything of a request is read.
 
 Dagster answers anybody: a page of another site could launch runs through the browser of who has
-the UI open. Here belongs what tells such a page from the UI's own: the name it was asked by, the
-page that asks, and forms of asking that a foreign page has and the UI doesn't need.
+the UI open. Here belong `--host`, `--port` and UI_TOKEN, and what tells such a page from the UI's
+own: the name it was asked by, the page that asks, and forms of asking that a foreign page has and
+the UI doesn't need.
 """
 
 import base64
 import binascii
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -15,7 +18,23 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from marketdata_assets.ui.ui_settings import UiSettings
+from marketdata_assets.listening import token
+
+
+@dataclass(frozen=True)
+class UiSettings:
+    """Without a `token` only this machine may ask."""
+
+    host: str
+    port: int
+    token: str = field(default="", repr=False)
+
+
+def ui_settings(env: Mapping[str, str], host: str, port: int) -> UiSettings:
+    """The settings of the UI. Raises `SettingError`, also for an open door without a token."""
+    host = host.strip().strip("[]")
+    return UiSettings(host, port, token(env, "UI_TOKEN", host, "--host"))
+
 
 THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 READING = ("GET", "HEAD")

@@ -199,10 +199,19 @@ def test_what_a_url_asks_beside_a_body_is_refused(api: Client, path: str) -> Non
     assert answer.json()["error"] == "No such parameter: start; the question is the body"
 
 
-def test_a_list_that_takes_no_parameters_says_so(api: Client) -> None:
-    answer = api.get("/api/v1/tables", name="moneyflow")
-    assert answer.status_code == 400
-    assert answer.json()["error"] == "No such parameter: name; there are none here"
+def test_what_takes_no_parameters_says_so(api: Client) -> None:
+    for answer in (
+        api.get("/api/v1/tables", name="moneyflow"),
+        api.get("/api/v1/cache/stats", name=CODE),
+        api.post("/api/v1/cache/clear?name=x"),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "No such parameter: name; there are none here"
+
+
+def test_what_is_for_machines_takes_what_stands_between_adds(api: Client) -> None:
+    for path in ("/health", "/ready", "/metrics"):
+        assert api.get(path, probe="7").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,16 @@ from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.storage.series.generation import MANIFEST, series_folder
-from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY, STOCK_LIST
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, INSTRUMENT_HISTORY, STOCK_LIST
 from marketdata_assets_tests.api.serving import Client, served
-from marketdata_assets_tests.api.stored_world import DAYS, NEWEST, SHARES, rows_of, store_world
+from marketdata_assets_tests.api.stored_world import (
+    DAYS,
+    FUND,
+    NEWEST,
+    SHARES,
+    rows_of,
+    store_world,
+)
 from marketdata_assets_tests.serving.test_requests import held
 from marketdata_assets_tests.storage.tables_for_tests import flip
 
@@ -109,6 +116,18 @@ def test_damage_is_counted_from_when_somebody_noticed_it_until_it_was_mended(
         assert damaged_files(client) == NONE | {"superseded": 1, "catalog": 1}
         publish_catalog(tmp_path)
         assert damaged_files(client) == NONE | {"superseded": 1}
+
+
+def test_a_series_of_funds_that_is_damaged_costs_the_shares_of_a_batch_nothing(
+    tmp_path: Path,
+) -> None:
+    store_world(tmp_path)
+    (series_folder(tmp_path, ETF_PREMIUM) / MANIFEST).write_bytes(b"damaged")
+    with served(tmp_path) as client:
+        asked = {"codes": [*SHARES, FUND], "start": str(DAYS[-3])}
+        results = client.ask("POST", "/api/v1/ohlcv/batch", json=asked).json()["results"]
+        assert all(len(results[code]["data"]) == 3 for code in SHARES)
+        assert "The series of etf_premium is damaged" in results[FUND]["error"]
 
 
 def test_a_damaged_segment_is_counted_until_the_next_refresh(tmp_path: Path) -> None:

@@ -87,6 +87,20 @@ def test_who_has_it_is_told_so_without_a_row_being_read(
     assert having(client, '"another"', path, asked).status_code == 200
 
 
+@pytest.mark.parametrize(("path", "asked"), ASKED)
+def test_who_wants_only_what_is_not_there_gets_nothing_of_what_is(
+    client: Client, path: str, asked: dict[str, Any]
+) -> None:
+    etag = etag_of(client, path, asked)
+    answer = having(client, "*", path, asked)
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
+
+
+def test_what_is_not_there_is_an_error_to_who_wants_only_that(client: Client) -> None:
+    assert having(client, "*", SECTION, {"date": "2000-01-04"}).status_code == 404
+    assert having(client, "*", OHLCV, {"code": SHARES[0], "fields": "nothing"}).status_code == 400
+
+
 def test_another_question_is_another_answer(client: Client) -> None:
     etags = [etag_of(client, path, asked) for path, asked in ASKED]
     etags += [etag_of(client, OHLCV, ASKED[0][1] | {"fields": "close"})]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.api.encoding import ROWS_AT_ONCE, json_lists, json_records, table_bytes
@@ -21,7 +21,6 @@ numbers = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False),
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
 def test_what_is_read_back_is_what_was_there_to_the_bit(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 5))
 

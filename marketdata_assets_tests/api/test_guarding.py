@@ -1,5 +1,6 @@
 """Who may ask, and how much: token, host, origins, sizes; and what errors never show."""
 
+import asyncio
 import http.client
 import json
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from unittest.mock import ANY
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message
 
 from marketdata_assets.api.api_settings import ApiSettings, api_settings
+from marketdata_assets.api.errors import Unexpected
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import Lake
@@ -176,6 +179,27 @@ def test_what_nobody_foresaw_is_a_500_without_a_trace(
         [told] = [record for record in caplog.records if "failed" in record.getMessage()]
         assert told.exc_info
         assert 'status="500"' in client.get("/metrics").text
+
+
+def test_what_the_server_does_not_wait_for_when_it_ends_is_a_503() -> None:
+    sent: list[Message] = []
+
+    async def forever(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def ended() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/"}
+        asked = asyncio.create_task(Unexpected(forever)(scope, forever, send))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(ended())
+    assert [one.get("status") for one in sent] == [503, None]
+    assert b"Ask again" in sent[1]["body"]
 
 
 def test_a_damaged_series_is_a_503_that_shows_no_folder(tmp_path: Path, world: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from marketdata_assets.serving.exports import write_export
 from marketdata_assets.serving.gaps import ExplainedAbsences, MissingSessions
-from marketdata_assets.serving.request_records import Request
+from marketdata_assets.serving.requests import Request
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import (

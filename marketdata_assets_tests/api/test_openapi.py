@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
 from marketdata_assets.api import answers
-from marketdata_assets.api.examples import EXAMPLE_ANSWERS
+from marketdata_assets.api.docs_page import EXAMPLE_ANSWERS
 from marketdata_assets_tests.api.serving import Client
 from marketdata_assets_tests.api.stored_world import FUND, NEWEST
 

@@ -33,6 +33,12 @@ def test_browsers_get_the_page_and_programs_json(api: Client, accept: str, is_ht
     assert prefers_html(accept) is is_html
 
 
+@pytest.mark.parametrize("path", ["/page", "/page/"])
+def test_the_folder_of_the_page_leads_to_it(api: Client, path: str) -> None:
+    answer = api.ask("GET", path, headers={"Accept": BROWSER}, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/")
+
+
 def test_the_page_may_ask_this_server_alone(api: Client) -> None:
     answer = api.ask("GET", "/", headers={"Accept": BROWSER})
     policy = answer.headers["Content-Security-Policy"]

@@ -5,18 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.caches import Histories
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY
 from marketdata_assets_tests.api.serving import Client, served
-from marketdata_assets_tests.api.stored_world import (
-    DAYS,
-    SHARES,
-    close_of,
-    history_of,
-    prices_of,
-)
+from marketdata_assets_tests.api.stored_world import DAYS, SHARES, close_of, history_of, prices_of
 
 CLIENTS, REFRESHES = 4, 20
 SPAN = DAYS[:6]
@@ -88,7 +82,7 @@ def test_the_memory_of_histories_stays_bounded_and_right_under_threads(tmp_path:
 
         def write() -> None:
             version = 1.0
-            while not stop.is_set():
+            while not stop.wait(0.005):
                 lake.write(INSTRUMENT_HISTORY, "BTC", history_of("BTC", DAYS[:20], version))
                 version += 1
 

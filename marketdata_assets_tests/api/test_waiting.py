@@ -11,8 +11,7 @@ import pytest
 import requests
 
 from marketdata_assets.api.waiting import SECONDS_FOR_THE_QUEUE
-from marketdata_assets.serving.request_records import Request
-from marketdata_assets.serving.requests import Requests
+from marketdata_assets.serving.requests import Request, Requests
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.api.serving import Client, served

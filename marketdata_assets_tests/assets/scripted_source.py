@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.resources.sources.history import BARS, History, SourceFailed
+from marketdata_assets.resources.sources.history import BARS, History, HistorySource, SourceFailed
 from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.trading_calendar import sessions_between
 
@@ -17,7 +17,7 @@ def days(count: int) -> list[dt.date]:
     return sessions_between(FIRST, FIRST + dt.timedelta(2 * count + 20))[:count]
 
 
-class ScriptedSource:
+class ScriptedSource(HistorySource):
     """Has `closes`; a bar's other prices are its close."""
 
     host = "nowhere"

@@ -5,8 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.assets.etf_list import CHANGING, listed_on
-from marketdata_assets.assets.universe import with_earlier_names
+from marketdata_assets.assets.lists import CHANGING_OF_FUNDS, listed_funds, with_earlier_names
 from marketdata_assets.tables import ETF_LIST, FUND_BASIC
 
 LISTED, ENDED, TODAY = dt.date(2013, 5, 15), dt.date(2020, 12, 31), dt.date(2026, 11, 20)
@@ -40,13 +39,13 @@ def funds(*rows) -> pa.Table:
 def test_a_fund_is_listed_from_its_first_day_to_the_day_before_its_last(
     row, day: dt.date, is_listed: list[bool | None]
 ) -> None:
-    assert listed_on(funds(row), day, TODAY)["is_listed"].to_pylist() == is_listed
+    assert listed_funds(funds(row), day, TODAY)["is_listed"].to_pylist() == is_listed
 
 
 def test_every_row_says_from_when_its_name_is_and_keeps_an_earlier_one() -> None:
-    then = listed_on(funds(fund("L", LISTED, None, "旧名")), ENDED, ENDED)
-    now = listed_on(funds(fund("L", LISTED, None, "新名")), ENDED, TODAY)
+    then = listed_funds(funds(fund("L", LISTED, None, "旧名")), ENDED, ENDED)
+    now = listed_funds(funds(fund("L", LISTED, None, "新名")), ENDED, TODAY)
     assert now.schema == ETF_LIST.schema
     assert now["names_as_of"].to_pylist() == [TODAY]
-    [row] = with_earlier_names(ETF_LIST, CHANGING, now, then).to_pylist()
+    [row] = with_earlier_names(ETF_LIST, CHANGING_OF_FUNDS, now, then).to_pylist()
     assert (row["name"], row["names_as_of"]) == ("旧名", ENDED)

@@ -8,7 +8,7 @@ from marketdata_assets.assets.fetching import early_emptiness, stored_since
 from marketdata_assets.resources.tushare_errors import NotPublishedYet
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS, SUSPENSIONS, Table
-from marketdata_assets.tables.block_trades import BLOCK_TRADES
+from marketdata_assets.tables.extras import BLOCK_TRADES
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, limits
 

@@ -9,8 +9,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from marketdata_assets.assets.hf_dataset import publish_days
-from marketdata_assets.assets.telling_published import PUBLISH, days_in_words
+from marketdata_assets.assets.hf_dataset import PUBLISH, days_in_words, publish_days
 from marketdata_assets.partitions import TRADING_DAYS
 from marketdata_assets.publishing import layout
 from marketdata_assets.resources.hub_errors import NoRepository
@@ -78,6 +77,29 @@ def test_publishing_twice_changes_no_file(tmp_path: Path, instance: dg.DagsterIn
     assert told["outcome"] == "already there"
     assert told["files changed"] == "none"
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_hub_that_is_down_ends_the_run_so_that_the_pool_is_free(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    down = HuggingFaceResource(
+        repository="someone/prices",
+        token=TOKEN,
+        endpoint="http://127.0.0.1:9",
+        work_folder=str(tmp_path / "publishing"),
+        bound_seconds=1,
+    )
+    platform = platform_at(tmp_path, instance, down)
+    # With the retry policy of the evening, which waits for a vendor.
+    result = platform.definitions.resolve_job_def("daily_chain").execute_in_process(
+        partition_key=str(DAYS[0]),
+        asset_selection=[dg.AssetKey("hf_dataset")],
+        instance=instance,
+        raise_on_error=False,
+    )
+    assert not result.success
+    assert not result.filter_events(lambda event: event.is_step_up_for_retry)
+    assert "someone/prices" in failure_text(result, "hf_dataset")
 
 
 def test_a_restated_day_is_published_again(tmp_path: Path, instance: dg.DagsterInstance) -> None:

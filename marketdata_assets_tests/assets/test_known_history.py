@@ -8,10 +8,34 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pytest
 
-from marketdata_assets.tables import COVERAGE, DAILY_KLINE, DAILY_PRICES, FINDINGS
-from marketdata_assets_tests.conftest import CHAIN, ETF_CHAIN, failure_text
+from marketdata_assets.assets.daily_prices import merge_prices
+from marketdata_assets.checks.days import (
+    CHECKED_TOGETHER,
+    check_merged_days,
+    list_merged,
+    side_by_side,
+)
+from marketdata_assets.checks.excuses import NONE
+from marketdata_assets.checks.ledger import coverage, held_rows
+from marketdata_assets.checks.prices import left_out_rows
+from marketdata_assets.checks.running import run_and_list
+from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
+from marketdata_assets.tables import (
+    ADJ_FACTOR,
+    COVERAGE,
+    DAILY_BASIC,
+    DAILY_KLINE,
+    DAILY_PRICES,
+    FINDINGS,
+    PRICE_LIMITS,
+    STOCK_LIST,
+)
+from marketdata_assets_tests.checks.judging import before, check_days
+from marketdata_assets_tests.checks.market_day import LATER, answers_of, typed
+from marketdata_assets_tests.conftest import CHAIN, ETF_CHAIN, Platform, failure_text
 from marketdata_assets_tests.edited_market import (
     Edit,
     EditedMarket,
@@ -422,29 +446,97 @@ HABITS = (
 )
 
 
-@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
-def test_a_habit_costs_one_share_one_line_at_most(habit: Habit, tmp_path: Path) -> None:
-    days = [dt.date.fromisoformat(day) for day in habit.days]
-    market = EditedMarket(
+# These go through the whole chain as well: a row that is held, one of two that is left out, and
+# one that is not there after a day with it.
+STORED = (
+    "a low above the close",
+    "the same past under both codes",
+    "a share without a bar and without a notice",
+)
+
+
+class Seen(NamedTuple):
+    """Findings and the ledger's reasons of the last day, and the codes that are merged on each."""
+
+    found: set[tuple[str, str, str]]
+    reasons: dict[str, str | None]
+    merged: dict[dt.date, list[str]]
+
+    def is_no_more_than(self, habit: Habit) -> None:
+        assert self.found == set(habit.found)
+        *_, last = self.merged
+        expected = habit.reason or ("no limits before 2007" if last.year < 2007 else None)
+        assert self.reasons[habit.code] == expected
+        assert all(len(codes) >= 2 for codes in self.merged.values())
+        assert (habit.code in self.merged[last]) is habit.merged
+
+
+def days_of(habit: Habit) -> list[dt.date]:
+    return [dt.date.fromisoformat(day) for day in habit.days]
+
+
+def market_with(habit: Habit) -> EditedMarket:
+    days = days_of(habit)
+    return EditedMarket(
         {
             (call, None if number is None else days[number]): edit
             for (call, number), edit in habit.edits.items()
         }
     )
-    with platform_over(market, tmp_path) as platform:
+
+
+def judged(market: EditedMarket, days: list[dt.date]) -> Seen:
+    """Successive days as the assets judge, explain and merge them. None of them is refused."""
+    tables = {day: typed(answers_of(market, day), day, LATER.date()) for day in days}
+    refused = [one for one in check_days(tables, before([]), LATER, NONE) if one.refuses]
+    assert [one.in_words() for one in refused] == []
+    with bounded_duckdb() as connection:
+        together = {
+            table: connection.from_arrow(pa.concat_tables(tables[day][table.name] for day in days))
+            for table in CHECKED_TOGETHER
+        }
+        by_name = {table.name: rows for table, rows in together.items()}
+        rows = side_by_side(days, by_name, before([]).lookback, LATER, NONE)
+        lists = [
+            run_and_list(table.name, rows, table.checks, NONE) for table, rows in together.items()
+        ]
+        merged_list = list_merged(rows, check_merged_days(rows, NONE), NONE)
+        found = pa.concat_tables([*lists, merged_list]).to_pylist()
+        ledger_rows = coverage(rows.facts, NONE).to_arrow_table().to_pylist()
+        merged = merge_prices(
+            together[DAILY_KLINE].filter(f"NOT ({held_rows(NONE)} OR {left_out_rows(rows.twins)})"),
+            *(together[table] for table in (PRICE_LIMITS, DAILY_BASIC, STOCK_LIST, ADJ_FACTOR)),
+        )
+        codes = merged.select("date, code").order("date, code").fetchall()
+    return Seen(
+        {told_of(row) for row in found if row["trade_date"] == days[-1]},
+        {row["ts_code"]: row["reason"] for row in ledger_rows if row["trade_date"] == days[-1]},
+        {day: [code for on, code in codes if on == day] for day in days},
+    )
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
+def test_a_habit_costs_one_share_one_line_at_most(habit: Habit) -> None:
+    judged(market_with(habit), days_of(habit)).is_no_more_than(habit)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_day_with_a_habit_is_stored_and_merged(name: str, tmp_path: Path) -> None:
+    [habit] = [one for one in HABITS if one.name == name]
+    days = days_of(habit)
+    with platform_over(market_with(habit), tmp_path) as platform:
         result = platform.run(days[0], days[-1], assets=JUDGED)
         assert result.success, failure_text(result, "daily_prices")
-        for day in days:
-            assert platform.lake.read(DAILY_PRICES, day).num_rows >= 2
-        assert found_on(platform, days[-1]) == set(habit.found)
-        ledger = platform.lake.read(COVERAGE, days[-1]).to_pylist()
-        reasons = {row["ts_code"]: row["reason"] for row in ledger}
-        expected = habit.reason or ("no limits before 2007" if days[-1].year < 2007 else None)
-        assert reasons[habit.code] == expected
-        merged = platform.lake.read(DAILY_PRICES, days[-1])["code"].to_pylist()
-        assert (habit.code in merged) is habit.merged
-        if habit.found and habit.found[0][2] == "held":
-            assert habit.code in platform.lake.read(DAILY_KLINE, days[-1])["ts_code"].to_pylist()
+        lake = platform.lake
+        ledger_rows = lake.read(COVERAGE, days[-1]).to_pylist()
+        seen = Seen(
+            found_on(platform, days[-1]),
+            {row["ts_code"]: row["reason"] for row in ledger_rows},
+            {day: lake.read(DAILY_PRICES, day)["code"].to_pylist() for day in days},
+        )
+        seen.is_no_more_than(habit)
+        if habit.found[0][2] == "held":
+            assert habit.code in lake.read(DAILY_KLINE, days[-1])["ts_code"].to_pylist()
 
 
 FUND_HABITS = (
@@ -484,21 +576,16 @@ FUND_HABITS = (
 
 @pytest.mark.parametrize("habit", FUND_HABITS, ids=lambda habit: habit.name)
 def test_a_habit_of_funds_costs_one_fund_one_line_at_most(habit: Habit, tmp_path: Path) -> None:
-    days = [dt.date.fromisoformat(day) for day in habit.days]
-    market = EditedMarket(
-        {
-            (call, None if number is None else days[number]): edit
-            for (call, number), edit in habit.edits.items()
-        }
-    )
-    with platform_over(market, tmp_path) as platform:
+    days = days_of(habit)
+    with platform_over(market_with(habit), tmp_path) as platform:
         result = platform.run(days[0], days[-1], assets=[*ETF_CHAIN, "findings"])
         assert result.success
         assert found_on(platform, days[-1]) == set(habit.found)
 
 
-def found_on(platform, day: dt.date) -> set[tuple[str, str, str]]:
-    return {
-        (f"{row['table_name']}.{row['check_name']}", row["ts_code"], row["outcome"])
-        for row in platform.lake.read(FINDINGS, day).to_pylist()
-    }
+def found_on(platform: Platform, day: dt.date) -> set[tuple[str, str, str]]:
+    return {told_of(row) for row in platform.lake.read(FINDINGS, day).to_pylist()}
+
+
+def told_of(row: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{row['table_name']}.{row['check_name']}", row["ts_code"], row["outcome"]

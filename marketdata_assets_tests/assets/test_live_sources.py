@@ -7,7 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_assets.resources.sources.routing import LiveSources, TunnelSettings
+from marketdata_assets.resources.sources.routing import LiveSources
+from marketdata_assets.resources.ssh_endpoint import Endpoint
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import INSTRUMENT_HISTORY
 from marketdata_assets_tests.conftest import (
@@ -52,7 +53,7 @@ def platform(
     instance: dg.DagsterInstance,
     yahoo_url: str,
     coinbase_url: str,
-    tunnel: TunnelSettings,
+    tunnel: Endpoint,
     first_day: dt.date = dt.date(2015, 1, 1),
 ) -> Platform:
     tushare: TushareResource = sandbox_tushare(folder / "state")
@@ -67,17 +68,6 @@ def platform(
     return Platform(folder, tushare, instance, sources=live)
 
 
-def tunnel_to(far_end: FarEnd) -> TunnelSettings:
-    host, port, username, key, known_hosts, _ = far_end.endpoint
-    return TunnelSettings(
-        host=host,
-        port=port,
-        username=username,
-        key_path=str(key),
-        known_hosts=str(known_hosts),
-    )
-
-
 def test_a_coin_comes_through_the_tunnel_into_its_file(
     tmp_path: Path, instance: dg.DagsterInstance, yahoo: WebServer, chart: Chart
 ) -> None:
@@ -85,7 +75,7 @@ def test_a_coin_comes_through_the_tunnel_into_its_file(
     with FarEnd(tmp_path).running() as far_end:
         far_end.names = {FAR_NAME: yahoo.server_port}
         url = f"http://{FAR_NAME}"
-        made = platform(tmp_path, instance, url, url, tunnel_to(far_end), UP_TO_NOW[0])
+        made = platform(tmp_path, instance, url, url, far_end.endpoint, UP_TO_NOW[0])
         result = made.run_code("BTC")
         assert result.success
         assert far_end.asked_for == [FAR_NAME]
@@ -104,7 +94,7 @@ def test_when_the_tunnel_is_down_its_sources_say_how_to_mend_it(
 ) -> None:
     with FarEnd(tmp_path).running() as far_end:
         far_end.known_hosts.write_text("", "utf-8")
-        made = platform(tmp_path, instance, yahoo.url, yahoo.url, tunnel_to(far_end))
+        made = platform(tmp_path, instance, yahoo.url, yahoo.url, far_end.endpoint)
         said = failure_text(made.run_code("BTC"), STEP)
     assert "Yahoo for BTC: The SSH tunnel can't be built: the" in said
     assert "127.0.0.1" not in said
@@ -117,7 +107,7 @@ def test_a_failing_source_is_metadata_and_another_host_serves(
     tmp_path: Path, instance: dg.DagsterInstance, yahoo: WebServer, coinbase: WebServer
 ) -> None:
     yahoo.replies.append(Reply(b"Too Many Requests", 429))
-    made = platform(tmp_path, instance, yahoo.url, coinbase.url, TunnelSettings())
+    made = platform(tmp_path, instance, yahoo.url, coinbase.url, Endpoint())
     told = metadata_of(made.run_code("BTC"), STEP)
     assert told["source"] == "Coinbase"
     assert "Yahoo for BTC: too many requests" in str(told["failed sources"])
@@ -133,7 +123,7 @@ def test_a_share_comes_from_tushare_whatever_the_tunnel_does(
         live = LiveSources(
             first_day="2026-01-05",
             tushare=tushare,
-            tunnel=tunnel_to(far_end),
+            tunnel=far_end.endpoint,
             state_folder=str(tmp_path / "state"),
         )
         made = Platform(tmp_path, tushare, instance, sources=live)
@@ -155,7 +145,7 @@ def test_a_coin_that_lacks_days_at_one_host_comes_from_the_other(
 ) -> None:
     first = min(BARS)
     chart.bars = {day: prices for day, prices in BARS.items() if day != dt.date(2025, 4, 2)}
-    made = platform(tmp_path, instance, yahoo.url, coinbase.url, TunnelSettings(), first)
+    made = platform(tmp_path, instance, yahoo.url, coinbase.url, Endpoint(), first)
     told = metadata_of(made.run_code("BTC"), STEP)
     assert told["source"] == "Coinbase"
     assert "Yahoo for BTC: 1 session(s) without a bar" in str(told["failed sources"])

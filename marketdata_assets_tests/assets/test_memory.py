@@ -4,9 +4,8 @@ import datetime as dt
 
 import pyarrow as pa
 
-from marketdata_assets.assets.complete_days import DAYS_TOGETHER
 from marketdata_assets.assets.daily_prices import merge_prices
-from marketdata_assets.assets.lookback import lookback
+from marketdata_assets.assets.stored_days import DAYS_TOGETHER, lookback
 from marketdata_assets.checks.days import CHECKED_TOGETHER, check_merged_days, side_by_side
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.checks.sessions import SESSIONS_BEFORE

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.assets.fetching import short_days
-from marketdata_assets.resources.call_meter import Bound
+from marketdata_assets.resources.call_meter import Bottleneck
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
@@ -114,7 +114,7 @@ def test_a_run_tells_its_calls_those_allowed_and_what_bound_it(
         told = metadata_of(result, "adj_factor", day)
         assert told["calls"] == len(server.requests) == 4
         assert told["calls allowed"] >= 1
-        assert told["bound by"] in list(Bound)
+        assert told["bound by"] in list(Bottleneck)
 
 
 def test_a_day_that_came_with_others_and_is_refused_is_asked_for_by_itself_first(

@@ -9,10 +9,10 @@ import pytest
 from marketdata_assets.tables import DAILY_KLINE, DAILY_PRICES, PRICE_LIMITS
 from marketdata_assets_tests.conftest import (
     Platform,
-    instance_in_memory,
     metadata_of,
     unhurried_tushare,
 )
+from marketdata_assets_tests.instance_in_memory import instance_in_memory
 from marketdata_assets_tests.replay import REAL_DAY, ReplayedDay, needs_real_data
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from marketdata_assets.assets.restatements import restated_days
-from marketdata_assets.assets.version_differences import differences
+from marketdata_assets.assets.restatements import differences, restated_days
 from marketdata_assets.automation.refetching import once_more
 from marketdata_assets.storage.as_of import as_of
 from marketdata_assets.storage.sealed_parquet import LABEL

@@ -7,17 +7,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.assets.share_names import (
+from marketdata_assets.assets.lists import (
     NAME_INTERVALS,
+    Shares,
     name_intervals,
+    shares_of_day,
     told_otherwise,
     without_name_of,
 )
-from marketdata_assets.assets.stock_list import Shares, universe_on
 from marketdata_assets.tables import NAME_CHANGES, STOCK_BASIC, STOCK_LIST
+from marketdata_assets_tests.conftest import costly
 
 CODE = "600001.SH"
 TODAY = dt.date(2026, 11, 20)
@@ -105,7 +107,7 @@ told_rows = st.lists(
 )
 
 
-@settings(max_examples=25)
+@costly()
 @given(told_rows, st.randoms())
 def test_intervals_of_a_share_never_overlap_however_they_are_told(told: Any, random: Any) -> None:
     intervals = name_intervals(changes(*told))
@@ -118,7 +120,7 @@ def test_intervals_of_a_share_never_overlap_however_they_are_told(told: Any, ran
     assert name_intervals(changes(*again)).equals(intervals)
 
 
-@settings(max_examples=25)
+@costly()
 @given(told_rows)
 def test_a_name_of_a_day_is_the_last_that_had_begun(told: Any) -> None:
     named = names_on(name_intervals(changes(*told)), range(45))
@@ -135,7 +137,7 @@ def stocks(*codes: str) -> pa.Table:
 
 
 def listed(shares: Shares, day: dt.date, known_on: dt.date, stored: pa.Table | None = None) -> Any:
-    universe = universe_on(shares, day, known_on, stored)
+    universe = shares_of_day(shares, day, known_on, stored)
     assert universe.schema.equals(STOCK_LIST.schema)
     return {
         row["ts_code"]: (row["name"], row["name_since"], row["names_as_of"])
@@ -171,8 +173,8 @@ def test_a_name_that_is_told_goes_before_a_stored_one_and_stays_when_it_is_told_
     nothing = NAME_INTERVALS.empty_table()
     told = name_intervals(changes(("甲", 0, None)))
     known = stocks(CODE)
-    without = universe_on(Shares(known, nothing), on(3), on(9), None)
+    without = shares_of_day(Shares(known, nothing), on(3), on(9), None)
     assert listed(Shares(known, nothing), on(3), TODAY, without)[CODE] == ("今日", None, on(9))
-    named = universe_on(Shares(known, told), on(3), TODAY, without)
+    named = shares_of_day(Shares(known, told), on(3), TODAY, without)
     assert named.to_pylist()[0]["name"] == "甲"
     assert listed(Shares(known, nothing), on(3), TODAY, named)[CODE] == ("甲", on(0), on(9))

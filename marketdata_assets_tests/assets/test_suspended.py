@@ -7,14 +7,14 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.assets.suspended import suspended_shares
+from marketdata_assets.assets.coverage import suspended_shares
 from marketdata_assets.checks import ledger
 from marketdata_assets.checks.days import CHECKED_TOGETHER, side_by_side
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.sessions import before
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.checks.judging import before
 from marketdata_assets_tests.checks.market_day import LATER
 from marketdata_assets_tests.conftest import Platform, metadata_of
 from marketdata_assets_tests.real_history import days as real_days
@@ -117,7 +117,7 @@ def test_on_real_days_who_is_listed_has_a_bar_or_is_among_them() -> None:
             )
             for table in CHECKED_TOGETHER
         }
-        together = side_by_side(list(days), tables, before([]), LATER, NONE)
+        together = side_by_side(list(days), tables, before([]).lookback, LATER, NONE)
         rows = ledger.coverage(together.facts, NONE).to_arrow_table()
         found = suspended_shares(connection.from_arrow(rows), tables[SUSPENSIONS.name])
         suspended = conform(SUSPENDED, found.to_arrow_table()).to_pylist()

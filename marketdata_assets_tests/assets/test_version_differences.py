@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.assets.version_differences import differences
+from marketdata_assets.assets.restatements import differences
+from marketdata_assets.storage.as_of import held_still
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.storage.versions import held_still
 from marketdata_assets.tables import (
     DAILY_PRICES,
     PRICE_LIMITS,
@@ -24,6 +24,7 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.declaration import number, text
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.publishing.prices import store
 from marketdata_assets_tests.storage.tables_for_tests import DAY, contents, limits
 
@@ -129,7 +130,7 @@ def recounted(versions: list[dict[str, float]]) -> set[tuple]:
     return found
 
 
-@settings(deadline=None, max_examples=25)
+@costly()
 @given(versions=st.lists(contents, min_size=2, max_size=5))
 def test_nothing_is_forgotten_or_invented_and_numbers_read_back_exactly(
     versions: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory
@@ -268,7 +269,7 @@ def applied(rows: list[dict], to: dict[tuple, tuple], added: dict[tuple, tuple])
     return {key: tuple(cell.values()) for key, cell in result.items()}
 
 
-@settings(deadline=None, max_examples=40)
+@costly()
 @given(
     old=st.dictionaries(keys, cells, max_size=6),
     new=st.dictionaries(keys, cells, max_size=6),

@@ -77,7 +77,9 @@ def test_a_failed_run_tells_its_days_its_steps_and_what_they_said(
     [told] = alert_server.told
     assert told["title"] == "__ASSET_JOB failed for 2024-10-14 … 2024-10-15"
     assert "daily_prices: " in told["message"]
-    assert "is not stored for 2 day(s): 2024-10-14, 2024-10-15. Materialize" in told["message"]
+    for day in (first, DAY):
+        assert f"daily_prices {day}: stock_list not stored, " in told["message"]
+    assert "Materialize what is missing first" in told["message"]
     assert "Traceback" not in told["message"]
     assert result.run_id in told["message"]
 

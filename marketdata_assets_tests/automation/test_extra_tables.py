@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
 from marketdata_assets.automation.chains import STOCKS
-from marketdata_assets.automation.extra_tables import (
+from marketdata_assets.automation.day_runs import incomplete_tables
+from marketdata_assets.automation.evenings import (
     EXTRAS,
     extra_tables_sensor,
+    missing_days,
     missing_extras,
 )
-from marketdata_assets.automation.lacking import incomplete_tables
-from marketdata_assets.automation.sensors import missing_days
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, FINDINGS, STORED_TABLES

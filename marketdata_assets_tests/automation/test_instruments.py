@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation.tracked_instruments import (
+from marketdata_assets.automation.requests_sensor import (
     instrument_histories_schedule,
     tracked_codes_sensor,
 )

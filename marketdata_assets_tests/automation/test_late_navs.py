@@ -3,19 +3,17 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from marketdata_assets.automation import sensors
+from marketdata_assets.automation import evenings
 from marketdata_assets.automation.chains import FUNDS
-from marketdata_assets.automation.day_runs import requests_for
-from marketdata_assets.automation.evenings import of_evening
-from marketdata_assets.automation.lacking import Lacking
-from marketdata_assets.automation.late_navs import (
+from marketdata_assets.automation.day_runs import Lacking, requests_for
+from marketdata_assets.automation.evenings import missing_etf_partitions_sensor, of_evening
+from marketdata_assets.automation.refetching import (
     in_words,
     late_navs,
     late_navs_sensor,
     sessions_waited_for,
     waited_for,
 )
-from marketdata_assets.automation.sensors import missing_etf_partitions_sensor
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
@@ -194,7 +192,7 @@ def test_a_day_without_its_values_is_in_a_run_of_its_own(platform: Platform) -> 
 def test_the_funds_evening_is_half_past_nine_on_trading_days(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "start_date", lambda: dt.date(2024, 9, 30))
+    monkeypatch.setattr(evenings, "start_date", lambda: dt.date(2024, 9, 30))
     for day, runs in (("2024-09-30", True), ("2024-10-01", False)):
         moment = shanghai(f"{day} 21:30")
         told = of_evening(FUNDS, moment, platform.instance, platform.lake, moment)

@@ -3,7 +3,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.assets.fetching import FETCH_ALL
@@ -93,7 +93,6 @@ def test_a_month_of_which_nothing_is_stored_is_left_out(lake: Lake) -> None:
     assert lake.days(DAILY_PRICES)[0] == dt.date(2024, 10, 8)
 
 
-@settings(deadline=None)
 @given(
     start=st.dates(FIRST_SESSION, dt.date(2024, 6, 30)),
     weeks=st.integers(1, 1_000),

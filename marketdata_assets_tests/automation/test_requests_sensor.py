@@ -1,12 +1,12 @@
 """Requests answered: by real runs, once each, whoever is killed; and what is said when not."""
 
 import json
-import multiprocessing
 import random
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,11 @@ from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery, Format
-from marketdata_assets.serving.request_records import Request, RequestKind, State
-from marketdata_assets.serving.requests import CLAIM_LASTS, Requests
+from marketdata_assets.serving.requests import CLAIM_LASTS, Request, RequestKind, Requests, State
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets_tests.alert_server import AlertServer
 from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
-from marketdata_assets_tests.conftest import Platform, metadata_of
+from marketdata_assets_tests.conftest import Platform, metadata_of, repeats
 from marketdata_assets_tests.serving.stored import SESSIONS, SHARES, store_everything
 from marketdata_sandbox.transport import sandbox_tushare
 
@@ -257,8 +256,8 @@ def test_a_stored_question_of_another_version_holds_no_other_up(daemon: Daemon) 
     assert daemon.requests.get(new.id).state is State.DONE
 
 
-CODES = [f"{100_000 + n}.CSI" for n in range(900)]
-EXPORTS = 100
+CODES = [f"{100_000 + n}.CSI" for n in range(repeats(270, 900))]
+EXPORTS = repeats(30, 100)
 KILLS = 3
 PATIENCE_SECONDS = 240
 
@@ -280,22 +279,20 @@ def tick_for_ever(root: Path, history: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_each(
-    tmp_path: Path,
+def test_requests_with_two_daemons_that_are_killed_are_answered_once_each(
+    processes: ForkServerContext, tmp_path: Path
 ) -> None:
-    root, history, chance = tmp_path / "data", tmp_path / "history", random.Random(1000)
+    root, history, chance = tmp_path / "data", tmp_path / "history", random.Random(300)
     history.mkdir()
     requests = Requests(root, most_open_exports=EXPORTS)
     asked = [requests.request_history(code).id for code in CODES]
     query = ExportQuery(codes=["HSI"])
     asked += [requests.request_export(query).id for _ in range(EXPORTS)]
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     running: list[BaseProcess] = []
 
     def start() -> None:
-        running.append(context.Process(target=tick_for_ever, args=(root, history)))
+        running.append(processes.Process(target=tick_for_ever, args=(root, history)))
         running[-1].start()
 
     def kill() -> None:
@@ -317,7 +314,7 @@ def test_a_thousand_requests_with_two_daemons_that_are_killed_are_answered_once_
         start()
         try:
             for number in range(1, KILLS + 1):
-                count = 200 * number
+                count = len(asked) * number // 5
                 until(lambda count=count: instance.get_runs_count() >= count)
                 running[0].join(chance.uniform(0, 0.1))
                 kill()

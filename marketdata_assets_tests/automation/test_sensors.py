@@ -5,14 +5,13 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.assets.fetching import RANGE_END, RANGE_START
-from marketdata_assets.automation import lacking, sensors
+from marketdata_assets.automation import day_runs, evenings
 from marketdata_assets.automation.chains import STOCKS
-from marketdata_assets.automation.day_runs import requests_for
-from marketdata_assets.automation.evenings import of_evening
-from marketdata_assets.automation.lacking import Lacking
-from marketdata_assets.automation.sensors import (
+from marketdata_assets.automation.day_runs import Lacking, requests_for
+from marketdata_assets.automation.evenings import (
     missing_days,
     missing_partitions_sensor,
+    of_evening,
     sessions_due,
 )
 from marketdata_assets.storage.io_manager import LakeResource
@@ -65,7 +64,7 @@ def requested(result: dg.SensorResult | dg.SkipReason) -> Requests:
 def days(monkeypatch: pytest.MonkeyPatch) -> list[dt.date]:
     now = shanghai("2024-10-15 23:00")
     watched = sessions_due(now)
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: watched)
+    monkeypatch.setattr(evenings, "sessions_due", lambda *_: watched)
     return watched
 
 
@@ -180,12 +179,12 @@ def test_missed_days_are_asked_for_at_once_in_order_and_by_one_alone(
     stored_until: str,
     due: list[str],
 ) -> None:
-    monkeypatch.setattr(sensors, "start_date", lambda: dt.date(2024, 10, 8))
+    monkeypatch.setattr(evenings, "start_date", lambda: dt.date(2024, 10, 8))
     days = sessions_between(dt.date(2024, 10, 8), dt.date.fromisoformat(stored_until))
     for day in days:
         pretend_stored(sandbox, day, *CHAIN)
     pretend_published(sandbox, *days)
-    monkeypatch.setattr(lacking, "incomplete_tables", lambda *_: {})
+    monkeypatch.setattr(day_runs, "incomplete_tables", lambda *_: {})
     asked = missing_days(STOCKS, sandbox.instance, sandbox.lake, shanghai(now))
     assert requested(asked) == ([(due[0], due[-1], {*CHAIN, "hf_dataset"})] if due else [])
     evening = shanghai("2024-10-14 21:00")
@@ -196,29 +195,29 @@ def test_missed_days_are_asked_for_at_once_in_order_and_by_one_alone(
 
 
 def test_missed_days_are_stored_and_published_once_in_order(
-    sandbox: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = sessions_between(dt.date(2024, 10, 8), MONDAY)
-    monkeypatch.setattr(sensors, "start_date", lambda: days[0])
-    assert sandbox.run(days[0], assets=[*CHAIN, "hf_dataset"]).success
+    monkeypatch.setattr(evenings, "start_date", lambda: days[0])
+    assert platform.run(days[0], assets=[*CHAIN, "hf_dataset"]).success
     now = shanghai("2024-10-14 22:40")
-    for request in missing_days(STOCKS, sandbox.instance, sandbox.lake, now).run_requests:
+    for request in missing_days(STOCKS, platform.instance, platform.lake, now).run_requests:
         span = [request.tags[name] for name in (RANGE_START, RANGE_END)]
         first, last = map(dt.date.fromisoformat, span)
         names = {key.path[-1] for key in request.asset_selection}
-        assert sandbox.run(first, last, sorted(names)).success
+        assert platform.run(first, last, sorted(names)).success
     for table in ("daily_kline", "daily_prices", "hf_dataset"):
-        records = sandbox.instance.fetch_materializations(dg.AssetKey(table), limit=100).records
+        records = platform.instance.fetch_materializations(dg.AssetKey(table), limit=100).records
         assert [one.partition_key for one in reversed(records)] == [str(day) for day in days]
-    assert isinstance(missing_days(STOCKS, sandbox.instance, sandbox.lake, now), dg.SkipReason)
+    assert isinstance(missing_days(STOCKS, platform.instance, platform.lake, now), dg.SkipReason)
 
 
 def test_what_the_sensor_asks_for_fills_the_gap(
-    sandbox: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = sessions_due(shanghai("2024-10-15 23:00"))[-4:]
-    monkeypatch.setattr(sensors, "sessions_due", lambda *_: watched)
-    assert sandbox.run(watched[0], assets=[*CHAIN, "hf_dataset"]).success
-    [(first, last, names)] = requested(evaluate(sandbox))
-    assert sandbox.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), [*names]).success
-    assert isinstance(evaluate(sandbox), dg.SkipReason)
+    monkeypatch.setattr(evenings, "sessions_due", lambda *_: watched)
+    assert platform.run(watched[0], assets=[*CHAIN, "hf_dataset"]).success
+    [(first, last, names)] = requested(evaluate(platform))
+    assert platform.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), [*names]).success
+    assert isinstance(evaluate(platform), dg.SkipReason)

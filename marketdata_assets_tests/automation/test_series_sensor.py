@@ -1,5 +1,6 @@
 import datetime as dt
 import os
+import shutil
 
 import dagster as dg
 import pytest
@@ -9,8 +10,9 @@ from marketdata_assets.automation.series_sensor import (
     price_series_sensor,
     refreshes_due,
 )
+from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.io_manager import LakeResource
-from marketdata_assets.storage.series import DamagedSeries, Series
+from marketdata_assets.storage.series import DamagedSeries, Series, WithdrawnSeries
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
 from marketdata_assets_tests.conftest import Platform, failure_text, metadata_of
 from marketdata_assets_tests.publishing.prices import SHARES, store
@@ -98,6 +100,27 @@ def test_rewritten_and_removed_days_are_seen_without_any_notice(daemon: Daemon) 
     metadata = metadata_of(daemon.sandbox.run(assets=["price_series"]), "price_series")
     assert (metadata["days rewritten"], metadata["days removed"]) == (1, 1)
     assert daemon.requests() == 0
+
+
+def test_a_table_that_has_vanished_is_refused_by_its_series_and_its_run_says_so(
+    daemon: Daemon,
+) -> None:
+    lake = daemon.sandbox.lake
+    store(lake, DAYS)
+    daemon.run_what_is_due()
+    reader = PriceReader(lake.root)
+    assert reader.ohlcv(SHARE).rows.num_rows == len(DAYS)
+    shutil.rmtree(lake.path(DAILY_PRICES, None).parent)
+    [failed] = daemon.run_what_is_due()
+    assert "daily_prices is not stored" in failure_text(failed, "price_series")
+    # So it is told at once, not after an hour of trying.
+    assert TRY_TAG not in failed.dagster_run.tags
+    with pytest.raises(WithdrawnSeries, match="materialize daily_prices again, then price_series"):
+        reader.ohlcv(SHARE)
+    assert "daily_prices has no stored day" in daemon.skips_because(minutes=61)
+    store(lake, DAYS[:1])
+    daemon.run_what_is_due(minutes=61)
+    assert reader.ohlcv(SHARE).rows.num_rows == 1
 
 
 def test_no_second_refresh_while_one_is_under_way(daemon: Daemon) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from marketdata_assets.assets.stock_list import listed_on
-from marketdata_assets.checks.days import CHECKED_TOGETHER, check_days
+from marketdata_assets.assets.lists import listed_shares
+from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.sessions import before
+from marketdata_assets.checks.running import Finding
 from marketdata_assets.resources.tushare_answers import typed_table, whole_day
 from marketdata_assets.tables import STOCK_BASIC, STOCK_LIST, Table
+from marketdata_assets_tests.checks.judging import before, check_days
 
 Columns = dict[str, list[Any]]
 Answers = dict[str, Columns]
@@ -29,16 +29,21 @@ def answers_of(market: Any, day: dt.date) -> Answers:
     return {"stock_basic": market.stock_basic(day), **answers}
 
 
-def typed(answers: Answers, day: dt.date) -> dict[str, pa.Table]:
-    """The tables of `day` as they would be stored. Raises `TushareError` where an answer is bad."""
+def typed(answers: Answers, day: dt.date, known_on: dt.date | None = None) -> dict[str, pa.Table]:
+    """The tables of `day` as they would be stored, with the names of `known_on`, else of the day.
+
+    Raises `TushareError` where an answer is bad.
+    """
     tables = {}
     for table in BY_DAY:
-        if table.tushare.call in answers:
+        if day < table.first_date:
+            tables[table.name] = table.schema.empty_table()
+        elif table.tushare.call in answers:
             data = _typed(table, answers[table.tushare.call])
             tables[table.name] = whole_day(table, data, day, {"trade_date": f"{day:%Y%m%d}"})
     if "stock_basic" in answers:
         basics = _typed(STOCK_BASIC, answers["stock_basic"])
-        tables[STOCK_LIST.name] = listed_on(basics, day, known_on=day)
+        tables[STOCK_LIST.name] = listed_shares(basics, day, known_on or day)
     return tables
 
 

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.checks.days import CHECKED_TOGETHER, MERGED_CHECKS
-from marketdata_assets.checks.fetched import fetched_checks
-from marketdata_assets.checks.finding import Finding
+from marketdata_assets.checks.days import CHECKED_TOGETHER, MERGED_CHECKS, fetched_checks
+from marketdata_assets.checks.running import Finding
 from marketdata_assets.resources.tushare_errors import TushareError
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets.trading_calendar import previous_session
 from marketdata_assets_tests.checks.corruptions import CORRUPTIONS, Corruption
 from marketdata_assets_tests.checks.market_day import Answers, answers_of, findings, typed

@@ -15,7 +15,7 @@ from marketdata_assets.checks.running import run_checks
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.tables import STORED_TABLES, Table
-from marketdata_assets.tables.checking import Check
+from marketdata_assets.tables.declaration import Check
 from marketdata_assets.tables.indices import INDEX_DAILY
 from marketdata_assets_tests.replay import REAL_DATA, needs_real_data
 from marketdata_sandbox.transport import sandbox_tushare

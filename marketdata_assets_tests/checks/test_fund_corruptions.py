@@ -9,14 +9,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.assets.etf_list import listed_on
 from marketdata_assets.assets.etf_premium import premiums
-from marketdata_assets.checks.days import check_fetched_day
+from marketdata_assets.assets.lists import listed_funds
+from marketdata_assets.checks.days import fetched_checks
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.fetched import fetched_checks
-from marketdata_assets.checks.finding import Finding
 from marketdata_assets.checks.premium import PREMIUM_CHECKS, check_inputs
-from marketdata_assets.checks.running import run_checks
+from marketdata_assets.checks.running import Finding, run_checks
 from marketdata_assets.checks.sessions import calendar_around
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.resources.tushare_navs import as_of_session
@@ -30,8 +28,9 @@ from marketdata_assets.tables import (
     FUND_NAV,
     Table,
 )
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets.trading_calendar import previous_session
+from marketdata_assets_tests.checks.judging import check_fetched_day
 from marketdata_sandbox.market.exchange import SimulatedExchange
 
 DAY = dt.date(2024, 9, 26)
@@ -49,7 +48,7 @@ def answers_of(exchange: SimulatedExchange, day: dt.date) -> Answers:
 def stored(answers: Answers, day: dt.date) -> dict[Table, pa.Table]:
     basic, kline, navs = (_typed(table, answers[call]) for call, table in CALLS.items())
     return {
-        ETF_LIST: listed_on(basic, day, day),
+        ETF_LIST: listed_funds(basic, day, day),
         ETF_KLINE: kline,
         ETF_NAV: as_of_session(day, [navs]),
     }

@@ -5,15 +5,17 @@ import functools
 
 import duckdb
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.checks.days import CHECKED_TOGETHER, check_fetched_day, check_fetched_days
+from marketdata_assets.checks.days import CHECKED_TOGETHER, check_fetched_days
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.finding import Finding
+from marketdata_assets.checks.running import Finding
 from marketdata_assets.tables import Table
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.checks.judging import check_fetched_day
 from marketdata_assets_tests.checks.market_day import answers_of, typed
+from marketdata_assets_tests.conftest import costly
 from marketdata_sandbox.market.exchange import SimulatedExchange
 
 DAYS = sessions_between(dt.date(2014, 7, 1), dt.date(2014, 7, 3))
@@ -37,7 +39,7 @@ def market(exchange: SimulatedExchange, day: dt.date) -> dict[str, pa.Table]:
 
 
 @given(table=st.sampled_from(CHECKED_TOGETHER), cells=WRONG_CELLS)
-@settings(max_examples=25, deadline=None)
+@costly()
 def test_days_judged_together_have_the_findings_of_each_by_itself(
     exchange: SimulatedExchange, table: Table, cells: list[tuple[dt.date, int, int, float | None]]
 ) -> None:

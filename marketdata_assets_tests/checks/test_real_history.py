@@ -2,10 +2,10 @@
 
 import pytest
 
-from marketdata_assets.checks.days import check_days
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.sessions import SESSIONS_BEFORE, before
+from marketdata_assets.checks.running import Finding
+from marketdata_assets.checks.sessions import SESSIONS_BEFORE
+from marketdata_assets_tests.checks.judging import before, check_days
 from marketdata_assets_tests.checks.market_day import LATER
 from marketdata_assets_tests.real_history import SPANS, Tables, chunks, needs_real_history
 

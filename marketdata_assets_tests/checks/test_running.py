@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.checks.days import check_days
+from marketdata_assets.checks.days import rows_lost
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.fetched import rows_lost
-from marketdata_assets.checks.finding import Finding
-from marketdata_assets.checks.sessions import before, ledger_days
+from marketdata_assets.checks.running import Finding
+from marketdata_assets.checks.sessions import ledger_days
 from marketdata_assets.tables import DAILY_BASIC, STORED_TABLES, Table
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import SHANGHAI, previous_session, sessions_between
+from marketdata_assets_tests.checks.judging import before, check_days
 from marketdata_assets_tests.checks.market_day import LATER, answers_of, typed
 from marketdata_sandbox.market.exchange import SimulatedExchange
 

@@ -8,16 +8,15 @@ import pyarrow as pa
 import pytest
 
 from marketdata_assets.assets.findings import listed_days
-from marketdata_assets.assets.share_names import name_intervals
-from marketdata_assets.assets.stock_list import Shares, universe_on
+from marketdata_assets.assets.lists import Shares, name_intervals, shares_of_day
+from marketdata_assets.checks.days import rows_lost
 from marketdata_assets.checks.excuses import NONE
-from marketdata_assets.checks.fetched import rows_lost
+from marketdata_assets.checks.prices import ST_CHECKS, st_inputs
 from marketdata_assets.checks.running import run_checks
-from marketdata_assets.checks.st_shares import ST_CHECKS, check_inputs
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STOCK_LIST
-from marketdata_assets.tables.stock_st import STOCK_ST
+from marketdata_assets.tables.extras import STOCK_ST
 from marketdata_sandbox.transport import sandbox_tushare
 
 DAY, BEFORE_ALL = dt.date(2024, 9, 26), dt.date(2015, 12, 31)
@@ -34,7 +33,7 @@ def rows(table: Any, *values: dict[str, Any]) -> pa.Table:
 
 def found(listed: pa.Table, st_shares: pa.Table) -> list[str]:
     with duckdb.connect() as connection:
-        inputs = check_inputs(connection.from_arrow(listed), connection.from_arrow(st_shares))
+        inputs = st_inputs(connection.from_arrow(listed), connection.from_arrow(st_shares))
         return [one.sample[0] for one in run_checks(STOCK_ST.name, inputs, ST_CHECKS, NONE)]
 
 
@@ -65,7 +64,7 @@ def test_a_disagreement_is_a_finding_from_when_the_list_begins(lake: Lake, tusha
     shares = Shares(tushare.stock_basic(), name_intervals(tushare.name_changes()))
     st_shares = tushare.day(STOCK_ST, DAY)
     for day in (DAY, BEFORE_ALL):
-        lake.write(STOCK_LIST, day, universe_on(shares, day, dt.date(2026, 1, 5), None))
+        lake.write(STOCK_LIST, day, shares_of_day(shares, day, dt.date(2026, 1, 5), None))
     lake.write(STOCK_ST, DAY, st_shares.slice(1))
     lake.write(STOCK_ST, BEFORE_ALL, st_shares.slice(0, 0))
     listed = listed_days(lake, [BEFORE_ALL, DAY], NONE, dt.datetime.now(dt.UTC))

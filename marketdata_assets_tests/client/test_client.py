@@ -132,6 +132,9 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("instruments", {"search": "浦发"}),
     ("premium", {"codes": FUND, "start": DAYS[0]}),
     ("findings", {"since": DAYS[0]}),
+    # More than a server answers at once.
+    ("coverage", {"table": "daily_prices", "start": "2023-01-01", "end": NEWEST}),
+    ("table", {"name": "adj_factor", "code": CODE, "start": "2023-01-01", "end": NEWEST}),
 ]
 
 
@@ -153,7 +156,7 @@ def test_all_else_is_alike_both_ways(
 
 
 def test_trading_days_are_those_of_the_exchanges(md: MarketData) -> None:
-    assert list(md.trading_days(DAYS[0]).date) == DAYS
+    assert list(md.trading_days(DAYS[0], NEWEST).date) == DAYS
     assert list(md.trading_days("2024/09/30", 20241008).strftime("%m-%d")) == ["09-30", "10-08"]
 
 
@@ -273,6 +276,12 @@ def test_a_closed_day_is_an_error_that_says_so(md: MarketData) -> None:
     for ask in (md.get_cross_section, md.findings, lambda date: md.table("daily_prices", date)):
         with pytest.raises(MarketdataError, match="no trading day"):
             ask(date=CLOSED)
+
+
+def test_findings_since_a_day_after_the_last_are_refused(md: MarketData) -> None:
+    with pytest.raises(MarketdataError, match="lies after") as refused:
+        md.findings(DAYS[-2], since=NEWEST)
+    assert refused.value.status == 400
 
 
 def test_the_premium_of_a_fund_is_of_its_day(md: MarketData) -> None:

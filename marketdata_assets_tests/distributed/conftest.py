@@ -3,15 +3,20 @@
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from marketdata_assets.hosts import Hosts
+from marketdata_assets_tests.distributed.programs import Fork
 from marketdata_assets_tests.distributed.servers import (
     BUCKET,
     RABBITMQ,
+    Broker,
+    Server,
     missing,
     postgres,
     rabbitmq,
@@ -22,15 +27,20 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[str]:
+def postgres_server() -> Iterator[Server]:
     if lacking := missing("initdb", "postgres", "pg_isready"):
         pytest.skip(f"PostgreSQL is not installed: {', '.join(lacking)}")
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
-        with postgres(folder) as address:
-            yield address
+        with postgres(folder) as server:
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database(postgres_server: Server) -> str:
+    return postgres_server.address
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +54,22 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if not RABBITMQ.exists():
         pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
-    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as address:
-        yield address
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def broker(broker_server: Broker) -> str:
+    return broker_server.address
+
+
+@pytest.fixture(scope="session")
+def forked(processes: ForkServerContext) -> Callable[..., Fork]:
+    """How a worker or a run starts in an instant."""
+    return partial(Fork, processes)
 
 
 @pytest.fixture

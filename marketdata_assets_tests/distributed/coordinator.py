@@ -17,7 +17,7 @@ def days() -> dg.JobDefinition:
     return defs.resolve_job_def(Chain.STOCKS)
 
 
-def main() -> None:
+def main() -> int:
     from marketdata_assets_tests.distributed import coordinator
 
     first, last, *assets = sys.argv[1:]
@@ -32,8 +32,8 @@ def main() -> None:
                 "dagster/asset_partition_range_end": last,
             },
         )
-    print("succeeded" if result.success else "failed", flush=True)
+    return 0 if result.success else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

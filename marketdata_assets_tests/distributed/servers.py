@@ -15,13 +15,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-SECONDS_TO_START = 60
+SECONDS_TO_START = 300
+# What RabbitMQ sets by itself.
+SECONDS_AT_A_STEP = 1_800
 BUCKET = "lake"
 # The one that stays the user that it is started by.
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+class Server(NamedTuple):
+    """Where a server is, and a call that ends it and starts it again with what it keeps."""
+
+    address: str
+    restart: Callable[[], None]
 
 
 def program(name: str) -> str | None:
@@ -37,8 +47,8 @@ def missing(*names: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server in `folder`; the address of its database."""
+def postgres(folder: Path) -> Iterator[Server]:
+    """A PostgreSQL server in `folder`, with one database."""
     port = free_port()
     # It refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None
@@ -52,15 +62,17 @@ def postgres(folder: Path) -> Iterator[str]:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     run(program("initdb"), "-D", data, "-U", "market", "-A", "trust", user=user, env=environment)
     command = [program("postgres"), "-D", data, *settings.split()]
-    server = started(command, folder, user=user, env=environment)
-    try:
+    ready = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+
+    def start() -> subprocess.Popen:
+        server = started(command, folder, user=user, env=environment)
         wait_until(lambda: answers(port), server)
-        ready = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
         wait_until(lambda: subprocess.run(ready, capture_output=True).returncode == 0, server)
-        yield f"postgresql://market@127.0.0.1:{port}/postgres"
-    finally:
-        # Clients that stayed are cut off.
-        stop(server, signal.SIGINT)
+        return server
+
+    # Clients that stayed are cut off.
+    with restartable(start, signal.SIGINT) as restart:
+        yield Server(f"postgresql://market@127.0.0.1:{port}/postgres", restart)
 
 
 @contextlib.contextmanager
@@ -86,7 +98,9 @@ def s3(folder: Path) -> Iterator[Mapping[str, str]]:
         "-master.volumeSizeLimitMB=64",
         "-volume.max=100",
     ]
-    server = started(command, folder)
+    # Settings of another one would close it to who names nobody.
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    server = started(command, folder, env=others)
     address = f"http://127.0.0.1:{gate}"
     try:
         wait_until(lambda: puts(f"{address}/{BUCKET}"), server)
@@ -101,9 +115,17 @@ def s3(folder: Path) -> Iterator[Mapping[str, str]]:
         stop(server, signal.SIGKILL)
 
 
+class Broker(NamedTuple):
+    """A server, and for how many seconds a worker that connects meanwhile may be at a step."""
+
+    address: str
+    restart: Callable[[], None]
+    patience: Callable[[float], AbstractContextManager[None]]
+
+
 @contextlib.contextmanager
-def rabbitmq(folder: Path) -> Iterator[str]:
-    """A RabbitMQ server in `folder`; its address."""
+def rabbitmq(folder: Path) -> Iterator[Broker]:
+    """A RabbitMQ server in `folder`."""
     port, distribution, names = (free_port() for _ in range(3))
     plugins = folder / "plugins"
     plugins.write_text("[].\n")
@@ -112,6 +134,8 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         "HOME": str(folder),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(names),
+        # Also while it knows of a node that has just been killed.
+        "ERL_EPMD_RELAXED_COMMAND_CHECK": "true",
         "RABBITMQ_NODENAME": f"test{port}@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
@@ -121,15 +145,53 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
         "RABBITMQ_CONF_ENV_FILE": str(folder / "no-settings"),
+        # It looks each minute else.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-rabbit channel_tick_interval 500",
     }
-    server = started([RABBITMQ], folder, env=environment)
-    try:
+
+    def start() -> subprocess.Popen:
+        server = started([RABBITMQ], folder, env=environment)
         wait_until(lambda: answers(port), server)
-        yield f"amqp://guest:guest@127.0.0.1:{port}"
+        return server
+
+    @contextlib.contextmanager
+    def patience(seconds: float) -> Iterator[None]:
+        set_timeout(seconds)
+        try:
+            yield
+        finally:
+            set_timeout(SECONDS_AT_A_STEP)
+
+    def set_timeout(seconds: float) -> None:
+        node = ("-n", environment["RABBITMQ_NODENAME"])
+        cookie = ("-c", (folder / ".erlang.cookie").read_text())
+        told = f"application set_env [rabbit,consumer_timeout,{seconds * 1_000:.0f}]"
+        run("erl_call", *node, *cookie, "-a", told, env=environment)
+
+    try:
+        with restartable(start, signal.SIGTERM) as restart:
+            yield Broker(f"amqp://guest:guest@127.0.0.1:{port}", restart, patience)
     finally:
-        stop(server, signal.SIGTERM)
         # It is started beside, and stays.
         subprocess.run(["epmd", "-port", str(names), "-kill"], capture_output=True)
+
+
+@contextlib.contextmanager
+def restartable(
+    start: Callable[[], subprocess.Popen], how: signal.Signals
+) -> Iterator[Callable[[], None]]:
+    """A server from here to the end of the block; what ends it and starts it again."""
+    server = start()
+
+    def restart() -> None:
+        nonlocal server
+        stop(server, how)
+        server = start()
+
+    try:
+        yield restart
+    finally:
+        stop(server, how)
 
 
 def run(*command: object, **options: Any) -> None:
@@ -153,7 +215,7 @@ def stop(server: subprocess.Popen, how: signal.Signals) -> None:
     """End a server, and what it has started."""
     server.send_signal(how)
     try:
-        server.wait(10)
+        server.wait(30)
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
@@ -191,5 +253,7 @@ def wait_until(is_so: Callable[[], bool], server: subprocess.Popen) -> None:
     end = time.monotonic() + SECONDS_TO_START
     while not is_so():
         if server.poll() is not None or time.monotonic() > end:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
             raise RuntimeError(f"the server {server.pid} did not start")
         time.sleep(0.05)

@@ -19,12 +19,18 @@ import psycopg
 from obstore.store import S3Store
 
 from marketdata_assets.hosts import Hosts
-from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf, as_of, known_at
+from marketdata_assets.storage.as_of import (
+    NotKnownThen,
+    NotReadableAsOf,
+    as_of,
+    held_still,
+    known_at,
+)
 from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
+from marketdata_assets.storage.database_turns import DatabaseRefuses
 from marketdata_assets.storage.lake import DamagedPartitions, MissingPartitions, Outcome
-from marketdata_assets.storage.objects import Objects, StoreRefuses
+from marketdata_assets.storage.objects import AGAIN, Objects, StoreRefuses, refuse_soon
 from marketdata_assets.storage.shared_lake import SharedLake
-from marketdata_assets.storage.versions import held_still
 from marketdata_assets.tables import PRICE_LIMITS
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
@@ -72,6 +78,46 @@ def test_what_one_host_stores_another_reads(lake: SharedLake, other: SharedLake)
     assert lake.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [12.0]
 
 
+def test_a_step_looks_once_but_sees_what_it_writes_and_what_it_is_alone_with(
+    lake: SharedLake, other: SharedLake, shared: Hosts
+) -> None:
+    elsewhere = Objects(f"{shared.lake}/sandbox")
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    with lake.looking_once():
+        assert not lake.has(PRICE_LIMITS, NEXT_DAY)
+        assert lake.days(PRICE_LIMITS) == [DAY]
+        # Whoever opens the lake in this process has looked as well.
+        other.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=1.0))
+        other.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+        assert lake.has(PRICE_LIMITS, NEXT_DAY)
+        assert lake.days(PRICE_LIMITS) == [DAY, NEXT_DAY]
+        assert lake.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [2.0]
+        assert len(lake.earlier_versions(PRICE_LIMITS, DAY)) == 1
+        assert lake.earlier_versions(PRICE_LIMITS, NEXT_DAY) == []
+        key = f"lake/price_limits/2024/{DAY}.parquet"
+        _, raw = elsewhere.get(key)
+        elsewhere.put(key.replace(str(DAY), "2024-12-31"), raw)
+        assert not lake.has(PRICE_LIMITS, dt.date(2024, 12, 31))
+        with lake.alone(PRICE_LIMITS):
+            assert lake.has(PRICE_LIMITS, dt.date(2024, 12, 31))
+    assert lake.identity(PRICE_LIMITS, DAY) == other.identity(PRICE_LIMITS, DAY)
+
+
+def test_a_day_that_came_after_the_look_is_compared_and_put_aside(
+    lake: SharedLake, shared: Hosts
+) -> None:
+    elsewhere, key = Objects(f"{shared.lake}/sandbox"), f"lake/price_limits/2024/{DAY}.parquet"
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    _, raw = elsewhere.get(key)
+    for limit, outcome in ((1.0, Outcome.UNCHANGED), (2.0, Outcome.REPLACED)):
+        elsewhere.delete([key])
+        with lake.looking_once():
+            assert not lake.has(PRICE_LIMITS, DAY)
+            elsewhere.put(key, raw)
+            assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=limit)).outcome is outcome
+    assert len(lake.earlier_versions(PRICE_LIMITS, DAY)) == 1
+
+
 def test_days_that_are_not_stored_are_named(lake: SharedLake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
     with pytest.raises(MissingPartitions, match=str(NEXT_DAY)):
@@ -95,6 +141,42 @@ def test_a_copy_that_is_damaged_on_one_host_is_fetched_again(lake: SharedLake) -
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=11.0))
     flip(lake.file(PRICE_LIMITS, DAY), 2_000)
     assert lake.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [11.0]
+
+
+def test_a_store_that_is_gone_refuses_an_api_within_seconds(
+    shared: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(AGAIN, "retry_timeout", AGAIN["retry_timeout"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    refuse_soon()
+    with pytest.raises(StoreRefuses, match="retry_timeout: 3s"):
+        Objects(shared.lake).head("any")
+
+
+def test_who_asks_what_was_known_does_not_wait_for_a_database_that_is_gone(
+    lake: SharedLake, shared: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    nobody = shared._replace(database="postgresql://market@127.0.0.1:9/none")
+    with pytest.raises(DatabaseRefuses):
+        known(SharedLake(lake.root, "test", nobody), dt.datetime.now(dt.UTC))
+    assert caplog.messages == []
+
+
+def test_what_was_known_is_answered_from_copies_that_are_whole(lake: SharedLake) -> None:
+    for number in (1.0, 2.0):
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=number))
+    times = moments(lake)
+    copies = [path for path in (lake.root / "copies").rglob("*") if path.is_file()]
+    assert len(copies) == 3
+    for path in copies:
+        flip(path, 2_000)
+    assert [known(lake, moment) for moment in times] == [[("a", 1.0)], [("a", 2.0)]]
+    # As a power cut may leave them.
+    for path in copies:
+        path.write_bytes(b"")
+    assert lake.held(PRICE_LIMITS).files == {}
+    assert [known(lake, moment) for moment in times] == [[("a", 1.0)], [("a", 2.0)]]
 
 
 def test_a_damaged_object_is_named_kept_aside_and_never_answered(

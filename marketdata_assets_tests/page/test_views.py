@@ -1,5 +1,6 @@
 """The page in a real browser: what it shows, and what it does when somebody clicks and types."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,29 @@ def test_prices_are_shown_as_they_were_known(api: Client, visits: Visits) -> Non
     assert any(f"as_of={yesterday}T23" in url for url in visits.asked)
     page.get_by_role("button", name="Now").click()
     expect(page.locator(".candles canvas").first).to_be_visible()
+
+
+def test_a_slider_steps_through_the_days_on_which_something_was_stored(
+    api: Client, visits: Visits
+) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    stored = page.locator("input[type=date]").get_attribute("max")
+    # What was stored today is of a day before when it is looked at later.
+    page.clock.set_fixed_time(dt.datetime.now(dt.UTC) + dt.timedelta(days=2))
+    page.reload()
+    slider = page.locator("input[type=range]")
+    expect(slider).to_have_attribute("aria-valuetext", "Now")
+    expect(slider).to_be_visible()
+    slider.press("ArrowLeft")
+    expect(page.locator("input[type=date]")).not_to_have_value("")
+    known_on = page.locator("input[type=date]").input_value()
+    assert stored < known_on
+    expect(slider).to_have_attribute("aria-valuetext", known_on)
+    expect(page).to_have_url(re.compile(f"as_of={known_on}"))
+    # It can be stepped on by key.
+    expect(slider).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page).not_to_have_url(re.compile("as_of"))
 
 
 def test_a_fund_tells_which_values_are_not_out(api: Client, visits: Visits) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from marketdata_assets.publishing.csv_file import NotInOrder, first_and_last, write_csv
 from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.publishing.prices import pandas_csv, prices_of
 
 DAY = dt.date(2024, 1, 2)
@@ -19,9 +20,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=8) | st.none()
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(costly(), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pe=st.lists(numbers, min_size=6, max_size=6), names=st.lists(texts, min_size=6, max_size=6))
 def test_any_number_and_any_text_is_written_as_pandas_writes_it(
     tmp_path: Path, pe: list[float | None], names: list[str | None]

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pytest
 
 from marketdata_assets.publishing import layout
+from marketdata_assets.publishing.beside_prices import NOT_PUBLISHED, NOT_STORED
 from marketdata_assets.publishing.manifest import NOT_TOLD, from_json, spans
-from marketdata_assets.publishing.missing import NOT_PUBLISHED, NOT_STORED
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS
 from marketdata_assets.trading_calendar import previous_session, sessions_between
 from marketdata_assets_tests.publishing.prices import SHARES, find, prices_of, store
@@ -38,7 +38,7 @@ def because(desk: Desk) -> list[tuple[str, str, str]]:
 
 
 def test_a_hole_in_the_middle_holds_nothing_up_and_is_filled_in_later(desk: Desk) -> None:
-    desk.publish(DAYS[:5])
+    desk.begin(*DAYS[:5])
     desk.publish(DAYS[6:])
     desk.is_right(DAYS[:5] + DAYS[6:])
     desk.publish(DAYS[5:6])
@@ -47,7 +47,7 @@ def test_a_hole_in_the_middle_holds_nothing_up_and_is_filled_in_later(desk: Desk
 
 
 def test_old_days_after_new_ones_never_move_the_marker_back(desk: Desk) -> None:
-    desk.publish(DAYS[-5:])
+    desk.begin(*DAYS[-5:])
     first = sessions_between(dt.date(2005, 1, 4), dt.date(2005, 1, 7))
     store(desk.lake, first)
     desk.publish(first)
@@ -109,7 +109,7 @@ def test_spans_end_where_a_day_is_published_and_where_the_reason_changes() -> No
 
 
 def test_a_dataset_of_format_1_is_read_and_goes_on(desk: Desk) -> None:
-    desk.publish(DAYS[:3])
+    desk.begin(*DAYS[:3])
     desk.publish(DAYS[5:8])
     new = json.loads(desk.text(layout.MANIFEST))
     del new["missing_because"]
@@ -125,7 +125,7 @@ def test_a_dataset_of_format_1_is_read_and_goes_on(desk: Desk) -> None:
 
 
 def test_a_repository_that_was_emptied_begins_with_what_is_published_now(desk: Desk) -> None:
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     for path in desk.published.files:
         (desk.published.folder / path).unlink()
     desk.publish(DAYS[3:5])
@@ -137,7 +137,7 @@ def test_a_repository_that_was_emptied_begins_with_what_is_published_now(desk: D
 def test_days_of_a_file_that_somebody_removed_are_missing_until_they_come_again(
     desk: Desk,
 ) -> None:
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     (desk.published.folder / "data/prices-2023.parquet").unlink()
     old = [day for day in DAYS if day.year == 2023]
     desk.publish(DAYS[-1:])
@@ -150,7 +150,7 @@ def test_days_of_a_file_that_somebody_removed_are_missing_until_they_come_again(
 
 
 def test_the_marker_follows_what_is_there_when_the_last_year_is_gone(desk: Desk) -> None:
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     (desk.published.folder / "data/prices-2024.parquet").unlink()
     old = [day for day in DAYS if day.year == 2023]
     desk.publish(old)
@@ -158,7 +158,7 @@ def test_the_marker_follows_what_is_there_when_the_last_year_is_gone(desk: Desk)
 
 
 def test_a_row_that_is_held_back_afterwards_leaves_every_form(desk: Desk) -> None:
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     rows = prices_of(DAYS[4])
     desk.lake.write(DAILY_PRICES, DAYS[4], rows.filter(pc.not_equal(rows["code"], "600000.SH")))
     assert desk.publish(DAYS[4:5]) == [

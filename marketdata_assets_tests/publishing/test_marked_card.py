@@ -4,7 +4,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from marketdata_assets.publishing.marked_card import BEGIN, END, with_block
+from marketdata_assets.publishing.card import BEGIN, END, with_block
 
 FRONT = "pretty_name: Prices\nlicense: other\n"
 CONFIGS = "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: a\n"

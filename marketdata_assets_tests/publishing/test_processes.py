@@ -1,7 +1,6 @@
 """Publishers that race and publishers that are killed: one commit, every row once."""
 
 import itertools
-import multiprocessing
 import os
 import random
 import signal
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.conftest import repeats
 from marketdata_assets_tests.hub_emulator.server import HubServer
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
@@ -29,16 +29,7 @@ from marketdata_assets_tests.resources.hub_publishing import (
     titles,
 )
 
-KILLS, PUBLISHERS = 20, 4
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["huggingface_hub.hf_api", "marketdata_assets_tests.publishing.test_processes"]
-    )
-    return context
+KILLS, PUBLISHERS = repeats(10, 20), 4
 
 
 @pytest.fixture
@@ -106,7 +97,7 @@ def test_four_publishers_of_different_stretches_lose_no_day(
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
+def test_kills_leave_a_whole_dataset_and_the_next_run_completes_it(
     processes: ForkServerContext, hub_server: HubServer, lake: Lake, tmp_path: Path
 ) -> None:
     moments, work, store_ = random.Random(20), tmp_path / "work", hub_server.protocol.store

@@ -58,7 +58,7 @@ def as_before_there_were_any(desk: Desk) -> None:
 
 
 def test_they_are_published_a_file_a_year_and_the_prices_stay_as_they_are(desk: Desk) -> None:
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     before = {path: desk.published.read(path) for path in (layout.shard(2024), layout.CSV)}
     for day in DAYS:
         suspend(desk.lake, day)
@@ -85,7 +85,7 @@ def test_without_any_in_the_lake_publishing_goes_on_and_says_for_which_days(desk
 
 
 def test_a_dataset_from_before_gets_those_of_all_days_that_the_lake_has(desk: Desk) -> None:
-    desk.publish(DAYS[:-1])
+    desk.begin(*DAYS[:-1])
     as_before_there_were_any(desk)
     known = {OLD[1], NEW[2], DAYS[-1]}
     for day in known:

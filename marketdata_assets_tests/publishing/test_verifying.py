@@ -21,7 +21,7 @@ MARCH = dt.date(2024, 3, 15)
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path)
-    desk.publish(DAYS)
+    desk.begin(*DAYS)
     return desk
 
 

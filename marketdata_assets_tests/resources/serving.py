@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from marketdata_assets.resources.rate_limit import Allowance
-from marketdata_assets.resources.tushare import TushareResource
+from marketdata_assets.resources.tushare import MOST_CALLS_IN_FLIGHT, TushareResource
 from marketdata_assets.resources.tushare_client import TushareClient
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.small_market import SmallMarket
@@ -75,6 +75,7 @@ def client_of(
         token=token,
         url=url,
         allowance=allowance,
+        connections=MOST_CALLS_IN_FLIGHT,
         sleep=sleep,
         call_bound_seconds=call_bound_seconds,
     )

@@ -63,7 +63,13 @@ class FarEnd:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint("127.0.0.1", self.port, "me", self.user_key, self.known_hosts)
+        return Endpoint(
+            host="127.0.0.1",
+            port=self.port,
+            username="me",
+            key_path=str(self.user_key),
+            known_hosts=str(self.known_hosts),
+        )
 
     def kill_connections(self) -> None:
         async def kill() -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from marketdata_assets.resources.call_meter import Bound, CallMeter, Calls, Stretch, bound
+from marketdata_assets.resources.call_meter import Bottleneck, CallMeter, Calls, Stretch, bottleneck
 from marketdata_assets.tables import DAILY_KLINE
 from marketdata_assets_tests.resources.serving import DAY, WakefulTushare
 from marketdata_assets_tests.resources.spoiling import spoil
@@ -15,14 +15,16 @@ from marketdata_sandbox.server import TushareServer
 @pytest.mark.parametrize(
     ("calls", "waited", "says"),
     [
-        (Calls(200, for_allowance=300.0, for_answers=250.0), 50.0, Bound.ALLOWANCE),
-        (Calls(20, for_allowance=0.1, for_answers=40.0), 50.0, Bound.LATENCY),
-        (Calls(200, for_allowance=300.0, for_answers=250.0), 20.0, Bound.OURSELVES),
-        (Calls(), 0.0, Bound.OURSELVES),
+        (Calls(200, for_allowance=300.0, for_answers=250.0), 50.0, Bottleneck.ALLOWANCE),
+        (Calls(20, for_allowance=0.1, for_answers=40.0), 50.0, Bottleneck.LATENCY),
+        (Calls(200, for_allowance=300.0, for_answers=250.0), 20.0, Bottleneck.OURSELVES),
+        (Calls(), 0.0, Bottleneck.OURSELVES),
     ],
 )
-def test_work_is_bound_by_what_it_stood_still_for(calls: Calls, waited: float, says: Bound) -> None:
-    assert bound(calls, waited, seconds=60.0) is says
+def test_work_is_bound_by_what_it_stood_still_for(
+    calls: Calls, waited: float, says: Bottleneck
+) -> None:
+    assert bottleneck(calls, waited, seconds=60.0) is says
 
 
 def test_calls_of_all_threads_are_counted_from_the_beginning_of_a_stretch_on() -> None:

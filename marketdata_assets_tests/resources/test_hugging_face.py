@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import logging
 import pickle
+import shutil
 import threading
 import traceback
 from collections import deque
@@ -32,7 +33,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.faults import Fault
 from marketdata_assets_tests.hub_emulator.server import HubServer
-from marketdata_assets_tests.hubs import TOKEN
+from marketdata_assets_tests.hubs import TOKEN, hub_at
 from marketdata_assets_tests.publishing.prices import SHARES, store
 from marketdata_assets_tests.resources.hub_publishing import (
     DAYS,
@@ -57,13 +58,23 @@ def lake(tmp_path: Path) -> Lake:
     return lake
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub on which all days but the last are, and the folder of who has published them."""
+    root = tmp_path_factory.mktemp("published")
+    lake = Lake(root, ORIGIN)
+    store(lake, FIRST)
+    with hub_at(root / "hub") as server:
+        publish(hub_resource(server, root / "work"), lake, FIRST)
+    return root
+
+
 @pytest.fixture
-def hub(hub_server: HubServer, lake: Lake, tmp_path: Path) -> WakefulHub:
+def hub(hub_server: HubServer, published: Path, tmp_path: Path) -> WakefulHub:
     """All days but the last are published."""
-    hub = hub_resource(hub_server, tmp_path / "work")
-    publish(hub, lake, FIRST)
-    hub_server.requests.clear()
-    return hub
+    for name in ("hub", "work"):
+        shutil.copytree(published / name, tmp_path / name, dirs_exist_ok=True)
+    return hub_resource(hub_server, tmp_path / "work")
 
 
 def assert_complete(hub_server: HubServer, days: list[dt.date] = DAYS) -> None:

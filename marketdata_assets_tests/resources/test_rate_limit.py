@@ -5,9 +5,9 @@ Free places are taken until there is none; nobody waits for a minute to pass.
 
 import contextlib
 import itertools
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import platformdirs
@@ -47,10 +47,9 @@ def _taken_elsewhere(path: Path) -> int:
         return _taken(allowance)
 
 
-def test_processes_share_one_allowance(tmp_path: Path) -> None:
+def test_processes_share_one_allowance(processes: ForkServerContext, tmp_path: Path) -> None:
     path = tmp_path / "allowance.sqlite"
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+    with ProcessPoolExecutor(PROCESSES, mp_context=processes) as pool:
         taken = sum(pool.map(_taken_elsewhere, [path] * PROCESSES))
     # Whoever waited too long for another's lock gave up early, so some places may be left.
     with _allowance(path) as allowance:

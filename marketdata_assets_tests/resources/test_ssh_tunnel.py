@@ -9,11 +9,12 @@ import asyncssh
 import pytest
 import requests
 
-from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
+from marketdata_assets.resources.bounded_http import WatchedAdapter, ask
 from marketdata_assets.resources.rate_limit import Allowance
-from marketdata_assets.resources.sources.web import JsonSite, NoJson
+from marketdata_assets.resources.sources.web import NoJson, WebSource
 from marketdata_assets.resources.ssh_endpoint import TunnelDown
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
+from marketdata_assets.resources.time_bound import TimeIsUp
 from marketdata_assets_tests.resources.ssh_server import FAR_NAME, FarEnd
 from marketdata_assets_tests.resources.web_server import Reply, WebServer
 
@@ -48,7 +49,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def fetch(session: requests.Session, host: str, proxy: str | None, bound: float = 20) -> bytes:
-    status, body = get(session, f"http://{host}/", {}, proxy, 10, bound)
+    status, body = ask(session, "GET", f"http://{host}/", 10, bound, proxies={"http": proxy})
     assert status == 200
     return body
 
@@ -163,7 +164,7 @@ def test_it_is_told_why_the_far_end_lets_nothing_through(
 ) -> None:
     far_end.refusal = refusal
     with closing(Allowance(1000, far_end.folder / "allowance")) as allowance:
-        site = JsonSite("http://elsewhere.invalid", allowance, tunnel)
+        site = WebSource(allowance, tunnel, "http://elsewhere.invalid")
         with pytest.raises(NoJson) as failed:
             site.get("/chart", {})
         site.close()
@@ -190,12 +191,12 @@ def test_every_other_reason_names_the_setting_and_not_the_server(
     for path in (stranger, rubbish):
         path.chmod(0o600)
     for endpoint, said in [
-        (far._replace(key_path=stranger), "SSH_USERNAME and SSH_KEY_PATH"),
-        (far._replace(key_path=rubbish), "SSH_KEY_PATH"),
-        (far._replace(key_path=far_end.folder / "nowhere"), "SSH_KEY_PATH"),
-        (far._replace(host="nowhere.invalid"), "the name in SSH_HOST has no address"),
-        (far._replace(port=1), "does not answer. Check SSH_HOST and SSH_PORT"),
-        (far._replace(local_port=web.server_port), "SSH_LOCAL_PORT"),
+        (far.model_copy(update={"key_path": str(stranger)}), "SSH_USERNAME and SSH_KEY_PATH"),
+        (far.model_copy(update={"key_path": str(rubbish)}), "SSH_KEY_PATH"),
+        (far.model_copy(update={"key_path": str(far_end.folder / "nowhere")}), "SSH_KEY_PATH"),
+        (far.model_copy(update={"host": "nowhere.invalid"}), "the name in SSH_HOST has no address"),
+        (far.model_copy(update={"port": 1}), "does not answer. Check SSH_HOST and SSH_PORT"),
+        (far.model_copy(update={"local_port": web.server_port}), "SSH_LOCAL_PORT"),
     ]:
         tunnel = SshTunnel(endpoint)
         told = refused(tunnel)
@@ -230,7 +231,7 @@ def test_an_answer_that_drips_through_the_tunnel_is_given_up_in_time(
     tunnel: SshTunnel, session: requests.Session, web: WebServer
 ) -> None:
     web.replies.append(Reply(BODY, drip_seconds=0.05))
-    with pytest.raises(CallBoundReached):
+    with pytest.raises(TimeIsUp):
         fetch(session, FAR_NAME, tunnel.proxy_url(), bound=0.5)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_errors import (
@@ -360,7 +360,6 @@ def _any_data(draw: st.DrawFn) -> dict[str, object]:
     return {"fields": fields, "items": items, "has_more": False, "count": 0}
 
 
-@settings(deadline=None, max_examples=150)
 @given(data=_any_data())
 def test_any_answer_is_a_typed_table_with_rows_or_an_error_of_ours(
     open_server: TushareServer, open_tushare: WakefulTushare, data: dict[str, object]

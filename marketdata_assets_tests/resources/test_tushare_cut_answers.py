@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from marketdata_assets.instruments.code_changes import CODE_CHANGES
 from marketdata_assets.resources.tushare_errors import (
     MissingColumn,
     Truncated,
@@ -71,6 +72,13 @@ def test_codes_lost_by_asking_in_parts_are_named(state: Path) -> None:
         pytest.raises(Truncated, match=r"689009\.SH"),
     ):
         tushare.day(DAILY_KLINE, DAY)
+
+
+def test_a_share_that_is_told_under_its_former_code_is_not_lost(state: Path) -> None:
+    change = CODE_CHANGES[0]
+    market = SmallMarket([*many_codes(HUGE), change.new], unlisted=[change.old])
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        assert {change.old, change.new} <= set(tushare.day(DAILY_KLINE, DAY)["ts_code"].to_pylist())
 
 
 def test_a_part_that_is_cut_as_well_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from marketdata_assets.resources.tushare_days import DAYS_AHEAD
 from marketdata_assets.resources.tushare_errors import (
     BadValue,
     DuplicateRows,
@@ -59,6 +60,23 @@ def test_several_days_are_in_flight_at_once(server: TushareServer, tushare: Wake
     spoil(server, "daily", answer_when_all_are_there, times=together.parties)
     assert len(list(tushare.days(DAILY_KLINE, SESSIONS, ONE_DAY_FITS))) == len(SESSIONS)
     assert not together.broken
+
+
+def test_the_next_days_are_asked_for_while_nobody_takes_any(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    asked = threading.Semaphore(0)
+
+    def answer_and_count(handler: Any, answer: bytes) -> None:
+        asked.release()
+        handler.reply(200, answer)
+
+    spoil(server, "daily", answer_and_count, times=len(SESSIONS))
+    days: Any = tushare.days(DAILY_KLINE, SESSIONS, ONE_DAY_FITS)
+    next(days)
+    for _ in range(DAYS_AHEAD):
+        assert asked.acquire(timeout=PATIENCE_SECONDS)
+    days.close()
 
 
 def test_a_day_that_is_not_there_is_told_in_its_place_and_the_others_come(state: Path) -> None:

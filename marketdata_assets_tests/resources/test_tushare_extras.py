@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 
 from marketdata_assets.resources.tushare_errors import BadValue, NotPublishedYet, Truncated
-from marketdata_assets.tables.block_trades import BLOCK_TRADES
-from marketdata_assets.tables.dividends import DIVIDENDS
-from marketdata_assets.tables.fund_share import FUND_SHARE
+from marketdata_assets.tables.extras import (
+    BLOCK_TRADES,
+    DIVIDENDS,
+    FUND_SHARE,
+    LIMIT_LIST,
+    MARGIN_DETAIL,
+)
 from marketdata_assets.tables.indices import (
     FIRST_PUBLISHED,
     INDEX_DAILY,
     INDEX_WEIGHT,
     WITH_WEIGHTS,
 )
-from marketdata_assets.tables.limit_list import LIMIT_LIST
-from marketdata_assets.tables.margin_detail import MARGIN_DETAIL
 from marketdata_assets_tests.resources.serving import (
     DAY,
     DAY_BEFORE,

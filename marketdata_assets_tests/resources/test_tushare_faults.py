@@ -52,6 +52,13 @@ def _null_data() -> Fault:
     return faults.edited(lambda answer: answer.update(data=None))
 
 
+def _slow_drip_without_a_length(handler: Any, answer: bytes) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    for byte in answer:
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.05)
+
+
 TRANSIENT = {
     "500": Case(faults.status(500, "oops", "text/plain"), errors.Unavailable),
     "503": Case(faults.status(503, '{"code": 503, "msg": "busy"}'), errors.Unavailable),
@@ -65,6 +72,7 @@ TRANSIENT = {
     "reset": Case(faults.reset(), errors.Unavailable, bound=0.4),
     "body cut short": Case(faults.cut(), errors.Unavailable),
     "slow drip": Case(faults.slow_drip(), errors.CallTimedOut, bound=0.2),
+    "no length": Case(_slow_drip_without_a_length, errors.CallTimedOut, bound=0.2),
     "null data": Case(_null_data(), errors.UnreadableAnswer),
     "vendor's own trouble": Case(faults.refusal(50000, "系统内部错误"), errors.Unavailable),
 }

@@ -5,18 +5,18 @@ import itertools
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.resources.tushare_client import Answer
-from marketdata_assets.resources.tushare_ranges import (
+from marketdata_assets.resources.tushare_days import (
     MOST_PAGES_OF_A_RANGE,
     MOST_SESSIONS,
     next_call,
     pages_for,
+    read_range,
     sessions_that_fit,
-    told,
 )
 from marketdata_assets.tables import (
     ADJ_FACTOR,
@@ -123,27 +123,25 @@ def answers(*pages: list[Row]) -> list[Answer]:
 EVERY_ROW = [row for day in DAYS for row in rows_of(day)]
 
 
-@settings(max_examples=20)
 @given(st.permutations(EVERY_ROW), st.lists(st.integers(0, len(EVERY_ROW)), max_size=3))
 def test_whatever_the_order_and_the_pages_each_day_is_what_it_is_by_itself(
     rows: list[Row], cuts: list[int]
 ) -> None:
     bounds = [0, *sorted(cuts), len(rows)]
     pages = [rows[at:end] for at, end in itertools.pairwise(bounds)]
-    answer = told(ADJ_FACTOR, DAYS, answers(*pages))
+    answer = read_range(ADJ_FACTOR, DAYS, answers(*pages))
     assert answer.is_of_range
     assert list(answer.days) == DAYS
     for day, data in answer.days.items():
         assert data.sort_by("ts_code").equals(truth(day))
 
 
-@settings(max_examples=20)
 @given(st.data())
 def test_pages_that_overlap_are_not_believed_a_single_day(data: st.DataObject) -> None:
     at = data.draw(st.integers(1, len(EVERY_ROW) - 1))
     overlap = data.draw(st.integers(1, 5))
     pages = answers(EVERY_ROW[:at], EVERY_ROW[max(0, at - overlap) :][: len(EVERY_ROW) - at])
-    assert told(ADJ_FACTOR, DAYS, pages) == (True, {})
+    assert read_range(ADJ_FACTOR, DAYS, pages) == (True, {})
 
 
 @pytest.mark.parametrize(
@@ -160,11 +158,11 @@ def test_pages_that_overlap_are_not_believed_a_single_day(data: st.DataObject) -
 def test_an_answer_that_is_not_of_its_range_has_no_day(
     pages: list[Answer], is_of_range: bool
 ) -> None:
-    assert told(ADJ_FACTOR, DAYS, pages) == (is_of_range, {})
+    assert read_range(ADJ_FACTOR, DAYS, pages) == (is_of_range, {})
 
 
 def test_an_answer_that_was_cut_has_no_day_though_it_is_of_its_range() -> None:
-    assert told(ADJ_FACTOR, DAYS, answers(EVERY_ROW[30:]), is_cut=True) == (True, {})
+    assert read_range(ADJ_FACTOR, DAYS, answers(EVERY_ROW[30:]), is_cut=True) == (True, {})
 
 
 @pytest.mark.parametrize(
@@ -182,7 +180,7 @@ def test_a_day_that_is_not_as_it_should_be_is_left_out_and_the_others_stay(
     of_day: list[Row], is_whole: bool
 ) -> None:
     rows = [row for row in EVERY_ROW if row[1] != f"{DAYS[2]:%Y%m%d}"] + of_day
-    answer = told(ADJ_FACTOR, DAYS, answers(rows))
+    answer = read_range(ADJ_FACTOR, DAYS, answers(rows))
     assert answer.is_of_range
     assert list(answer.days) == [day for day in DAYS if day != DAYS[2] or is_whole]
 
@@ -191,5 +189,5 @@ def test_days_with_few_suspensions_are_whole_beside_days_with_many() -> None:
     fields = ["ts_code", "trade_date", "suspend_type", "suspend_timing"]
     rows: list[Row] = [[code, f"{DAYS[0]:%Y%m%d}", "S", None] for code in CODES]
     rows.append([CODES[0], f"{DAYS[1]:%Y%m%d}", "S", None])
-    answer = told(SUSPENSIONS, DAYS[:3], [Answer(fields, rows, has_more=False)])
+    answer = read_range(SUSPENSIONS, DAYS[:3], [Answer(fields, rows, has_more=False)])
     assert list(answer.days) == DAYS[:2]

@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import functools
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -74,11 +75,11 @@ def difference(truth: Any, told: Any) -> tuple[list[Row], list[Row]]:
 
 
 def changes(
-    market: Any, vendor: VendorHabits, day: dt.date
+    market: Any, vendor: VendorHabits, day: dt.date, calls: Sequence[str] = CALLS
 ) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """By call, for those that differ: the true rows that are gone, and those told instead."""
     found = {}
-    for call in CALLS:
+    for call in calls:
         truth = getattr(market, call)(day)
         gone, new = difference(truth, getattr(vendor, call)(day))
         if gone or new:
@@ -524,11 +525,10 @@ def test_the_sample_shows_something_in_every_twenty_days_and_little_on_any(
     days = sessions_between(dt.date(2026, 10, 20), dt.date(2026, 12, 10))
     shown = []
     for day in days:
-        found = changes(market, vendor, day)
         told = {
             row["ts_code"]
-            for call in SHARE_CALLS
-            for rows in found.get(call, ())
+            for found in changes(market, vendor, day, SHARE_CALLS).values()
+            for rows in found
             for row in rows
             if row["ts_code"] not in CHANGED_CODES
         }

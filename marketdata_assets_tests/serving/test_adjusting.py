@@ -1,14 +1,15 @@
 """Adjusted prices against an independent computation."""
 
 import datetime as dt
+import itertools
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.resources.tushare_answers import typed_table
@@ -27,25 +28,34 @@ SESSIONS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 10, 18))
 SATURDAY = dt.date(2024, 10, 12)
 
 
-class Market(NamedTuple):
-    """All prices and all factors of some days."""
+class Market:
+    """The prices and the factors of some shares and days, each share's by date."""
 
-    prices: pa.Table
-    factors: pa.Table
-
-    @property
-    def codes(self) -> list[str]:
-        return pc.unique(self.prices["code"]).to_pylist()
+    def __init__(self, prices: pa.Table, factors: pa.Table) -> None:
+        self.prices, self.factors = prices, factors
+        self._no_prices = prices.slice(0, 0)
+        self._own = by_code(prices, "code", "date")
+        self._factors = by_code(factors, "ts_code", "trade_date")
+        self._until = pc.max(factors["trade_date"]).as_py()
 
     def adjusted(self, code: str, anchor: dt.date | None) -> pa.Table:
         """The prices of one code, by date, as they are asked for."""
-        own = self.prices.filter(pc.equal(self.prices["code"], code)).sort_by("date")
-        factors = self.factors.filter(pc.equal(self.factors["ts_code"], code))
-        until = pc.max(self.factors["trade_date"]).as_py()
-        return adjusted(code, own, Factors(factors.sort_by("trade_date"), until), anchor)
+        own = self._own.get(code, self._no_prices)
+        return adjusted(code, own, Factors(self._factors[code], self._until), anchor)
 
     def all_adjusted(self, anchor: dt.date | None) -> pa.Table:
-        return pa.concat_tables(self.adjusted(code, anchor) for code in self.codes)
+        return pa.concat_tables(self.adjusted(code, anchor) for code in self._own)
+
+
+def by_code(table: pa.Table, code: str, date: str) -> dict[str, pa.Table]:
+    """The rows of each code, by date."""
+    ordered = table.sort_by([(code, "ascending"), (date, "ascending")]).combine_chunks()
+    counted = pc.value_counts(ordered[code]).to_pylist()
+    ends = itertools.accumulate(one["counts"] for one in counted)
+    return {
+        one["values"]: ordered.slice(end - one["counts"], one["counts"])
+        for one, end in zip(counted, ends, strict=True)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +149,6 @@ def markets(draw: st.DrawFn) -> tuple[dict[tuple[str, dt.date], int], dict[str, 
     return closes, {code: draw(whole) for code in codes}
 
 
-@settings(deadline=None, max_examples=30)
 @given(market=markets(), number=st.integers(0, len(SESSIONS) - 1))
 def test_any_prices_are_adjusted_as_exact_fractions_are(
     market: tuple[dict[tuple[str, dt.date], int], dict[str, list[int]]], number: int

@@ -1,15 +1,18 @@
 import datetime as dt
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from marketdata_assets.serving.coverage_by_day import CoverageByDay, State
+from marketdata_assets.serving.caches import DaysInMemory
+from marketdata_assets.serving.coverage_by_day import CoverageByDay, Lacking, State
 from marketdata_assets.serving.table_rows import NoSuchTable
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import COVERAGE, DAILY_KLINE, FINDINGS, STOCK_LIST
+from marketdata_assets.storage.series import refresh
+from marketdata_assets.tables import ADJ_FACTOR, COVERAGE, DAILY_KLINE, FINDINGS, STOCK_LIST
 from marketdata_assets_tests.api.stored_world import rows_of
 
 DAYS = [dt.date(2024, 9, day) for day in (23, 24, 25, 26, 27)]
@@ -79,6 +82,28 @@ def test_a_day_is_seen_whose_folder_tells_no_change(lake: Lake) -> None:
     assert states(coverage)[4] == State.STORED
 
 
+def test_a_day_that_is_written_over_where_it_lies_is_seen_within_the_hour(lake: Lake) -> None:
+    seconds, read = iter([0.0, 3_599.0, 3_600.0]), iter(["before", "after"])
+    days = DaysInMemory(lake, DAILY_KLINE, lambda _: next(read), lambda: next(seconds))
+    file = lake.path(DAILY_KLINE, DAYS[0])
+    for day in DAYS[1:3]:
+        lake.path(DAILY_KLINE, day).unlink()
+    # Of a folder that has just changed nobody believes that it has not.
+    os.utime(file.parent, (0, 0))
+    assert days.between(*DAYS[:2]) == {DAYS[0]: "before"}
+    file.write_bytes(file.read_bytes())
+    assert days.between(*DAYS[:2]) == {DAYS[0]: "before"}
+    assert days.between(*DAYS[:2]) == {DAYS[0]: "after"}
+
+
+def test_a_file_that_is_named_like_a_year_has_no_days(lake: Lake) -> None:
+    before = states(CoverageByDay(lake))
+    (lake.path(DAILY_KLINE, None).parent / "2023").write_text("another program's")
+    coverage = CoverageByDay(lake)
+    assert states(coverage) == before
+    assert coverage.tables(["daily_kline"], dt.date(2023, 9, 25), DAYS[4], NOW)
+
+
 def test_a_file_that_cant_be_read_is_damaged_and_has_no_rows(lake: Lake) -> None:
     lake.path(DAILY_KLINE, DAYS[2]).write_bytes(b"no parquet")
     [found] = CoverageByDay(lake).tables(["daily_kline"], DAYS[2], DAYS[2], NOW)
@@ -95,11 +120,20 @@ def test_tables_without_any_day_are_left_out_unless_they_are_asked_for(lake: Lak
         states(coverage, "kline")
 
 
+def test_a_table_with_a_series_is_told_of_when_all_its_days_have_vanished(lake: Lake) -> None:
+    factors = rows_of(ADJ_FACTOR, 1, ts_code=["600000.SH"], trade_date=[DAYS[0]])
+    lake.write(ADJ_FACTOR, DAYS[0], factors)
+    refresh(lake, ADJ_FACTOR)
+    shutil.rmtree(lake.path(ADJ_FACTOR, None).parent)
+    found = {one.table: one.days for one in CoverageByDay(lake).tables([], DAYS[0], DAYS[4], NOW)}
+    assert [day.state for day in found[ADJ_FACTOR]] == [State.MISSING] * len(DAYS)
+
+
 def test_a_day_tells_who_lacks_and_why_the_unexplained_first(lake: Lake) -> None:
     found = CoverageByDay(lake).day("daily_kline", DAYS[0], NOW)
     assert found.ledger == [
-        {"code": LACKING, "reason": "unexplained"},
-        {"code": HALTED, "reason": "suspended"},
+        Lacking(LACKING, "unexplained"),
+        Lacking(HALTED, "suspended"),
     ]
     assert (found.lacking, found.reasons) == (2, {"unexplained": 1, "suspended": 1})
     refused = CoverageByDay(lake).day("daily_kline", DAYS[3], NOW)

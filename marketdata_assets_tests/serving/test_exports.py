@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.serving.exports import read_export, write_export
-from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.caches import Histories
+from marketdata_assets.serving.exports import ExportFiles, write_export
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, ExportQuery, Format, RangeQuery
 from marketdata_assets.storage.durable_files import DiskRefuses
@@ -77,8 +77,8 @@ def test_a_file_has_the_rows_of_every_code_and_the_note_says_which_are_missing(
         SESSIONS[2],
         SESSIONS[-1],
     )
-    assert read_export(tmp_path / "exports", "a1") == export
-    assert read_export(tmp_path / "exports", "b2") is None
+    assert ExportFiles(tmp_path / "exports").note("a1") == export
+    assert ExportFiles(tmp_path / "exports").note("b2") is None
     assert sorted(path.name for path in (tmp_path / "exports").iterdir()) == sorted(
         ["a1.json", f"a1.{form}"]
     )

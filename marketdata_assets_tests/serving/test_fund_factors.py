@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
+from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable, fund_factors
 from marketdata_assets.serving.exports import write_export
-from marketdata_assets.serving.fund_factors import fund_factors
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, ExportQuery
 from marketdata_assets.storage.lake import Lake
@@ -65,7 +64,6 @@ def histories(draw: st.DrawFn) -> list[Bar]:
     return rows
 
 
-@settings(deadline=None, max_examples=60)
 @given(rows=histories(), start=st.integers(0, len(SESSIONS) - 1))
 def test_adjusted_closes_return_what_the_exchange_says(rows: list[Bar], start: int) -> None:
     own = factors(rows)

@@ -43,10 +43,19 @@ def test_limits_and_ex_dates_of_a_share_are_in_its_prices(lake: Lake) -> None:
     ]
 
 
-def test_a_split_of_a_fund_is_in_its_close_before(lake: Lake) -> None:
+@pytest.mark.parametrize("first", DAYS)
+def test_a_split_of_a_fund_is_in_its_close_before(lake: Lake, first: dt.date) -> None:
     series = Series.open(lake.root, ETF_PREMIUM)
-    marks = Marks(lake).of([FUND], series, DAYS[0], DAYS[2])
+    marks = Marks(lake).of([FUND], series, first, DAYS[2])
     assert marks == [Mark(DAYS[2], MarkKind.EX_DATE, "2")]
+
+
+def test_an_ex_date_on_the_first_day_of_a_range_is_marked(lake: Lake) -> None:
+    series = Series.open(lake.root, DAILY_PRICES)
+    assert Marks(lake).of([SHARE], series, DAYS[2], DAYS[2]) == [
+        Mark(DAYS[2], MarkKind.EX_DATE, "1.25"),
+        Mark(DAYS[2], MarkKind.LIMIT_DOWN, ""),
+    ]
 
 
 def test_a_halt_that_becomes_known_is_marked_at_once(lake: Lake) -> None:

@@ -1,6 +1,7 @@
 """Slices against plain DuckDB over the lake's files, and what is said where there is none."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import NotStored, Slice
-from marketdata_assets.serving.history_cache import Histories
+from marketdata_assets.serving.caches import Histories
+from marketdata_assets.serving.instrument_list import Listed
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
@@ -29,6 +32,7 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.serving.stored import (
     FUND_BY_CODE,
     FUNDS,
@@ -119,7 +123,7 @@ def same(found: Slice, expected: pa.Table) -> bool:
     return bool(found.rows.to_pylist() == expected.to_pylist())
 
 
-@settings(max_examples=40, deadline=None)
+@costly()
 @given(st.data(), st.sampled_from(STORED), days, days)
 def test_a_slice_is_what_plain_sql_finds_in_the_files(
     stored: Lake, reader: PriceReader, data: st.DataObject, code: str, start: dt.date, end: dt.date
@@ -133,7 +137,7 @@ def test_a_slice_is_what_plain_sql_finds_in_the_files(
     assert found.available == (everything[0].as_py(), everything[-1].as_py())
 
 
-@settings(max_examples=40, deadline=None)
+@costly()
 @given(
     st.sampled_from([*SHARES, GONE]),
     days,
@@ -258,17 +262,31 @@ def test_every_code_of_a_query_has_rows_or_a_reason(reader: PriceReader) -> None
     assert found["000001.SZ"] == reader.ohlcv("000001.SZ", columns=["close", "pe"])
 
 
+@pytest.mark.parametrize("columns", [list(OHLCV), ["close", "code"], ["premium", "date"]])
+def test_many_codes_have_what_each_of_them_has_alone(
+    reader: PriceReader, columns: list[str]
+) -> None:
+    codes = [*SHARES, SHARE_BY_CODE, *FUNDS, FUND_BY_CODE, INDEX, *STORED, GONE, "NDX"]
+    query = RangeQuery(codes=codes, start=SESSIONS[1], end=SESSIONS[-2], columns=columns)
+    for code, together in reader.each(query):
+        if isinstance(together, MarketdataError):
+            with pytest.raises(type(together), match=re.escape(str(together))):
+                reader.ohlcv(code, query.start, query.end, columns)
+        else:
+            assert together == reader.ohlcv(code, query.start, query.end, columns)
+
+
 def test_instruments_are_found_by_code_and_by_name(reader: PriceReader) -> None:
     assert {one.code for one in reader.instruments()} == {*STORED, "301999.SZ"}
     [bank] = reader.instruments("浦发")
-    assert bank == ("600000.SH", "浦发银行", Kind.A_SHARE, "daily_prices")
+    assert bank == Listed("600000.SH", "浦发银行", Kind.A_SHARE, "daily_prices")
     assert [one.code for one in reader.instruments("6000")] == ["600000.SH", GONE]
     [gone] = reader.instruments("退市")
     assert gone.code == GONE
     [new] = reader.instruments("新股")
     assert new.stored_in is None
     assert reader.instruments("５１３１００") == [
-        ("513100.SH", None, Kind.CHINA_ETF, "etf_premium")
+        Listed("513100.SH", None, Kind.CHINA_ETF, "etf_premium")
     ]
     [index] = reader.instruments("hsi")
     assert index.stored_in == "instrument_history"

@@ -1,17 +1,18 @@
 """Threads share a reader while days and histories are written again and series are refreshed."""
 
 import datetime as dt
-import multiprocessing
 import random
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pyarrow as pa
 
 from marketdata_assets.serving.answers import CrossSection
 from marketdata_assets.serving.price_reader import PriceReader
+from marketdata_assets.serving.table_rows import NoSuchDay
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import DayNotInSeries, refresh
 from marketdata_assets.tables import DAILY_PRICES, INSTRUMENT_HISTORY
@@ -56,7 +57,7 @@ def read(
     """A reader: the generations it saw, and how long its slices took."""
     chance, generations, seconds = random.Random(number), [0], []
     histories = [0]
-    while not is_over.is_set():
+    while not is_over.wait(0.005):
         began = time.perf_counter()
         found = reader.ohlcv(chance.choice(CODES), columns=["date", "open", "close"])
         seconds.append(time.perf_counter() - began)
@@ -85,17 +86,18 @@ def a_section(reader: PriceReader, chance: random.Random) -> CrossSection:
     while True:
         try:
             return reader.cross_section(chance.choice(series.days), ["code", "close"])
-        except DayNotInSeries:
-            continue
+        except (DayNotInSeries, NoSuchDay):
+            series = reader.series(DAILY_PRICES) or series
 
 
-def test_a_day_is_whole_or_absent_for_every_reader(tmp_path: Path) -> None:
+def test_a_day_is_whole_or_absent_for_every_reader(
+    processes: ForkServerContext, tmp_path: Path
+) -> None:
     lake = Lake(tmp_path, "test")
     write(lake, 0, SESSIONS)
     refresh(lake, DAILY_PRICES)
     reader, is_over = PriceReader(tmp_path), threading.Event()
-    context = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(READERS) as threads, ProcessPoolExecutor(1, context) as pool:
+    with ThreadPoolExecutor(READERS) as threads, ProcessPoolExecutor(1, processes) as pool:
         readers = [threads.submit(read, reader, n, is_over) for n in range(READERS)]
         try:
             pool.submit(write_versions, tmp_path).result(PATIENCE_SECONDS)

@@ -1,7 +1,6 @@
 """The queue of requests: joined, claimed once, concluded once, expired; under many processes."""
 
 import datetime as dt
-import multiprocessing
 import os
 import random
 import re
@@ -11,23 +10,23 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import chain
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from marketdata_assets.serving.queries import ExportQuery, Format
-from marketdata_assets.serving.request_database import RequestDatabase
-from marketdata_assets.serving.request_records import (
+from marketdata_assets.serving.request_database import QueueNotReady, RequestDatabase
+from marketdata_assets.serving.requests import (
     RESULT_LASTS,
     ExportsFull,
-    QueueNotReady,
     Request,
     RequestKind,
+    Requests,
     State,
     TooManyOpen,
     UnknownRequest,
 )
-from marketdata_assets.serving.requests import Requests
 
 QUERY = ExportQuery(codes=["600000.SH", "HSI"], format=Format.CSV)
 NOW = dt.datetime.now(dt.UTC)
@@ -316,9 +315,10 @@ def ask_and_claim(root: Path, number: int) -> tuple[list[str], list[str]]:
     return asked, claimed
 
 
-def test_processes_and_threads_share_one_queue(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(3, mp_context=context) as pool:
+def test_processes_and_threads_share_one_queue(
+    processes: ForkServerContext, tmp_path: Path
+) -> None:
+    with ProcessPoolExecutor(3, mp_context=processes) as pool:
         done = [
             one.result(60) for one in [pool.submit(ask_and_claim, tmp_path, n) for n in (1, 2, 3)]
         ]

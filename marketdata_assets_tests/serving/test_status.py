@@ -1,6 +1,7 @@
 """How the platform is, told from its files and from Dagster's databases."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -22,10 +23,10 @@ from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.serving.status import Evening, status
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
-from marketdata_assets.tables import DAILY_PRICES
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM
 from marketdata_assets.trading_calendar import SHANGHAI
 from marketdata_assets_tests.dagster_home import shipped_instance
-from marketdata_assets_tests.serving.stored import SESSIONS, store_shares
+from marketdata_assets_tests.serving.stored import SESSIONS, store_funds, store_shares
 
 # In the evening of the session after those that are stored, which is not over yet.
 NOW = dt.datetime(2025, 1, 27, 20, 0, tzinfo=SHANGHAI)
@@ -88,6 +89,14 @@ def test_a_series_that_is_damaged_is_none_and_all_else_is_told(
     (lake.root / "series" / DAILY_PRICES.name / "generation.json").write_bytes(b"{")
     shares = stocks(env)
     assert (shares.last_stored, shares.series_to) == (SESSIONS[-1], None)
+
+
+def test_funds_whose_days_have_all_vanished_are_late(env: dict[str, str], lake: Lake) -> None:
+    assert status(env, NOW).evenings[1].late == ()
+    store_funds(lake, SESSIONS)
+    refresh(lake, ETF_PREMIUM)
+    shutil.rmtree(lake.path(ETF_PREMIUM, None).parent)
+    assert set(SESSIONS) <= set(status(env, NOW).evenings[1].late)
 
 
 def test_what_somebody_switched_off_is_told_as_off(env: dict[str, str], lake: Lake) -> None:

@@ -12,7 +12,7 @@ DAY = dt.date(2024, 9, 30)
 NEXT_DAY = dt.date(2024, 10, 8)
 
 
-def limits(day: dt.date, **up_by_code: float) -> pa.Table:
+def limits(day: dt.date, /, **up_by_code: float) -> pa.Table:
     """Price limits of a day: `limits(DAY, a=11.0)` is one row with the code `a`."""
     return pa.Table.from_arrays(
         [

@@ -11,13 +11,20 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.storage.as_of import NotKnownThen, NotReadableAsOf, as_of, files_as_of
+from marketdata_assets.storage.as_of import (
+    ABANDONED_AFTER_SECONDS,
+    NotKnownThen,
+    NotReadableAsOf,
+    as_of,
+    files_as_of,
+    held_still,
+)
 from marketdata_assets.storage.lake import UNTIL, Lake
-from marketdata_assets.storage.versions import ABANDONED_AFTER_SECONDS, held_still
 from marketdata_assets.tables import PRICE_LIMITS, TRADE_CALENDAR, Table
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 DAYS = (DAY, NEXT_DAY, dt.date(2024, 10, 9))
@@ -61,7 +68,7 @@ class Write(NamedTuple):
 writes = st.builds(Write, st.sampled_from(TABLES), st.sampled_from(DAYS), contents)
 
 
-@settings(deadline=None, max_examples=20)
+@costly()
 @given(history=st.lists(writes, min_size=1, max_size=12))
 def test_every_past_state_is_read_back_exactly(
     history: list[Write], tmp_path_factory: pytest.TempPathFactory
@@ -153,7 +160,7 @@ def test_a_version_with_other_columns_than_declared_is_an_error_that_names_them(
 ) -> None:
     [moment] = written(lake, 1.0)
     [named] = [column for column in PRICE_LIMITS.columns if column.name == "up_limit"]
-    other = replace(PRICE_LIMITS, columns=(*PRICE_LIMITS.columns, named.renamed("x")))
+    other = replace(PRICE_LIMITS, columns=(*PRICE_LIMITS.columns, replace(named, name="x")))
     data = limits(DAY, a=1.0)
     lake.write(other, DAY, data.append_column(other.schema.field("x"), data["up_limit"]))
     told = r"price_limits 2024-09-30 .*x is not declared any more\. Its file can be read"

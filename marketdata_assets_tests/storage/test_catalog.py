@@ -17,6 +17,7 @@ from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, PRICE_LIMITS, STORED_TABLES
 from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
@@ -184,7 +185,7 @@ def assert_is_right(catalog: Path) -> None:
     assert left == {"catalog.duckdb", "catalog.sql", ".catalog.lock"}
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(costly(), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bit=st.integers(0, 8 << 20), name=st.sampled_from(["catalog.duckdb", "catalog.sql"]))
 def test_a_bit_that_flips_anywhere_is_noticed_and_mended(
     published: Path, bit: int, name: str

@@ -4,7 +4,6 @@ Whatever opens damaged files does so in a process of its own, which alone would 
 """
 
 import datetime as dt
-import multiprocessing
 import os
 import random
 import shutil
@@ -12,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,10 +33,8 @@ PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def apart() -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pandas", __name__])
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+def apart(processes: ForkServerContext) -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(1, mp_context=processes) as pool:
         yield pool
 
 
@@ -188,6 +186,16 @@ def test_a_refresh_notices_by_itself(filled: Lake) -> None:
     assert done.difference == ([], [], [], [segment.name])
     # The other one stays.
     assert len({*before} & {*segments(filled.root)}) == len(before) - 1
+
+
+def test_refreshes_with_new_days_compare_the_earlier_years_by_turns(filled: Lake) -> None:
+    segment, noticed = segments(filled.root)[0], []
+    flip(segment, segment.stat().st_size // 2)
+    for number in range(1, 6):
+        day = DAYS[-1] + dt.timedelta(number)
+        filled.write(QUOTES, day, quotes(day, {"code 0": (1.0, "x", day)}))
+        noticed += refresh(filled, QUOTES).difference.damaged
+    assert noticed == [segment.name]
 
 
 def test_a_note_of_damage_that_is_not_there_goes(filled: Lake) -> None:

@@ -13,11 +13,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.assets.version_differences import differences
-from marketdata_assets.publishing.shards import (
+from marketdata_assets.assets.restatements import differences
+from marketdata_assets.publishing.making import (
     changed_days,
     published_rows,
     stored_rows,
@@ -25,7 +25,7 @@ from marketdata_assets.publishing.shards import (
 )
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust
-from marketdata_assets.storage.as_of import NotReadableAsOf, as_of, files_as_of
+from marketdata_assets.storage.as_of import NotReadableAsOf, as_of, files_as_of, held_still
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.fitting import as_declared, misfits
 from marketdata_assets.storage.io_manager import conform
@@ -33,8 +33,8 @@ from marketdata_assets.storage.lake import Lake, Outcome, UnfitPartitions
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.sealed_parquet import sealed
 from marketdata_assets.storage.series import Series, refresh
-from marketdata_assets.storage.versions import held_still
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, INSTRUMENT_HISTORY, Table
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.publishing.prices import store
 
 ADDED = ["industry", "turnover_rate", "high_limit"]
@@ -144,7 +144,7 @@ def test_another_version_of_a_table_is_refused_with_what_to_do(lake: Lake) -> No
 NULLABLE = [column.name for column in DAILY_PRICES.columns if column.nullable]
 
 
-@settings(max_examples=25, deadline=None)
+@costly()
 @given(added=st.lists(st.sampled_from(NULLABLE), unique=True, max_size=len(NULLABLE)))
 def test_whatever_columns_were_added_an_old_lake_is_read_published_and_restored(
     tmp_path_factory: pytest.TempPathFactory, added: list[str]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.storage.durable_files import ABANDONED_AFTER_SECONDS, DiskRefuses
@@ -18,6 +18,7 @@ from marketdata_assets.storage.lake import (
     Outcome,
 )
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 
@@ -71,7 +72,7 @@ def test_different_content_keeps_the_superseded_file_with_its_time(lake: Lake) -
     assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=11.5))
 
 
-@settings(deadline=None, max_examples=30)
+@costly()
 @given(versions=st.lists(contents, min_size=1, max_size=6))
 def test_every_version_that_was_ever_true_is_still_there(
     versions: list[dict[str, float]], tmp_path_factory: pytest.TempPathFactory
@@ -228,7 +229,6 @@ def test_the_same_rows_replace_a_file_that_is_damaged(lake: Lake) -> None:
     assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.UNCHANGED
 
 
-@settings(max_examples=100)
 @given(places=st.lists(st.integers(0), min_size=1, max_size=3, unique=True))
 def test_a_flipped_bit_is_never_read_and_always_mended(
     tmp_path_factory: pytest.TempPathFactory, places: list[int]

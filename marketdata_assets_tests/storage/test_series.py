@@ -1,13 +1,13 @@
 """A series answers what its table's files hold, refreshes what differs, and says what is wrong."""
 
 import datetime as dt
-import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_assets.storage.durable_files import DiskRefuses
@@ -17,11 +17,14 @@ from marketdata_assets.storage.series import (
     DayNotInSeries,
     NoSeries,
     Series,
+    WithdrawnSeries,
     difference,
     refresh,
 )
+from marketdata_assets.storage.series.generation import load_generation
 from marketdata_assets.storage.series.refresh import DAYS_BESIDE
 from marketdata_assets.tables import DAILY_PRICES, TRADE_CALENDAR
+from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.publishing import prices
 from marketdata_assets_tests.storage.quotes_for_tests import (
@@ -44,7 +47,15 @@ rows = st.tuples(
 contents = st.dictionaries(st.sampled_from(CODES), rows)
 numbers = st.integers(0, len(DAYS) - 1)
 stretches = st.tuples(numbers, st.integers(1, DAYS_BESIDE + 5), contents)
-steps = st.tuples(st.lists(stretches, max_size=2), st.sets(numbers, max_size=3))
+# What the folders' times are set to, as a copy of a lake would have them.
+times = st.none() | st.integers(0, 1)
+steps = st.tuples(st.lists(stretches, max_size=2), st.sets(numbers, max_size=3), times)
+
+
+def set_times(lake: Lake, seconds: int) -> None:
+    """Have the folders of all years changed at that second of 1970, as far as anybody can."""
+    for folder in lake.path(QUOTES, None).parent.glob("[0-9]*"):
+        os.utime(folder, (seconds, seconds))
 
 
 def files(lake: Lake) -> set[str]:
@@ -77,20 +88,22 @@ def assert_answers(series: Series, expected: pa.Table, days: list[dt.date]) -> N
         )
 
 
-@settings(deadline=None, max_examples=15)
+@costly()
 @given(history=st.lists(steps, min_size=1, max_size=4))
 def test_every_answer_is_what_the_lake_held_at_the_refresh(
-    history: list[tuple[list[tuple[int, int, dict]], set[int]]],
+    history: list[tuple[list[tuple[int, int, dict]], set[int], int | None]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     lake = Lake(tmp_path_factory.mktemp("lake"), "test")
     kept: list[tuple[Series, pa.Table, list[dt.date]]] = []
-    for stretches, removals in history:
+    for stretches, removals, seconds in history:
         for first, count, content in stretches:
             for day in DAYS[first : first + count]:
                 lake.write(QUOTES, day, quotes(day, content))
         for number in removals:
             lake.path(QUOTES, DAYS[number]).unlink(missing_ok=True)
+        if seconds is not None:
+            set_times(lake, seconds)
         if lake.days(QUOTES):
             refresh(lake, QUOTES)
             assert not difference(lake, QUOTES)
@@ -167,6 +180,29 @@ def test_only_the_years_that_differ_are_made_again(lake: Lake) -> None:
     assert [year for year in after if after[year] != before[year]] == ["2023"]
 
 
+def test_years_whose_folders_are_the_same_are_looked_at_when_nothing_else_is_new(
+    lake: Lake,
+) -> None:
+    store(lake, DAYS, 1.0)
+    set_times(lake, 0)
+    refresh(lake, QUOTES)
+    written_over = lake.path(QUOTES, DAYS[0])
+    written_over.write_bytes(written_over.read_bytes())
+    store(lake, [YEAR[0]], 2.0)
+    assert refresh(lake, QUOTES).difference == ([], [YEAR[0]], [], [])
+    assert refresh(lake, QUOTES).difference == ([], [DAYS[0]], [], [])
+    assert not difference(lake, QUOTES)
+
+
+def test_a_folder_whose_time_was_set_back_is_looked_at_all_the_same(lake: Lake) -> None:
+    store(lake, DAYS[:1], 1.0)
+    set_times(lake, 0)
+    refresh(lake, QUOTES)
+    store(lake, [DAYS[0], DAYS[-1]], 2.0)
+    set_times(lake, 0)
+    assert refresh(lake, QUOTES).difference == ([DAYS[-1]], [DAYS[0]], [], [])
+
+
 def test_a_year_that_left_the_lake_leaves_the_series(lake: Lake) -> None:
     store(lake, DAYS, 1.0)
     refresh(lake, QUOTES)
@@ -191,6 +227,29 @@ def test_a_reader_keeps_its_generation_and_follows_when_asked(lake: Lake) -> Non
     assert series.slice("a")["price"].to_pylist() == [1.0]
 
 
+def test_a_series_is_withdrawn_while_no_day_is_stored_and_kept_for_when_they_are_back(
+    lake: Lake,
+) -> None:
+    store(lake, YEAR, 1.0)
+    refresh(lake, QUOTES)
+    series, made = Series.open(lake.root, QUOTES), inodes(lake)
+    expected, folder = series.slice("a"), lake.path(QUOTES, None).parent
+    aside = folder.rename(folder.with_name("aside"))
+    assert difference(lake, QUOTES).removed == YEAR
+    for _ in range(2):
+        with pytest.raises(MissingPartitions, match="quotes is not stored"):
+            refresh(lake, QUOTES)
+        with pytest.raises(WithdrawnSeries, match=r"No day of quotes .*Bring lake/quotes back"):
+            series.newest()
+        assert not difference(lake, QUOTES)
+    aside.rename(folder)
+    assert difference(lake, QUOTES).new == YEAR
+    refresh(lake, QUOTES)
+    assert series.newest().slice("a").equals(expected)
+    assert inodes(lake) == made
+    assert not difference(lake, QUOTES)
+
+
 def test_days_without_rows_are_there(lake: Lake) -> None:
     store(lake, YEAR[:2], 1.0, codes=())
     refresh(lake, QUOTES)
@@ -204,11 +263,9 @@ def test_days_without_rows_are_there(lake: Lake) -> None:
 def test_a_generation_records_which_versions_it_holds(lake: Lake) -> None:
     store(lake, [YEAR[0]], 1.0)
     refresh(lake, QUOTES)
-    manifest = json.loads((lake.root / "series" / "quotes" / "generation.json").read_text())
-    [stored_at, rows, _] = manifest["segments"][0]["days"][str(YEAR[0])]
-    described = lake.describe(QUOTES, YEAR[0])
-    assert dt.datetime.fromisoformat(stored_at) == described.stored_at
-    assert rows == len(CODES)
+    held = load_generation(lake.root, QUOTES)[0].days()[YEAR[0]]
+    stored, _, file = lake.load(QUOTES, YEAR[0])
+    assert held == (stored.stored_at, len(CODES), file)
 
 
 def test_what_is_not_there_is_said_with_what_to_do(lake: Lake) -> None:
@@ -261,7 +318,7 @@ def test_a_spoiled_manifest_is_named_and_made_again_with_a_number_never_used(lak
 
 
 def test_a_series_of_other_columns_is_refused_and_made_again(lake: Lake) -> None:
-    wide = replace(QUOTES, columns=(*QUOTES.columns, QUOTES.columns[-1].renamed("more")))
+    wide = replace(QUOTES, columns=(*QUOTES.columns, replace(QUOTES.columns[-1], name="more")))
     rows = quotes(YEAR[0], {"a": (1.0, "x", None)})
     lake.write(wide, YEAR[0], rows.append_column("more", rows["listed"]))
     before = refresh(lake, wide)
@@ -280,7 +337,7 @@ def test_a_column_added_since_is_null_in_what_was_made_before(lake: Lake) -> Non
     store(lake, DAYS, 1.0)
     refresh(lake, QUOTES)
     old, before = Series.open(lake.root, QUOTES), files(lake)
-    wide = replace(QUOTES, columns=(*QUOTES.columns, QUOTES.columns[-1].renamed("more")))
+    wide = replace(QUOTES, columns=(*QUOTES.columns, replace(QUOTES.columns[-1], name="more")))
     more = pa.field("more", wide["more"].type)
 
     def with_nulls(rows: pa.Table) -> pa.Table:

@@ -8,8 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
 from marketdata_assets.settings import SettingError
-from marketdata_assets.ui.guard import Guard
-from marketdata_assets.ui.ui_settings import UiSettings, ui_settings
+from marketdata_assets.ui.guard import Guard, UiSettings, ui_settings
 
 TOKEN = "secret-token-of-the-ui"
 HERE = "http://localhost:3000"

@@ -23,14 +23,17 @@ from marketdata_sandbox.market.price_limits import Booleans, Integers
 
 @dataclasses.dataclass(frozen=True)
 class PricePath:
-    """The simulated history. Rows of all sessions lie one after another, in order of listing."""
+    """The simulated history. Rows of all sessions lie one after another, in order of listing.
+
+    Who is halted, true or not, is packed into bits, session by session.
+    """
 
     listings: Listings
     life: LifeEvents
     traits: Traits
     market: Market
     closes: Integers
-    halted: Booleans
+    halted: list[npt.NDArray[np.uint8]]
     row_starts: npt.NDArray[np.int64]
     issue_prices: Integers
     rights: PaidRights
@@ -58,8 +61,9 @@ class PricePath:
 
     def trades(self, session: int) -> Booleans:
         """Which instruments are listed and not halted."""
-        halted = self.halted[self.row_starts[session] : self.row_starts[session + 1]]
-        return self.is_listed(session) & ~halted
+        listed = self.is_listed(session)
+        halted = np.unpackbits(self.halted[session], count=listed.size).view(np.bool_)
+        return listed & ~halted
 
     def limit_percents(self, session: int) -> tuple[Integers, Integers]:
         """Percent up and down that apply on the session."""

@@ -67,7 +67,7 @@ class _Walk:
     def run(self) -> PricePath:
         row_starts = np.concatenate([[0], np.cumsum(self._counts[1:])])
         self._closes = np.empty(row_starts[-1], dtype=np.int32)
-        self._halted = np.zeros(row_starts[-1], dtype=np.bool_)
+        self._halted: list[npt.NDArray[np.uint8]] = []
         self._reference = self._issue_prices.copy()
         volatility: dict[int, Floats] = {}
         numbers = range(self._session_count)
@@ -105,7 +105,8 @@ class _Walk:
         halts = self._halt_agenda.at(session)
         starting = self._halts.instrument[halts]
         resume[starting] = np.maximum(resume[starting], self._halts.resume[halts])
-        halted = np.greater(resume[:count], session, out=self._halted[rows])
+        halted = resume[:count] > session
+        self._halted.append(np.packbits(halted))
         self._pay_rights(session, halted)
 
         changes = self._percent_agenda.at(session)

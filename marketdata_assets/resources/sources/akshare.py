@@ -20,7 +20,7 @@ from marketdata_assets.instruments import Instrument
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.resources.sources import akshare_calls, akshare_worker
 from marketdata_assets.resources.sources.akshare_calls import Call
-from marketdata_assets.resources.sources.history import History, SourceFailed, read_bars
+from marketdata_assets.resources.sources.history import Answered, HistorySource
 
 # Importing AKShare takes some ten seconds on a slow machine; the whole history of one instrument,
 # a few.
@@ -106,42 +106,32 @@ class AkshareWorker:
                 process.communicate()
 
 
-class AkshareSource:
+class AkshareSource(HistorySource):
     """One site behind AKShare."""
 
     def __init__(self, site: Site, worker: AkshareWorker, allowance: Allowance) -> None:
         self._site, self._worker, self._allowance = site, worker, allowance
-
-    @property
-    def name(self) -> str:
-        return self._site.name
-
-    @property
-    def host(self) -> str:
-        return self._site.host
+        self.name, self.host = site.name, site.host
 
     def serves(self, instrument: Instrument) -> bool:
         return self._site.call_for(instrument) is not None
 
     def whole_only(self, instrument: Instrument) -> bool:
-        call = self._site.call_for(instrument)
-        return call is not None and not call.takes_range
+        return not self._call(instrument).takes_range
 
-    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+    def name_for(self, instrument: Instrument) -> str:
+        return f"{self.name} (AKShare {self._call(instrument).function})"
+
+    def answer(self, instrument: Instrument, first: dt.date, last: dt.date) -> Answered:
+        call = self._call(instrument)
+        self._allowance.acquire()
+        answer = self._worker.call(call.function, call.arguments(instrument, first, last))
+        return Answered(_wanted(call, instrument, answer), call.scale, call.unit)
+
+    def _call(self, instrument: Instrument) -> Call:
         call = self._site.call_for(instrument)
         assert call is not None, instrument.code
-        self._allowance.acquire()
-        try:
-            answer = self._worker.call(call.function, call.arguments(instrument, first, last))
-            bars = read_bars(_wanted(call, instrument, answer), call.scale, first, last)
-        except (MarketdataError, ValueError) as error:
-            raise self._failed(instrument, call, str(error)) from None
-        if bars.num_rows == 0:
-            raise self._failed(instrument, call, f"no bar from {first} to {last}.")
-        return History(bars, self.name, call.unit)
-
-    def _failed(self, instrument: Instrument, call: Call, what: str) -> SourceFailed:
-        return SourceFailed(f"{self.name} (AKShare {call.function})", instrument.code, what)
+        return call
 
 
 def _wanted(

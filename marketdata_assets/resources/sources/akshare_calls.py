@@ -29,6 +29,22 @@ class Columns(NamedTuple):
     turnover: str = ""
 
 
+ONE, HUNDRED = Decimal(1), Decimal(100)
+LOTS_AND_YUAN = Scale(volume=HUNDRED, turnover=ONE)
+UNSTATED = "volume in an unstated unit, left out"
+
+
+def _named(
+    name: Callable[[Instrument], str],
+) -> Callable[[Instrument, dt.date, dt.date], Arguments]:
+    """The arguments of a function that wants a name alone."""
+    return lambda instrument, first, last: {"symbol": name(instrument)}
+
+
+def _symbol(instrument: Instrument) -> str:
+    return instrument.symbol
+
+
 class Call(NamedTuple):
     """One way to ask: the function, its arguments, and how to read its answer.
 
@@ -37,17 +53,14 @@ class Call(NamedTuple):
     """
 
     function: str
-    arguments: Callable[[Instrument, dt.date, dt.date], Arguments]
-    columns: Columns
-    scale: Scale
     unit: str
+    arguments: Callable[[Instrument, dt.date, dt.date], Arguments] = _named(_symbol)
+    columns: Columns = Columns()
+    scale: Scale = Scale(volume=ONE)
     takes_range: bool = False
     echo: str = ""
-    echoed: Callable[[Instrument], str] = lambda instrument: instrument.symbol
+    echoed: Callable[[Instrument], str] = _symbol
 
-
-ONE, HUNDRED = Decimal(1), Decimal(100)
-LOTS_AND_YUAN = Scale(volume=HUNDRED, turnover=ONE)
 
 # 东方财富's index of world indices. Its "NDX" is the Nasdaq Composite and is not among them.
 EASTMONEY_NAMES = {
@@ -69,8 +82,8 @@ def _prefixed(instrument: Instrument) -> str:
     return f"{exchange.lower()}{symbol}"
 
 
-def _digits_and_range(instrument: Instrument, first: dt.date, last: dt.date) -> Arguments:
-    return {"symbol": instrument.symbol, **_range(first, last)}
+def _foreign(instrument: Instrument) -> str:
+    return f"{instrument.symbol}00Y"
 
 
 def _range(first: dt.date, last: dt.date) -> Arguments:
@@ -79,113 +92,80 @@ def _range(first: dt.date, last: dt.date) -> Arguments:
 
 EASTMONEY_SHARE = Call(
     "stock_zh_a_hist",
+    "手, 元",
     lambda one, first, last: {
         "period": "daily",
         "adjust": "",
-        **_digits_and_range(one, first, last),
+        "symbol": one.symbol,
+        **_range(first, last),
     },
     _CHINESE,
     LOTS_AND_YUAN,
-    "手, 元",
     takes_range=True,
 )
 EASTMONEY_ETF = EASTMONEY_SHARE._replace(function="fund_etf_hist_em")
 # Named after indices, but it asks the market it is told: the one that gets B shares right.
-EASTMONEY_PREFIXED = Call(
-    "stock_zh_index_daily_em",
-    lambda one, first, last: {"symbol": _prefixed(one), **_range(first, last)},
-    Columns(turnover="amount"),
-    LOTS_AND_YUAN,
-    "手, 元",
-    takes_range=True,
+EASTMONEY_PREFIXED = EASTMONEY_SHARE._replace(
+    function="stock_zh_index_daily_em",
+    arguments=lambda one, first, last: {"symbol": _prefixed(one), **_range(first, last)},
+    columns=Columns(turnover="amount"),
 )
 EASTMONEY_HONG_KONG = EASTMONEY_SHARE._replace(
     function="stock_hk_hist", scale=Scale(volume=ONE, turnover=ONE), unit="股, 元 of its currency"
 )
 EASTMONEY_WORLD = Call(
     "index_global_hist_em",
-    lambda one, first, last: {"symbol": EASTMONEY_NAMES[one.code]},
+    "no volume",
+    _named(lambda one: EASTMONEY_NAMES[one.code]),
     Columns("日期", "今开", "最高", "最低", "最新价", volume=""),
     Scale(),
-    "no volume",
     echo="代码",
 )
 EASTMONEY_FOREIGN_FUTURES = Call(
     "futures_global_hist_em",
-    lambda one, first, last: {"symbol": f"{one.symbol}00Y"},
-    Columns("日期", "开盘", "最高", "最低", "最新价", "总量"),
-    Scale(volume=ONE),
     "contracts",
+    _named(_foreign),
+    Columns("日期", "开盘", "最高", "最低", "最新价", "总量"),
     echo="代码",
-    echoed=lambda one: f"{one.symbol}00Y",
+    echoed=_foreign,
 )
-SINA_INDEX = Call(
-    "stock_zh_index_daily",
-    lambda one, first, last: {"symbol": _prefixed(one)},
-    Columns(),
-    Scale(volume=ONE),
-    "股",
-)
+SINA_INDEX = Call("stock_zh_index_daily", "股", _named(_prefixed))
 SINA_ETF = SINA_INDEX._replace(function="fund_etf_hist_sina", unit="份")
-SINA_HONG_KONG_INDEX = Call(
-    "stock_hk_index_daily_sina",
-    lambda one, first, last: {"symbol": SINA_HONG_KONG[one.code]},
-    Columns(volume=""),
-    Scale(),
-    "volume in an unstated unit, left out",
-)
-SINA_US_INDEX = SINA_HONG_KONG_INDEX._replace(
-    function="index_us_stock_sina",
-    arguments=lambda one, first, last: {"symbol": SINA_US[one.code]},
-)
-SINA_WORLD_INDEX = SINA_HONG_KONG_INDEX._replace(
-    function="index_global_hist_sina",
-    arguments=lambda one, first, last: {"symbol": SINA_WORLD[one.code]},
-)
 # The same file of the site, of whatever it lists; nobody states what a bond's volume counts.
-SINA_BOND = SINA_INDEX._replace(
-    function="bond_zh_hs_cov_daily",
-    columns=Columns(volume=""),
-    scale=Scale(),
-    unit="volume in an unstated unit, left out",
+SINA_BOND = Call("bond_zh_hs_cov_daily", UNSTATED, _named(_prefixed), Columns(volume=""), Scale())
+SINA_HONG_KONG_INDEX = SINA_BOND._replace(
+    function="stock_hk_index_daily_sina", arguments=_named(lambda one: SINA_HONG_KONG[one.code])
+)
+SINA_US_INDEX = SINA_BOND._replace(
+    function="index_us_stock_sina", arguments=_named(lambda one: SINA_US[one.code])
+)
+SINA_WORLD_INDEX = SINA_BOND._replace(
+    function="index_global_hist_sina", arguments=_named(lambda one: SINA_WORLD[one.code])
 )
 SINA_FUTURES = Call(
     "futures_main_sina",
+    "手 (contracts); main contracts spliced without adjustment",
     lambda one, first, last: {"symbol": f"{one.symbol}0", **_range(first, last)},
     Columns("日期", "开盘价", "最高价", "最低价", "收盘价", "成交量"),
-    Scale(volume=ONE),
-    "手 (contracts); main contracts spliced without adjustment",
 )
-SINA_CONTRACT = Call(
-    "futures_zh_daily_sina",
-    lambda one, first, last: {"symbol": one.symbol},
-    Columns(),
-    Scale(volume=ONE),
-    "手 (contracts)",
-)
-SINA_FOREIGN_FUTURES = Call(
-    "futures_foreign_hist",
-    lambda one, first, last: {"symbol": one.symbol},
-    Columns(),
-    Scale(volume=ONE),
-    "contracts",
-)
+SINA_CONTRACT = Call("futures_zh_daily_sina", "手 (contracts)")
+SINA_FOREIGN_FUTURES = Call("futures_foreign_hist", "contracts")
 CSINDEX_INDEX = Call(
     "stock_zh_index_hist_csindex",
-    _digits_and_range,
+    "万手, 亿元",
+    lambda one, first, last: {"symbol": one.symbol, **_range(first, last)},
     Columns("日期", "开盘", "最高", "最低", "收盘", "成交量", "成交金额"),
     Scale(volume=Decimal(1_000_000), turnover=Decimal(100_000_000)),
-    "万手, 亿元",
     takes_range=True,
     echo="指数代码",
 )
 # AKShare does not check the certificate of this site: it is asked after Tushare.
 SHENWAN_INDEX = Call(
     "index_hist_sw",
+    UNSTATED,
     lambda one, first, last: {"symbol": one.symbol, "period": "day"},
     Columns("日期", "开盘", "最高", "最低", "收盘", volume=""),
     Scale(),
-    "volume in an unstated unit, left out",
     echo="代码",
 )
 

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -52,25 +52,6 @@ class History(NamedTuple):
     untold: str = ""
 
 
-class HistorySource(Protocol):
-    """Somebody who has daily histories.
-
-    `host` is where the answers come from. A source with `whole_only` transfers the whole history
-    whatever range it is asked for.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-
-    def serves(self, instrument: Instrument) -> bool: ...
-    def whole_only(self, instrument: Instrument) -> bool: ...
-    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
-        """The bars from `first` to `last`, both included. Raises `SourceFailed`."""
-        ...
-
-
 class Scale(NamedTuple):
     """What one of a source's units of volume and of turnover is in canonical units.
 
@@ -79,6 +60,63 @@ class Scale(NamedTuple):
 
     volume: Decimal | None = None
     turnover: Decimal | None = None
+
+
+class Answered(NamedTuple):
+    """The columns of an answer by our names, how to count them, and that in words."""
+
+    columns: Mapping[str, Sequence[object]]
+    scale: Scale
+    unit: str
+
+
+class HistorySource:
+    """Somebody who has daily histories: what he answers is read here.
+
+    `host` is where the answers come from. A source with `whole_only` transfers the whole history
+    whatever range it is asked for.
+    """
+
+    name: str
+    host: str
+
+    def serves(self, instrument: Instrument) -> bool:
+        raise NotImplementedError
+
+    def whole_only(self, instrument: Instrument) -> bool:
+        return False
+
+    def name_for(self, instrument: Instrument) -> str:
+        """Its name where it has failed."""
+        return self.name
+
+    def answer(self, instrument: Instrument, first: dt.date, last: dt.date) -> Answered:
+        """Raises `MarketdataError` or `ValueError`, which say what went wrong."""
+        raise NotImplementedError
+
+    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+        """The bars from `first` to `last`, both included. Raises `SourceFailed`."""
+        try:
+            answered = self.answer(instrument, first, last)
+            bars = read_bars(answered.columns, answered.scale, first, last)
+            if bars.num_rows == 0:
+                raise ValueError(f"no bar from {first} to {last}.")
+        except (MarketdataError, ValueError) as error:
+            name = self.name_for(instrument)
+            raise SourceFailed(name, instrument.code, str(error)) from None
+        except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
+            # Others can still be asked; where it is our own fault, the cause says where.
+            what = f"the answer can't be read ({type(error).__name__}: {error})."
+            raise SourceFailed(self.name_for(instrument), instrument.code, what) from error
+        return History(bars, self.name, answered.unit)
+
+
+def day_at(moment: object, zone: dt.tzinfo) -> dt.date:
+    """The day of `zone` that a moment, in seconds since 1970, lies on. Raises `ValueError`."""
+    try:
+        return dt.datetime.fromtimestamp(moment, zone).date()  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValueError(f"{moment!r} is no moment.") from None
 
 
 def read_bars(

@@ -5,9 +5,9 @@ Neighbours in an order sit at different hosts, so that one that is out of order 
 leaves another.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -71,22 +71,11 @@ class InstrumentSources(dg.ConfigurableResource):  # type: ignore[type-arg]
         raise NotImplementedError
 
 
-class TunnelSettings(dg.Config):
-    """The SSH tunnel of those who need it; without `host` there is none."""
-
-    host: str = ""
-    port: int = 22
-    username: str = ""
-    key_path: str = ""
-    known_hosts: str = ""
-    local_port: int = 0
-
-
 class LiveSources(InstrumentSources):
     """The real ones. Yahoo and Coinbase go through the tunnel where there is one; nobody else."""
 
     tushare: TushareResource
-    tunnel: TunnelSettings = TunnelSettings()
+    tunnel: Endpoint = Endpoint()
     yahoo_url: str = YAHOO
     coinbase_url: str = COINBASE
     state_folder: str | None = None
@@ -129,30 +118,18 @@ class LiveSources(InstrumentSources):
         return self._sources
 
     def _open_tunnel(self) -> SshTunnel | None:
-        settings = self.tunnel
-        if not settings.host:
+        if not self.tunnel.host:
             return None
-        tunnel = SshTunnel(
-            Endpoint(
-                settings.host,
-                settings.port,
-                settings.username,
-                Path(settings.key_path),
-                Path(settings.known_hosts),
-                settings.local_port,
-            )
-        )
+        tunnel = SshTunnel(self.tunnel)
         self._open.callback(tunnel.close)
         return tunnel
 
     def _tushare_client(self) -> Callable[[], "TushareClient"]:
-        made: list[TushareClient] = []
-
+        @functools.cache
         def client() -> "TushareClient":
-            if not made:
-                made.append(self.tushare.client())
-                self._open.callback(made[0].close)
-            return made[0]
+            made = self.tushare.client()
+            self._open.callback(made.close)
+            return made
 
         return client
 

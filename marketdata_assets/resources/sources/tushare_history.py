@@ -1,13 +1,15 @@
 """Tushare as a source of histories: one code, a few years a call. Always asked directly.
 
-Here belongs which call has which kind of instrument, under which code and in which units. A call
-the account may not use is a failure of this source, and the next one is asked.
+Here belongs which call has which kind of instrument, under which code and in which units, and what
+the changes of a main continuous contract did to its price. A call the account may not use is a
+failure of this source, and the next one is asked.
 """
 
 import datetime as dt
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -16,26 +18,16 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import FUND_KINDS, Instrument, Kind
 from marketdata_assets.instruments.futures import futures_of
 from marketdata_assets.resources.sources.history import (
+    ROLLS,
+    Answered,
     History,
+    HistorySource,
     Scale,
-    SourceFailed,
-    read_bars,
 )
-from marketdata_assets.resources.sources.main_contracts import rolls_of
 from marketdata_assets.resources.tushare_answers import typed_table
-from marketdata_assets.tables import (
-    BOND_BARS,
-    FUND_BARS,
-    FUTURES_BARS,
-    FUTURES_MAINS,
-    GLOBAL_BARS,
-    HONG_KONG_BARS,
-    INDEX_BARS,
-    INDUSTRY_BARS,
-    SHARE_BARS,
-    US_BARS,
-    Table,
-)
+from marketdata_assets.tables import Column, Source, Table
+from marketdata_assets.tables.declaration import number, text
+from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
 if TYPE_CHECKING:
     from marketdata_assets.resources.tushare_client import TushareClient
@@ -56,88 +48,102 @@ class _Call(NamedTuple):
 _LOTS = Scale(volume=Decimal(100), turnover=Decimal(1_000))
 _UNSTATED = "volume in an unstated unit, left out"
 _TEN_THOUSAND = Decimal(10_000)
-_FUTURES = _Call(
-    FUTURES_BARS, Scale(volume=Decimal(1), turnover=_TEN_THOUSAND), "手 (contracts), 万元"
-)
+_CONTRACTS = Scale(volume=Decimal(1), turnover=_TEN_THOUSAND)
+
+
+def _answer(call: str, row_cap: int, *columns: Column) -> Table:
+    """What Tushare answers for one code and a range; not stored as it is."""
+    return Table(
+        name=call,
+        doc="",
+        doc_zh="",
+        columns=(TS_CODE, TRADE_DATE, *columns),
+        source=Source(call, row_cap),
+    )
+
+
+def _bars(call: str, row_cap: int, *more: str) -> Table:
+    names = ("open", "high", "low", "close", "vol", *more)
+    return _answer(call, row_cap, *(number(name, "", "", "") for name in names))
+
+
+FUTURES_BARS = _bars("fut_daily", 2_000, "amount")
+# Which contract a main continuous one was, day by day.
+FUTURES_MAINS = _answer("fut_mapping", 2_000, text("mapping_ts_code", "", "", False))
+_FUTURES = _Call(FUTURES_BARS, _CONTRACTS, "手 (contracts), 万元")
+_HONG_KONG = Scale(volume=Decimal(1), turnover=Decimal(1))
 _CALLS = {
-    Kind.A_SHARE: _Call(SHARE_BARS, _LOTS, "手, 千元"),
-    Kind.CHINA_INDEX: _Call(INDEX_BARS, _LOTS, "手, 千元"),
-    Kind.INDUSTRY_INDEX: _Call(INDUSTRY_BARS, Scale(), _UNSTATED),
+    Kind.A_SHARE: _Call(_bars("daily", 6_000, "amount"), _LOTS, "手, 千元"),
+    Kind.CHINA_INDEX: _Call(_bars("index_daily", 8_000, "amount"), _LOTS, "手, 千元"),
+    Kind.INDUSTRY_INDEX: _Call(_bars("sw_daily", 2_000), Scale(), _UNSTATED),
     # How many bonds its 手 are is stated nowhere.
-    Kind.CONVERTIBLE_BOND: _Call(BOND_BARS, Scale(turnover=_TEN_THOUSAND), "手, left out; 万元"),
-    Kind.HK_SHARE: _Call(
-        HONG_KONG_BARS, Scale(volume=Decimal(1), turnover=Decimal(1)), "股, 元 of its currency"
+    Kind.CONVERTIBLE_BOND: _Call(
+        _bars("cb_daily", 2_000, "amount"), Scale(turnover=_TEN_THOUSAND), "手, left out; 万元"
     ),
-    Kind.US_SHARE: _Call(US_BARS, Scale(), _UNSTATED),
+    Kind.HK_SHARE: _Call(_bars("hk_daily", 5_000, "amount"), _HONG_KONG, "股, 元 of its currency"),
+    Kind.US_SHARE: _Call(_bars("us_daily", 6_000), Scale(), _UNSTATED),
     Kind.FUTURES: _FUTURES,
     Kind.FUTURES_CONTRACT: _FUTURES,
-} | dict.fromkeys(FUND_KINDS, _Call(FUND_BARS, _LOTS, "手, 千元"))
-_GLOBAL = _Call(GLOBAL_BARS, Scale(), _UNSTATED)
+} | dict.fromkeys(FUND_KINDS, _Call(_bars("fund_daily", 2_000, "amount"), _LOTS, "手, 千元"))
+_GLOBAL = _Call(_bars("index_global", 4_000), Scale(), _UNSTATED)
 
 
-class TushareHistory:
+class TushareHistory(HistorySource):
     """Tushare behind the account's client, which is made when first needed and not closed here."""
 
     name = "Tushare"
 
     def __init__(self, url: str, client: Callable[[], "TushareClient"]) -> None:
-        self._url, self._client = url, client
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self._url).hostname or self._url
+        self._client = client
+        self.host = urlsplit(url).hostname or url
 
     def serves(self, instrument: Instrument) -> bool:
         if instrument.code == "CL.NYM":
             return False
         return instrument.kind in _CALLS or instrument.code in GLOBAL_CODES
 
-    def whole_only(self, instrument: Instrument) -> bool:
-        return False
-
-    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+    def answer(self, instrument: Instrument, first: dt.date, last: dt.date) -> Answered:
         call = _CALLS.get(instrument.kind, _GLOBAL)
         code = GLOBAL_CODES.get(instrument.code, instrument.code)
         if instrument.kind is Kind.US_SHARE:
             code = instrument.symbol
-        try:
-            parts = [
-                self._rows(call.table, code, start, end)
-                for start, end in _spans(first, last, call.table.tushare.row_cap)
-            ]
-            bars = read_bars(_columns(pa.concat_tables(parts)), call.scale, first, last)
-        except (MarketdataError, ValueError) as error:
-            raise SourceFailed(self.name, instrument.code, str(error)) from None
-        if bars.num_rows == 0:
-            what = f"no bar from {first} to {last} in {call.table.name}."
-            raise SourceFailed(self.name, instrument.code, what)
-        history = History(bars, self.name, call.unit)
-        return self._with_rolls(history, code) if instrument.kind is Kind.FUTURES else history
+        rows = self._all_rows(call.table, code, first, last)
+        if rows.num_rows == 0:
+            raise ValueError(f"no bar from {first} to {last} in {call.table.name}.")
+        return Answered(_columns(rows), call.scale, call.unit)
+
+    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+        history = super().history(instrument, first, last)
+        if instrument.kind is Kind.FUTURES:
+            return self._with_rolls(history, instrument.code)
+        return history
 
     def _with_rolls(self, history: History, code: str) -> History:
         """The history with the contract of each day; prices do without where nobody tells it."""
         days, closes = (history.bars[name].to_pylist() for name in ("date", "close"))
         try:
-            spans = _spans(days[0], days[-1], FUTURES_MAINS.tushare.row_cap)
-            mains = pa.concat_tables(
-                [self._rows(FUTURES_MAINS, code, start, end) for start, end in spans]
-            )
-            contracts = _by_day(mains, "mapping_ts_code")
+            rows = self._all_rows(FUTURES_MAINS, code, days[0], days[-1])
+            contracts = _by_day(rows, "mapping_ts_code")
             for contract in set(contracts.values()):
                 _refuse_another_product(code, contract)
             rolls = rolls_of(dict(zip(days, closes, strict=True)), contracts, self._closes)
         except (MarketdataError, ValueError) as error:
             return history._replace(untold=str(error))
+        mains = rolls["main_contract"].to_pylist()
         untold = ""
-        if rolls.unknown:
+        if unknown := [day for day, main in zip(days, mains, strict=True) if main is None]:
             untold = (
-                f"{FUTURES_MAINS.name} has no contract with its close on {len(rolls.unknown)} "
-                f"day(s), {rolls.unknown[0]} the first."
+                f"{FUTURES_MAINS.name} has no contract with its close on {len(unknown)} day(s), "
+                f"{unknown[0]} the first."
             )
-        return history._replace(rolls=rolls.rows, untold=untold)
+        return history._replace(rolls=rolls, untold=untold)
 
     def _closes(self, contract: str, first: dt.date, last: dt.date) -> dict[dt.date, float]:
         return _by_day(self._rows(FUTURES_BARS, contract, first, last), "close")
+
+    def _all_rows(self, table: Table, code: str, first: dt.date, last: dt.date) -> pa.Table:
+        spans = _spans(first, last, table.tushare.row_cap)
+        return pa.concat_tables([self._rows(table, code, start, end) for start, end in spans])
 
     def _rows(self, table: Table, code: str, first: dt.date, last: dt.date) -> pa.Table:
         params = {"ts_code": code, "start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
@@ -186,3 +192,43 @@ def _spans(first: dt.date, last: dt.date, row_cap: int) -> list[tuple[dt.date, d
         spans.append((first, end))
         first = end + dt.timedelta(days=1)
     return spans
+
+
+Closes: TypeAlias = Mapping[dt.date, float]
+# The closes of a contract from a day to a day, both included.
+ClosesOf: TypeAlias = Callable[[str, dt.date, dt.date], Closes]
+
+
+def rolls_of(closes: Closes, contracts: Mapping[dt.date, str], closes_of: ClosesOf) -> pa.Table:
+    """Contract and factor of every bar of a main continuous contract, in ROLLS.
+
+    `closes` are its own, by day in order, `contracts` what its source says which contract it was.
+    That is believed where the contract has the same close. A factor is 1, or where the contract
+    changed, close of the old one / close of the new one on the day of the bar before: adjusted by
+    it, closes return what the new contract did. It is NULL on the first bar, and where a contract
+    or that close is not known. `closes_of` is asked once for every stretch of one contract.
+    """
+    days = list(closes)
+    mains: list[str | None] = []
+    factors: list[float | None] = []
+    for contract, stretch in itertools.groupby(days, key=contracts.get):
+        own = list(stretch)
+        before = days[len(mains) - 1] if mains else None
+        theirs = closes_of(contract, before or own[0], own[-1]) if contract else {}
+        for day in own:
+            mains.append(contract if theirs.get(day) == closes[day] else None)
+            factors.append(_factor(mains, closes, theirs, before))
+            before = day
+    return pa.table([mains, factors], schema=ROLLS)
+
+
+def _factor(
+    mains: Sequence[str | None], closes: Closes, theirs: Closes, before: dt.date | None
+) -> float | None:
+    """The factor of the last of `mains`, whose own closes are `theirs`."""
+    if before is None or None in mains[-2:]:
+        return None
+    if mains[-2] == mains[-1]:
+        return 1.0
+    close = theirs.get(before)
+    return closes[before] / close if close else None

@@ -1,19 +1,20 @@
-"""JSON from a public web site: sent politely, bounded in time, through the tunnel where it must.
+"""A public site that answers JSON: asked politely, bounded in time, through the tunnel if it must.
 
-Here belongs what the clients of this folder that speak HTTP themselves have in common. What they
-ask and what an answer means is their own.
+Here belongs what the sources that speak HTTP themselves have in common. What they ask and what an
+answer means is their own.
 """
 
 import json
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.resources.bounded_http import CallBoundReached, WatchedAdapter, get
+from marketdata_assets.resources.bounded_http import WatchedAdapter, ask
 from marketdata_assets.resources.rate_limit import Allowance
+from marketdata_assets.resources.sources.history import HistorySource
 from marketdata_assets.resources.ssh_tunnel import SshTunnel
+from marketdata_assets.resources.time_bound import TimeIsUp
 
 SILENCE_SECONDS = 20.0
 CALL_SECONDS = 60.0
@@ -26,22 +27,18 @@ class NoJson(MarketdataError):
     """No JSON came; the text says what came instead."""
 
 
-class JsonAnswer(NamedTuple):
-    status: int
-    content: object
-
-
-class JsonSite:
-    """A site at `url`, through `tunnel` where there is one."""
+class WebSource(HistorySource):
+    """The source at `url`, asked through `tunnel` where there is one."""
 
     def __init__(
         self,
-        url: str,
         allowance: Allowance,
         tunnel: SshTunnel | None,
+        url: str,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
+        self.host = self.url.partition("://")[2]
         self._allowance = allowance
         self._tunnel = tunnel
         self._call_seconds = call_seconds
@@ -49,23 +46,29 @@ class JsonSite:
         self._session.headers.update(HEADERS)
         self._session.mount(self.url, WatchedAdapter())
 
-    def get(self, path: str, params: dict[str, str]) -> JsonAnswer:
-        """The answer, whatever its status. Raises `NoJson`, or `TunnelDown`."""
-        proxy = self._tunnel.proxy_url() if self._tunnel else None
+    def get(self, path: str, params: dict[str, str]) -> tuple[int, object]:
+        """Status and content of the answer, whatever they are. Raises `NoJson`, or `TunnelDown`."""
+        proxies = dict.fromkeys(("http", "https"), self._tunnel.proxy_url()) if self._tunnel else {}
         self._allowance.acquire()
         silence = min(SILENCE_SECONDS, self._call_seconds)
         try:
-            status, body = get(
-                self._session, f"{self.url}{path}", params, proxy, silence, self._call_seconds
+            status, body = ask(
+                self._session,
+                "GET",
+                f"{self.url}{path}",
+                silence,
+                self._call_seconds,
+                params=params,
+                proxies=proxies,
             )
-        except (CallBoundReached, requests.Timeout):
+        except (TimeIsUp, requests.Timeout):
             raise NoJson(f"no complete answer within {self._call_seconds:.0f} s.") from None
         except (requests.RequestException, OSError) as error:
             raise NoJson(f"the connection failed, {type(error).__name__}{self._why()}") from None
         if status == 429:
             raise NoJson("too many requests (HTTP status 429); it is asked again tomorrow.")
         try:
-            return JsonAnswer(status, json.loads(body))
+            return status, json.loads(body)
         except ValueError:
             shown = " ".join(body.decode("utf-8", "replace").split())[:LONGEST_SHOWN]
             raise NoJson(f"HTTP status {status} and no JSON: «{shown}».") from None

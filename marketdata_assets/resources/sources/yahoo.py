@@ -14,17 +14,9 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument, Kind
-from marketdata_assets.resources.rate_limit import Allowance
-from marketdata_assets.resources.sources.history import (
-    History,
-    Scale,
-    SourceFailed,
-    read_bars,
-)
-from marketdata_assets.resources.sources.web import CALL_SECONDS, JsonSite
-from marketdata_assets.resources.ssh_tunnel import SshTunnel
+from marketdata_assets.resources.sources.history import Answered, Scale, day_at
+from marketdata_assets.resources.sources.web import WebSource
 
 YAHOO = "https://query1.finance.yahoo.com"
 
@@ -49,31 +41,13 @@ UNSTATED = Scale()
 DOLLARS = Scale(turnover=Decimal(1))
 
 
-class YahooSource:
-    """`url` is Yahoo, or a server that speaks like it."""
-
+class YahooSource(WebSource):
     name = "Yahoo"
-
-    def __init__(
-        self,
-        allowance: Allowance,
-        tunnel: SshTunnel | None,
-        url: str = YAHOO,
-        call_seconds: float = CALL_SECONDS,
-    ) -> None:
-        self._site = JsonSite(url, allowance, tunnel, call_seconds)
-
-    @property
-    def host(self) -> str:
-        return self._site.url.partition("://")[2]
 
     def serves(self, instrument: Instrument) -> bool:
         return _symbol(instrument) is not None
 
-    def whole_only(self, instrument: Instrument) -> bool:
-        return False
-
-    def history(self, instrument: Instrument, first: dt.date, last: dt.date) -> History:
+    def answer(self, instrument: Instrument, first: dt.date, last: dt.date) -> Answered:
         symbol = _symbol(instrument)
         assert symbol is not None, instrument.code
         params = {
@@ -83,19 +57,8 @@ class YahooSource:
             "interval": "1d",
             "events": "div,split",
         }
-        try:
-            answer = self._site.get(f"/v8/finance/chart/{quote(symbol)}", params)
-            columns, scale, unit = _columns(answer.content, answer.status, symbol, instrument)
-            bars = read_bars(columns, scale, first, last)
-        except (MarketdataError, ValueError) as error:
-            raise SourceFailed(self.name, instrument.code, str(error)) from None
-        if bars.num_rows == 0:
-            what = f"no bar from {first} to {last}."
-            raise SourceFailed(self.name, instrument.code, what)
-        return History(bars, self.name, unit)
-
-    def close(self) -> None:
-        self._site.close()
+        status, content = self.get(f"/v8/finance/chart/{quote(symbol)}", params)
+        return _read(content, status, symbol, instrument)
 
 
 def _symbol(instrument: Instrument) -> str | None:
@@ -114,10 +77,8 @@ def _seconds(day: dt.date, days_later: int = 0) -> int:
     return int((midnight + dt.timedelta(days=days_later)).timestamp())
 
 
-def _columns(
-    content: object, status: int, symbol: str, instrument: Instrument
-) -> tuple[dict[str, list[object]], Scale, str]:
-    """The answer's columns by our names, and how to count them. Raises `ValueError`."""
+def _read(content: object, status: int, symbol: str, instrument: Instrument) -> Answered:
+    """The columns of the answer, and how to count them. Raises `ValueError`."""
     chart = _part(content, "chart")
     if error := chart.get("error"):
         raise ValueError(f"Yahoo answers {status} «{error.get('description') or error}».")
@@ -142,10 +103,11 @@ def _columns(
             raise ValueError(f"{len(moments)} days but {len(columns[name])} values of {name}.")
     if instrument.kind is Kind.CRYPTO:
         columns["turnover"] = columns.pop("volume")
-        return columns, DOLLARS, "value traded in USD"
+        return Answered(columns, DOLLARS, "value traded in USD")
     if instrument.currency == "USD" or instrument.kind in COUNTING_SHARES:
-        return columns, COUNTED, "shares" if instrument.kind is not Kind.FUTURES else "contracts"
-    return columns, UNSTATED, "volume in an unstated unit, left out"
+        unit = "contracts" if instrument.kind is Kind.FUTURES else "shares"
+        return Answered(columns, COUNTED, unit)
+    return Answered(columns, UNSTATED, "volume in an unstated unit, left out")
 
 
 def _part(content: object, name: str) -> dict[str, Any]:
@@ -159,17 +121,17 @@ def _refuse_splits(result: dict[str, Any]) -> None:
     splits = (result.get("events") or {}).get("splits") or {}
     if splits:
         last = max(splits.values(), key=lambda split: split["date"])
-        day = dt.datetime.fromtimestamp(last["date"], dt.UTC).date()
+        day = day_at(last["date"], dt.UTC)
         raise ValueError(
             f"its prices are divided by {len(splits)} split(s), the last {last.get('splitRatio')} "
             f"on {day}: they are not the prices that were traded."
         )
 
 
-def _local_days(moments: list[int], meta: dict[str, Any]) -> list[dt.date]:
+def _local_days(moments: list[object], meta: dict[str, Any]) -> list[dt.date]:
     """The exchange's own day of each moment."""
     try:
         zone = ZoneInfo(str(meta.get("exchangeTimezoneName")))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"its time zone {meta.get('exchangeTimezoneName')} is unknown.") from None
-    return [dt.datetime.fromtimestamp(moment, zone).date() for moment in moments]
+    return [day_at(moment, zone) for moment in moments]

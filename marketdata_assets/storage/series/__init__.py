@@ -20,10 +20,18 @@ from marketdata_assets.storage.series.generation import (
     SERIES_ASSETS,
     DamagedSeries,
     NoSeries,
+    WithdrawnSeries,
 )
-from marketdata_assets.storage.series.lake_days import folders_changed
 from marketdata_assets.storage.series.reader import DayNotInSeries, Series
-from marketdata_assets.storage.series.refresh import Difference, Refreshed, difference, refresh
+from marketdata_assets.storage.series.refresh import (
+    Difference,
+    Refreshed,
+    difference,
+    has_been_made,
+    have_newest,
+    newest_day,
+    refresh,
+)
 from marketdata_assets.storage.series.segment import noted_segments
 
 __all__ = [
@@ -34,8 +42,11 @@ __all__ = [
     "NoSeries",
     "Refreshed",
     "Series",
+    "WithdrawnSeries",
     "difference",
-    "folders_changed",
+    "has_been_made",
+    "have_newest",
+    "newest_day",
     "noted_segments",
     "refresh",
 ]

@@ -59,6 +59,10 @@ class Series:
         self.stored_at = max(version.stored_at for version in versions.values())
         self._root = root
         self._entries = generation.segments
+        self._spans = [
+            (one.first, one.last, segment)
+            for one, segment in zip(generation.segments, segments, strict=True)
+        ]
         self._manifest = manifest
         # As text: looked at for every answer.
         self._published = str(series_folder(root, table) / MANIFEST)
@@ -102,8 +106,13 @@ class Series:
         """This one, or the newest where there is a newer."""
         if self.is_newest():
             return self
-        names = [entry.file for entry in self._entries]
-        return self._open(self._root, self.table, dict(zip(names, self._segments, strict=True)))
+        pairs = zip(self._entries, self._segments, strict=True)
+        # A damaged file may have been brought again under its name.
+        known = {entry.file: segment for entry, segment in pairs if not segment.is_damaged}
+        return self._open(self._root, self.table, known)
+
+    def __contains__(self, code: str) -> bool:
+        return any(code in segment.codes for segment in self._segments)
 
     def codes(self) -> list[str]:
         """Every code with a row, sorted."""
@@ -139,24 +148,37 @@ class Series:
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """The rows of several codes, in the order asked for, each once; as `slice`."""
+        return self.counted_slices(dict.fromkeys(codes), start, end, columns)[0]
+
+    def counted_slices(
+        self,
+        codes: Iterable[str],
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> tuple[pa.Table, list[int]]:
+        """The rows of each of `codes`, one after the other, and how many it has; as `slice`."""
         schema = self._schema(columns)
         # A segment that lies within the range as a whole is not searched for its ends.
         within = [
             (
                 segment,
-                None if start is None or entry.first >= start else start,
-                None if end is None or entry.last <= end else end,
+                None if start is None or begins >= start else start,
+                None if end is None or ends <= end else end,
             )
-            for entry, segment in zip(self._entries, self._segments, strict=True)
-            if (start is None or entry.last >= start) and (end is None or entry.first <= end)
+            for begins, ends, segment in self._spans
+            if (start is None or ends >= start) and (end is None or begins <= end)
         ]
-        batches = []
-        for code in dict.fromkeys(codes):
+        batches, counts = [], []
+        for code in codes:
+            count = 0
             for segment, since, until in within:
                 first, last = segment.rows_of(code, since, until)
                 if first < last:
                     batches.append(segment.slice(code, first, last, schema))
-        return pa.Table.from_batches(batches, schema)
+                    count += last - first
+            counts.append(count)
+        return pa.Table.from_batches(batches, schema), counts
 
     def cross_section(self, day: dt.date, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of one day, by code. Raises `DayNotInSeries`, or `ValueError` as `slice`."""

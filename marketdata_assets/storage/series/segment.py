@@ -111,6 +111,7 @@ class Segment:
 
     def __init__(self, root: Path, table: Table, entry: SegmentEntry) -> None:
         self.table = table
+        self.is_damaged = False
         self._path = series_folder(root, table) / entry.file
         with self._noting_damage():
             if (size := self._path.stat().st_size) != entry.bytes:
@@ -141,6 +142,8 @@ class Segment:
         self._numbers = pa.RecordBatch.from_arrays(
             [self._columns[field.name] for field in fields], schema=pa.schema(fields)
         )
+        # What was asked for last: most ask for the same.
+        self._selected = self._numbers.schema.names, self._numbers
 
     @property
     def is_compared(self) -> bool:
@@ -171,11 +174,16 @@ class Segment:
 
     def slice(self, code: str, first: int, last: int, schema: pa.Schema) -> pa.RecordBatch:
         """The rows of one code from `first` to before `last`, without a copy of the numbers."""
-        self._compare_rows(schema.names, first, last)
-        if self._as_declared.issuperset(schema.names):
-            return self._numbers.select(schema.names).slice(first, last - first)
+        names = schema.names
+        self._compare_rows(names, first, last)
+        if self._as_declared.issuperset(names):
+            known, selected = self._selected
+            if known != names:
+                selected = self._numbers.select(names)
+                self._selected = names, selected
+            return selected.slice(first, last - first)
         arrays = []
-        for name in schema.names:
+        for name in names:
             if name == self._code_column:
                 arrays.append(pa.repeat(pa.scalar(code, self.table[name].type), last - first))
             elif name in self._columns:
@@ -224,6 +232,7 @@ class Segment:
         try:
             yield
         except (DamagedFile, OSError) as error:
+            self.is_damaged = True
             # That a file is missing everybody sees, and a refresh may just have removed it.
             if not isinstance(error, FileNotFoundError):
                 with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ one.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets_tests.checks.market_day import Answers, Columns
 
 Edit = Callable[[Answers, Answers], None]

@@ -1,6 +1,6 @@
 """Names, indicators and factors."""
 
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     marked,

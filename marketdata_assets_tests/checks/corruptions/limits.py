@@ -3,7 +3,7 @@
 import decimal
 from collections.abc import Callable
 
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     ordinary,

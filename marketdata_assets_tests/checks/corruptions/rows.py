@@ -1,6 +1,6 @@
 """Rows that are missing, repeated, of another day or of nobody."""
 
-from marketdata_assets.tables.checking import Outcome
+from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets_tests.checks.corruptions.corruption import (
     corruption,
     dated,

@@ -47,8 +47,9 @@ def test_years_of_candles_are_asked_for_in_stretches_and_put_in_order(
     [
         (Reply(b'{"message": "NotFound"}', 404), "404 «NotFound»"),
         (Reply(b"[[1743465600, 1, 2]]"), "other than six values"),
-        (Reply(b'[["soon", 1, 2, 1, 2, 3]]'), "starts at 'soon'"),
-        (Reply(b"[]"), "no candle from"),
+        (Reply(b'[["soon", 1, 2, 1, 2, 3]]'), "'soon' is no moment"),
+        (Reply(b"[[-99999999999999999, 1, 2, 1, 2, 3]]"), "is no moment"),
+        (Reply(b"[]"), "no bar from"),
     ],
 )
 def test_an_answer_that_holds_no_candles_is_told(

@@ -118,6 +118,7 @@ def test_splits_after_the_last_day_are_seen_too(
         ("currency", "EUR", "asked for currency USD, got EUR"),
         ("dataGranularity", "1mo", "asked for dataGranularity 1d, got 1mo"),
         ("exchangeTimezoneName", "Mars/Olympus", "time zone Mars/Olympus is unknown"),
+        ("exchangeTimezoneName", "America", "time zone America is unknown"),
     ],
 )
 def test_an_answer_about_something_else_is_refused(
@@ -134,6 +135,7 @@ def test_an_answer_about_something_else_is_refused(
         (Reply(b"<html>sorry</html>", 502), "HTTP status 502 and no JSON: «<html>sorry</html>»"),
         (Reply(b"[]"), "the answer has no chart"),
         (Reply(b'{"chart": {"result": [], "error": null}}'), "no result"),
+        (Reply(b'{"chart": {"error": "busy"}}'), "the answer can't be read (AttributeError"),
     ],
 )
 def test_every_other_answer_is_told(

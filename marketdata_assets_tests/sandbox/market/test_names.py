@@ -4,11 +4,10 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata_assets.assets.share_names import name_intervals
-from marketdata_assets.assets.stock_list import Shares, listed_on, universe_on
+from marketdata_assets.assets.lists import Shares, listed_shares, name_intervals, shares_of_day
 from marketdata_assets.resources.tushare_answers import typed_table
 from marketdata_assets.tables import NAME_CHANGES, STOCK_BASIC, Table
 from marketdata_sandbox.columns import Columns
@@ -35,13 +34,12 @@ def typed(table: Table, columns: Columns) -> pa.Table:
     return typed_table(table, list(columns), list(zip(*columns.values(), strict=True)), {})
 
 
-@settings(max_examples=50)
 @given(day=st.dates(FIRST, TODAY))
 def test_the_names_of_a_past_day_are_those_that_the_list_had_on_it(
     market: VendorHabits, shares: Shares, day: dt.date
 ) -> None:
-    then = named(listed_on(typed(STOCK_BASIC, market.stock_basic(day)), day, day))
-    now = named(universe_on(shares, day, TODAY, None))
+    then = named(listed_shares(typed(STOCK_BASIC, market.stock_basic(day)), day, day))
+    now = named(shares_of_day(shares, day, TODAY, None))
     # By the codes of today, and with the shares that were in the list a day late.
     same = then.keys() & now.keys()
     assert len(now) - 20 <= len(same)

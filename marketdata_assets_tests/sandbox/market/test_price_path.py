@@ -192,7 +192,8 @@ def test_a_longer_calendar_changes_no_past_close(path: PricePath) -> None:
     listings = build_listings(SEED, sessions)
     short = simulate(SEED, listings, build_life_events(SEED, listings))
     assert (short.closes == path.closes[: short.closes.size]).all()
-    assert (short.halted == path.halted[: short.halted.size]).all()
+    for few, all_ in zip(short.halted, path.halted, strict=False):
+        assert (few == all_).all()
     for session in (0, 500, len(sessions) - 1):
         assert (short.pre_close(session) == path.pre_close(session)).all()
 

@@ -1,0 +1,134 @@
+"""Connections to the database of several hosts, kept, lost, and asked for again for two minutes.
+
+Here belongs when a connection is lost, how long it is asked for another one, and that who is not
+let in does not wait. What is asked is in `storage`, in the count of calls and in the results of
+steps.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# The server notices within a minute that a host is gone, and gives its locks away. Who was given
+# one sees what the last holder has done.
+OPTIONS = (
+    "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 "
+    "-c timezone=UTC -c default_transaction_isolation=read\\ committed"
+)
+# A server that has not taken a question for so long is gone, too.
+MILLISECONDS_UNHEARD = 20_000
+# By process and database, the one that nobody is at.
+_kept: dict[tuple[int, str], psycopg.Connection] = {}
+# A server starts again, or another one takes its place, within a minute.
+SECONDS_TO_COME_BACK = 120
+SECONDS_BETWEEN_LOOKS = 0.5
+# It ends, has crashed, or can't be connected to yet; a connection that is lost has no state.
+NOT_THERE = (None, "57P01", "57P02", "57P03")
+SECONDS_TO_CONNECT = 10
+# Of a server that has no connection left, which passes.
+FULL = ("too many", "connection slots")
+
+
+def connected(database: str, tcp_user_timeout: int = 0) -> psycopg.Connection:
+    """A connection of its own, every statement a transaction.
+
+    Raises `InvalidAuthorizationSpecification` where a server that is there refuses these settings.
+    """
+    address = make_conninfo(database, connect_timeout=SECONDS_TO_CONNECT)
+    for _ in range(2):
+        try:
+            return psycopg.connect(
+                address,
+                autocommit=True,
+                tcp_user_timeout=tcp_user_timeout,
+                options=OPTIONS,
+            )
+        except psycopg.errors.ConnectionTimeout:
+            raise
+        except psycopg.OperationalError as error:
+            # Why it did not connect is told in words alone, in the server's language. The second
+            # time it has not just come.
+            is_there = PGconn.ping(address.encode()) == Ping.OK
+            if not is_there or any(word in str(error) for word in FULL):
+                raise
+            refused = error
+    raise psycopg.errors.InvalidAuthorizationSpecification(first_line(refused)) from refused
+
+
+@contextlib.contextmanager
+def kept_connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection that nobody else has meanwhile, and the next who asks for one takes over.
+
+    Its locks end with the block. Making one takes longer than most of what is asked.
+    """
+    key = (os.getpid(), database)
+    connection = _kept.pop(key, None)
+    if connection and _is_closed_there(connection):
+        connection.close()
+        connection = None
+    connection = connection or connected(database, tcp_user_timeout=MILLISECONDS_UNHEARD)
+    is_kept = False
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("SELECT pg_advisory_unlock_all()")
+            # From here on it may be another thread's.
+            is_kept = _kept.setdefault(key, connection) is connection
+        if not is_kept:
+            connection.close()
+
+
+@atexit.register
+def _close_kept() -> None:
+    for (process, _), connection in _kept.items():
+        if process == os.getpid():
+            connection.close()
+
+
+def when_it_is_there(ask: Callable[[], T], is_lost: Callable[[Exception], bool]) -> T:
+    """What `ask` returns, asked again for two minutes while it raises that the database is lost.
+
+    So what is asked may be done twice, where the answer was lost. Why it waits is told once.
+    """
+    lost, told = None, ""
+    while True:
+        try:
+            return ask()
+        except Exception as error:
+            lost = lost or time.monotonic()
+            if not is_lost(error) or time.monotonic() - lost > SECONDS_TO_COME_BACK:
+                raise
+            if told != first_line(error):
+                told = first_line(error)
+                logger.warning("The database is asked again: %s", told)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether psycopg says that the server is not there, and not that it refuses."""
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate in NOT_THERE
+
+
+def _is_closed_there(connection: psycopg.Connection) -> bool:
+    """Whether the server has ended a connection that was asked nothing: it has something to say."""
+    said = select.poll()
+    said.register(connection, select.POLLIN)
+    return bool(said.poll(0))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says of the host, without a password."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

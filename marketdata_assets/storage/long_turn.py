@@ -1,0 +1,79 @@
+"""A turn that one process of all hosts keeps for its life, and others wait for: PostgreSQL's lock.
+
+Here belongs who has it; the short turns of writers are `database_turns`. What is done meanwhile
+must not be done by two: who has lost the turn is told, and ends it.
+"""
+
+import os
+import time
+
+import psycopg
+
+from marketdata_assets.shared_database import connected, first_line
+from marketdata_assets.storage.database_turns import DatabaseRefuses
+
+# A network that swallows what is sent is no answer.
+SECONDS_TO_NOTICE = 20
+# In which who had it has noticed that the server forgot it, has connected and has it again.
+SECONDS_OF_ITS_HOLDER = 40.0
+
+
+class LongTurn:
+    """A turn at what is called `name`. It is taken again where its connection was cut, as by a
+    server that starts anew, unless somebody else has it by then. Others, who are cut off with it,
+    leave it to who had it for a while: two would be at work until that one notices."""
+
+    def __init__(
+        self, database: str, name: str, seconds_of_its_holder: float = SECONDS_OF_ITS_HOLDER
+    ) -> None:
+        self._database, self._name = database, name
+        self._seconds_of_its_holder = seconds_of_its_holder
+        self._connection: psycopg.Connection | None = None
+        self._is_holder, self._not_before = False, 0.0
+
+    def take(self) -> bool:
+        """Take it; False while another has it. Raises `DatabaseRefuses`."""
+        was_connected = self._connection is not None
+        try:
+            if self._connection is None:
+                self._connection = connected(
+                    self._database, tcp_user_timeout=1_000 * SECONDS_TO_NOTICE
+                )
+            if time.monotonic() < self._not_before:
+                return False
+            taken = self._connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._name,)
+            ).fetchone()
+            self._is_holder = taken == (True,)
+            return self._is_holder
+        except psycopg.Error as error:
+            self.leave()
+            if was_connected and not self._is_holder:
+                self._not_before = time.monotonic() + self._seconds_of_its_holder
+            raise DatabaseRefuses(
+                f"The database gives no turn at {self._name} ({first_line(error)}). It is asked "
+                "again; look at MARKETDATA_DATABASE and its server."
+            ) from error
+
+    def is_ours(self) -> bool:
+        """Whether nobody else has taken it: without the database nobody can."""
+        try:
+            if self._connection:
+                self._connection.execute("SELECT 1")
+                return True
+        except psycopg.Error:
+            self.leave()
+        try:
+            return self.take()
+        except DatabaseRefuses:
+            return True
+
+    def socket(self) -> int:
+        """A file descriptor of its connection, to be closed: whoever holds it holds the turn."""
+        assert self._connection is not None
+        return os.dup(self._connection.fileno())
+
+    def leave(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
