@@ -7,7 +7,14 @@ belongs to the client that called.
 from collections.abc import Awaitable
 from pathlib import Path
 
-from pyrate_limiter import AbstractBucket, Limiter, PostgresBucket, Rate, RateItem, SQLiteBucket
+from pyrate_limiter import (
+    Limiter,
+    PostgresBucket,
+    Rate,
+    RateItem,
+    SingleBucketFactory,
+    SQLiteBucket,
+)
 
 from marketdata_assets.hosts import hosts
 
@@ -29,7 +36,11 @@ class Allowance:
 
     def __init__(self, calls_per_minute: int, path: Path) -> None:
         self._is_shared = hosts() is not None
-        self._limiter = Limiter(_counter([Rate(calls_per_minute, WINDOW_MS)], path))
+        self._counter = _counter([Rate(calls_per_minute, WINDOW_MS)], path)
+        # What has left the window is forgotten once: the thread in which the library does it again
+        # and again would go on asking a counter that is closed.
+        self._counter.leak(self._counter.now())  # type: ignore[no-untyped-call]
+        self._limiter = Limiter(SingleBucketFactory(self._counter, schedule_leak=False))
 
     def acquire(self) -> None:
         """Wait for a free place in the window and take it."""
@@ -45,7 +56,7 @@ class Allowance:
         self._limiter.close()
 
 
-def _counter(rates: list[Rate], path: Path) -> AbstractBucket:
+def _counter(rates: list[Rate], path: Path) -> "SQLiteBucket | SharedCounter":
     if shared := hosts():
         return SharedCounter(shared.database, path.stem, rates)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,8 +73,7 @@ def test_the_count_of_a_token_is_in_the_database(
     monkeypatch.setenv("MARKETDATA_BROKER", shared.broker)
     together = Allowance(CALLS, tmp_path / "allowance-1.sqlite")
     for allowance, kind in ((alone, SQLiteBucket), (together, SharedCounter)):
-        [counter] = allowance._limiter.buckets()
-        assert isinstance(counter, kind)
-        assert [rate.interval for rate in counter.rates] == [WINDOW_MS]
+        assert isinstance(allowance._counter, kind)
+        assert [rate.interval for rate in allowance._counter.rates] == [WINDOW_MS]
         allowance.acquire()
         allowance.close()

@@ -5,6 +5,7 @@ Free places are taken until there is none; nobody waits for a minute to pass.
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -69,6 +70,23 @@ def test_a_restart_does_not_forget_the_calls_of_the_last_minute(tmp_path: Path) 
         assert _taken(allowance, CALLS - 1) == CALLS - 1
     with _allowance(path) as allowance:
         assert _taken(allowance) == 1
+
+
+def test_what_the_window_has_passed_is_forgotten_and_nobody_asks_a_closed_counter(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.sqlite"
+    threads = threading.active_count()
+    with _allowance(path) as allowance:
+        assert _taken(allowance, 3) == 3
+        assert threading.active_count() == threads
+        long_ago = allowance._counter.conn
+        long_ago.execute(
+            f'UPDATE "{allowance._counter.table}" SET item_timestamp = item_timestamp - {WINDOW_MS}'
+        )
+        long_ago.commit()
+    with _allowance(path) as allowance:
+        assert allowance._counter.count() == 0
 
 
 def test_a_call_that_waited_its_turn_counts(tmp_path: Path) -> None:
