@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -42,6 +43,9 @@ from marketdata_sandbox.transport import sandbox_tushare
 settings.register_profile("any machine", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=1_000, derandomize=False)
 settings.load_profile("any machine")
+
+# Who is started in the background ignores Ctrl-C, and so would all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Commands speak the language of the shell; what tests read is English.
 os.environ["LC_ALL"] = "C.UTF-8"

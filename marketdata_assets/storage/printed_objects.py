@@ -148,7 +148,8 @@ def _into_file(stream: Any, path: Path) -> Iterator[None]:
             with redirect_to_file(stream, path):
                 yield
         finally:
-            told.terminate()
+            # Who was started with SIGTERM ignored has a `tail` that does not hear it.
+            told.kill()
 
 
 def _folder(key: Sequence[str]) -> str:

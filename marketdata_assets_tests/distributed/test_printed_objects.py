@@ -60,6 +60,12 @@ def test_a_step_that_ends_by_an_error_ends(shared: Hosts, printed: PrintedObject
     assert "the step has failed" in told.stderr
 
 
+def test_a_step_ends_also_where_sigterm_is_ignored(shared: Hosts, printed: PrintedObjects) -> None:
+    step = ["env", "--ignore-signal=TERM", sys.executable, "-c", STEP]
+    subprocess.run(step, env=settings_of(shared), check=True, timeout=300)
+    assert printed.is_capture_complete(["run", "compute_logs", "step"])
+
+
 def test_what_a_sensor_says_is_found_by_its_folder_and_silence_is_no_object(
     printed: PrintedObjects,
 ) -> None:
