@@ -199,6 +199,9 @@ def _groups_at_work() -> set[int]:
 def main() -> None:
     """Be a program beside its parent."""
     sys.argv = sys.argv[1:]
+    # A shell's job in the background ignores it, and Dagster has SIGTERM do what SIGINT does: none
+    # of its programs could be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Until the program has its own way to end, and where it has none.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

@@ -91,6 +91,20 @@ def test_one_that_never_lasts_ends_all_and_says_so(tmp_path: Path) -> None:
     raise AssertionError("the other program went on")
 
 
+def test_what_a_job_in_the_background_starts_can_be_interrupted(tmp_path: Path) -> None:
+    program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    (tmp_path / "program.py").write_text(program, "utf-8")
+    beside = [sys.executable, "-m", "marketdata_assets.supervising", "program"]
+    with subprocess.Popen(
+        ["env", "--ignore-signal=INT", *beside],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read() == b"True\n"
+
+
 def with_a_child(then: str) -> str:
     """The code of a program that starts another one, and what it does then."""
     return f"import sys; sys.argv[1:] = [{then!r}]; exec({WITH_A_CHILD!r})"
