@@ -53,8 +53,8 @@ def test_a_bad_token_is_told_in_one_screen_and_without_a_trace(tmp_path: Path) -
         )
     shown = run.stdout + run.stderr
     assert run.returncode != 0
-    # Of the step, and of the run.
-    assert shown.count("Tushare trade_cal(exchange=SSE") == 2
+    # Of the run, and of the step unless Dagster ends its `tail` before that has read it.
+    assert shown.count("Tushare trade_cal(exchange=SSE") in (1, 2)
     assert BadToken.cure in shown
     assert TRACE not in shown
     assert 'File "' not in shown

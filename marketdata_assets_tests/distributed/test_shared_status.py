@@ -26,11 +26,12 @@ from marketdata_assets.storage.database_turns import DatabaseRefuses
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.storage.shared_lake import SharedLake
 from marketdata_assets.tables import DAILY_PRICES
-from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets.timetable import sessions_due
 from marketdata_assets_tests.api.stored_world import prices_of
 from marketdata_assets_tests.dagster_home import shipped_instance
 
-SESSIONS = last_closed_sessions(2, dt.datetime.now(dt.UTC))
+# Before its evening is over, today is neither late nor unpublished.
+SESSIONS = sessions_due(dt.datetime.now(dt.UTC))[-2:]
 
 
 @pytest.fixture
