@@ -48,7 +48,9 @@ from marketdata_assets.trading_calendar import SHANGHAI, last_closed_sessions
 
 YEARS = [int(word) for word in os.environ.get("BENCH_GROWTH_YEARS", "1 5 10 21").split()]
 SESSIONS_A_YEAR = 242
-SESSIONS = last_closed_sessions(SESSIONS_A_YEAR * max(YEARS), dt.datetime.now(dt.UTC))
+# What has closed today is published hours later.
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+SESSIONS = last_closed_sessions(SESSIONS_A_YEAR * max(YEARS), YESTERDAY)
 SHARES = 10
 # Made by the chain at the beginning, and one more at every size.
 FIRST_MADE = 3
