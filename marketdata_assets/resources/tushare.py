@@ -329,7 +329,19 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         whole, is_cut = self._asked(table, params)
         if not is_cut:
             return whole
-        codes = self._every_code(table)
+        listed = self._every_code(table)
+        unlisted = sorted(set(whole["ts_code"].to_pylist()).difference(listed))
+        if unlisted:
+            logger.warning(
+                "%s %s: cut after %d rows and asked again by codes. No list has %d of them (%s …), "
+                "and another one beyond the cut would not be seen.",
+                table.name,
+                params,
+                whole.num_rows,
+                len(unlisted),
+                unlisted[0],
+            )
+        codes = listed + unlisted
         calls = [codes[at : at + CODES_PER_CALL] for at in range(0, len(codes), CODES_PER_CALL)]
         parts = [self._rows(table, {**params, "ts_code": ",".join(call)}) for call in calls]
         return _none_lost(table, whole, pa.concat_tables(parts), params)
@@ -444,6 +456,6 @@ def _none_lost(table: Table, cut: pa.Table, parts: pa.Table, params: dict[str, s
     """`parts`; raises `Truncated` when a code of the cut answer is not among them."""
     lost = set(cut["ts_code"].to_pylist()) - set(parts["ts_code"].to_pylist())
     if lost:
-        what = f"{len(lost)} codes got lost in asking by part: {', '.join(sorted(lost))[:80]}."
+        what = f"{len(lost)} codes got lost in asking by part: {', '.join(sorted(lost)[:5])} …"
         raise Truncated(table.tushare.call, params, what)
     return parts

@@ -64,14 +64,28 @@ def test_the_codes_are_asked_for_once_for_many_days(state: Path, huge_market: Sm
         assert len(params_of(server, "stock_basic")) == stock_calls
 
 
-def test_codes_lost_by_asking_in_parts_are_named(state: Path) -> None:
-    market = SmallMarket(many_codes(HUGE), unlisted=["689009.SH"])
-    with (
-        serving(market) as server,
-        tushare_at(server, state) as tushare,
-        pytest.raises(Truncated, match=r"689009\.SH"),
-    ):
-        tushare.day(DAILY_KLINE, DAY)
+def test_a_code_that_no_list_has_is_not_lost_in_a_cut_answer(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = SmallMarket(many_codes(HUGE), unlisted=["430047.BJ"])
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        day = tushare.day(DAILY_KLINE, DAY)
+    assert day.num_rows == HUGE + 1
+    assert "430047.BJ" in day["ts_code"].to_pylist()
+    assert "No list has 1 of them (430047.BJ" in caplog.text
+
+
+def test_codes_lost_by_asking_in_parts_are_named(state: Path, huge_market: SmallMarket) -> None:
+    def as_it_is(answer: dict[str, Any]) -> None:
+        pass
+
+    def without_a_row(answer: dict[str, Any]) -> None:
+        data_of(answer)[1].clear()
+
+    with serving(huge_market) as server, tushare_at(server, state) as tushare:
+        server.faults["daily"] = deque([faults.edited(as_it_is), faults.edited(without_a_row)])
+        with pytest.raises(Truncated, match=r"1000 codes got lost.*600003\.SH"):
+            tushare.day(DAILY_KLINE, DAY)
 
 
 def test_a_share_that_is_told_under_its_former_code_is_not_lost(state: Path) -> None:
