@@ -5,6 +5,7 @@ order. Who may ask is `guarding`, what is counted `measuring`.
 """
 
 from contextlib import suppress
+from http import HTTPStatus
 
 from isal import igzip
 from starlette.concurrency import run_in_threadpool
@@ -64,10 +65,12 @@ class Compressed:
 
         async def compressing(message: Message) -> None:
             nonlocal begun
-            if message["type"] == "http.response.start" and _is_worth_it(message):
-                # Whoever keeps it keeps it apart from the other form.
-                MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
-                if takes_gzip:
+            if message["type"] == "http.response.start":
+                is_worth_it = _is_worth_it(message)
+                if is_worth_it or message["status"] == HTTPStatus.NOT_MODIFIED:
+                    # Whoever keeps it keeps it apart from the other form.
+                    MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
+                if is_worth_it and takes_gzip:
                     begun = message
                     return
             if begun is not None:
