@@ -80,6 +80,7 @@ FIRST_YEAR_OF_NAMES = 1990
 LISTS_BETWEEN_LOOKS = 100_000
 # Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
 MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
+MOST_LOST = 5
 
 
 class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -453,9 +454,17 @@ def _is_cut(table: Table, answer: "Answer") -> bool:
 
 
 def _none_lost(table: Table, cut: pa.Table, parts: pa.Table, params: dict[str, str]) -> pa.Table:
-    """`parts`; raises `Truncated` when a code of the cut answer is not among them."""
-    lost = set(cut["ts_code"].to_pylist()) - set(parts["ts_code"].to_pylist())
-    if lost:
-        what = f"{len(lost)} codes got lost in asking by part: {', '.join(sorted(lost)[:5])} …"
-        raise Truncated(table.tushare.call, params, what)
-    return parts
+    """`parts`, with the rows of the cut answer whose codes no part has.
+
+    Those are a few, as without the exchange that parts are asked for by; of more, parts are wrong,
+    and `Truncated` is raised.
+    """
+    rest = cut.filter(pc.invert(pc.is_in(cut["ts_code"], pc.unique(parts["ts_code"]))))
+    codes = sorted(set(rest["ts_code"].to_pylist()))
+    if not codes:
+        return parts
+    what = f"{len(codes)} code(s) got lost in asking by part: {', '.join(codes[:MOST_LOST])}"
+    if len(codes) > MOST_LOST:
+        raise Truncated(table.tushare.call, params, f"{what} …")
+    logger.warning("%s %s: %s. They are as in the cut answer.", table.name, params, what)
+    return pa.concat_tables([parts, rest])

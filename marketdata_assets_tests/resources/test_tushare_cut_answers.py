@@ -84,7 +84,7 @@ def test_codes_lost_by_asking_in_parts_are_named(state: Path, huge_market: Small
 
     with serving(huge_market) as server, tushare_at(server, state) as tushare:
         server.faults["daily"] = deque([faults.edited(as_it_is), faults.edited(without_a_row)])
-        with pytest.raises(Truncated, match=r"1000 codes got lost.*600003\.SH"):
+        with pytest.raises(Truncated, match=r"1000 code\(s\) got lost.*600003\.SH"):
             tushare.day(DAILY_KLINE, DAY)
 
 

@@ -47,15 +47,35 @@ def test_a_cut_stock_list_is_asked_for_by_exchange_and_complete(
     assert asked == {None, "SSE", "SZSE", "BSE"}
 
 
-def test_a_stock_of_no_known_exchange_does_not_get_lost_by_asking_in_parts(
-    server: TushareServer, tushare: WakefulTushare
-) -> None:
+def cut_with_strangers(count: int) -> Fault:
+    """The answer, cut, with as many shares that no exchange has."""
+
     def cut(answer: dict[str, Any]) -> None:
-        data_of(answer)[1][0][0] = "000000.XX"
+        fields, items = data_of(answer)
+        place = fields.index("ts_code")
+        items += [
+            [f"{number:06}.XX" if at == place else value for at, value in enumerate(items[0])]
+            for number in range(count)
+        ]
         answer["data"]["has_more"] = True
 
-    spoil(server, "stock_basic", faults.edited(cut), times=1)
-    with pytest.raises(Truncated, match=r"000000\.XX"):
+    return faults.edited(cut)
+
+
+def test_a_stock_of_no_known_exchange_does_not_get_lost_by_asking_in_parts(
+    server: TushareServer, tushare: WakefulTushare, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(server, "stock_basic", cut_with_strangers(1), times=1)
+    listed = tushare.stock_basic()["ts_code"].to_pylist()
+    assert {"000000.XX", *CODES} <= set(listed)
+    assert "1 code(s) got lost in asking by part: 000000.XX" in caplog.text
+
+
+def test_parts_that_lack_many_of_what_was_cut_are_refused(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "stock_basic", cut_with_strangers(6), times=1)
+    with pytest.raises(Truncated, match=r"6 code\(s\) got lost.*: 000000\.XX"):
         tushare.stock_basic()
 
 
