@@ -221,7 +221,7 @@ class RequestDatabase:
         uri, patience = self._path.absolute().as_uri(), self._patience.total_seconds()
         try:
             with closing(
-                sqlite3.connect(f"{uri}?mode=rw", patience, isolation_level=None, uri=True)
+                sqlite3.connect(f"{uri}?mode=rw", timeout=patience, isolation_level=None, uri=True)
             ) as connection:
                 yield connection
         except sqlite3.Error as error:
