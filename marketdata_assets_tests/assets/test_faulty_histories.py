@@ -11,9 +11,7 @@ import pytest
 
 from marketdata_assets.instruments import Instrument, identify
 from marketdata_assets.resources.sources.history import HistorySource
-from marketdata_assets.resources.sources.routing import InstrumentSources
 from marketdata_assets.resources.sources.tushare_history import TushareHistory
-from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.tables import COVERAGE, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.assets.scripted_source import ScriptedSource, asking
@@ -25,6 +23,7 @@ from marketdata_assets_tests.conftest import (
     unhurried_tushare,
 )
 from marketdata_assets_tests.small_market import SmallMarket
+from marketdata_sandbox.instruments import SandboxSources
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
 from marketdata_sandbox.transport import sandbox_tushare
@@ -35,13 +34,13 @@ ODD = (dt.date(2024, 9, 30), dt.date(2024, 10, 30), dt.date(2024, 12, 20))
 HOLIDAY = dt.date(2024, 2, 9)
 
 
-class TushareAlone(InstrumentSources):
+class TushareAlone(SandboxSources):
     """Only one source is there, so that what is wrong with it is seen."""
 
-    tushare: TushareResource
-
     def for_instrument(self, instrument: Instrument) -> Sequence[HistorySource]:
-        return [TushareHistory(self.tushare.url, self.tushare.client)]
+        client = self.tushare.client()
+        self._open.callback(client.close)
+        return [TushareHistory(self.tushare.url, lambda: client)]
 
 
 class OneHistory(TushareProtocol):
