@@ -32,8 +32,9 @@ from marketdata_assets.resources.tushare_answers import (
     each_key_once,
     in_our_words,
     is_end_whole,
+    of_day,
+    of_somebody,
     refuse_empty_columns,
-    refuse_other_days,
     refuse_other_parts,
     typed_table,
     whole_day,
@@ -246,7 +247,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         params = {"nav_date": f"{date:%Y%m%d}", "market": "E"}
         navs = one_row_each(self._in_pages(FUND_NAV, params), params)
         if navs.num_rows:
-            refuse_other_days(FUND_NAV, navs, date, params)
+            navs = of_day(FUND_NAV, navs, date, params)
         if is_session(date):
             if navs.num_rows == 0:
                 raise NotPublishedYet("fund_nav", params, f"no value of {date}.")
@@ -425,7 +426,7 @@ def _garbage_looked_for_seldom() -> Iterator[None]:
 
 def _typed(table: Table, answer: "Answer", params: dict[str, str]) -> pa.Table:
     fields, rows = in_our_words(table, answer.fields, answer.items, params)
-    return typed_table(table, fields, rows, params)
+    return typed_table(table, fields, of_somebody(table, fields, rows, params), params)
 
 
 def _as_asked(table: Table, data: pa.Table, name: str, wanted: str) -> pa.Table:
