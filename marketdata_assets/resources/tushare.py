@@ -32,9 +32,9 @@ from marketdata_assets.resources.tushare_answers import (
     each_key_once,
     in_our_words,
     is_end_whole,
-    of_day,
     of_somebody,
     refuse_empty_columns,
+    refuse_other_days,
     refuse_other_parts,
     typed_table,
     whole_day,
@@ -247,7 +247,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         params = {"nav_date": f"{date:%Y%m%d}", "market": "E"}
         navs = one_row_each(self._in_pages(FUND_NAV, params), params)
         if navs.num_rows:
-            navs = of_day(FUND_NAV, navs, date, params)
+            refuse_other_days(FUND_NAV, navs, date, params)
         if is_session(date):
             if navs.num_rows == 0:
                 raise NotPublishedYet("fund_nav", params, f"no value of {date}.")

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 MOST_REPEATED = 0.01
 # Values that can't be read as what their column holds: few are single rows' own fault.
 MOST_UNREADABLE, MOST_UNREADABLE_SHARE = 5, 0.01
-# Rows that are nobody's, or of another day: few of many are single rows' own fault.
+# Rows that are nobody's: few of many are single rows' own fault.
 MOST_STRAY, MOST_STRAY_SHARE = 5, 0.1
 UNREADABLE = (pa.ArrowException, OverflowError, TypeError, ValueError)
 # What no 64 bits hold as a whole number is no value of a market.
@@ -73,27 +73,12 @@ def of_somebody(
         if len(row) != len(fields) or not any(row[at] in (None, "") for at in places)
     ]
     if strays := len(rows) - len(known):
-        what = f"no {' or no '.join(map(str, names))}"
-        if not _are_few(strays, len(rows)):
-            said = f"{strays} of {len(rows)} rows have {what}."
-            raise BadValue(table.tushare.call, params, said)
-        _warn_of_strays(table, strays, len(rows), params, what)
+        told = f"{strays} of {len(rows)} rows have no {' or no '.join(map(str, names))}."
+        if strays > min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)):
+            raise BadValue(table.tushare.call, params, told)
+        left_out = "%s %s: %s They are left out; the ledger tells what lacks then."
+        logger.warning(left_out, table.name, params, told)
     return known
-
-
-def _are_few(strays: int, rows: int) -> bool:
-    return strays <= min(MOST_STRAY, MOST_STRAY_SHARE * rows)
-
-
-def _warn_of_strays(table: Table, strays: int, rows: int, params: Params, what: str) -> None:
-    logger.warning(
-        "%s %s: %d of %d rows have %s. They are left out; the ledger tells what lacks then.",
-        table.name,
-        params,
-        strays,
-        rows,
-        what,
-    )
 
 
 def _numbered(rows: Sequence[Sequence[object]], code: int) -> list[list[object]]:
@@ -134,16 +119,17 @@ def typed_table(
 def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.Table:
     """`data` with every key once, proved to be the market of `day`.
 
-    A few rows of another day are left out. Raises `NotPublishedYet` when it is of another day, or
-    empty though the table may not be; `BadValue` when more rows are, or when a column outside the
-    key that is not sparse is NULL on every row of a day since 2010; and as `each_key_once` does.
+    Raises `NotPublishedYet` when it is of another day, or empty though the table may not be;
+    `BadValue` when a column outside the key that is not sparse is NULL on every row of a day since
+    2010, and what `each_key_once` raises.
     """
     call = table.tushare.call
     if data.num_rows == 0:
         if table.may_be_empty:
             return data
         raise NotPublishedYet(call, params, f"no row for {table.name} on {day}.")
-    data = each_key_once(table, of_day(table, data, day, params), params)
+    refuse_other_days(table, data, day, params)
+    data = each_key_once(table, data, params)
     if day >= EVERY_COLUMN_SINCE:
         may_be_void = {*table.key, *table.sparse}
         others = [name for name in table.column_names if name not in may_be_void]
@@ -151,25 +137,14 @@ def whole_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.
     return data
 
 
-def of_day(table: Table, data: pa.Table, day: dt.date, params: Params) -> pa.Table:
-    """The rows but for a few of another day, which are told.
-
-    Raises `NotPublishedYet` where all are of other days, `BadValue` where more than a few are.
-    """
+def refuse_other_days(table: Table, data: pa.Table, day: dt.date, params: Params) -> None:
+    """Raise when rows are of another day: `NotPublishedYet` if all are, else `BadValue`."""
     days = pc.unique(data[table.date_column]).to_pylist()
-    if days == [day]:
-        return data
-    shown = ", ".join(str(other) for other in sorted(days)[:3])
-    what = f"asked for {table.name} on {day}, got rows of {shown}."
-    if day not in days:
+    if days != [day]:
+        shown = ", ".join(str(other) for other in sorted(days)[:3])
+        what = f"asked for {table.name} on {day}, got rows of {shown}."
         # Only old rows: the vendor answers with its latest day until the new one is there.
-        raise NotPublishedYet(table.tushare.call, params, what)
-    own = data.filter(pc.equal(data[table.date_column], day))
-    strays = data.num_rows - own.num_rows
-    if not _are_few(strays, data.num_rows):
-        raise BadValue(table.tushare.call, params, what)
-    _warn_of_strays(table, strays, data.num_rows, params, "another day")
-    return own
+        raise (BadValue if day in days else NotPublishedYet)(table.tushare.call, params, what)
 
 
 def refuse_empty_columns(
