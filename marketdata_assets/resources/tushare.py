@@ -457,15 +457,15 @@ def _is_cut(table: Table, answer: "Answer") -> bool:
 def _none_lost(table: Table, cut: pa.Table, parts: pa.Table, params: dict[str, str]) -> pa.Table:
     """`parts`, with the rows of the cut answer whose codes no part has.
 
-    Those are a few, as without the exchange that parts are asked for by; of more, parts are wrong,
-    and `Truncated` is raised.
+    Those are a few, as without the exchange that parts are asked for by. Of more, parts are wrong,
+    and where a code has several rows, some may be cut: then `Truncated` is raised.
     """
     rest = cut.filter(pc.invert(pc.is_in(cut["ts_code"], pc.unique(parts["ts_code"]))))
     codes = sorted(set(rest["ts_code"].to_pylist()))
     if not codes:
         return parts
     what = f"{len(codes)} code(s) got lost in asking by part: {', '.join(codes[:MOST_LOST])}"
-    if len(codes) > MOST_LOST:
+    if len(codes) > MOST_LOST or {*table.key, table.date_column} != {"ts_code", table.date_column}:
         raise Truncated(table.tushare.call, params, f"{what} …")
     logger.warning("%s %s: %s. They are as in the cut answer.", table.name, params, what)
     return pa.concat_tables([parts, rest])

@@ -63,6 +63,18 @@ def test_a_cut_answer_is_asked_for_by_years_and_complete(state: Path) -> None:
     assert not any({"limit", "offset"} & params.keys() for params in asked)
 
 
+def test_a_name_that_its_part_of_a_cut_answer_lacks_is_named(state: Path) -> None:
+    """A share has several: of those that are left in the cut answer some may be missing."""
+
+    def with_another(answer: dict[str, Any]) -> None:
+        fields, items = data_of(answer)
+        if answer["data"]["has_more"]:
+            items[0] = ["689009.SH" if name == "ts_code" else None for name in fields]
+
+    with pytest.raises(Truncated, match=r"1 code\(s\) got lost.*689009\.SH"):
+        names_of(NamedMarket({1995: 6_000, 2020: 6_000}), state, faults.edited(with_another))
+
+
 def test_a_year_that_is_cut_is_refused(state: Path) -> None:
     with pytest.raises(Truncated, match=r"end_date=20071231\): 10000 rows and more"):
         names_of(NamedMarket({2007: 10_000}), state)
