@@ -81,6 +81,7 @@ FIRST_YEAR_OF_NAMES = 1990
 LISTS_BETWEEN_LOOKS = 100_000
 # Of a few delisted shares the vendor may not tell the last day; of more than both, it was lost.
 MOST_UNDATED, MOST_UNDATED_SHARE = 5, 0.01
+# Parts of a cut answer lack a few codes by the codes' own fault; where more are lost, by theirs.
 MOST_LOST = 5
 
 

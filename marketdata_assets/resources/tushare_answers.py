@@ -76,7 +76,7 @@ def of_somebody(
         told = f"{strays} of {len(rows)} rows have no {' or no '.join(map(str, names))}."
         if strays > min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)):
             raise BadValue(table.tushare.call, params, told)
-        left_out = "%s %s: %s They are left out; the ledger tells what lacks then."
+        left_out = "%s %s: %s Nobody knows whose they are, so they are left out."
         logger.warning(left_out, table.name, params, told)
     return known
 
