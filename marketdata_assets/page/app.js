@@ -6,7 +6,7 @@ import { applySettings, change } from "./settings.js";
 import { t } from "./texts.js";
 import { showCoverage } from "./coverage.js";
 import { showFund } from "./fund.js";
-import { showInstrument } from "./instrument.js";
+import { FUNDS, showInstrument } from "./instrument.js";
 import { showMarket } from "./market.js";
 import { showStatus } from "./status.js";
 
@@ -17,7 +17,6 @@ const VIEWS = {
   coverage: showCoverage,
   status: showStatus,
 };
-const FUNDS = ["china_etf", "closed_fund", "reit"];
 
 const view = document.getElementById("view");
 let shown = new AbortController();
@@ -62,7 +61,9 @@ async function show() {
 function go(name, code = "", query = {}) {
   const kept = Object.entries(query).filter(([, value]) => value);
   const asked = new URLSearchParams(kept).toString();
+  const before = location.hash;
   location.hash = `#/${name}${code && `/${encodeURIComponent(code)}`}${asked && `?${asked}`}`;
+  if (location.hash === before) show();
 }
 
 function drawHeader(current) {
@@ -104,6 +105,7 @@ function searchBox() {
     spellcheck: "false", role: "combobox", "aria-expanded": "false", "aria-controls": "found",
   });
   let asked = 0;
+  let listed = 0;
   let index = 0;
   const close = () => {
     list.hidden = true;
@@ -141,7 +143,9 @@ function searchBox() {
     try {
       const found = await ask("api/v1/instruments", { q: field.value.trim(), limit: 12 });
       // Answers may overtake each other.
-      if (number === asked && document.activeElement === field) open(found.instruments);
+      if (number !== asked || document.activeElement !== field) return;
+      open(found.instruments);
+      listed = number;
     } catch {
       close();
     }
@@ -149,7 +153,8 @@ function searchBox() {
   field.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") mark(index + 1);
     else if (event.key === "ArrowUp") mark(index - 1);
-    else if (event.key === "Enter") choose(list.hidden ? null : list.children[index]);
+    // What is listed may be of less than is written by now.
+    else if (event.key === "Enter") choose(list.hidden || listed < asked ? null : list.children[index]);
     else if (event.key === "Escape") {
       close();
       field.blur();

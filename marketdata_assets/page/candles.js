@@ -38,7 +38,7 @@ export function candleChart(rows, frequency, code) {
       }
     },
   });
-  const bars = rows.filter((one) => one.close !== null).map((one) => ({
+  const bars = rows.map((one) => ({
     timestamp: Date.parse(`${one.date}T00:00:00+08:00`),
     date: one.date,
     // A source may know closes alone.
@@ -92,12 +92,12 @@ function made(element, bars, frequency, code, digits) {
   return chart;
 }
 
-// The marks by the index of a bar, behind a function, for the chart copies objects: of a day without one, as of a halt, at the bar that follows.
+// The marks by the index of a bar, behind a function, for the chart copies objects: of a day without one, as of a halt, at the bar that follows. They come the newest first.
 function marksAt(marks, bars) {
   const found = new Map();
+  let index = bars.length - 1;
   for (const one of marks) {
-    let index = bars.findIndex((bar) => bar.date >= one.date);
-    if (index < 0) index = bars.length - 1;
+    while (index > 0 && bars[index - 1].date >= one.date) index -= 1;
     if (!found.has(index)) found.set(index, []);
     if (!found.get(index).some((other) => other.kind === one.kind)) found.get(index).push(one);
   }

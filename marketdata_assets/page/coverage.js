@@ -1,12 +1,13 @@
 // Coverage: a table's sessions by year, coloured by the ledger, and what is known of one day.
 
 import { ask, years } from "./asking.js";
-import { facts, h, loading, message, number, panel, svg, table, today, trouble } from "./elements.js";
+import { daysBefore, facts, fill, h, message, number, panel, svg, table, today, trouble } from "./elements.js";
 import { isChinese, t } from "./texts.js";
 
 const STATES = ["stored", "flagged", "held", "unexplained", "damaged", "refused", "missing"];
-// Of how many sessions a table's button has the worst state.
+// Of how many sessions a table's button has the worst state, and days that have as many in any season.
 const SUMMED_UP = 20;
+const DAYS_SUMMED_UP = 60;
 const MOST_SESSIONS = 250;
 const LEFT = 40;
 const HIGH = 13;
@@ -14,20 +15,13 @@ const NARROWEST = 3.6;
 
 export async function showCoverage({ code: chosen, query, signal, go }) {
   const end = today();
-  const newest = await ask("api/v1/coverage", { start: `${end.slice(0, 4)}-01-01`, end }, signal);
+  const newest = await ask("api/v1/coverage", { start: daysBefore(end, DAYS_SUMMED_UP), end }, signal);
   if (!newest.first_day) return message(t("no_data"), t("no_data_hint"));
   const names = newest.tables.map((one) => one.name);
   const name = chosen || (names.includes("daily_prices") ? "daily_prices" : names[0]);
   const detail = h("div", { class: "detail" }, h("p", { class: "quiet" }, t("pick_day")));
-  const show = async (day) => {
-    detail.replaceChildren(loading());
-    try {
-      const found = await ask("api/v1/coverage", { table: name, date: day.date }, signal);
-      detail.replaceChildren(detailOf(found.day));
-    } catch (error) {
-      if (!signal.aborted) detail.replaceChildren(trouble(error, () => show(day)));
-    }
-  };
+  const show = (date) => fill(detail, signal, async () =>
+    detailOf((await ask("api/v1/coverage", { table: name, date }, signal)).day));
   const map = heatMap(name, show);
   const described = newest.tables.find((one) => one.name === name);
   const page = h("div", { class: "view coverage" },
@@ -36,13 +30,12 @@ export async function showCoverage({ code: chosen, query, signal, go }) {
     panel(`${name} · ${t("year_session")}`, legend(), map.element),
     panel("", detail));
   // The map is as wide as its place, so it has to be on the page.
-  requestAnimationFrame(fill);
-  const asked = newest.tables.find((one) => one.name === name)?.days.find((one) => one.date === query.get("date"));
-  if (asked) show(asked);
+  requestAnimationFrame(fillMap);
+  if (query.get("date")) show(query.get("date"));
   return page;
 
   // A year at a time: the newest ones are there at once.
-  async function fill() {
+  async function fillMap() {
     for (const [start, last] of years(newest.first_day, end)) {
       try {
         const found = await ask("api/v1/coverage", { table: name, start, end: last }, signal);
@@ -87,9 +80,11 @@ function heatMap(name, show) {
     if (event.key in steps) {
       event.preventDefault();
       mark(row + steps[event.key][0], column + steps[event.key][1]);
-    } else if (event.key === "Enter") show(rows[row][column]);
+    } else if (event.key === "Enter" && rows.length) show(rows[row][column].date);
   });
   const add = (year, days) => {
+    // On its first days no session of a year is over.
+    if (!rows.length && !days.length) return;
     const number = rows.push(days) - 1;
     const cell = Math.max(NARROWEST, (element.clientWidth - LEFT) / MOST_SESSIONS);
     const [wide, high] = [LEFT + MOST_SESSIONS * cell, rows.length * (HIGH + 4) + 2];
@@ -103,7 +98,7 @@ function heatMap(name, show) {
         onpointerenter: () => tell(day),
         onclick: () => {
           mark(number, index);
-          show(day);
+          show(day.date);
         },
       }))));
     // The newest year comes first, with its last day chosen.
@@ -120,9 +115,10 @@ function heatMap(name, show) {
     note.textContent = [day.date, t(`state_${day.state}`), ...counts].join(" · ");
   };
   const mark = (nextRow, nextColumn) => {
-    row = Math.min(rows.length - 1, Math.max(0, nextRow));
-    const days = rows[row];
-    if (!days.length) return;
+    const next = Math.min(rows.length - 1, Math.max(0, nextRow));
+    const days = rows[next];
+    if (!days?.length) return;
+    row = next;
     column = Math.min(days.length - 1, Math.max(0, nextColumn));
     chosen?.classList.remove("chosen");
     chosen = box.querySelector(`[data-date="${days[column].date}"]`);

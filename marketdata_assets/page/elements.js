@@ -113,6 +113,20 @@ export function trouble(error, again) {
   return message(t("refused"), error.message, retry);
 }
 
+// Fills a place with what `make` brings, or with what is the matter; of two at once the last one counts.
+export async function fill(place, signal, make) {
+  const mine = loading();
+  place.replaceChildren(mine);
+  const put = (content) => {
+    if (!signal.aborted && place.contains(mine)) place.replaceChildren(content);
+  };
+  try {
+    put(await make());
+  } catch (error) {
+    put(trouble(error, () => fill(place, signal, make)));
+  }
+}
+
 function tokenForm(again) {
   const field = h("input", { type: "password", name: "token", autocomplete: "off", "aria-label": t("token") });
   const use = (event) => {

@@ -6,7 +6,7 @@ import { choice, copyable, daysBefore, direction, facts, h, large, message, mome
 import { t } from "./texts.js";
 
 const RANGES = { "6m": 183, "1y": 366, "3y": 1097, all: null };
-const FUNDS = ["china_etf", "closed_fund", "reit"];
+export const FUNDS = ["china_etf", "closed_fund", "reit"];
 const BY_DAY = ["daily_prices", "etf_premium"];
 const FIRST_DAY = "2005-01-04";
 
@@ -31,17 +31,19 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
     if (signal.aborted) throw error;
     return h("div", { class: "view" }, title, tools, trouble(error, () => dispatchEvent(new Event("hashchange"))));
   }
-  if (!found.data.length) {
+  // A fund may have a value on a day without a bar.
+  const bars = found.data.filter((one) => one.close !== null);
+  if (!bars.length) {
     const { start, end } = found.available_range;
     return h("div", { class: "view" }, title, tools, message(t("no_rows"), `${t("no_rows_hint")}${start} … ${end}`));
   }
-  const chart = candleChart(found.data, shown.frequency, code);
+  const chart = candleChart(bars, shown.frequency, code);
   const marks = h("div", {}, h("p", { class: "quiet" }, t("loading")));
   signal.addEventListener("abort", () => chart.dispose());
   drawMarks();
   drawSlider();
   return h("div", { class: "view instrument" },
-    h("div", { class: "main" }, title, tools, headline(found), chart.element),
+    h("div", { class: "main" }, title, tools, headline(bars, found.currency), chart.element),
     h("aside", {},
       panel(t("fetch"), copyable("curl", curlOf(question)), copyable("Python", pythonOf(code, question))),
       panel(t("marks"), marks),
@@ -65,8 +67,8 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
     try {
       for (const [start, end] of years(found.date_range.start, found.date_range.end)) {
         all.push(...(await ask("api/v1/marks", { code, start, end }, signal)).marks);
-        chart.mark(all);
         all.sort((one, other) => other.date.localeCompare(one.date));
+        chart.mark(all);
         marks.replaceChildren(markList(all));
       }
     } catch (error) {
@@ -143,14 +145,14 @@ function toolbar(shown, change) {
   return { tools, slide };
 }
 
-function headline(found) {
-  const last = found.data.at(-1);
-  const before = found.data.at(-2);
+function headline(bars, currency) {
+  const last = bars.at(-1);
+  const before = bars.at(-2);
   const rate = before ? (last.close / before.close - 1) * 100 : null;
   return h("p", { class: "headline" },
     h("b", { class: direction(rate) }, number(last.close, last.close < 10 ? 3 : 2)),
     h("span", { class: direction(rate) }, percent(rate)),
-    h("span", {}, `${last.date} · ${found.currency}`),
+    h("span", {}, `${last.date} · ${currency}`),
     h("span", {}, `${t("volume")} ${large(last.volume)}`),
     h("span", {}, `${t("turnover")} ${large(last.turnover)}`));
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./asking.js";
 import { barChart } from "./charts.js";
-import { daysBefore, h, large, loading, message, number, panel, percent, direction, table, today, trouble } from "./elements.js";
+import { daysBefore, fill, h, large, message, number, panel, percent, direction, table, today } from "./elements.js";
 import { isChinese, t } from "./texts.js";
 
 export async function showMarket({ signal }) {
@@ -12,15 +12,10 @@ export async function showMarket({ signal }) {
   days = days.slice(-90);
   const last = days.at(-1);
   const movers = h("div");
-  const choose = async (index) => {
+  const choose = (index) => fill(movers, signal, async () => {
     const day = days[index].date;
-    movers.replaceChildren(loading());
-    try {
-      movers.replaceChildren(moversOf(day, (await ask("api/v1/market", { date: day }, signal)).movers));
-    } catch (error) {
-      if (!signal.aborted) movers.replaceChildren(trouble(error, () => choose(index)));
-    }
-  };
+    return moversOf(day, (await ask("api/v1/market", { date: day }, signal)).movers);
+  });
   await choose(days.length - 1);
   const dates = days.map((one) => one.date);
   const unit = isChinese() ? 1e8 : 1e9;

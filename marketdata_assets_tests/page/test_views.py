@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from marketdata_assets.api.api_settings import ApiSettings
+from marketdata_assets.storage.series import refresh
+from marketdata_assets.tables import ETF_PREMIUM
 from marketdata_assets_tests.api.serving import Client, served
-from marketdata_assets_tests.api.stored_world import DAYS, EX_DATE, FUND, NEWEST
+from marketdata_assets_tests.api.stored_world import (
+    DAYS,
+    EX_DATE,
+    FUND,
+    NEWEST,
+    rows_of,
+    store_world,
+)
 from marketdata_assets_tests.page.conftest import GAP, HALT
 from marketdata_assets_tests.page.visiting import Visits
 
@@ -270,3 +279,71 @@ def test_every_text_that_is_asked_for_is_there() -> None:
     for script in folder.glob("*.js"):
         asked = set(re.findall(r'\bt\("(\w+)"\)', script.read_text("utf-8")))
         assert asked <= known, script.name
+
+
+def test_enter_takes_what_is_written_and_no_match_of_less(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "status"))
+    page.keyboard.press("/")
+    page.keyboard.type("0")
+    expect(page.locator("#found li").first).to_have_text(re.compile("000001.SZ"))
+    # The answer to the rest of it never comes.
+    page.route("**/api/v1/instruments?*", lambda route: None)
+    page.locator("#search").fill("600000.SH")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#/instrument/600000.SH$"))
+
+
+def test_what_could_not_be_read_is_asked_again_where_one_is(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "status"))
+    page.route("**/api/v1/coverage?table=*", lambda route: route.abort())
+    page.goto(at(api, "coverage/daily_prices"))
+    expect(page.locator(".message")).to_contain_text("The API does not answer")
+    # Nothing of the map is there yet.
+    page.locator(".heat").press("ArrowLeft")
+    page.locator(".heat").press("Enter")
+    page.unroute("**/api/v1/coverage?table=*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(f"[data-date='{NEWEST}']")).to_be_visible()
+    assert [one for one in visits.problems if "ERR_FAILED" not in one] == []
+
+
+def test_on_the_first_of_january_the_days_before_are_shown(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, f"coverage/daily_prices?date={GAP}"))
+    next_year = dt.datetime(GAP.year + 1, 1, 1, 4, tzinfo=dt.UTC)
+    page.clock.set_fixed_time(next_year)
+    visits.asked.clear()
+    page.reload()
+    expect(page.locator(".detail h2")).to_contain_text(str(GAP))
+    expect(page.locator(f"[data-date='{NEWEST}']")).to_have_class(re.compile("chosen"))
+    page.locator(".heat").press("Enter")
+    expect(page.locator(".detail h2")).to_contain_text(str(NEWEST))
+    # What the buttons sum up.
+    [first] = [url for url in visits.asked if "/coverage?start" in url]
+    assert f"start={next_year.date() - dt.timedelta(days=60)}" in first
+
+
+def test_of_two_days_the_last_one_that_was_chosen_is_shown(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "coverage/daily_prices"))
+    expect(page.locator(f"[data-date='{NEWEST}']")).to_be_visible()
+    held: list[Route] = []
+    page.route(f"**/api/v1/coverage?*date={NEWEST}", lambda route: held.append(route))
+    page.locator(f"[data-date='{NEWEST}']").click()
+    page.locator(f"[data-date='{GAP}']").click()
+    expect(page.locator(".detail h2")).to_contain_text(str(GAP))
+    with page.expect_response(f"**/api/v1/coverage?*date={NEWEST}") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    page.evaluate(DRAWN)
+    expect(page.locator(".detail h2")).to_contain_text(str(GAP))
+
+
+def test_a_day_without_a_bar_is_no_fall_to_nothing(tmp_path: Path, visits: Visits) -> None:
+    root = tmp_path / "sandbox"
+    lake = store_world(root)
+    prices = {"open": [None], "high": [None], "low": [None], "close": [None]}
+    value = rows_of(ETF_PREMIUM, 1, ts_code=[FUND], trade_date=[NEWEST], premium=[None], **prices)
+    lake.write(ETF_PREMIUM, NEWEST, value)
+    refresh(lake, ETF_PREMIUM)
+    with served(root) as api:
+        page = visits.to(at(api, f"instrument/{FUND}"))
+        expect(page.locator(".headline")).to_contain_text(f"1.5000.00%{DAYS[-2]}")
