@@ -43,9 +43,12 @@ def listen(host: str, port: int, host_setting: str, port_setting: str) -> socket
     except OSError as error:
         listening.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise SettingError(
-                port_setting, str(port), "another program has this port, set another one"
-            ) from None
+            how = (
+                "another program has this port, set another one"
+                if error.errno == errno.EADDRINUSE
+                else "your user may not listen at this port, set one from 1024 on"
+            )
+            raise SettingError(port_setting, str(port), how) from None
         raise SettingError(host_setting, host, "this machine has no such address") from None
     return listening
 

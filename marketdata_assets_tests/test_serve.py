@@ -120,6 +120,22 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert f"API_PORT is '{port}': another program has this port" in done.stderr
 
 
+UNPRIVILEGED_FROM = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@pytest.mark.skipif(
+    not UNPRIVILEGED_FROM.exists() or int(UNPRIVILEGED_FROM.read_text("ascii")) <= 1,
+    reason="anybody may listen at port 1 here",
+)
+def test_a_port_that_the_user_may_not_have_is_none_of_another_program() -> None:
+    code = (
+        "import os; from marketdata_assets.listening import listen; "
+        "os.getuid() or os.seteuid(65534); listen('127.0.0.1', 1, 'API_HOST', 'API_PORT')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "API_PORT is '1': your user may not listen at this port" in run.stderr
+
+
 def test_a_damaged_queue_is_noticed_at_the_start(tmp_path: Path) -> None:
     Requests(tmp_path / "sandbox").request_history("HSI")
     database = tmp_path / "sandbox" / "state" / "requests.sqlite3"

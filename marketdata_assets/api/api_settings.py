@@ -67,7 +67,7 @@ class ApiSettings:
 
 def api_settings(env: Mapping[str, str]) -> ApiSettings:
     """The API_… settings. Raises `SettingError`, also for an open door without a token."""
-    host = (env.get("API_HOST") or DEFAULT_HOST).strip()
+    host = _host(env)
     return ApiSettings(
         host=host,
         port=port(env, "API_PORT", DEFAULT_PORT),
@@ -87,10 +87,15 @@ def page_address(env: Mapping[str, str]) -> str:
     Empty where only others know: behind a proxy, or where it listens for other machines. Raises
     `SettingError`.
     """
-    host = (env.get("API_HOST") or DEFAULT_HOST).strip()
+    host = _host(env)
     if _root_path(env) or not is_loopback(host):
         return ""
     return address(host, port(env, "API_PORT", DEFAULT_PORT))
+
+
+def _host(env: Mapping[str, str]) -> str:
+    """A name or an address, of IPv6 without the brackets that it has in a URL."""
+    return (env.get("API_HOST") or DEFAULT_HOST).strip().strip("[]")
 
 
 def _root_path(env: Mapping[str, str]) -> str:

@@ -70,7 +70,8 @@ def _refused(request: Request, error: Exception) -> Response:
     if body["error"] == BAD_DATE:
         body |= {name: request.query_params.get(name) for name in ("start", "end")}
     if example := EXAMPLES.get(path_within(request.scope)):
-        body["example"] = example
+        is_path = isinstance(example, str)
+        body["example"] = f"{_prefix(request)}{example}" if is_path else example
     return json_response(body, 400)
 
 
@@ -92,11 +93,19 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     body: dict[str, object] = {"error": str(error.detail)}
     if error.status_code == 404:
-        paths = sorted(request.app.openapi()["paths"])
+        paths = [_prefix(request) + path for path in sorted(request.app.openapi()["paths"])]
         body = {"error": "Endpoint not found", "available_endpoints": paths}
     elif error.status_code == 405:
-        body = {"error": f"{request.method} is not allowed here", "docs": "/docs"}
+        body = {
+            "error": f"{request.method} is not allowed here",
+            "docs": f"{_prefix(request)}/docs",
+        }
     return json_response(body, error.status_code, dict(error.headers or {}))
+
+
+def _prefix(request: Request) -> str:
+    """Where a proxy has the API for clients; empty without one."""
+    return str(request.scope.get("root_path", ""))
 
 
 class Unexpected:

@@ -75,9 +75,7 @@ def ohlcv_response(
     found: Slice, question: OhlcvQuestion, was_stored: bool, etag: str = ""
 ) -> Response:
     """The prices in the form that was asked for; what JSON says beside them is in the headers."""
-    headers = {"X-Data-Origin": found.origin} if found.origin else {}
-    if etag:
-        headers |= {"ETag": etag, **ASK_AGAIN}
+    headers = _headers(found, etag)
     if question.format is Format.JSON:
         [body] = ohlcv_json([found], question, [was_stored])
         return Response(body, headers=headers, media_type=JSON)
@@ -196,7 +194,13 @@ def nav_response(found: Slice, question: Range, etag: str = "") -> Response:
         + b","
         + orjson.dumps({**facts, **_premiums(rows)})[1:]
     )
-    return Response(body, headers={"ETag": etag, **ASK_AGAIN} if etag else {}, media_type=JSON)
+    return Response(body, headers=_headers(found, etag), media_type=JSON)
+
+
+def _headers(found: Slice, etag: str) -> dict[str, str]:
+    """What is told in whatever form: who a history by code comes from, and the version."""
+    headers = {"X-Data-Origin": found.origin} if found.origin else {}
+    return {**headers, "ETag": etag, **ASK_AGAIN} if etag else headers
 
 
 def rows_in(found: Slice, question: Range) -> pa.Table:

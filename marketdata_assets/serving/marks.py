@@ -28,7 +28,6 @@ COLUMNS = {
     RESTATEMENTS.name: ["ts_code", "table_name", "column_name", "kind", "old", "new"],
     FINDINGS.name: ["ts_code", "table_name", "check_name", "outcome", "seen"],
 }
-ONE_DAY = dt.timedelta(1)
 PRICES_NEEDED = ("date", "close", "high_limit", "low_limit", "adj_factor")
 
 
@@ -104,7 +103,8 @@ class Marks:
 
 def _last_day_before(series: Series, code: str, start: dt.date) -> dt.date:
     column = str(series.table.date_column)
-    days = series.slice(code, None, start - ONE_DAY, [column])[column]
+    before = dt.date.fromordinal(max(1, start.toordinal() - 1))
+    days = series.slice(code, None, before, [column])[column]
     return days[-1].as_py() if len(days) else start
 
 

@@ -99,6 +99,7 @@ def test_the_source_that_served_is_named_whatever_the_form(api: Client) -> None:
     for form in ("json", "csv", "arrow", "parquet"):
         answer = api.get("/api/v1/ohlcv", code="BTC", format=form)
         assert answer.headers["X-Data-Origin"] == "Sina"
+    assert api.get("/api/v1/etf/nav", code="510300.SH").headers["X-Data-Origin"] == "Sina"
     assert api.get("/health").headers["X-Data-Origin"] == LIVE
 
 

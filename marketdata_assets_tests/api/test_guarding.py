@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Message
 
-from marketdata_assets.api.api_settings import ApiSettings, api_settings
+from marketdata_assets.api.api_settings import ApiSettings, api_settings, page_address
 from marketdata_assets.api.errors import Unexpected
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.settings import SettingError
@@ -262,6 +262,11 @@ def test_an_open_door_needs_a_token(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
 def test_this_machine_needs_none(host: str) -> None:
     assert api_settings({"API_HOST": host}).host == host
+
+
+def test_an_address_of_ipv6_may_be_written_as_in_a_url() -> None:
+    env = {"API_HOST": "[::1]", "API_PORT": "8000"}
+    assert (api_settings(env).host, page_address(env)) == ("::1", "http://[::1]:8000")
 
 
 @pytest.mark.parametrize(

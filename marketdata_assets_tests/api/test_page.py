@@ -145,6 +145,7 @@ def test_marks_are_of_shares_and_funds(api: Client) -> None:
     assert details == ["daily_prices.factor_missing: adj_factor NULL"] * 3
     assert api.get("/api/v1/marks", code=FUND).json()["marks"] == []
     assert api.get("/api/v1/marks", code="HSI").json()["count"] == 0
+    assert api.get("/api/v1/marks", code=FUND, end="0001-01-01").json()["marks"] == []
 
 
 def test_initials_in_pinyin_find_an_instrument(api: Client) -> None:

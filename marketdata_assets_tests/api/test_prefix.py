@@ -39,6 +39,16 @@ def test_places_are_those_of_the_proxy(behind: Client, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["", PREFIX])
+def test_an_error_leads_to_where_the_api_is_for_clients(behind: Client, sent: str) -> None:
+    assert behind.ask("DELETE", f"{sent}/health").json()["docs"] == f"{PREFIX}/docs"
+    assert f"{PREFIX}/health" in behind.get(f"{sent}/x").json()["available_endpoints"]
+    example = behind.get(f"{sent}/api/v1/ohlcv").json()["example"]
+    assert example.startswith(f"{PREFIX}/api/v1/ohlcv?code=")
+    batch = behind.post(f"{sent}/api/v1/ohlcv/batch", {})
+    assert batch.json()["example"]["codes"] == ["000300.SH", "NDX"]
+
+
+@pytest.mark.parametrize("sent", ["", PREFIX])
 def test_everything_else_is_there_too(behind: Client, sent: str) -> None:
     for path in ("/", "/docs", "/metrics", "/api/v1/tables", "/api/v1/cache/stats"):
         assert behind.get(sent + path).status_code == 200, path
