@@ -30,6 +30,7 @@ EXAMPLES = {
     "/api/v1/cross-section": "/api/v1/cross-section?date=2024-09-30",
     "/api/v1/exports": {"codes": ["600000.SH"], "start": "2015-01-01", "format": "parquet"},
 }
+NO_JSON = "The body is no JSON in UTF-8"
 BAD_DATE = "Invalid date format. Use YYYY-MM-DD"
 
 
@@ -82,7 +83,9 @@ def _first_of(problem: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"Missing required parameter: {name}" if name else "Missing request body"
     if kind == "json_invalid":
-        return "The body is no JSON"
+        return NO_JSON
+    if kind == "model_attributes_type" and not where:
+        return "The body is no JSON object: send one, as application/json"
     if kind == "bad_date" and is_query:
         return BAD_DATE
     message = problem["msg"].removeprefix("Value error, ")
@@ -95,6 +98,9 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         paths = [_prefix(request) + path for path in sorted(request.app.openapi()["paths"])]
         body = {"error": "Endpoint not found", "available_endpoints": paths}
+    elif error.status_code == 400:
+        # FastAPI says so of a body that can't be decoded, and nobody of anything else.
+        body = {"error": NO_JSON}
     elif error.status_code == 405:
         body = {
             "error": f"{request.method} is not allowed here",

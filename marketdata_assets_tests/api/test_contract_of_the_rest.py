@@ -242,6 +242,25 @@ def test_the_cache_is_told_and_cleared(api: Client) -> None:
     assert (after["currsize"], after["misses"]) == (1, stats["lru_cache"]["misses"] + 1)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/ohlcv/batch", "/api/v1/exports"])
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        # As curl sends what it is given.
+        (b'{"codes":["HSI"]}', "application/x-www-form-urlencoded", "as application/json"),
+        (b"[]", "application/json", "no JSON object"),
+        (b'{"codes":[', "application/json", "no JSON in UTF-8"),
+        ('{"codes":["浦发"]}'.encode("gbk"), "application/json", "no JSON in UTF-8"),
+    ],
+)
+def test_a_body_that_is_no_question_says_what_to_send(
+    api: Client, path: str, body: bytes, kind: str, said: str
+) -> None:
+    answer = api.ask("POST", path, data=body, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
 def test_what_is_no_endpoint_is_a_404_that_lists_them(api: Client) -> None:
     answer = api.get("/api/v2/nothing")
     assert answer.status_code == 404
