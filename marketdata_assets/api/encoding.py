@@ -41,6 +41,14 @@ def json_response(
     return Response(orjson.dumps(body), status, dict(headers or {}), MEDIA_TYPES[Format.JSON])
 
 
+def rows_response(
+    rows: pa.Table, facts: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Rows as JSON, and what is told beside them."""
+    body = with_data(json_records(rows), facts)
+    return Response(body, headers=dict(headers or {}), media_type=MEDIA_TYPES[Format.JSON])
+
+
 def with_data(records: bytes, facts: Mapping[str, object]) -> bytes:
     """One JSON object of rows that are written, as its `data`, and what is told beside them."""
     return b"".join((b'{"data":', records, b",", orjson.dumps(facts)[1:]))

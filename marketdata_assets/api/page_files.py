@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from marketdata_assets.api.app_state import AppState
 from marketdata_assets.api.errors import ApiError
+from marketdata_assets.api.ranges import not_modified
 
 FOLDER = Path(__file__).parent.parent / "page"
 PLACE = "/page/"
@@ -55,7 +56,7 @@ def page_file_routes(state: AppState) -> APIRouter:
         if found is None:
             raise ApiError(404, f"The page has no file {name}")
         headers = {**HEADERS, "ETag": found.etag}
-        if request.headers.get("if-none-match") == found.etag:
+        if not_modified(request, found.etag):
             return Response(status_code=304, headers=headers)
         return Response(found.body, headers=headers, media_type=found.media_type)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from fastapi.responses import Response
 
 from marketdata_assets.api.encoding import MEDIA_TYPES, json_lists, json_records, with_data
-from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range
+from marketdata_assets.api.questions import OhlcvQuestion, PricesQuestion, Range, names_in
 from marketdata_assets.api.ranges import ASK_AGAIN, FileAnswer
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.gaps import Days, MissingSessions
@@ -60,7 +60,7 @@ def query_of(question: Range, codes: Sequence[str]) -> RangeQuery:
     start, end = question.days()
     arguments: dict[str, object] = {"codes": codes, "start": start, "end": max(start, end)}
     if isinstance(question, PricesQuestion):
-        columns = question.columns() or OHLCV
+        columns = names_in(question.fields) or OHLCV
         arguments |= {
             "columns": ["date", *(name for name in columns if name != "date")],
             "adjust": question.adjust,

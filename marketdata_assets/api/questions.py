@@ -89,11 +89,12 @@ def _as_one_text(value: Any) -> Any:
 
 
 def _split(value: Any) -> Any:
-    return list(_names(value) or ()) if isinstance(value, str) else value
+    return list(names_in(value)) if isinstance(value, str) else value
 
 
-def _names(value: str | None) -> tuple[str, ...] | None:
-    return tuple(filter(None, re.split(r"[,\s]+", value))) if value else None
+def names_in(value: str | None) -> tuple[str, ...]:
+    """What is separated by commas or blanks; nothing where nothing was written."""
+    return tuple(filter(None, re.split(r"[,\s]+", value or "")))
 
 
 Day = Annotated[
@@ -218,9 +219,6 @@ class PricesQuestion(Filed, Range):
         "are not over, its date is told as unfinished",
     )
 
-    def columns(self) -> tuple[str, ...] | None:
-        return _names(self.fields)
-
 
 class OhlcvQuestion(PricesQuestion):
     code: Code
@@ -273,9 +271,6 @@ class CrossSectionQuestion(Filed, Question):
     kind: Kind = Field(Kind.A_SHARE, description="a_share or china_etf")
     fields: Fields = None
 
-    def columns(self) -> tuple[str, ...] | None:
-        return _names(self.fields)
-
 
 class TableRowsQuestion(Filed, Range):
     date: Day = Field(None, description="one trading day, in place of a range")
@@ -296,9 +291,6 @@ class TableRowsQuestion(Filed, Range):
             "key are always there",
         ),
     ] = None
-
-    def columns(self) -> tuple[str, ...]:
-        return _names(self.fields) or ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -356,12 +348,9 @@ class CoverageQuestion(MarketQuestion):
 
     @model_validator(mode="after")
     def _is_one_table(self) -> Self:
-        if self.date and len(_names(self.table) or ()) != 1:
+        if self.date and len(names_in(self.table)) != 1:
             raise ValueError("a date is told of one table: name it as table")
         return self
-
-    def tables(self) -> tuple[str, ...]:
-        return _names(self.table) or ()
 
 
 class InstrumentsQuestion(Question):

@@ -78,13 +78,12 @@ class FileAnswer(Response):
 
     def _part(self, first: str, last: str) -> Response:
         body, size = bytes(self.body), len(self.body)
-        if not first and not last:
+        is_reversed = first and last and int(last) < int(first)
+        if not (first or last) or is_reversed:
+            # No range at all, which is to be answered as if there were none.
             return self._like_this(200, body)
         start = int(first) if first else max(0, size - int(last))
         end = min(int(last) + 1 if first and last else size, size)
-        if first and last and int(last) < int(first):
-            # No range at all, which is to be answered as if there were none.
-            return self._like_this(200, body)
         if start >= end:
             error = f"The file has {size:,} bytes, none of them in the range. Ask for others."
             return json_response({"error": error}, 416, {"Content-Range": f"bytes */{size}"})

@@ -29,7 +29,7 @@ from marketdata_assets.api.price_answers import (
     refuse_missing,
     rows_in,
 )
-from marketdata_assets.api.questions import BatchInUrl, BatchQuestion
+from marketdata_assets.api.questions import BatchInUrl, BatchQuestion, names_in
 from marketdata_assets.api.ranges import ASK_AGAIN, NOT_MODIFIED, FileAnswer, etag_of, not_modified
 from marketdata_assets.api.waiting import Turns, Waiting
 from marketdata_assets.errors import MarketdataError
@@ -201,7 +201,7 @@ def _file(state: AppState, question: BatchQuestion, found: Mapping[str, Found]) 
             by_code[one.code] = replace(one, rows=rows_in(one, question))
         else:
             by_code[written] = one
-    all_of_them = in_one_table(question.columns() or OHLCV, by_code)
+    all_of_them = in_one_table(names_in(question.fields) or OHLCV, by_code)
     failed = {code: _failure(state, code, one)["error"] for code, one in all_of_them.failed.items()}
     facts = {**all_of_them._asdict(), "failed": failed}
     del facts["rows"]

@@ -19,7 +19,7 @@ from marketdata_assets.api.answers import (
 )
 from marketdata_assets.api.app_state import AppState, in_any_format
 from marketdata_assets.api.asking import endpoint
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, with_data
+from marketdata_assets.api.encoding import json_response, rows_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.questions import (
     CoverageQuestion,
@@ -29,6 +29,7 @@ from marketdata_assets.api.questions import (
     MarketQuestion,
     MarksQuestion,
     YearOfDays,
+    names_in,
 )
 from marketdata_assets.api.ranges import ASK_AGAIN, NOT_MODIFIED, FileAnswer, etag_of, not_modified
 from marketdata_assets.serving.coverage_by_day import CoverageByDay
@@ -65,7 +66,7 @@ def market_routes(state: AppState) -> APIRouter:
         """All A-shares, or all funds, of one trading day, by code."""
         if question.kind not in CROSS_SECTIONS:
             raise ApiError(400, f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone")
-        columns = question.columns() or ("date", *OHLCV[1:])
+        columns = names_in(question.fields) or ("date", *OHLCV[1:])
         columns = ("code", *(name for name in columns if name != "code"))
         if series := state.reader.series(DAILY_VIEWS[question.kind].table):
             unchanged = not_modified(request, etag_of(question, series.generation))
@@ -83,8 +84,7 @@ def market_routes(state: AppState) -> APIRouter:
             "source": found.source.name,
             "stored_at": found.stored_at,
         }
-        body = with_data(json_records(found.rows), facts)
-        return Response(body, headers=headers, media_type=MEDIA_TYPES[Format.JSON])
+        return rows_response(found.rows, facts, headers)
 
     @endpoint(router, "/api/v1/findings", FindingsQuestion, FindingsAnswer, 400, 404)
     def findings(question: FindingsQuestion, _: Request) -> Response:
@@ -131,7 +131,7 @@ def market_routes(state: AppState) -> APIRouter:
 
         Of a `table` and a `date` also which rows are missing and why, and what was found.
         """
-        now, names = dt.datetime.now(dt.UTC), question.tables()
+        now, names = dt.datetime.now(dt.UTC), names_in(question.table)
         first = coverage_by_day.first_day()
         if question.date:
             [name] = names

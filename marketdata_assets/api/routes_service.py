@@ -166,11 +166,10 @@ def service_routes(state: AppState) -> APIRouter:
 
 def cache_of(state: AppState) -> dict[str, object]:
     kept = state.reader.histories.remembered()
-    lru = LruAnswer(
-        hits=kept.hits, misses=kept.misses, maxsize=kept.most_codes, currsize=kept.codes
-    )
-    answer = CacheAnswer(
-        lru_cache=lru,
+    return CacheAnswer(
+        lru_cache=LruAnswer(
+            hits=kept.hits, misses=kept.misses, maxsize=kept.most_codes, currsize=kept.codes
+        ),
         ttl_cache_size=kept.codes,
         # Nothing goes by the clock: a history is good until its file is written anew.
         ttl_seconds=None,
@@ -178,5 +177,4 @@ def cache_of(state: AppState) -> dict[str, object]:
         cache_strategy="history_by_code_and_file",
         bytes=kept.bytes,
         max_bytes=kept.most_bytes,
-    )
-    return answer.model_dump()
+    ).model_dump()

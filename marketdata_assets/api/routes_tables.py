@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from marketdata_assets.api.answers import TableRowsAnswer, TablesAnswer
 from marketdata_assets.api.app_state import AppState, in_any_format, may_answer
 from marketdata_assets.api.asking import endpoint, nothing_asked
-from marketdata_assets.api.encoding import MEDIA_TYPES, json_records, json_response, with_data
+from marketdata_assets.api.encoding import json_response, rows_response
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.api.price_answers import FACTS, HEADERS, in_a_header
-from marketdata_assets.api.questions import TableRowsQuestion
+from marketdata_assets.api.questions import TableRowsQuestion, names_in
 from marketdata_assets.api.ranges import FileAnswer
 from marketdata_assets.api.waiting import Turns
 from marketdata_assets.instruments import Instrument
@@ -68,7 +68,7 @@ def table_routes(state: AppState) -> APIRouter:
         A day that is not stored, is not over or does not trade is a 404 that says so.
         """
         table = daily_table(request.path_params["name"])
-        columns = columns_of(table, question.columns())
+        columns = columns_of(table, names_in(question.fields))
         start, end = question.days()
         if not question.date and (end - start).days >= limits.table_days:
             raise ApiError(
@@ -124,8 +124,7 @@ def _response(
         "missing_sessions": found.missing,
         "stored_at": found.stored_at,
     }
-    body = with_data(json_records(found.rows), facts)
-    return Response(body, media_type=MEDIA_TYPES[Format.JSON])
+    return rows_response(found.rows, facts)
 
 
 def _described(table: Table) -> dict[str, object]:

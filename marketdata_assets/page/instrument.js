@@ -5,6 +5,7 @@ import { candleChart } from "./candles.js";
 import { choice, copyable, daysBefore, direction, facts, h, large, message, moment, number, panel, percent, table, today, trouble } from "./elements.js";
 import { t } from "./texts.js";
 
+const USUAL = { adjust: "none", frequency: "D", range: "1y", as_of: "" };
 const RANGES = { "6m": 183, "1y": 366, "3y": 1097, all: null };
 export const FUNDS = ["china_etf", "closed_fund", "reit"];
 const BY_DAY = ["daily_prices", "etf_premium"];
@@ -13,13 +14,8 @@ const FIRST_DAY = "2005-01-04";
 export async function showInstrument({ code: chosen, query, signal, go }) {
   const code = chosen || (await anyCode(signal));
   if (!code) return message(t("no_data"), t("no_data_hint"));
-  const shown = {
-    adjust: query.get("adjust") ?? "none",
-    frequency: query.get("frequency") ?? "D",
-    range: query.get("range") ?? "1y",
-    as_of: query.get("as_of") ?? "",
-  };
-  const change = (name, value) => go("instrument", code, { ...usual(shown), [name]: value });
+  const shown = Object.fromEntries(Object.entries(USUAL).map(([name, usual]) => [name, query.get(name) ?? usual]));
+  const change = (name, value) => go("instrument", code, { ...unusual(shown), [name]: value });
   const title = h("h1", {}, code, h("small", {}, await nameOf(code, signal)));
   const { tools, slide } = toolbar(shown, change);
   slide(known.get(code) ?? []);
@@ -82,10 +78,9 @@ async function anyCode(signal) {
   return (instruments.find((one) => one.asset_type === "a_share" && one.stored_in) ?? instruments.find((one) => one.stored_in))?.code;
 }
 
-// What an address need not say.
-function usual(shown) {
-  const left = { adjust: "none", frequency: "D", range: "1y" };
-  return Object.fromEntries(Object.entries(shown).filter(([name, value]) => value !== left[name]));
+// What an address has to say.
+function unusual(shown) {
+  return Object.fromEntries(Object.entries(shown).filter(([name, value]) => value !== USUAL[name]));
 }
 
 function questionOf(code, shown) {

@@ -235,7 +235,7 @@ def test_a_reversed_batch_is_empty(api: Client) -> None:
         ({"codes": ["\ud800"]}, "codes.0: "),
         ({"codes": ["HSI"], "start": "2024"}, "start: write a day as YYYY-MM-DD"),
         ({"codes": ["HSI"], "end": 20240101}, "end: write a day as YYYY-MM-DD"),
-        (["HSI"], "valid"),
+        (["HSI"], "no JSON object"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_a_400(api: Client, body: object, said: str) -> None:

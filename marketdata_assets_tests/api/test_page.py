@@ -51,8 +51,10 @@ def test_the_page_may_ask_this_server_alone(api: Client) -> None:
 def test_a_file_of_the_page_is_sent_again_only_when_it_is_another(api: Client) -> None:
     first = api.get("/page/app.js")
     assert first.headers["Content-Type"].startswith("text/javascript")
-    again = api.ask("GET", "/page/app.js", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    # A proxy that compresses says that the bytes are others.
+    for known in (first.headers["ETag"], f"W/{first.headers['ETag']}"):
+        again = api.ask("GET", "/page/app.js", headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
     assert api.get("/page/../app.py").status_code == 404
     assert api.get("/page/nothing.js").json() == {"error": "The page has no file nothing.js"}
 
