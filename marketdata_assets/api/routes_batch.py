@@ -88,12 +88,15 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             each = [state.reader.version_of(one, query.range) for one in known.values()]
             return None if None in each else [one for one in each if one]
 
+        async def read(asked: RangeQuery) -> dict[str, Found]:
+            async with reading_the_past.one(request) if query.as_of else nullcontext():
+                return await run_in_threadpool(lambda: dict(state.reader.each(asked)))
+
         of = await run_in_threadpool(versions) if request.method == "GET" else None
         etag = etag_of(question, question.days(), of) if of else ""
         if unchanged := not_modified(request, etag):
             return unchanged
-        async with reading_the_past.one(request) if query.as_of else nullcontext():
-            found = await run_in_threadpool(_read, state, query)
+        found = await read(query)
         missing = {
             one.code: one for one in known.values() if isinstance(found[one.code], NotStored)
         }
@@ -101,9 +104,7 @@ def batch_routes(state: AppState, reading_the_past: Turns) -> APIRouter:
             # The others are there: nobody waits for one of many unless asked to.
             why = await waiting.for_all(list(missing.values()), question.wait or 0, request)
             again = query.model_copy(update={"codes": list(missing)})
-            async with reading_the_past.one(request) if query.as_of else nullcontext():
-                found |= await run_in_threadpool(_read, state, again)
-            found |= why
+            found |= await read(again) | why
         # Read by their present codes, they are answered as those who had another before.
         results = {
             written: replace(its, instrument=one)
@@ -152,10 +153,6 @@ def _identified(
         except UnknownCode as reason:
             unknown[code] = reason
     return known, unknown
-
-
-def _read(state: AppState, query: RangeQuery) -> dict[str, Found]:
-    return dict(state.reader.each(query))
 
 
 def _response(

@@ -37,17 +37,19 @@ function frame(wide, height, low, high, days, format) {
       parts.push(svg("text", { x: x(index), y: height - 5, class: "tick", "text-anchor": "middle" }, day.slice(2)));
     }
   });
-  return { wide, parts, x, y, slot, top, bottom };
+  return { wide, height, count: days.length, parts, x, y, slot, top, bottom };
 }
 
-// What lies under the pointer or the arrow keys: `told(index)` is said below the chart.
-function inspected(drawing, count, place, told, choose, first) {
-  const note = h("p", { class: "note", "aria-live": "polite" }, told(first));
+// Shapes in their frame, and what lies under the pointer or the arrow keys: `told(index)` is said below the chart.
+function inspected(label, place, shapes, told, choose) {
+  let index = place.count - 1;
+  const note = h("p", { class: "note", "aria-live": "polite" }, told(index));
   const cursor = svg("line", { class: "cursor", y1: place.top, y2: place.bottom, x1: -9, x2: -9 });
-  drawing.append(cursor);
-  let index = first;
+  const drawing = svg("svg", {
+    viewBox: `0 0 ${place.wide} ${place.height}`, role: "img", tabindex: "0", "aria-label": label,
+  }, ...place.parts, ...shapes, cursor);
   const show = (next) => {
-    index = Math.min(count - 1, Math.max(0, next));
+    index = Math.min(place.count - 1, Math.max(0, next));
     cursor.setAttribute("x1", place.x(index));
     cursor.setAttribute("x2", place.x(index));
     note.replaceChildren(told(index));
@@ -84,10 +86,7 @@ export function barChart({ label, days, series, height = 190, format, told, choo
       x: place.x(index) - wide / 2, width: wide,
       y: place.y(Math.max(0, value)), height: Math.abs(place.y(value) - place.y(0)),
     }))));
-  const drawing = svg("svg", {
-    viewBox: `0 0 ${place.wide} ${height}`, role: "img", tabindex: "0", "aria-label": label,
-  }, ...place.parts, ...bars);
-  return inspected(drawing, days.length, place, told, choose, days.length - 1);
+  return inspected(label, place, bars, told, choose);
 }
 
 // Lines by day; null breaks a line. bands: [{ low, high, class }], shaded: indices of days.
@@ -111,10 +110,7 @@ export function lineChart({ label, days, lines, bands = [], levels = [], shaded 
     })),
     ...lines.map((one) => svg("path", { class: `line ${one.class}`, d: path(one.values, place) })),
   ];
-  const drawing = svg("svg", {
-    viewBox: `0 0 ${place.wide} ${height}`, role: "img", tabindex: "0", "aria-label": label,
-  }, ...place.parts, ...shapes);
-  return inspected(drawing, days.length, place, told, null, days.length - 1);
+  return inspected(label, place, shapes, told);
 }
 
 function path(values, place) {

@@ -60,7 +60,6 @@ const TEXTS = {
     "Prices as they were stored at the end of that day in Shanghai",
     "上海时间当日结束时所存的数据",
   ],
-  last: ["Last", "最新"],
   change: ["Change", "涨跌幅"],
   volume: ["Volume", "成交量"],
   turnover: ["Turnover", "成交额"],
