@@ -139,6 +139,15 @@ class BoundedConnection(HttpToolsProtocol):
         most = self.head_bytes
         self._answer(400, f"{msg} It is no HTTP/1.1, or its head has more than {most:,} bytes.")
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Of an offer to speak HTTP/2, as Java's client makes with every question, no log is told.
+
+        The parser leaves out the body of such a question, which has to be asked without.
+        """
+        head = dict(self.headers)
+        if head.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in head:
+            self._answer(400, "No body is read with Upgrade. Ask by HTTP/1.1 without that header.")
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalled = self.loop.call_later(self.seconds_to_read, self.transport.abort)

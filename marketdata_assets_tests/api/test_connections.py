@@ -96,6 +96,21 @@ def test_a_body_that_does_not_end_is_ended(tmp_path: Path) -> None:
         assert told(all_of(one))[0] == 408
 
 
+def test_who_offers_to_speak_http_2_is_answered_but_for_a_body(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    offer = b"HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    body = b'Content-Type: application/json\r\nContent-Length: 17\r\n\r\n{"codes":["BTC"]}'
+    with served(tmp_path) as client:
+        with connected(client, b"GET /health " + offer + b"\r\n") as one:
+            assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+        with connected(client, b"POST /api/v1/exports " + offer + body) as one:
+            status, error = told(all_of(one))
+        assert client.get("/health").status_code == 200
+    assert (status, "without that header" in error) == (400, True)
+    assert caplog.records == []
+
+
 def test_an_answer_may_take_longer_than_a_question(tmp_path: Path) -> None:
     with served(tmp_path, seconds_to_ask=1) as client:
         assert client.get("/api/v1/ohlcv", code="BTC", wait=1.5).status_code == 202
