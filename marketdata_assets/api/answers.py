@@ -33,14 +33,10 @@ MissingSessions = Annotated[
         "that were never stored; null for what is not stored by day"
     ),
 ]
-
-
 RenamedFrom = Annotated[
     str | None,
     Field(description="the former code that was asked for; `code` is the share's present one"),
 ]
-
-
 Stale = Annotated[
     dt.date | None,
     Field(

@@ -111,6 +111,18 @@ def test_who_offers_to_speak_http_2_is_answered_but_for_a_body(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [(b"17 ", 202), (b"0" * 5_000 + b"17", 202), (b"1_7", 400), (b"9" * 19, 413)],
+)
+def test_the_length_of_a_body_is_a_number(tmp_path: Path, length: bytes, status: int) -> None:
+    head = b"POST /api/v1/exports HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    kind = b"Content-Type: application/json\r\nContent-Length: " + length
+    asked = head + kind + b'\r\n\r\n{"codes":["BTC"]}'
+    with served(tmp_path) as client, connected(client, asked) as one:
+        assert all_of(one).split()[1] == str(status).encode()
+
+
 def test_an_answer_may_take_longer_than_a_question(tmp_path: Path) -> None:
     with served(tmp_path, seconds_to_ask=1) as client:
         assert client.get("/api/v1/ohlcv", code="BTC", wait=1.5).status_code == 202
