@@ -63,17 +63,19 @@ def of_somebody(
 
     All of a table without codes: each of its rows is a fact that many rest on.
     """
-    names = [name for name in ("ts_code", table.date_column) if name in table.key]
-    places = [fields.index(name) for name in names if name in fields]
-    if "ts_code" not in names:
+    if "ts_code" not in table.key:
         return rows
+    last_known = table.tushare.last_known
+    day = last_known.told_on if last_known else table.date_column
+    names = [name for name in ("ts_code", day) if name]
+    places = [fields.index(name) for name in names if name in fields]
     known = [
         row
         for row in rows
         if len(row) != len(fields) or not any(row[at] in (None, "") for at in places)
     ]
     if strays := len(rows) - len(known):
-        told = f"{strays} of {len(rows)} rows have no {' or no '.join(map(str, names))}."
+        told = f"{strays} of {len(rows)} rows have no {' or no '.join(names)}."
         if strays > min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)):
             raise BadValue(table.tushare.call, params, told)
         left_out = "%s %s: %s Nobody knows whose they are, so they are left out."
