@@ -193,7 +193,9 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 pages = [self._call(table, params)]
                 is_cut = _is_cut(table, pages[0])
         except (BadRequest, NoPermission, Unavailable) as error:
-            self._note_ranges(table, False, str(error))
+            # An outage is no answer, where there has been one.
+            if not (isinstance(error, Unavailable) and self.answers_ranges(table)):
+                self._note_ranges(table, False, str(error))
             return {}
         answer = read_range(table, days, pages, is_cut)
         if answer.is_of_range or not is_cut:
