@@ -47,10 +47,15 @@ class Allowance:
         if not self._is_shared:
             self._limiter.try_acquire("call")
             return
+        from psycopg_pool import PoolClosed
+
         from marketdata_assets.shared_database import is_lost, when_it_is_there
 
-        # A place whose answer was lost is taken twice.
-        when_it_is_there(lambda: self._limiter.try_acquire("call"), is_lost)
+        # A place whose answer was lost is taken twice. Of a counter that is closed there is none.
+        when_it_is_there(
+            lambda: self._limiter.try_acquire("call"),
+            lambda error: is_lost(error) and not isinstance(error, PoolClosed),
+        )
 
     def close(self) -> None:
         self._limiter.close()
