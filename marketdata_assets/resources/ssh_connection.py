@@ -17,8 +17,6 @@ from marketdata_assets.resources.ssh_endpoint import Endpoint, TunnelDown
 CONNECT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 MISSED_KEEPALIVES = 3
-
-
 ED25519_FIRST = "^ssh-ed25519"
 # The file of a host key on the server, and what `ssh-keyscan -t` calls it, by how it begins.
 KEY_FILES = {"ssh-ed25519": "ed25519", "ecdsa": "ecdsa", "ssh-rsa": "rsa", "ssh-dss": "dsa"}

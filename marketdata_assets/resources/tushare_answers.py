@@ -312,12 +312,8 @@ def is_end_whole(table: Table, rows: pa.Table) -> bool:
     return last_known is not None and len(pc.unique(rows[last_known.told_on])) > 1
 
 
-def refuse_other_parts(table: Table, rows: pa.Table, params: Mapping[str, str]) -> None:
-    """Raise `BadValue` where rows tell that they are of another part than was asked for."""
-    parts = table.tushare.parts
-    if parts is None or parts.parameter not in table.column_names:
-        return
-    wanted = params[parts.parameter]
-    if others := set(rows[parts.parameter].to_pylist()) - {wanted}:
-        what = f"asked for {parts.parameter} {wanted}, got {', '.join(sorted(others))}."
+def refuse_others(table: Table, rows: pa.Table, name: str, params: Mapping[str, str]) -> None:
+    """Raise `BadValue` where rows tell of something else than was asked for by `name`."""
+    if others := set(rows[name].to_pylist()) - {params[name]}:
+        what = f"asked for {name} {params[name]}, got {', '.join(sorted(others))}."
         raise BadValue(table.tushare.call, params, what)
