@@ -16,21 +16,13 @@ from marketdata_assets.instruments.kinds import (
     SHFE,
     Instrument,
     Kind,
-    Market,
 )
 
-MARKETS: dict[str, Market] = {
-    "SHF": SHFE,
-    "DCE": DCE,
-    "ZCE": CZCE,
-    "CFX": CFFEX,
-    "INE": INE,
-    "GFE": GFEX,
-}
+MARKETS = {"SHF": SHFE, "DCE": DCE, "ZCE": CZCE, "CFX": CFFEX, "INE": INE, "GFE": GFEX}
 _LISTED = {
     "SHF": "AD AG AL AO AU BR BU CU FU HC NI OP PB RB RU SN SP SS WR ZN",
     "DCE": "A B BB BZ C CS EB EG FB I J JD JM L LG LH M P PG PP RR V Y",
-    "ZCE": ("AP CF CJ CY FG JR LR MA OI PF PK PL PM PR PX RI RM RS SA SF SH SM SR TA UR WH ZC"),
+    "ZCE": "AP CF CJ CY FG JR LR MA OI PF PK PL PM PR PX RI RM RS SA SF SH SM SR TA UR WH ZC",
     "CFX": "IC IF IH IM T TF TL TS",
     "INE": "BC EC LU NR SC",
     "GFE": "LC PD PS PT SI",

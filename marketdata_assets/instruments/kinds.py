@@ -64,40 +64,36 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Market:
-    """Where something trades: its clock, and the time of day from which a day's bar is final."""
+    """Where something trades: its clock, and the hour from which a day's bar is final."""
 
     name: str
     timezone: str
-    final_after: dt.timedelta
+    final_hour: int
 
     def last_final_day(self, now: dt.datetime) -> dt.date:
         """The latest calendar day whose bar no trade can change any more at `now`."""
         local = now.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
-        return (local - self.final_after).date()
+        return (local - dt.timedelta(hours=self.final_hour)).date()
 
 
-def _market(name: str, timezone: str, final_hour: int) -> Market:
-    return Market(name, timezone, dt.timedelta(hours=final_hour))
-
-
-SHANGHAI = _market("SSE", "Asia/Shanghai", 16)
-SHENZHEN = _market("SZSE", "Asia/Shanghai", 16)
-BEIJING = _market("BSE", "Asia/Shanghai", 16)
-CSI = _market("CSI", "Asia/Shanghai", 17)
-SHENWAN = _market("SWS", "Asia/Shanghai", 17)
-SHFE = _market("SHFE", "Asia/Shanghai", 16)
-DCE = _market("DCE", "Asia/Shanghai", 16)
-CZCE = _market("CZCE", "Asia/Shanghai", 16)
-CFFEX = _market("CFFEX", "Asia/Shanghai", 16)
-INE = _market("INE", "Asia/Shanghai", 16)
-GFEX = _market("GFEX", "Asia/Shanghai", 16)
-HONG_KONG = _market("HKEX", "Asia/Hong_Kong", 17)
-NEW_YORK = _market("US", "America/New_York", 18)
-NYMEX = _market("NYMEX", "America/New_York", 18)
-TOKYO = _market("JPX", "Asia/Tokyo", 17)
-FRANKFURT = _market("XETRA", "Europe/Berlin", 19)
+SHANGHAI = Market("SSE", "Asia/Shanghai", 16)
+SHENZHEN = Market("SZSE", "Asia/Shanghai", 16)
+BEIJING = Market("BSE", "Asia/Shanghai", 16)
+CSI = Market("CSI", "Asia/Shanghai", 17)
+SHENWAN = Market("SWS", "Asia/Shanghai", 17)
+SHFE = Market("SHFE", "Asia/Shanghai", 16)
+DCE = Market("DCE", "Asia/Shanghai", 16)
+CZCE = Market("CZCE", "Asia/Shanghai", 16)
+CFFEX = Market("CFFEX", "Asia/Shanghai", 16)
+INE = Market("INE", "Asia/Shanghai", 16)
+GFEX = Market("GFEX", "Asia/Shanghai", 16)
+HONG_KONG = Market("HKEX", "Asia/Hong_Kong", 17)
+NEW_YORK = Market("US", "America/New_York", 18)
+NYMEX = Market("NYMEX", "America/New_York", 18)
+TOKYO = Market("JPX", "Asia/Tokyo", 17)
+FRANKFURT = Market("XETRA", "Europe/Berlin", 19)
 # Coins trade round the clock; their day is UTC's.
-ROUND_THE_CLOCK = _market("crypto", "UTC", 24)
+ROUND_THE_CLOCK = Market("crypto", "UTC", 24)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class AlertsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             log.info(f"ALERT_URLS is not set, so nobody is told: {title}")
             return True
         for name in CHATTY:
-            logging.getLogger(name).addFilter(_SILENCE)
+            logging.getLogger(name).addFilter(_is_not_of_telling)
         channels = [begun(functools.partial(_told, url, title, text)) for url in urls]
         told, _ = wait(channels, self.bound_seconds)
         outcomes = [
@@ -80,12 +80,9 @@ def _told(url: str, title: str, text: str) -> str:
         return f"failed with {type(error).__name__}"
 
 
-class _Silence(logging.Filter):
-    """Drops what libraries log while they talk to a channel."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _telling.get()
+def _is_not_of_telling(record: logging.LogRecord) -> bool:
+    """Whether a library logs it at another time than while it talks to a channel."""
+    return not _telling.get()
 
 
 _telling = contextvars.ContextVar("telling", default=False)
-_SILENCE = _Silence()

@@ -26,7 +26,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from marketdata_assets.listening import is_loopback
-from marketdata_assets.resources.hub_errors import HubUnavailable, read_error, scrubbed
+from marketdata_assets.resources.hub_errors import (
+    HubUnavailable,
+    read_error,
+    refused_by_disk,
+    scrubbed,
+)
 from marketdata_assets.resources.time_bound import SILENCE_SECONDS, Bound
 
 if TYPE_CHECKING:
@@ -174,7 +179,7 @@ class Repository:
         try:
             return self.bound.waited_for(call)
         except Exception as error:
-            ours = read_error(self.name, error)
+            ours = refused_by_disk(error) or read_error(self.name, error)
         raise ours
 
 

@@ -7,12 +7,15 @@ An error of the client holds its request, headers and token included. It must no
 pickled or printed: `read_error` takes from it what may be said.
 """
 
+import errno
 import json
 import re
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.resources.time_bound import TimeIsUp
 
+# Of this machine's disk, which the client writes what it downloads to.
+DISK_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 SECRETS = re.compile(r"hf_\w+|(?<=Bearer )\S+|(?<=[\w/])\?[^\s'\")>]+")
 
 
@@ -118,6 +121,16 @@ class WaitTooLong(Exception):
 def scrubbed(text: str) -> str:
     """`text` without tokens and without the queries of URLs, which carry signatures."""
     return SECRETS.sub("***", text)
+
+
+def refused_by_disk(error: BaseException) -> OSError | None:
+    """What this machine's disk refused, without a reference to where; None for anything else.
+
+    It is the workspace's to tell, and no reason to try again.
+    """
+    if isinstance(error, OSError) and error.errno in DISK_REFUSALS:
+        return OSError(error.errno, error.strerror, error.filename)
+    return None
 
 
 def read_error(repository: str, error: BaseException) -> HubError:

@@ -197,7 +197,6 @@ class _Publishing:
 
 def refuse_real_hub(repository: str, endpoint: str, origins: Collection[str]) -> None:
     """Raise `NotALocalHub` for simulated rows and a hub that is not on this machine."""
-    if simulated := [origin for origin in origins if is_simulated(origin)]:
-        if is_local(endpoint):
-            return
-        raise NotALocalHub(repository, f"the prices are simulated ({simulated[0]}).")
+    simulated = next(filter(is_simulated, origins), None)
+    if simulated and not is_local(endpoint):
+        raise NotALocalHub(repository, f"the prices are simulated ({simulated}).")

@@ -47,10 +47,15 @@ class Allowance:
         if not self._is_shared:
             self._limiter.try_acquire("call")
             return
+        from psycopg_pool import PoolClosed
+
         from marketdata_assets.shared_database import is_lost, when_it_is_there
 
-        # A place whose answer was lost is taken twice.
-        when_it_is_there(lambda: self._limiter.try_acquire("call"), is_lost)
+        # A place whose answer was lost is taken twice. Of a counter that is closed there is none.
+        when_it_is_there(
+            lambda: self._limiter.try_acquire("call"),
+            lambda error: is_lost(error) and not isinstance(error, PoolClosed),
+        )
 
     def close(self) -> None:
         self._limiter.close()
@@ -60,14 +65,24 @@ def _counter(rates: list[Rate], path: Path) -> "SQLiteBucket | SharedCounter":
     if shared := hosts():
         return SharedCounter(shared.database, path.stem, rates)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
+    return FileCounter.init_from_file(rates, db_path=str(path), use_file_lock=True)
+
+
+class FileCounter(SQLiteBucket):
+    """Calls of this machine, counted at the moment at which they are allowed.
+
+    pyrate-limiter's own adds up how long it meant to wait: a call that was held up, by others'
+    locks or by a machine that slept, would count in the past, and another one come too early.
+    """
+
+    def put(self, item: RateItem) -> bool:
+        with self.lock:
+            item.timestamp = self.now()  # type: ignore[no-untyped-call]
+            return super().put(item)
 
 
 class SharedCounter(PostgresBucket):
-    """Calls counted at the moment at which they are allowed, by the database's clock.
-
-    pyrate-limiter's own allows a call too many where hosts meet.
-    """
+    """Calls of several hosts, counted so too, by the database's clock."""
 
     def __init__(self, database: str, name: str, rates: list[Rate]) -> None:
         from psycopg_pool import ConnectionPool
@@ -83,8 +98,6 @@ class SharedCounter(PostgresBucket):
         super().__init__(pool, name, rates)
 
     def put(self, item: RateItem) -> bool | Awaitable[bool]:
-        # It adds up how long it meant to wait, and takes this host's clock where this fails: who
-        # was held up, or has a wrong clock, would count a call in the past.
         with self.pool.connection() as connection:
             row = connection.execute(NOW).fetchone()
         assert row is not None

@@ -17,8 +17,6 @@ from marketdata_assets.resources.ssh_endpoint import Endpoint, TunnelDown
 CONNECT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 MISSED_KEEPALIVES = 3
-
-
 ED25519_FIRST = "^ssh-ed25519"
 # The file of a host key on the server, and what `ssh-keyscan -t` calls it, by how it begins.
 KEY_FILES = {"ssh-ed25519": "ed25519", "ecdsa": "ecdsa", "ssh-rsa": "rsa", "ssh-dss": "dsa"}
@@ -104,33 +102,37 @@ async def why_not(connection: asyncssh.SSHClientConnection, host: str, port: int
 
 
 def _known_hosts(file: Path) -> asyncssh.SSHKnownHosts:
-    # Never empty bytes or None: asyncssh would read another file for the one, none for the other.
-    return asyncssh.import_known_hosts(file.read_text("utf-8") if file.exists() else "")
+    try:
+        # Never empty bytes or None: asyncssh would read another file for the one, none for the
+        # other.
+        known = file.read_text("utf-8", "replace") if file.exists() else ""
+        return asyncssh.import_known_hosts(known)
+    except (OSError, ValueError) as error:
+        raise TunnelDown(
+            "the file of SSH_KNOWN_HOSTS can't be read. The run's stderr shows why.",
+            f"{file}: {error}",
+        ) from None
 
 
 def _is_known(endpoint: Endpoint, known: asyncssh.SSHKnownHosts) -> bool:
     return any(asyncssh.match_known_hosts(known, endpoint.host, "", endpoint.port))
 
 
-class _OpenKey(ValueError):
-    """Others can read the private key."""
-
-
 def _refuse_open_key(path: Path) -> None:
-    """As ssh does, for a key of one's own."""
+    """As ssh does, for a key of one's own. Raises `TunnelDown`."""
+    if "PRIVATE KEY" in str(path):
+        raise TunnelDown("SSH_KEY_PATH holds a key. Write the path of a file with the key.")
     if path.is_file():
         status = path.stat()
         if status.st_uid == os.getuid() and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise _OpenKey
+            raise TunnelDown(
+                "others can read the private key of SSH_KEY_PATH, so it is not used. Run chmod "
+                "600 on the file.",
+                f"chmod 600 {path}",
+            )
 
 
 def _down(endpoint: Endpoint, error: Exception, key: asyncssh.SSHKey | None) -> TunnelDown:
-    if isinstance(error, _OpenKey):
-        return TunnelDown(
-            "others can read the private key of SSH_KEY_PATH, so it is not used. Run chmod 600 on "
-            "the file.",
-            f"chmod 600 {endpoint.key_path}",
-        )
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return TunnelDown(
             "the host key of the server is not in SSH_KNOWN_HOSTS. The run's stderr shows it, and "
@@ -139,7 +141,8 @@ def _down(endpoint: Endpoint, error: Exception, key: asyncssh.SSHKey | None) -> 
         )
     if isinstance(error, asyncssh.PermissionDenied):
         return TunnelDown("the server refuses the key. Check SSH_USERNAME and SSH_KEY_PATH.")
-    if isinstance(error, asyncssh.KeyImportError) or not Path(endpoint.key_path).is_file():
+    # Of a file, not of a connection: the key's.
+    if isinstance(error, asyncssh.KeyImportError) or getattr(error, "filename", None):
         return TunnelDown(
             "SSH_KEY_PATH names no private key without a passphrase.", endpoint.key_path
         )

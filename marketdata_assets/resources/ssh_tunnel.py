@@ -55,9 +55,12 @@ class SshTunnel:
 
     def why_not(self, host: str, port: int) -> str:
         """Why nothing came through to a host, as far as the server says. Raises `TunnelDown`."""
+        from marketdata_assets.resources.ssh_connection import why_not
+
         self.proxy_url()
         with self._lock:
-            return self._run(self._why_not(host, port))
+            assert self._connection is not None
+            return self._run(why_not(self._connection, host, port))
 
     def close(self) -> None:
         """Close the connection and end the thread; the tunnel may be used again."""
@@ -81,12 +84,6 @@ class SshTunnel:
 
         await self._drop()
         self._connection, self._listener = await connect(self._endpoint)
-
-    async def _why_not(self, host: str, port: int) -> str:
-        from marketdata_assets.resources.ssh_connection import why_not
-
-        assert self._connection is not None
-        return await why_not(self._connection, host, port)
 
     async def _drop(self) -> None:
         if self._connection is not None:

@@ -35,7 +35,7 @@ from marketdata_assets.resources.tushare_answers import (
     of_somebody,
     refuse_empty_columns,
     refuse_other_days,
-    refuse_other_parts,
+    refuse_others,
     typed_table,
     whole_day,
 )
@@ -193,7 +193,9 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 pages = [self._call(table, params)]
                 is_cut = _is_cut(table, pages[0])
         except (BadRequest, NoPermission, Unavailable) as error:
-            self._note_ranges(table, False, str(error))
+            # An outage is no answer, where there has been one.
+            if not (isinstance(error, Unavailable) and self.answers_ranges(table)):
+                self._note_ranges(table, False, str(error))
             return {}
         answer = read_range(table, days, pages, is_cut)
         if answer.is_of_range or not is_cut:
@@ -295,7 +297,8 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             if is_cut and not is_end_whole(table, rows):
                 raise Truncated(table.tushare.call, asked, "cut even for this part of the day.")
             rows = as_last_known(table, rows, asked)
-            refuse_other_parts(table, rows, asked)
+            if parts.parameter in table.column_names:
+                refuse_others(table, rows, parts.parameter, asked)
             found.append(rows)
             if not rows.num_rows:
                 missing.append(value)
@@ -387,9 +390,7 @@ class TushareResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         funds = self._rows(FUND_BASIC, params)
         for name, wanted in params.items():
             funds = _as_asked(FUND_BASIC, funds, name, wanted)
-            if others := set(funds[name].to_pylist()) - {wanted}:
-                what = f"asked for {name} {wanted}, got {', '.join(sorted(others))}."
-                raise BadValue("fund_basic", params, what)
+            refuse_others(FUND_BASIC, funds, name, params)
         return funds
 
     def _names_of(self, years: range) -> pa.Table:

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 
+from psycopg_pool import PoolClosed
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from marketdata_assets.hosts import Hosts
@@ -62,6 +63,19 @@ def test_a_place_that_has_just_become_free_is_waited_for(shared: Hosts) -> None:
         # Another host held the table when this one asked, so that nobody told how long to wait.
         counter.failing_rate, counter._last_wait = counter.rates[0], None
         assert counter.waiting(RateItem("call", one.timestamp + 1_002)) == 0
+
+
+def test_a_call_that_waits_when_the_run_ends_is_given_up_at_once(
+    shared: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MARKETDATA_DATABASE", shared.database)
+    monkeypatch.setenv("MARKETDATA_LAKE", shared.lake)
+    monkeypatch.setenv("MARKETDATA_BROKER", shared.broker)
+    allowance = Allowance(CALLS, tmp_path / "allowance-2.sqlite")
+    allowance.close()
+    with pytest.raises(PoolClosed):
+        allowance.acquire()
+    assert "asked again" not in caplog.text
 
 
 def test_the_count_of_a_token_is_in_the_database(

@@ -29,7 +29,9 @@ from marketdata_assets.resources.hub_errors import (
     scrubbed,
 )
 from marketdata_assets.resources.publisher import Outcome
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.faults import Fault
 from marketdata_assets_tests.hub_emulator.server import HubServer
@@ -111,6 +113,21 @@ def test_publishing_again_sends_nothing(hub: WakefulHub, lake: Lake, hub_server:
     assert done.files_changed == []
     assert not {"preupload", "upload", "commit"} & set(hub_server.stages())
     assert titles(hub_server)[1:] == [NEW_TITLE]
+
+
+def test_a_full_disk_is_no_fault_of_the_hub_and_told_at_once(
+    hub: WakefulHub, lake: Lake, hub_server: HubServer, tmp_path: Path
+) -> None:
+    # Without local copies the client downloads what is published.
+    shutil.rmtree(tmp_path / "work")
+    with full_disk(1_000), pytest.raises(DiskRefuses, match="Make room") as refusal:
+        publish(hub, lake, [NEW])
+    assert hub._pauses == []
+    # The client's own exceptions hold the token.
+    assert refusal.value.__cause__ is not None
+    assert refusal.value.__cause__.__context__ is None
+    publish(hub, lake, [NEW])
+    assert_complete(hub_server)
 
 
 def test_state_is_read_at_the_sha_of_the_head_never_at_a_branch(

@@ -15,6 +15,7 @@ import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyrate_limiter import RateItem
 
 from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.resources.rate_limit import WINDOW_MS, Allowance
@@ -94,6 +95,15 @@ def test_a_call_that_waited_its_turn_counts(tmp_path: Path) -> None:
         for _ in range(CALLS):
             allowance.acquire()
         assert _taken(allowance, 1) == 0
+
+
+def test_a_call_counts_when_it_is_allowed_however_long_it_was_held_up(tmp_path: Path) -> None:
+    with _allowance(tmp_path / "a.sqlite") as allowance:
+        counter = allowance._counter
+        now = counter.now()
+        # Asked a minute ago, and then this machine was asleep.
+        assert counter.put(RateItem("call", now - WINDOW_MS))
+        assert counter.peek(0).timestamp >= now
 
 
 def test_the_window_is_longer_than_the_vendors_minute() -> None:

@@ -206,6 +206,43 @@ def test_every_other_reason_names_the_setting_and_not_the_server(
         tunnel.close()
 
 
+@pytest.mark.parametrize("content", [None, b"one-word\n"])
+def test_a_known_hosts_file_that_can_not_be_read_names_its_setting(
+    far_end: FarEnd, tunnel: SshTunnel, log: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
+    far_end.known_hosts.unlink()
+    if content is None:
+        far_end.known_hosts.mkdir()
+    else:
+        far_end.known_hosts.write_bytes(content)
+    told = refused(tunnel)
+    assert "the file of SSH_KNOWN_HOSTS can't be read" in told
+    assert str(far_end.known_hosts) not in told
+    assert str(far_end.known_hosts) in log.text
+
+
+def test_a_remark_in_another_encoding_does_not_matter(far_end: FarEnd, tunnel: SshTunnel) -> None:
+    known = far_end.known_hosts.read_bytes()
+    far_end.known_hosts.write_bytes("# 主机\n".encode("gbk") + known)
+    assert tunnel.proxy_url()
+
+
+def test_a_key_in_place_of_its_path_is_told_and_never_shown(
+    far_end: FarEnd, log: pytest.LogCaptureFixture
+) -> None:
+    key = far_end.user_key.read_text("utf-8")
+    tunnel = SshTunnel(far_end.endpoint.model_copy(update={"key_path": key}))
+    assert "SSH_KEY_PATH holds a key" in refused(tunnel)
+    assert key.splitlines()[1] not in log.text
+    tunnel.close()
+
+
+def test_a_path_that_no_file_can_have_names_its_setting(far_end: FarEnd) -> None:
+    tunnel = SshTunnel(far_end.endpoint.model_copy(update={"key_path": "k" * 300}))
+    assert "SSH_KEY_PATH names no private key" in refused(tunnel)
+    tunnel.close()
+
+
 def test_two_threads_at_once_are_not_mixed(
     far_end: FarEnd, tunnel: SshTunnel, session: requests.Session, web: WebServer
 ) -> None:

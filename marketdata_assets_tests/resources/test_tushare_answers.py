@@ -278,6 +278,17 @@ def test_rows_that_come_twice_alike_count_once(
     assert caplog.records == []
 
 
+def test_a_single_row_that_comes_twice_costs_a_small_table_nothing(state: Path) -> None:
+    market = SmallMarket(many_codes(60))
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        straight = tushare.day(DAILY_KLINE, DAY)
+        spoil(server, "daily", with_repeats(1), times=1)
+        assert tushare.day(DAILY_KLINE, DAY).equals(straight)
+        spoil(server, "daily", with_repeats(2), times=1)
+        with pytest.raises(DuplicateRows, match="2 keys occur more than once"):
+            tushare.day(DAILY_KLINE, DAY)
+
+
 def test_a_key_told_twice_and_differently_has_no_value_and_is_warned_of(
     crowded: tuple[TushareServer, WakefulTushare], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,7 +33,7 @@ from marketdata_assets_tests.resources.serving import (
 )
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
 from marketdata_assets_tests.small_funds import FUNDS, SmallFunds
-from marketdata_assets_tests.small_market import CODES, SmallMarket
+from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
 from marketdata_sandbox import faults
 from marketdata_sandbox.faults import Fault
 from marketdata_sandbox.server import TushareServer
@@ -146,6 +146,17 @@ def test_weights_of_a_day_to_come_are_refused(
     spoil(server, "index_weight", column_set("trade_date", "20250430"))
     with pytest.raises(BadValue, match="got rows from 20250228 to 20250430"):
         tushare.day(INDEX_WEIGHT, DAY)
+
+
+def test_a_few_weights_of_no_day_cost_the_others_nothing(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = SmallMarket(many_codes(60))
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        weights = tushare.day(INDEX_WEIGHT, DAY)
+        spoil(server, "index_weight", column_set("trade_date", None), times=1)
+        assert tushare.day(INDEX_WEIGHT, DAY).equals(weights.slice(1))
+    assert "rows have no ts_code or no weight_date" in caplog.text
 
 
 def test_dividends_are_asked_for_by_the_day_they_leave_the_price(

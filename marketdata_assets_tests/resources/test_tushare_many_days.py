@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from marketdata_assets.resources.tushare_client import ATTEMPTS
 from marketdata_assets.tables import DAILY_KLINE, PRICE_LIMITS, Table
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.resources.serving import DAY, WakefulTushare, serving, tushare_at
@@ -179,6 +180,24 @@ def test_that_ranges_are_answered_is_remembered_until_an_answer_says_otherwise(
             list(tushare.days(DAILY_KLINE, SESSIONS, ROWS))
             seen.append(tushare.answers_ranges(DAILY_KLINE))
     assert seen == [None, True, True, False, None, True]
+
+
+def test_an_outage_is_no_answer_and_what_is_remembered_stays(
+    server: TushareServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = SESSIONS[:4]
+    with tushare_at(server, tmp_path) as tushare:
+        list(tushare.days(DAILY_KLINE, days, ROWS))
+    server.requests.clear()
+    with tushare_at(server, tmp_path) as tushare:
+        spoil(server, "daily", faults.status(503, "busy"), times=ATTEMPTS)
+        assert list(tables_of(tushare.days(DAILY_KLINE, days, ROWS))) == days
+        assert list(tables_of(tushare.days(DAILY_KLINE, days, ROWS))) == days
+    asked = asked_for(server, "daily")
+    assert asked[:ATTEMPTS] == ATTEMPTS * spans(days, 4)
+    assert sorted(asked[ATTEMPTS:-1]) == spans(days, 1)
+    assert asked[-1:] == spans(days, 4)
+    assert caplog.records == []
 
 
 def test_ranges_in_pages_fill_them_and_pages_that_overlap_are_not_believed(

@@ -172,9 +172,10 @@ def test_an_answer_that_was_cut_has_no_day_though_it_is_of_its_range() -> None:
         (rows_of(DAYS[2])[3:], False),
         (rows_of(DAYS[2])[2:], True),
         ([[code, date, "1.0"] for code, date, _ in rows_of(DAYS[2])], False),
-        ([*rows_of(DAYS[2]), rows_of(DAYS[2])[0]], False),
+        ([*rows_of(DAYS[2]), *rows_of(DAYS[2])[:2]], False),
+        ([*rows_of(DAYS[2]), rows_of(DAYS[2])[0]], True),
     ],
-    ids=["no row", "far fewer", "a few fewer", "texts for numbers", "a row twice"],
+    ids=["no row", "far fewer", "a few fewer", "texts for numbers", "rows twice", "a row twice"],
 )
 def test_a_day_that_is_not_as_it_should_be_is_left_out_and_the_others_stay(
     of_day: list[Row], is_whole: bool

@@ -148,9 +148,9 @@ def _wanted(
             f"the answer lacks {', '.join(missing)}: AKShare or the site has changed. Upgrade "
             "akshare, or report it."
         )
-    if call.echo and set(answer[call.echo]) - {call.echoed(instrument)}:
-        other = next(iter(set(answer[call.echo]) - {call.echoed(instrument)}))
-        raise ValueError(f"asked for {call.echoed(instrument)}, got {other}.")
+    wanted = call.echoed(instrument)
+    if call.echo and (others := set(answer[call.echo]) - {wanted}):
+        raise ValueError(f"asked for {wanted}, got {others.pop()}.")
     return {ours: answer[theirs] for ours, theirs in names.items()}
 
 

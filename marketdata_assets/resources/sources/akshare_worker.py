@@ -1,14 +1,18 @@
 """A process that runs AKShare's functions, so that a call can be ended whatever it is doing.
 
 Most of those functions wait for ever, and nothing in them can be told to stop: the process can.
-One call a line of JSON on standard input, one answer a line on standard output. Here belongs the
-process's inside alone; who starts and ends it is `akshare`. It imports nothing of the platform.
+One call a line of JSON on standard input, one answer a line on standard output; the end of standard
+input ends it at once. Here belongs the process's inside alone; who starts and ends it is `akshare`.
+It imports nothing of the platform.
 """
 
 import contextlib
 import datetime as dt
 import json
+import os
 import sys
+import threading
+from queue import SimpleQueue
 from typing import Any
 
 LONGEST_FAULT = 300
@@ -20,8 +24,10 @@ def main() -> None:
         import pandas as pd
 
         _say({"ready": True})
-        for line in sys.stdin:
-            call = json.loads(line)
+        calls: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        threading.Thread(target=_listen, args=(calls,), daemon=True).start()
+        while True:
+            call = calls.get()
             try:
                 frame = getattr(akshare, call["function"])(**call["arguments"])
                 if not isinstance(frame, pd.DataFrame):
@@ -30,6 +36,13 @@ def main() -> None:
             except Exception as fault:
                 text = f"{type(fault).__name__}: {fault}"[:LONGEST_FAULT]
                 _say({"fault": text, "kinds": [kind.__name__ for kind in type(fault).__mro__]})
+
+
+def _listen(calls: SimpleQueue[dict[str, Any]]) -> None:
+    """Take calls as long as the owner is there, who may be killed while one is under way."""
+    for line in sys.stdin:
+        calls.put(json.loads(line))
+    os._exit(0)
 
 
 def _say(answer: dict[str, object]) -> None:

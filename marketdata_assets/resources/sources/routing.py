@@ -6,7 +6,7 @@ leaves another.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,9 @@ class LiveSources(InstrumentSources):
         return [source for source in wanted if source.serves(instrument)]
 
     def _make(self) -> dict[str, HistorySource]:
-        tunnel = self._open_tunnel()
+        tunnel = SshTunnel(self.tunnel) if self.tunnel.host else None
+        if tunnel:
+            self._open.callback(tunnel.close)
         worker = AkshareWorker()
         self._open.callback(worker.close)
         yahoo = YahooSource(self._allowance("Yahoo", self.yahoo_url), tunnel, self.yahoo_url)
@@ -109,7 +111,7 @@ class LiveSources(InstrumentSources):
             return AkshareSource(one, worker, self._allowance(one.name, one.host))
 
         made: list[HistorySource] = [
-            TushareHistory(self.tushare.url, self._tushare_client()),
+            TushareHistory(self.tushare.url, functools.cache(self._tushare_client)),
             *map(site, (EASTMONEY, SINA, CSINDEX, SHENWAN)),
             yahoo,
             coinbase,
@@ -117,20 +119,9 @@ class LiveSources(InstrumentSources):
         self._sources = {source.name: source for source in made}
         return self._sources
 
-    def _open_tunnel(self) -> SshTunnel | None:
-        if not self.tunnel.host:
-            return None
-        tunnel = SshTunnel(self.tunnel)
-        self._open.callback(tunnel.close)
-        return tunnel
-
-    def _tushare_client(self) -> Callable[[], "TushareClient"]:
-        @functools.cache
-        def client() -> "TushareClient":
-            made = self.tushare.client()
-            self._open.callback(made.close)
-            return made
-
+    def _tushare_client(self) -> "TushareClient":
+        client = self.tushare.client()
+        self._open.callback(client.close)
         return client
 
     def _allowance(self, name: str, host: str) -> Allowance:

@@ -1,10 +1,14 @@
 import datetime as dt
 import json
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from marketdata_assets.instruments import identify
 from marketdata_assets.resources.rate_limit import Allowance
+from marketdata_assets.resources.sources import akshare_worker
 from marketdata_assets.resources.sources.akshare import (
     CSINDEX,
     EASTMONEY,
@@ -232,6 +236,34 @@ def test_a_process_that_dies_is_told_and_started_again(
     worker._process.kill()
     worker._process.wait()
     assert bars_of(worker, allowance, SINA, "HSI") == expected(False, False)
+
+
+def test_a_process_whose_owner_is_gone_ends_whatever_it_waits_for(
+    sites_proxy: WebServer, worker: AkshareWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked = threading.Event()
+
+    def dripping(asked: Asked) -> Reply:
+        is_asked.set()
+        return Reply(b"x" * 1000, drip_seconds=0.1)
+
+    monkeypatch.setattr(sites_proxy, "answer", dripping)
+    with subprocess.Popen(
+        [sys.executable, "-m", akshare_worker.__name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        call = {"function": "stock_zh_index_daily", "arguments": {"symbol": "sh000300"}}
+        print(json.dumps(call), file=process.stdin, flush=True)
+        assert is_asked.wait(60)
+        # As the end of the owner closes it, however that comes.
+        process.stdin.close()
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def _asked(secid: str, fields: int) -> Asked:
