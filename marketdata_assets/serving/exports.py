@@ -257,7 +257,8 @@ class ExportFiles:
     def bytes(self) -> int:
         """What all of them take."""
         total = 0
-        for path in self.folder.iterdir():
+        # A folder that somebody has removed to make room has none.
+        for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
@@ -270,7 +271,7 @@ class ExportFiles:
 
     def remove_before(self, moment: float) -> None:
         """Remove files that are older than a moment, in seconds since 1970, whoever made them."""
-        for path in self.folder.iterdir():
+        for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < moment:
                     path.unlink()
