@@ -35,10 +35,12 @@ from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
     last_closed_session,
+    previous_session,
     sessions_between,
 )
 
 Relation = duckdb.DuckDBPyRelation
+ONE_DAY = dt.timedelta(1)
 
 
 def slices_at(
@@ -139,6 +141,9 @@ def _daily(
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
+    if not days and start <= end:
+        # A weekend: there was nothing to know.
+        return _Daily(view.table.schema.empty_table(), ())
     with bounded_duckdb() as connection, files_as_of(lake, view.table, days, moment) as files:
         rows = _of_codes(rows_of(connection, view.table, files.values()), view.code, codes)
         rows = _between(rows, view.date, start, end)
@@ -149,7 +154,9 @@ def _daily(
             return daily
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
-        factor_days = sessions_between(min(start, until), max(end, until))
+        # At an anchor that is no session counts the factor of the one before.
+        anchored = previous_session(until + ONE_DAY) if asked.adjust is Adjust.QFQ else until
+        factor_days = sessions_between(min(start, anchored), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
             factors = _of_codes(factors, "ts_code", codes).filter("adj_factor IS NOT NULL")

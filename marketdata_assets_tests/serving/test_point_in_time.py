@@ -133,3 +133,24 @@ def test_a_suspended_share_has_no_rows_then_as_now_though_it_has_a_history_by_co
     for as_of in (None, now):
         found = reader.ohlcv("688981.SH", suspended, suspended, as_of=as_of)
         assert (found.rows.num_rows, found.source) == (0, DAILY_PRICES)
+
+
+def test_an_anchor_on_a_weekend_before_the_days_is_in_the_money_of_its_friday(past: Past) -> None:
+    friday, sunday = dt.date(2024, 12, 20), dt.date(2024, 12, 22)
+    for code in SHARES:
+        rows = [
+            past.reader.ohlcv(
+                code, SESSIONS[6], END, COLUMNS, Adjust.QFQ, anchor, as_of=past.moment
+            ).rows
+            for anchor in (friday, sunday)
+        ]
+        assert rows[0].num_rows > 0
+        assert rows[0] == rows[1]
+
+
+def test_a_weekend_has_no_rows_then_as_now(past: Past) -> None:
+    saturday, sunday = dt.date(2024, 12, 21), dt.date(2024, 12, 22)
+    for code in STORED:
+        for adjust in (Adjust.NONE, Adjust.HFQ) if code in SHARES else (Adjust.NONE,):
+            found = past.reader.ohlcv(code, saturday, sunday, adjust=adjust, as_of=past.moment)
+            assert (found.rows.num_rows, found.missing or ()) == (0, ())
