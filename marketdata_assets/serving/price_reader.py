@@ -45,7 +45,7 @@ from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.opening import open_lake
-from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries, Series
+from marketdata_assets.storage.series import DayNotInSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.trading_calendar import last_published_session
 
@@ -83,10 +83,7 @@ class PriceReader:
 
         Raises `DamagedSeries` where only that could tell.
         """
-        if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
-            return (instrument.code,)
-        prices = self.series(DAILY_PRICES) if instrument.code.endswith(".BJ") else None
-        return tuple(filter(None, (instrument.code, self._former.former(instrument.code, prices))))
+        return tuple(filter(None, (instrument.code, self._former_code(instrument))))
 
     def ohlcv(
         self,
@@ -231,7 +228,9 @@ class PriceReader:
 
         Shares, or funds, as they were traded are read at once, which takes a third of the time.
         """
-        plain = self._read_at_once(query)
+        plain: ManyCodes | None = None
+        with suppress(MarketdataError):
+            plain = self._read_at_once(query)
         others = [code for code in query.codes if code not in (plain.missing if plain else {})]
         if plain and not others:
             return plain
@@ -242,6 +241,7 @@ class PriceReader:
         """The codes of the daily table that most of them are in, where nothing is to be reckoned.
 
         None where there is none of them, or where days are absent, of which each code has its own.
+        Where they can't be read at once, each has to say why by itself.
         """
         asked = query.range
         if query.as_of or asked.adjust is not Adjust.NONE or asked.frequency is not Frequency.DAY:
@@ -297,13 +297,12 @@ class PriceReader:
 
         A series that is damaged has none.
         """
-        stored = []
-        for table in (DAILY_PRICES, ETF_PREMIUM):
-            with suppress(DamagedSeries):
-                stored.append(self.series(table))
-        return self._instruments.search(
-            search, limit, [one for one in stored if one], self.histories.codes()
-        )
+        return self._instruments.search(search, limit, self.sound_series(), self.histories.codes())
+
+    def sound_series(self) -> list[Series]:
+        """The series of prices that are there and can be read."""
+        found = (self._opened(table) for table in (DAILY_PRICES, ETF_PREMIUM))
+        return [one for one in found if isinstance(one, Series)]
 
     def keeps_days_of(self, instrument: Instrument) -> bool:
         """Whether a daily table has the instrument, and so no history by code answers for it."""
@@ -417,9 +416,12 @@ class PriceReader:
         bars = in_bars(days, asked.frequency, asked.end, moment)
         return replace(bars, rows=bars.rows.select(list(asked.columns)))
 
-    def _former_code(self, instrument: Instrument, series: Series) -> str:
+    def _former_code(self, instrument: Instrument, series: Series | None = None) -> str:
+        """The code that a share had before, or an empty text; of Beijing's `series` tells it."""
         if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
             return ""
+        if series is None and instrument.code.endswith(".BJ"):
+            series = self.series(DAILY_PRICES)
         return self._former.former(instrument.code, series)
 
     def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
@@ -451,8 +453,7 @@ class PriceReader:
     def _as_known(
         self, instruments: Sequence[Instrument], asked: Range, moment: dt.datetime
     ) -> Iterator[Slice]:
-        prices = self.series(DAILY_PRICES)
-        former = {one.code: self._former.former(one.code, prices) for one in instruments}
+        former = {one.code: self._former_code(one) for one in instruments}
         days = asked.of_days()
         for one in slices_at(self._lake, instruments, former, days, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
@@ -463,9 +464,14 @@ class PriceReader:
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
     ) -> Iterator[tuple[str, Slice | MarketdataError]]:
-        asked = {code: self.instrument(code) for code in query.codes}
-        instruments = sorted(dict.fromkeys(asked.values()), key=lambda one: one.kind)
+        asked: dict[str, Instrument] = {}
         found: dict[str, Slice | MarketdataError] = {}
+        for code in query.codes:
+            try:
+                asked[code] = self.instrument(code)
+            except MarketdataError as reason:
+                found[code] = reason
+        instruments = sorted(dict.fromkeys(asked.values()), key=lambda one: one.kind)
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
@@ -474,7 +480,7 @@ class PriceReader:
                 # One of them has no answer: which one, and why, only each by itself can tell.
                 found |= {one.code: self._known(one, query.range, moment) for one in alike}
         for code in query.codes:
-            yield code, found[asked[code].code]
+            yield code, found[asked[code].code if code in asked else code]
 
     def _known(
         self, instrument: Instrument, asked: Range, moment: dt.datetime
