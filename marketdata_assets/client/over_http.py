@@ -135,7 +135,9 @@ class OverHttp:
                 f"{self._url} does not answer ({type(error).__name__}): is `marketdata serve` or "
                 "`marketdata dev` running there, and the address right?"
             ) from error
-        if answer.ok:
+        # A page is what other servers answer, whatever they are asked.
+        is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+        if answer.ok and not is_page:
             return answer
         try:
             message = str(answer.json()["error"])

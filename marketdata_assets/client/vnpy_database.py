@@ -63,7 +63,9 @@ def to_vnpy(
     bars = bars[is_whole].fillna({"volume": 0.0, "turnover": 0.0})
     columns = ["symbol", "exchange", "date", "volume", "turnover", *PRICES]
     written = bars[columns].assign(date=bars["date"].dt.strftime("%Y-%m-%d 00:00:00"))
-    with closing(sqlite3.connect(Path(database).expanduser())) as connection, connection:
+    place = Path(database).expanduser()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(place)) as connection, connection:
         connection.executescript(SCHEMA)
         connection.executemany(
             "INSERT OR REPLACE INTO dbbardata (symbol, exchange, datetime, interval, volume, "

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from marketdata_assets_tests.api.stored_world import (
     rows_of,
     store_world,
 )
+from marketdata_sandbox.loopback_server import LoopbackServer
 
 CODE, CLOSED = "600000.SH", "2024-10-01"
 
@@ -309,6 +311,8 @@ def test_sql_is_for_folders_and_reads_alone(local: MarketData, remote: MarketDat
     assert rows["n"].tolist() == [len(SHARES) * len(DAYS)]
     with pytest.raises(BadQuestion, match="DuckDB"):
         local.sql("DROP VIEW daily_prices")
+    with pytest.raises(BadQuestion, match="No query is asked"):
+        local.sql("")
     with pytest.raises(BadQuestion, match="SQL is for folders"):
         remote.sql("SELECT 1")
 
@@ -335,6 +339,29 @@ def test_a_server_that_refuses_or_is_not_there_says_so(server: Client) -> None:
     assert refused.value.status == 401
     with pytest.raises(Unreachable, match="does not answer"):
         connect("http://127.0.0.1:9").get_price(CODE)
+
+
+class _Page(BaseHTTPRequestHandler):
+    """What Dagster's UI answers, whatever it is asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(b"<!DOCTYPE html><title>Dagster</title>")
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_server_of_pages_is_not_taken_for_one_of_prices() -> None:
+    with LoopbackServer(_Page, 0).running() as server:
+        md = connect(server.url)
+        for ask in (md.instruments, lambda: md.get_price(CODE), lambda: md.origin):
+            with pytest.raises(AnsweredWithError, match="answered 200, and not as this API does"):
+                ask()
 
 
 def test_a_package_that_is_not_there_is_named(
