@@ -20,6 +20,7 @@ from marketdata_assets.serving.adjusting import (
     refuse_unadjustable,
     refuse_without_factors,
     rolled,
+    session_of,
 )
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.caches import stale_since
@@ -34,13 +35,12 @@ from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
-    last_closed_session,
-    previous_session,
+    last_published_session,
+    last_session_over,
     sessions_between,
 )
 
 Relation = duckdb.DuckDBPyRelation
-ONE_DAY = dt.timedelta(1)
 
 
 def slices_at(
@@ -137,7 +137,7 @@ def _daily(
     asked: Range,
     moment: dt.datetime,
 ) -> _Daily:
-    newest = moment.astimezone(SHANGHAI).date()
+    newest = min(moment.astimezone(SHANGHAI).date(), last_published_session())
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
@@ -147,15 +147,14 @@ def _daily(
     with bounded_duckdb() as connection, files_as_of(lake, view.table, days, moment) as files:
         rows = _of_codes(rows_of(connection, view.table, files.values()), view.code, codes)
         rows = _between(rows, view.date, start, end)
-        over = min(end, last_closed_session(moment))
+        over = min(end, last_session_over(moment))
         absent = tuple(day for day in days if day <= over and day not in files)
         daily = _Daily(_ordered(rows, view.code, view.date), absent)
         if asked.adjust is Adjust.NONE:
             return daily
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
-        # At an anchor that is no session counts the factor of the one before.
-        anchored = previous_session(until + ONE_DAY) if asked.adjust is Adjust.QFQ else until
+        anchored = session_of(until) if asked.adjust is Adjust.QFQ else until
         factor_days = sessions_between(min(start, anchored), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
