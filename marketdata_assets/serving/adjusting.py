@@ -36,7 +36,6 @@ from marketdata_assets.trading_calendar import is_session, previous_session, ses
 # The close before goes by another name in the tables of funds.
 ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
 ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE, Kind.FUTURES}
-FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 BAR_COLUMNS = ("trade_date", "close", "pre_close")
 # Half of the last digit of a fund's price.
 HALF_A_TICK = 0.0005 + 1e-9
@@ -93,7 +92,8 @@ def factors_in(series: Series | None, code: str, former: str = "") -> Factors:
     Those under the code it had before, which may be empty, count where the two agree.
     """
     if series is None:
-        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
+        made_by = SERIES_ASSETS[ADJ_FACTOR.name]
+        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {made_by}.")
     return Factors(_factors_under(code, former, series), series.days[-1])
 
 

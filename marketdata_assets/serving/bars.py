@@ -78,7 +78,7 @@ def in_bars(found: Slice, frequency: Frequency, end: dt.date | None, moment: dt.
     day that was over at `moment`. Open is that of the first day, close of the last, volume and
     turnover are sums; what one of its days lacks, a bar lacks.
     """
-    if frequency is Frequency.DAY or not found.rows.num_rows:
+    if not found.rows.num_rows:
         return found
     days = found.rows["date"].cast(pa.int32()).to_numpy()
     periods = _periods(days, frequency)

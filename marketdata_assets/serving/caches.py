@@ -115,8 +115,7 @@ class Histories:
         """Drop one code from memory, or all of them."""
         with self._lock:
             for name in [code] if code else list(self._kept):
-                if gone := self._kept.pop(name, None):
-                    self._bytes -= gone.rows.nbytes
+                self._drop(name)
 
     def remembered(self) -> Remembered:
         with self._lock:
@@ -131,13 +130,15 @@ class Histories:
 
     def _keep(self, code: str, history: History) -> None:
         with self._lock:
-            if before := self._kept.pop(code, None):
-                self._bytes -= before.rows.nbytes
+            self._drop(code)
             self._kept[code] = history
             self._bytes += history.rows.nbytes
             while len(self._kept) > self._most_codes or self._bytes > self._most_bytes:
-                _, oldest = self._kept.popitem(last=False)
-                self._bytes -= oldest.rows.nbytes
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, code: str) -> None:
+        if gone := self._kept.pop(code, None):
+            self._bytes -= gone.rows.nbytes
 
 
 class _Year(NamedTuple, Generic[Made]):

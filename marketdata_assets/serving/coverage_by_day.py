@@ -19,20 +19,17 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.checks.ledger import UNEXPLAINED
 from marketdata_assets.serving.caches import DaysInMemory
-from marketdata_assets.serving.table_rows import daily_table
+from marketdata_assets.serving.table_rows import BY_DAY, daily_table
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
 from marketdata_assets.storage.series import SERIES_ASSETS, has_been_made
-from marketdata_assets.tables import COVERAGE, ETF_COVERAGE, FINDINGS, STORED_TABLES, Table
+from marketdata_assets.tables import COVERAGE, ETF_COVERAGE, FINDINGS, Table
 from marketdata_assets.tables.declaration import Chain, Outcome
 from marketdata_assets.trading_calendar import FIRST_SESSION, last_session_over, sessions_between
 
 LEDGERS = (COVERAGE, ETF_COVERAGE)
-BY_DAY = tuple(
-    table for table in STORED_TABLES.values() if table.date_column and not table.code_column
-)
 LEDGER_ROWS = 500
 # How far back a finding is followed to its first day.
 SESSIONS_FOLLOWED = 20
@@ -114,7 +111,8 @@ class CoverageByDay:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._rows = {
-            table.name: DaysInMemory(lake, table, partial(self._file, table)) for table in BY_DAY
+            name: DaysInMemory(lake, table, partial(self._file, table))
+            for name, table in BY_DAY.items()
         }
         self._gaps = [DaysInMemory(lake, one, partial(self._read_gaps, one)) for one in LEDGERS]
         self._found = DaysInMemory(lake, FINDINGS, self._read_findings)
@@ -135,7 +133,7 @@ class CoverageByDay:
         since = min(filter(None, firsts), default=None)
         chosen: Iterable[Table] = [daily_table(name) for name in names] or [
             table
-            for table, first in zip(BY_DAY, firsts, strict=True)
+            for table, first in zip(BY_DAY.values(), firsts, strict=True)
             if first or (table.name in SERIES_ASSETS and has_been_made(self._lake, table))
         ]
         if since is None:
@@ -213,7 +211,7 @@ class CoverageByDay:
             yield DayOfTable(day, state, rows, unexplained, held, flagged, stored_at)
 
     def _firsts(self) -> list[dt.date | None]:
-        return list(self._lake.each(self._lake.first_day, BY_DAY))
+        return list(self._lake.each(self._lake.first_day, BY_DAY.values()))
 
     def _file(self, table: Table, day: dt.date) -> StoredDay:
         try:

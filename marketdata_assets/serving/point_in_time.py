@@ -22,7 +22,7 @@ from marketdata_assets.serving.adjusting import (
     rolled,
     session_of,
 )
-from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.answers import Slice, span_of
 from marketdata_assets.serving.caches import stale_since
 from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
@@ -197,12 +197,11 @@ def _slice(
     moment: dt.datetime,
     absent: Days | None,
 ) -> Slice:
-    dates = rows[view.date]
     return Slice(
         code=instrument.code,
         instrument=instrument,
         rows=view.ohlcv(rows, columns),
-        available=(dates[0].as_py(), dates[-1].as_py()) if len(dates) else None,
+        available=span_of(rows[view.date]),
         source=view.table,
         generation=None,
         stored_at=moment,

@@ -34,6 +34,7 @@ from marketdata_assets.serving.answers import (
     NotStored,
     Slice,
     in_one_table,
+    span_of,
 )
 from marketdata_assets.serving.bars import Frequency, beginning, in_bars
 from marketdata_assets.serving.caches import Histories, stale_since
@@ -441,7 +442,7 @@ class PriceReader:
             code=instrument.code,
             instrument=instrument,
             rows=HISTORY.ohlcv(rows, asked.columns),
-            available=(dates[0].as_py(), dates[-1].as_py()),
+            available=span_of(dates),
             source=HISTORY.table,
             generation=history.generation,
             stored_at=history.stored_at,
