@@ -123,8 +123,8 @@ def _by_code(rows: pa.Table) -> dict[str, pa.Table]:
 
 
 def with_code(found: Slice) -> pa.Table:
-    """Its rows with its code in front."""
+    """Its rows with its present code in front; those of before are stored under its former one."""
     rows = found.rows
     if "code" in rows.column_names:
-        return rows
+        rows = rows.drop_columns("code")
     return rows.add_column(0, "code", pa.repeat(pa.scalar(found.code), rows.num_rows))
