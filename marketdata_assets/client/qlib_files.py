@@ -100,10 +100,7 @@ def _write(
 
 
 def _adjusted(
-    md: MarketData,
-    codes: Sequence[str],
-    start: str | dt.date | None,
-    end: str | dt.date | None,
+    md: MarketData, codes: Sequence[str], start: str | dt.date | None, end: str | dt.date | None
 ) -> pd.DataFrame:
     """Bars with their factor; of what is never adjusted it is 1."""
     plain: pd.DataFrame = md.get_price([*codes], start, end)

@@ -116,10 +116,7 @@ def _periods(days: npt.NDArray[np.int32], frequency: Frequency) -> npt.NDArray[n
 
 
 def _folded(
-    column: pa.ChunkedArray,
-    how: str,
-    firsts: npt.NDArray[np.intp],
-    lasts: npt.NDArray[np.intp],
+    column: pa.ChunkedArray, how: str, firsts: npt.NDArray[np.intp], lasts: npt.NDArray[np.intp]
 ) -> pa.Array | pa.ChunkedArray:
     if how in (FIRST, LAST):
         return column.take(pa.array(firsts if how is FIRST else lasts))

@@ -73,10 +73,6 @@ class Histories:
         self._bytes = self._hits = self._misses = 0
         self._lock = threading.Lock()
 
-    def codes(self) -> list[str]:
-        """Every stored code, sorted."""
-        return self._lake.codes(INSTRUMENT_HISTORY)
-
     def get(self, code: str) -> History | None:
         """The history of a canonical code as it is on disk now; None where there is none.
 

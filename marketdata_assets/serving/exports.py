@@ -38,7 +38,8 @@ from marketdata_assets.storage.durable_files import (
 ROWS_IN_A_GROUP = 100_000
 # Of what is beside the lake, which is asked for at a price a call.
 SECONDS_BETWEEN_SWEEPS = 3_600.0
-SECONDS_A_RUN_MAY_TAKE = 3_600.0
+# A file is older than the outcome of its request, by no more than a run.
+A_RUN = dt.timedelta(hours=1)
 
 
 class Exported(BaseModel):
@@ -276,7 +277,7 @@ class SharedExportFiles(ExportFiles):
             self._objects.put_file(f"exports/{one.name}", one)
             one.unlink()
         # What killed runs have left here.
-        super().remove_before(time.time() - SECONDS_A_RUN_MAY_TAKE)
+        super().remove_before(time.time() - A_RUN.total_seconds())
         return f"{self._address}/exports/{export.file}"
 
     def note(self, name: str) -> Export | None:

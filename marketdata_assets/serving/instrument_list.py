@@ -59,10 +59,7 @@ class InstrumentList:
         with self._making:
             if self._made[0] != version:
                 listed = sorted(self._listed(series, histories))
-                self._made = (
-                    version,
-                    [(_searched(one), one) for one in listed],
-                )
+                self._made = version, [(_searched(one), one) for one in listed]
             return self._made[1]
 
     def _listed(self, series: Sequence[Series], histories: Sequence[str]) -> Iterator[Listed]:

@@ -131,11 +131,7 @@ class _Daily:
 
 
 def _daily(
-    lake: Lake,
-    view: View,
-    codes: Sequence[str],
-    asked: Range,
-    moment: dt.datetime,
+    lake: Lake, view: View, codes: Sequence[str], asked: Range, moment: dt.datetime
 ) -> _Daily:
     newest = min(moment.astimezone(SHANGHAI).date(), last_published_session())
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)

@@ -52,6 +52,7 @@ from marketdata_assets.trading_calendar import last_published_session
 
 # Read together; more would be in memory together, too.
 CODES_AT_ONCE = 25
+SeriesOf: TypeAlias = Callable[[Table], Series | None]
 # Rows as they are answered, and the sessions of their range that nobody has.
 Plain: TypeAlias = tuple[pa.Table, Days]
 
@@ -179,23 +180,13 @@ class PriceReader:
             plain = self._plain_rows(codes, query.range, series_of)
             for code in codes:
                 try:
-                    yield (
-                        code,
-                        self._slice(
-                            self.instrument(code),
-                            query.range,
-                            series_of,
-                            plain.get(code),
-                        ),
-                    )
+                    instrument = self.instrument(code)
+                    yield code, self._slice(instrument, query.range, series_of, plain.get(code))
                 except MarketdataError as reason:
                     yield code, reason
 
     def _plain_rows(
-        self,
-        codes: Sequence[str],
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
+        self, codes: Sequence[str], asked: Range, series_of: SeriesOf
     ) -> dict[str, Plain]:
         """The rows of codes of which nothing is to be reckoned, read at once: it takes a quarter
         of the time. Where one of them can't be read, each is asked by itself and says why."""
@@ -270,10 +261,7 @@ class PriceReader:
         return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
 
     def cross_section(
-        self,
-        day: dt.date,
-        columns: Sequence[str] = ("code", *OHLCV),
-        kind: Kind = Kind.A_SHARE,
+        self, day: dt.date, columns: Sequence[str] = ("code", *OHLCV), kind: Kind = Kind.A_SHARE
     ) -> CrossSection:
         """All A-shares, or all funds, of one day, by code.
 
@@ -298,7 +286,8 @@ class PriceReader:
 
         A series that is damaged has none.
         """
-        return self._instruments.search(search, limit, self.sound_series(), self.histories.codes())
+        histories = self._lake.codes(HISTORY.table)
+        return self._instruments.search(search, limit, self.sound_series(), histories)
 
     def sound_series(self) -> list[Series]:
         """The series of prices that are there and can be read."""
@@ -345,21 +334,13 @@ class PriceReader:
             return reason
 
     def _slice(
-        self,
-        instrument: Instrument,
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
-        plain: Plain | None = None,
+        self, instrument: Instrument, asked: Range, series_of: SeriesOf, plain: Plain | None = None
     ) -> Slice:
         days = self._days(instrument, asked.of_days(), series_of, plain)
         return self._in_bars(days, asked, dt.datetime.now(dt.UTC), series_of)
 
     def _days(
-        self,
-        instrument: Instrument,
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
-        plain: Plain | None = None,
+        self, instrument: Instrument, asked: Range, series_of: SeriesOf, plain: Plain | None
     ) -> Slice:
         """`plain` are the rows, as they are answered, where they have been read already."""
         refuse_unadjustable(instrument, asked.adjust)
@@ -397,11 +378,7 @@ class PriceReader:
         )
 
     def _in_bars(
-        self,
-        days: Slice,
-        asked: Range,
-        moment: dt.datetime,
-        series_of: Callable[[Table], Series | None],
+        self, days: Slice, asked: Range, moment: dt.datetime, series_of: SeriesOf
     ) -> Slice:
         """`days` as what was asked for, as it is at `moment`.
 
