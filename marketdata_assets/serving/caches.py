@@ -149,7 +149,7 @@ class DaysInMemory(Generic[Made]):
     """What `make` gives for each stored day of a table; threads may share one.
 
     A year's folder is listed again when it has changed, and every hour; of it only those files are
-    read that are new.
+    read that are new, or that `make` gave None for, which could not be read.
     """
 
     def __init__(
@@ -190,7 +190,11 @@ class DaysInMemory(Generic[Made]):
         self, year: int, known: dict[dt.date, tuple[FileIdentity, Made]]
     ) -> dict[dt.date, tuple[FileIdentity, Made]]:
         files = self._lake.identities_of_year(self._table, year)
-        same = {day: known[day] for day in files if day in known and known[day][0] == files[day]}
+        same = {
+            day: known[day]
+            for day in files
+            if day in known and known[day][0] == files[day] and known[day][1] is not None
+        }
         others = [day for day in files if day not in same]
         made = zip(others, self._lake.each(self._make, others), strict=True)
         same |= {day: (files[day], one) for day, one in made}

@@ -68,7 +68,7 @@ class DayOfTable:
 
 
 class StoredDay(NamedTuple):
-    """What the file of a day says of itself; None where it can't be read, or says nothing."""
+    """What the file of a day says of itself; None where it says nothing."""
 
     rows: int | None = None
     stored_at: dt.datetime | None = None
@@ -180,7 +180,7 @@ class CoverageByDay:
         table: Table,
         sessions: Sequence[dt.date],
         gaps: Mapping[dt.date, Gaps],
-        found: Mapping[dt.date, Found],
+        found: Mapping[dt.date, Found | None],
         damaged: set[Path],
     ) -> Iterator[DayOfTable]:
         if not sessions:
@@ -193,9 +193,9 @@ class CoverageByDay:
         for day in sessions:
             if day < first:
                 continue
-            rows, stored_at = stored.get(day, StoredDay())
+            rows, stored_at = stored.get(day) or StoredDay()
             refused, held, flagged = (
-                found.get(day, {}).get((table.name, outcome), 0)
+                (found.get(day) or {}).get((table.name, outcome), 0)
                 for outcome in (Outcome.REFUSED, Outcome.HELD, Outcome.FLAGGED)
             )
             unexplained = gaps.get(day, {}).get(table.name, 0)
@@ -213,28 +213,28 @@ class CoverageByDay:
     def _firsts(self) -> list[dt.date | None]:
         return list(self._lake.each(self._lake.first_day, BY_DAY.values()))
 
-    def _file(self, table: Table, day: dt.date) -> StoredDay:
+    def _file(self, table: Table, day: dt.date) -> StoredDay | None:
         try:
             found = pq.read_metadata(self._lake.file(table, day))
         except (pa.ArrowException, OSError):
-            return StoredDay()
+            return None
         stored_at = (found.metadata or {}).get(b"stored_at")
         moment = dt.datetime.fromisoformat(stored_at.decode()) if stored_at else None
         return StoredDay(found.num_rows, moment)
 
-    def _read_gaps(self, ledger: Table, day: dt.date) -> Gaps:
+    def _read_gaps(self, ledger: Table, day: dt.date) -> Gaps | None:
         try:
             # Two columns of ten, which takes a third of the time.
             rows = open_sealed(self._lake.file(ledger, day))[0].read(["missing", "reason"])
         except (DamagedFile, pa.ArrowException, OSError):
-            return {}
+            return None
         unexplained = rows.filter(pc.equal(rows["reason"], UNEXPLAINED))["missing"]
         return Counter(name for one in unexplained.to_pylist() for name in one.split(", "))
 
-    def _read_findings(self, day: dt.date) -> Found:
+    def _read_findings(self, day: dt.date) -> Found | None:
         rows = self._lake.read(FINDINGS, day)
         if rows is None:
-            return {}
+            return None
         pairs = (rows[name].to_pylist() for name in ("table_name", "outcome"))
         return Counter(zip(*pairs, strict=True))
 
@@ -242,7 +242,7 @@ class CoverageByDay:
         both: dict[dt.date, Gaps] = {}
         for ledger in self._gaps:
             for day, counts in ledger.between(start, end).items():
-                both[day] = {**both.get(day, {}), **counts}
+                both[day] = {**both.get(day, {}), **(counts or {})}
         return both
 
     def _lacking(self, table: Table, day: dt.date) -> Iterator[Lacking]:
