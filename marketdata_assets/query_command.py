@@ -59,7 +59,7 @@ def query(
         try:
             with becoming(file) as unfinished:
                 WRITERS[file.suffix](found.rows, unfinished)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
             how = "write a file in a folder that is there and yours to write in"
             raise SettingError("--out", out, how) from None
         written = "{count:,} rows of {code} are in {file}"

@@ -76,3 +76,6 @@ def test_what_has_no_answer_says_so(
         query(CODE, None, None, "none", "", str(tmp_path / "out.xls"))
     with pytest.raises(SettingError, match="in a folder that is there"):
         query(CODE, None, None, "none", "", str(tmp_path / "nowhere" / "out.csv"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(SettingError, match="in a folder that is there"):
+        query(CODE, None, None, "none", "", str(tmp_path / "folder.csv"))

@@ -30,7 +30,7 @@ from marketdata_assets.serving.table_rows import (
 from marketdata_assets.storage.bounded_duckdb import draw_no_progress
 from marketdata_assets.storage.finding_list import finding_list
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, FINDINGS
+from marketdata_assets.tables import FINDINGS
 from marketdata_assets.tables.declaration import Outcome
 
 
@@ -64,8 +64,8 @@ class Folder:
 
     @property
     def origin(self) -> str:
-        series = (self._reader.series(table) for table in (DAILY_PRICES, ETF_PREMIUM))
-        return ", ".join(sorted({one for each in series if each for one in each.origins}))
+        series = self._reader.sound_series()
+        return ", ".join(sorted({one for each in series for one in each.origins}))
 
     def prices(self, asked: PriceQuestion) -> Prices:
         known, failed = [], {}
@@ -139,7 +139,10 @@ class Folder:
         try:
             with duckdb.connect(str(catalog), read_only=True) as connection:
                 draw_no_progress(connection)
-                return connection.sql(query).to_arrow_table()
+                # An empty text has no answer.
+                if (answer := connection.sql(query)) is None:
+                    raise BadQuestion("No query is asked.")
+                return answer.to_arrow_table()
         except duckdb.Error as error:
             raise BadQuestion(f"DuckDB: {error}") from None
 

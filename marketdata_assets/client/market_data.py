@@ -6,6 +6,7 @@ the rows come from is a `Source`.
 
 import datetime as dt
 import json
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -236,7 +237,7 @@ class MarketData:
         asked = RowsQuestion(name, day, first, last, code, _words(fields))
         rows, absent = self._source.table(asked)
         told: dict[str, Any] = {"missing_sessions": {code: list(absent)} if absent else {}}
-        _warn({}, told["missing_sessions"])
+        warn_incomplete({}, told["missing_sessions"])
         return _framed(rows, frame, told)
 
     def instruments(self, search: str = "", limit: int = 1_000) -> pd.DataFrame:
@@ -354,7 +355,7 @@ def _told(prices: Prices) -> dict[str, Any]:
         raise NoRows(missing)
     sessions = {code: list(days) for code, days in prices.missing.items() if days}
     early = {code: f"its history ends early, on {day}" for code, day in prices.stale.items()}
-    _warn({**missing, **early}, sessions)
+    warn_incomplete({**missing, **early}, sessions)
     return {
         "missing": missing,
         "missing_sessions": sessions,
@@ -363,10 +364,16 @@ def _told(prices: Prices) -> dict[str, Any]:
     }
 
 
-def _warn(missing: Mapping[str, str], sessions: Mapping[str, Sequence[str]]) -> None:
-    if missing or sessions:
-        # At whoever called the client.
-        warnings.warn(Incomplete(missing, sessions), stacklevel=4)
+def warn_incomplete(
+    missing: Mapping[str, str], sessions: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Warn whoever called the client, by whichever of its calls, where anything lacks."""
+    if not missing and not sessions:
+        return
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals["__package__"] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(Incomplete(missing, sessions or {}), stacklevel=level)
 
 
 def _listed(missing: Mapping[str, str]) -> str:

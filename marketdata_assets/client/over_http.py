@@ -7,6 +7,7 @@ client.
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,7 +53,8 @@ class OverHttp:
         # Rows are small already, and to be read at once.
         self._session.headers["Accept-Encoding"] = "identity"
         if token:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            # A header would give way to what ~/.netrc has for the host.
+            self._session.auth = partial(_with_token, token)
         # No proxy knows this machine.
         self._session.trust_env = not is_loopback(urlsplit(url).hostname or "")
 
@@ -135,13 +137,20 @@ class OverHttp:
                 f"{self._url} does not answer ({type(error).__name__}): is `marketdata serve` or "
                 "`marketdata dev` running there, and the address right?"
             ) from error
-        if answer.ok:
+        # A page is what other servers answer, whatever they are asked.
+        is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+        if answer.ok and not is_page:
             return answer
         try:
             message = str(answer.json()["error"])
         except (ValueError, KeyError, TypeError):
             message = f"{self._url} answered {answer.status_code}, and not as this API does"
         raise AnsweredWithError(message, answer.status_code)
+
+
+def _with_token(token: str, asked: requests.PreparedRequest) -> requests.PreparedRequest:
+    asked.headers["Authorization"] = f"Bearer {token}"
+    return asked
 
 
 def _years(start: dt.date, end: dt.date) -> Iterator[tuple[dt.date, dt.date]]:

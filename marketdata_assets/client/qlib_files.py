@@ -15,7 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marketdata_assets.client.market_data import BadQuestion, Incomplete, MarketData, NoRows
+from marketdata_assets.client.market_data import (
+    BadQuestion,
+    Incomplete,
+    MarketData,
+    NoRows,
+    warn_incomplete,
+)
 from marketdata_assets.instruments import FUND_KINDS, Kind, identify
 
 CODES_AT_ONCE = 500
@@ -72,8 +78,7 @@ def _write(
     bars = pd.concat(parts)
     if missing and bars.empty:
         raise NoRows(missing)
-    if missing:
-        warnings.warn(Incomplete(missing, {}), stacklevel=3)
+    warn_incomplete(missing)
     if bars.empty:
         raise BadQuestion("None of the codes has a row that could be written.")
     calendar = md.trading_days(bars["date"].min().date(), bars["date"].max().date())
@@ -95,10 +100,7 @@ def _write(
 
 
 def _adjusted(
-    md: MarketData,
-    codes: Sequence[str],
-    start: str | dt.date | None,
-    end: str | dt.date | None,
+    md: MarketData, codes: Sequence[str], start: str | dt.date | None, end: str | dt.date | None
 ) -> pd.DataFrame:
     """Bars with their factor; of what is never adjusted it is 1."""
     plain: pd.DataFrame = md.get_price([*codes], start, end)
@@ -122,7 +124,7 @@ def _adjusted(
         if without := sorted(set(plain["code"][plain["factor"].isna()])):
             why = hfq.attrs["missing"]
             missing = {code: why.get(code, "no factor on some day") for code in without}
-            warnings.warn(Incomplete(missing, {}), stacklevel=4)
+            warn_incomplete(missing)
             plain = plain[~plain["code"].isin(without)]
     return plain
 

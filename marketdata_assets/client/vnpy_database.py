@@ -7,12 +7,11 @@ midnight in Shanghai, and an overview a symbol.
 
 import datetime as dt
 import sqlite3
-import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from marketdata_assets.client.market_data import BadQuestion, Incomplete, MarketData
+from marketdata_assets.client.market_data import BadQuestion, MarketData, warn_incomplete
 
 EXCHANGES = {"SH": "SSE", "SZ": "SZSE", "BJ": "BSE"}
 DAILY = "d"
@@ -59,11 +58,13 @@ def to_vnpy(
     if not is_whole.all():
         days = bars[~is_whole].groupby("code").size()
         lacking = {str(code): f"{count} day(s) without prices" for code, count in days.items()}
-        warnings.warn(Incomplete(lacking, {}), stacklevel=2)
+        warn_incomplete(lacking)
     bars = bars[is_whole].fillna({"volume": 0.0, "turnover": 0.0})
     columns = ["symbol", "exchange", "date", "volume", "turnover", *PRICES]
     written = bars[columns].assign(date=bars["date"].dt.strftime("%Y-%m-%d 00:00:00"))
-    with closing(sqlite3.connect(Path(database).expanduser())) as connection, connection:
+    place = Path(database).expanduser()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(place)) as connection, connection:
         connection.executescript(SCHEMA)
         connection.executemany(
             "INSERT OR REPLACE INTO dbbardata (symbol, exchange, datetime, interval, volume, "

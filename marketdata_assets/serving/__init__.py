@@ -5,6 +5,7 @@ asset alike. Nothing here knows HTTP, and nothing knows Dagster.
 
 queries          what may be asked, and how much of it
 ohlcv_view       how a stored table speaks OHLCV: names, units
+former_codes     a share under the code that it had before
 adjusting        adjusted prices of one code
 bars             days as weeks and months
 answers          what is answered: rows of a code, of a day, of many codes
@@ -20,4 +21,5 @@ table_rows       any table that is stored by day, as it is stored; a fund that n
 exports          a range as a file
 status           how the platform is: evenings, what is late, what runs next, the disk
 requests         what is not there yet, or too large to wait for: a durable queue
+request_database, shared_requests    where the queue lies, on one machine and of several hosts
 """

@@ -31,13 +31,11 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
-from marketdata_assets.trading_calendar import previous_session, sessions_between
+from marketdata_assets.trading_calendar import is_session, previous_session, sessions_between
 
 # The close before goes by another name in the tables of funds.
 ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
 ADJUSTABLE_KINDS = FUND_KINDS | {Kind.A_SHARE, Kind.FUTURES}
-ONE_DAY = dt.timedelta(1)
-FACTOR_SERIES = SERIES_ASSETS[ADJ_FACTOR.name]
 BAR_COLUMNS = ("trade_date", "close", "pre_close")
 # Half of the last digit of a fund's price.
 HALF_A_TICK = 0.0005 + 1e-9
@@ -94,7 +92,8 @@ def factors_in(series: Series | None, code: str, former: str = "") -> Factors:
     Those under the code it had before, which may be empty, count where the two agree.
     """
     if series is None:
-        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {FACTOR_SERIES}.")
+        made_by = SERIES_ASSETS[ADJ_FACTOR.name]
+        raise MissingFactors(f"{ADJ_FACTOR.name} has no series yet. Materialize {made_by}.")
     return Factors(_factors_under(code, former, series), series.days[-1])
 
 
@@ -114,7 +113,7 @@ def adjusted(
     """
     scale = _factors_of(code, rows[date], factors)
     if anchor is not None:
-        session = previous_session(anchor + ONE_DAY)
+        session = session_of(anchor)
         if factors.until is None or factors.until < session:
             table = factors.table.name
             raise MissingFactors(
@@ -124,6 +123,11 @@ def adjusted(
             )
         scale = scale / _factor_at(code, anchor, factors)
     return _scaled(rows, scale)
+
+
+def session_of(anchor: dt.date) -> dt.date:
+    """The anchor, or the session before it, whose factor counts there."""
+    return anchor if is_session(anchor) else previous_session(anchor)
 
 
 def _factors_under(code: str, former: str, factors: Series) -> pa.Table:
@@ -243,7 +247,7 @@ def rolled(code: str, history: pa.Table, asked: Range) -> pa.Table:
     days = history["date"]
     first, last = days[0].as_py(), days[-1].as_py()
     anchor = (asked.anchor or last) if asked.adjust is Adjust.QFQ else None
-    if anchor and not first <= previous_session(anchor + dt.timedelta(1)) <= last:
+    if anchor and not first <= session_of(anchor) <= last:
         raise MissingFactors(
             f"{INSTRUMENT_HISTORY.name} has {code} from {first} to {last}, and the anchor is "
             f"{anchor}. Choose one of these days."

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.gaps import Days
-from marketdata_assets.serving.ohlcv_view import column_type
+from marketdata_assets.serving.ohlcv_view import schema_of
 from marketdata_assets.tables import Table
 
 Span: TypeAlias = tuple[dt.date, dt.date]
@@ -84,6 +84,11 @@ class ManyCodes(NamedTuple):
     empty: tuple[str, ...] = ()
 
 
+def span_of(dates: pa.ChunkedArray) -> Span | None:
+    """The first and the last of dates in order; None where there is none."""
+    return (dates[0].as_py(), dates[-1].as_py()) if len(dates) else None
+
+
 def in_one_table(
     columns: Sequence[str],
     found: Mapping[str, Slice | MarketdataError],
@@ -92,10 +97,10 @@ def in_one_table(
 ) -> ManyCodes:
     """What is `found` of some codes, and `known` of others, in the `order` of all."""
     names = ["code", "date", *(name for name in columns if name not in ("code", "date"))]
-    schema = pa.schema([(name, column_type(name)) for name in names])
+    schema = schema_of(names)
     slices = {code: one for code, one in found.items() if isinstance(one, Slice)}
     pieces = _by_code(known.rows.cast(schema)) if known else {}
-    pieces |= {code: _with_code(one).select(names).cast(schema) for code, one in slices.items()}
+    pieces |= {code: with_code(one).select(names).cast(schema) for code, one in slices.items()}
     return ManyCodes(
         pa.concat_tables(
             [schema.empty_table(), *(pieces[code] for code in order or pieces if code in pieces)]
@@ -117,9 +122,9 @@ def _by_code(rows: pa.Table) -> dict[str, pa.Table]:
     return pieces
 
 
-def _with_code(found: Slice) -> pa.Table:
-    """Its rows with its code in front."""
+def with_code(found: Slice) -> pa.Table:
+    """Its rows with its present code in front; those of before are stored under its former one."""
     rows = found.rows
     if "code" in rows.column_names:
-        return rows
+        rows = rows.drop_columns("code")
     return rows.add_column(0, "code", pa.repeat(pa.scalar(found.code), rows.num_rows))

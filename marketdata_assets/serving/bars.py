@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.instruments import Market
+from marketdata_assets.instruments import Instrument, Kind
 from marketdata_assets.serving.answers import Slice
-from marketdata_assets.trading_calendar import CalendarExhausted, next_session
+from marketdata_assets.trading_calendar import next_session
 
 # Since 1970-01-01, a Thursday, weeks begin on Monday.
 MONDAY = 3
+SATURDAY = 5
 ONE_DAY = dt.timedelta(1)
 FIRST, LAST, HIGHEST, LOWEST, SUM = "first", "last", "highest", "lowest", "sum"
 # Of daily columns alone can be told what they are of a week; a return or a ratio of it is another.
@@ -77,7 +78,7 @@ def in_bars(found: Slice, frequency: Frequency, end: dt.date | None, moment: dt.
     day that was over at `moment`. Open is that of the first day, close of the last, volume and
     turnover are sums; what one of its days lacks, a bar lacks.
     """
-    if frequency is Frequency.DAY or not found.rows.num_rows:
+    if not found.rows.num_rows:
         return found
     days = found.rows["date"].cast(pa.int32()).to_numpy()
     periods = _periods(days, frequency)
@@ -88,25 +89,23 @@ def in_bars(found: Slice, frequency: Frequency, end: dt.date | None, moment: dt.
         for name in found.rows.column_names
     }
     newest = found.rows["date"][-1].as_py()
-    until = _last_day(found.instrument.market, end, moment)
-    following = _next_day(found.instrument.market, until)
+    over = found.instrument.market.last_final_day(moment)
+    following = _next_day(found.instrument, min(end, over) if end else over)
     is_over = beginning(frequency, following) != beginning(frequency, newest)
     return replace(found, rows=pa.table(columns), unfinished=None if is_over else newest)
 
 
-def _last_day(market: Market, end: dt.date | None, moment: dt.datetime) -> dt.date:
-    over = market.last_final_day(moment)
-    return min(end, over) if end else over
+def _next_day(instrument: Instrument, day: dt.date) -> dt.date:
+    """The next day that may have a row; of markets without a calendar here, the next weekday.
 
-
-def _next_day(market: Market, day: dt.date) -> dt.date:
-    """The next day that may have a row; of markets without a calendar here, the next of all."""
-    if market.timezone == "Asia/Shanghai":
-        try:
-            return next_session(day)
-        except CalendarExhausted:
-            pass
-    return day + ONE_DAY
+    Coins trade on all of them.
+    """
+    if instrument.market.timezone == "Asia/Shanghai":
+        return next_session(day)
+    following = day + ONE_DAY
+    if instrument.kind is Kind.CRYPTO or following.weekday() < SATURDAY:
+        return following
+    return following + dt.timedelta(7 - following.weekday())
 
 
 def _periods(days: npt.NDArray[np.int32], frequency: Frequency) -> npt.NDArray[np.int64]:
@@ -117,10 +116,7 @@ def _periods(days: npt.NDArray[np.int32], frequency: Frequency) -> npt.NDArray[n
 
 
 def _folded(
-    column: pa.ChunkedArray,
-    how: str,
-    firsts: npt.NDArray[np.intp],
-    lasts: npt.NDArray[np.intp],
+    column: pa.ChunkedArray, how: str, firsts: npt.NDArray[np.intp], lasts: npt.NDArray[np.intp]
 ) -> pa.Array | pa.ChunkedArray:
     if how in (FIRST, LAST):
         return column.take(pa.array(firsts if how is FIRST else lasts))

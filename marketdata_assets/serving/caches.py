@@ -73,10 +73,6 @@ class Histories:
         self._bytes = self._hits = self._misses = 0
         self._lock = threading.Lock()
 
-    def codes(self) -> list[str]:
-        """Every stored code, sorted."""
-        return self._lake.codes(INSTRUMENT_HISTORY)
-
     def get(self, code: str) -> History | None:
         """The history of a canonical code as it is on disk now; None where there is none.
 
@@ -115,8 +111,7 @@ class Histories:
         """Drop one code from memory, or all of them."""
         with self._lock:
             for name in [code] if code else list(self._kept):
-                if gone := self._kept.pop(name, None):
-                    self._bytes -= gone.rows.nbytes
+                self._drop(name)
 
     def remembered(self) -> Remembered:
         with self._lock:
@@ -131,13 +126,15 @@ class Histories:
 
     def _keep(self, code: str, history: History) -> None:
         with self._lock:
-            if before := self._kept.pop(code, None):
-                self._bytes -= before.rows.nbytes
+            self._drop(code)
             self._kept[code] = history
             self._bytes += history.rows.nbytes
             while len(self._kept) > self._most_codes or self._bytes > self._most_bytes:
-                _, oldest = self._kept.popitem(last=False)
-                self._bytes -= oldest.rows.nbytes
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, code: str) -> None:
+        if gone := self._kept.pop(code, None):
+            self._bytes -= gone.rows.nbytes
 
 
 class _Year(NamedTuple, Generic[Made]):
@@ -152,7 +149,7 @@ class DaysInMemory(Generic[Made]):
     """What `make` gives for each stored day of a table; threads may share one.
 
     A year's folder is listed again when it has changed, and every hour; of it only those files are
-    read that are new.
+    read that are new, or that `make` gave None for, which could not be read.
     """
 
     def __init__(
@@ -193,7 +190,11 @@ class DaysInMemory(Generic[Made]):
         self, year: int, known: dict[dt.date, tuple[FileIdentity, Made]]
     ) -> dict[dt.date, tuple[FileIdentity, Made]]:
         files = self._lake.identities_of_year(self._table, year)
-        same = {day: known[day] for day in files if day in known and known[day][0] == files[day]}
+        same = {
+            day: known[day]
+            for day in files
+            if day in known and known[day][0] == files[day] and known[day][1] is not None
+        }
         others = [day for day in files if day not in same]
         made = zip(others, self._lake.each(self._make, others), strict=True)
         same |= {day: (files[day], one) for day, one in made}

@@ -19,20 +19,17 @@ import pyarrow.parquet as pq
 
 from marketdata_assets.checks.ledger import UNEXPLAINED
 from marketdata_assets.serving.caches import DaysInMemory
-from marketdata_assets.serving.table_rows import daily_table
+from marketdata_assets.serving.table_rows import BY_DAY, daily_table
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.finding_list import FindingLine, finding_list
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
 from marketdata_assets.storage.series import SERIES_ASSETS, has_been_made
-from marketdata_assets.tables import COVERAGE, ETF_COVERAGE, FINDINGS, STORED_TABLES, Table
+from marketdata_assets.tables import COVERAGE, ETF_COVERAGE, FINDINGS, Table
 from marketdata_assets.tables.declaration import Chain, Outcome
 from marketdata_assets.trading_calendar import FIRST_SESSION, last_session_over, sessions_between
 
 LEDGERS = (COVERAGE, ETF_COVERAGE)
-BY_DAY = tuple(
-    table for table in STORED_TABLES.values() if table.date_column and not table.code_column
-)
 LEDGER_ROWS = 500
 # How far back a finding is followed to its first day.
 SESSIONS_FOLLOWED = 20
@@ -71,7 +68,7 @@ class DayOfTable:
 
 
 class StoredDay(NamedTuple):
-    """What the file of a day says of itself; None where it can't be read, or says nothing."""
+    """What the file of a day says of itself; None where it says nothing."""
 
     rows: int | None = None
     stored_at: dt.datetime | None = None
@@ -114,7 +111,8 @@ class CoverageByDay:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._rows = {
-            table.name: DaysInMemory(lake, table, partial(self._file, table)) for table in BY_DAY
+            name: DaysInMemory(lake, table, partial(self._file, table))
+            for name, table in BY_DAY.items()
         }
         self._gaps = [DaysInMemory(lake, one, partial(self._read_gaps, one)) for one in LEDGERS]
         self._found = DaysInMemory(lake, FINDINGS, self._read_findings)
@@ -135,7 +133,7 @@ class CoverageByDay:
         since = min(filter(None, firsts), default=None)
         chosen: Iterable[Table] = [daily_table(name) for name in names] or [
             table
-            for table, first in zip(BY_DAY, firsts, strict=True)
+            for table, first in zip(BY_DAY.values(), firsts, strict=True)
             if first or (table.name in SERIES_ASSETS and has_been_made(self._lake, table))
         ]
         if since is None:
@@ -182,7 +180,7 @@ class CoverageByDay:
         table: Table,
         sessions: Sequence[dt.date],
         gaps: Mapping[dt.date, Gaps],
-        found: Mapping[dt.date, Found],
+        found: Mapping[dt.date, Found | None],
         damaged: set[Path],
     ) -> Iterator[DayOfTable]:
         if not sessions:
@@ -195,9 +193,9 @@ class CoverageByDay:
         for day in sessions:
             if day < first:
                 continue
-            rows, stored_at = stored.get(day, StoredDay())
+            rows, stored_at = stored.get(day) or StoredDay()
             refused, held, flagged = (
-                found.get(day, {}).get((table.name, outcome), 0)
+                (found.get(day) or {}).get((table.name, outcome), 0)
                 for outcome in (Outcome.REFUSED, Outcome.HELD, Outcome.FLAGGED)
             )
             unexplained = gaps.get(day, {}).get(table.name, 0)
@@ -213,30 +211,30 @@ class CoverageByDay:
             yield DayOfTable(day, state, rows, unexplained, held, flagged, stored_at)
 
     def _firsts(self) -> list[dt.date | None]:
-        return list(self._lake.each(self._lake.first_day, BY_DAY))
+        return list(self._lake.each(self._lake.first_day, BY_DAY.values()))
 
-    def _file(self, table: Table, day: dt.date) -> StoredDay:
+    def _file(self, table: Table, day: dt.date) -> StoredDay | None:
         try:
             found = pq.read_metadata(self._lake.file(table, day))
         except (pa.ArrowException, OSError):
-            return StoredDay()
+            return None
         stored_at = (found.metadata or {}).get(b"stored_at")
         moment = dt.datetime.fromisoformat(stored_at.decode()) if stored_at else None
         return StoredDay(found.num_rows, moment)
 
-    def _read_gaps(self, ledger: Table, day: dt.date) -> Gaps:
+    def _read_gaps(self, ledger: Table, day: dt.date) -> Gaps | None:
         try:
             # Two columns of ten, which takes a third of the time.
             rows = open_sealed(self._lake.file(ledger, day))[0].read(["missing", "reason"])
         except (DamagedFile, pa.ArrowException, OSError):
-            return {}
+            return None
         unexplained = rows.filter(pc.equal(rows["reason"], UNEXPLAINED))["missing"]
         return Counter(name for one in unexplained.to_pylist() for name in one.split(", "))
 
-    def _read_findings(self, day: dt.date) -> Found:
+    def _read_findings(self, day: dt.date) -> Found | None:
         rows = self._lake.read(FINDINGS, day)
         if rows is None:
-            return {}
+            return None
         pairs = (rows[name].to_pylist() for name in ("table_name", "outcome"))
         return Counter(zip(*pairs, strict=True))
 
@@ -244,7 +242,7 @@ class CoverageByDay:
         both: dict[dt.date, Gaps] = {}
         for ledger in self._gaps:
             for day, counts in ledger.between(start, end).items():
-                both[day] = {**both.get(day, {}), **counts}
+                both[day] = {**both.get(day, {}), **(counts or {})}
         return both
 
     def _lacking(self, table: Table, day: dt.date) -> Iterator[Lacking]:

@@ -13,9 +13,9 @@ import datetime as dt
 import functools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, get_args
+from typing import IO, Any, NamedTuple, get_args
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from marketdata_assets.hosts import hosts
-from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.answers import Slice, span_of, with_code
 from marketdata_assets.serving.gaps import MissingSessions
-from marketdata_assets.serving.ohlcv_view import column_type
+from marketdata_assets.serving.ohlcv_view import schema_of
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import ExportQuery, FileFormat
 from marketdata_assets.storage.durable_files import (
@@ -38,7 +38,8 @@ from marketdata_assets.storage.durable_files import (
 ROWS_IN_A_GROUP = 100_000
 # Of what is beside the lake, which is asked for at a price a call.
 SECONDS_BETWEEN_SWEEPS = 3_600.0
-SECONDS_A_RUN_MAY_TAKE = 3_600.0
+# A file is older than the outcome of its request, by no more than a run.
+A_RUN = dt.timedelta(hours=1)
 
 
 class Exported(BaseModel):
@@ -104,10 +105,6 @@ class Export(BaseModel):
         }
 
 
-class _Writer(Protocol):
-    def write_table(self, table: pa.Table) -> None: ...
-
-
 def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: str) -> Export:
     """Write the answer of `query` to `<folder>/<name>.<format>`, at once, with its note.
 
@@ -124,7 +121,7 @@ def write_export(reader: PriceReader, query: ExportQuery, folder: Path, name: st
         with becoming(path) as unfinished:
             with (
                 unfinished.open("wb") as file,
-                _writer(file, _schema(columns), query.format) as writer,
+                _writer(file, schema_of(columns), query.format) as writer,
             ):
                 for block in _blocks(_rows_of(reader, query, columns, codes, missing, absent)):
                     writer.write_table(block)
@@ -174,11 +171,11 @@ def _rows_of(
             # Asked for under its former code, too.
             continue
         absent.update(found.missing or ())
-        days = found.rows["date"]
+        first, last = span_of(found.rows["date"]) or (None, None)
         codes[found.code] = Exported(
-            rows=len(days),
-            first=days[0].as_py() if len(days) else None,
-            last=days[-1].as_py() if len(days) else None,
+            rows=found.rows.num_rows,
+            first=first,
+            last=last,
             source=found.source.name,
             generation=found.generation,
             stored_at=found.stored_at,
@@ -187,15 +184,7 @@ def _rows_of(
             unfinished=found.unfinished,
             renamed_from=code if code != found.code else None,
         )
-        rows = found.rows
-        if "code" not in rows.column_names:
-            name = pa.scalar(found.code, pa.string())
-            rows = rows.append_column("code", pa.repeat(name, len(rows)))
-        yield rows.select(list(columns)).cast(_schema(columns))
-
-
-def _schema(columns: Sequence[str]) -> pa.Schema:
-    return pa.schema([pa.field(name, column_type(name)) for name in columns])
+        yield with_code(found).select(list(columns)).cast(schema_of(columns))
 
 
 def _blocks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -210,17 +199,11 @@ def _blocks(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-@contextmanager
-def _writer(file: IO[bytes], schema: pa.Schema, form: FileFormat) -> Iterator[_Writer]:
+def _writer(file: IO[bytes], schema: pa.Schema, form: FileFormat) -> Any:
+    """What has `write_table` within its block."""
     if form == "parquet":
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            yield writer
-    elif form == "arrow":
-        with pa.ipc.new_file(file, schema) as writer:
-            yield writer
-    else:
-        with pc_csv.CSVWriter(file, schema) as writer:
-            yield writer
+        return pq.ParquetWriter(file, schema, compression="zstd")
+    return pa.ipc.new_file(file, schema) if form == "arrow" else pc_csv.CSVWriter(file, schema)
 
 
 class RemoteFile(NamedTuple):
@@ -257,7 +240,8 @@ class ExportFiles:
     def bytes(self) -> int:
         """What all of them take."""
         total = 0
-        for path in self.folder.iterdir():
+        # A folder that somebody has removed to make room has none.
+        for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
@@ -270,7 +254,7 @@ class ExportFiles:
 
     def remove_before(self, moment: float) -> None:
         """Remove files that are older than a moment, in seconds since 1970, whoever made them."""
-        for path in self.folder.iterdir():
+        for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < moment:
                     path.unlink()
@@ -293,7 +277,7 @@ class SharedExportFiles(ExportFiles):
             self._objects.put_file(f"exports/{one.name}", one)
             one.unlink()
         # What killed runs have left here.
-        super().remove_before(time.time() - SECONDS_A_RUN_MAY_TAKE)
+        super().remove_before(time.time() - A_RUN.total_seconds())
         return f"{self._address}/exports/{export.file}"
 
     def note(self, name: str) -> Export | None:

@@ -47,9 +47,7 @@ class FormerCodes:
         self._reading = threading.Lock()
 
     def present(self, instrument: Instrument, prices: Series | None) -> Instrument:
-        """The instrument under its present code, or as it is."""
-        if not is_former_code_of_beijing(instrument.code):
-            return instrument
+        """The instrument of a former code of Beijing under its present one, or as it is."""
         successor = self._of_beijing(prices).get(instrument.code)
         if successor is None:
             return instrument

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.serving.caches import DaysInMemory
+from marketdata_assets.serving.instrument_list import newest_listed
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import SERIES_ASSETS, Series
 from marketdata_assets.tables import COVERAGE, DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STOCK_LIST
@@ -113,19 +114,9 @@ class Gaps:
         """Since when everything in the newest list is listed; empty where there is no list."""
         known = self._listed.get(series.table.name)
         if known is None or known[0] != series.generation:
-            known = series.generation, self._newest_list(series)
-            self._listed[series.table.name] = known
+            listed = newest_listed(self._lake, LISTS[series.table.name], "list_date")
+            self._listed[series.table.name] = known = series.generation, listed
         return known[1]
-
-    def _newest_list(self, series: Series) -> dict[str, dt.date | None]:
-        table = LISTS[series.table.name]
-        stored = self._lake.days(table)
-        rows = self._lake.read(table, stored[-1]) if stored else None
-        if rows is None:
-            return {}
-        return dict(
-            zip(*(rows[name].to_pylist() for name in ("ts_code", "list_date")), strict=True)
-        )
 
 
 def _version(series: Series) -> tuple[int, dt.date]:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind, UnknownCode, identify
@@ -32,7 +33,7 @@ class Listed:
 
 
 class InstrumentList:
-    """The list, made again when something new is stored; threads may share one."""
+    """The list, made again when a series or a history is new; threads may share one."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -58,10 +59,7 @@ class InstrumentList:
         with self._making:
             if self._made[0] != version:
                 listed = sorted(self._listed(series, histories))
-                self._made = (
-                    version,
-                    [(_searched(one), one) for one in listed],
-                )
+                self._made = version, [(_searched(one), one) for one in listed]
             return self._made[1]
 
     def _listed(self, series: Sequence[Series], histories: Sequence[str]) -> Iterator[Listed]:
@@ -71,7 +69,7 @@ class InstrumentList:
             names |= _names_in(one)
             stored_in |= dict.fromkeys(one.codes(), one.table.name)
         for table in (STOCK_LIST, ETF_LIST):
-            names |= self._newest_names(table)
+            names |= newest_listed(self._lake, table, "name")
         for code in names.keys() | stored_in.keys():
             try:
                 kind = identify(code).kind
@@ -80,14 +78,14 @@ class InstrumentList:
                 continue
             yield Listed(code, names.get(code), kind, stored_in.get(code))
 
-    def _newest_names(self, table: Table) -> dict[str, str | None]:
-        """The names in the newest list that can be read; a damaged one leaves the one before."""
-        for day in reversed(self._lake.days(table)):
-            with suppress(MarketdataError, OSError):
-                if rows := self._lake.read(table, day):
-                    names = rows.select(["ts_code", "name"])
-                    return dict(zip(*(one.to_pylist() for one in names.columns), strict=True))
-        return {}
+
+def newest_listed(lake: Lake, table: Table, column: str) -> dict[str, Any]:
+    """By code, a column of the newest list that can be read; a damaged one leaves another."""
+    for day in reversed(lake.days(table)):
+        with suppress(MarketdataError, OSError):
+            if rows := lake.read(table, day):
+                return dict(zip(*(rows[n].to_pylist() for n in ("ts_code", column)), strict=True))
+    return {}
 
 
 def _names_in(series: Series) -> Mapping[str, str | None]:

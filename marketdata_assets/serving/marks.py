@@ -21,6 +21,7 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import Series
 from marketdata_assets.tables import DAILY_PRICES, FINDINGS, RESTATEMENTS, SUSPENDED, Table
 from marketdata_assets.tables.declaration import Outcome
+from marketdata_assets.trading_calendar import FIRST_SESSION
 
 # What is kept of a day.
 COLUMNS = {
@@ -103,8 +104,7 @@ class Marks:
 
 def _last_day_before(series: Series, code: str, start: dt.date) -> dt.date:
     column = str(series.table.date_column)
-    before = dt.date.fromordinal(max(1, start.toordinal() - 1))
-    days = series.slice(code, None, before, [column])[column]
+    days = series.slice(code, None, max(start, FIRST_SESSION) - ONE_DAY, [column])[column]
     return days[-1].as_py() if len(days) else start
 
 

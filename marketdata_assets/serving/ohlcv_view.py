@@ -58,9 +58,9 @@ class View:
         """The stored name of the day."""
         return self._stored["date"]
 
-    def type_of(self, column: str) -> pa.DataType | None:
-        stored = self._stored.get(column)
-        return self.table[stored].type if stored else None
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of every column, the canonical ones too."""
+        return {name: self.table[stored].type for name, stored in self._stored.items()}
 
     def stored(self, columns: Sequence[str]) -> list[str]:
         """What to read for `columns`. Raises `NoSuchColumn`."""
@@ -95,15 +95,15 @@ CROSS_SECTIONS = (Kind.A_SHARE, Kind.CHINA_ETF)
 
 
 @functools.cache
-def known_columns() -> tuple[str, ...]:
-    """Every column that some instrument has, the canonical ones first."""
-    names = ["code", *OHLCV]
+def known_columns() -> dict[str, pa.DataType]:
+    """Every column that some instrument has, the canonical ones first, and its type, which is the
+    same in every table that has it."""
+    types: dict[str, pa.DataType] = {}
     for view in (*DAILY_VIEWS.values(), HISTORY):
-        names += view.table.column_names
-    return tuple(dict.fromkeys(names))
+        types |= view.types()
+    return {name: types[name] for name in ("code", *OHLCV)} | types
 
 
-def column_type(column: str) -> pa.DataType:
-    """The type of a known column, which is the same in every table that has it."""
-    views = (*DAILY_VIEWS.values(), HISTORY)
-    return next(kind for view in views if (kind := view.type_of(column)) is not None)
+def schema_of(columns: Sequence[str]) -> pa.Schema:
+    """What rows of known columns are made of, whichever table they come from."""
+    return pa.schema([(name, known_columns()[name]) for name in columns])

@@ -20,8 +20,9 @@ from marketdata_assets.serving.adjusting import (
     refuse_unadjustable,
     refuse_without_factors,
     rolled,
+    session_of,
 )
-from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.answers import Slice, span_of
 from marketdata_assets.serving.caches import stale_since
 from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, HISTORY, View, between
@@ -34,7 +35,8 @@ from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
-    last_closed_session,
+    last_published_session,
+    last_session_over,
     sessions_between,
 )
 
@@ -129,27 +131,27 @@ class _Daily:
 
 
 def _daily(
-    lake: Lake,
-    view: View,
-    codes: Sequence[str],
-    asked: Range,
-    moment: dt.datetime,
+    lake: Lake, view: View, codes: Sequence[str], asked: Range, moment: dt.datetime
 ) -> _Daily:
-    newest = moment.astimezone(SHANGHAI).date()
+    newest = min(moment.astimezone(SHANGHAI).date(), last_published_session())
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
     days = sessions_between(start, newest if needs_newest else end)
+    if not days and start <= end:
+        # A weekend: there was nothing to know.
+        return _Daily(view.table.schema.empty_table(), ())
     with bounded_duckdb() as connection, files_as_of(lake, view.table, days, moment) as files:
         rows = _of_codes(rows_of(connection, view.table, files.values()), view.code, codes)
         rows = _between(rows, view.date, start, end)
-        over = min(end, last_closed_session(moment))
+        over = min(end, last_session_over(moment))
         absent = tuple(day for day in days if day <= over and day not in files)
         daily = _Daily(_ordered(rows, view.code, view.date), absent)
         if asked.adjust is Adjust.NONE:
             return daily
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
-        factor_days = sessions_between(min(start, until), max(end, until))
+        anchored = session_of(until) if asked.adjust is Adjust.QFQ else until
+        factor_days = sessions_between(min(start, anchored), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
             factors = _of_codes(factors, "ts_code", codes).filter("adj_factor IS NOT NULL")
@@ -191,12 +193,11 @@ def _slice(
     moment: dt.datetime,
     absent: Days | None,
 ) -> Slice:
-    dates = rows[view.date]
     return Slice(
         code=instrument.code,
         instrument=instrument,
         rows=view.ohlcv(rows, columns),
-        available=(dates[0].as_py(), dates[-1].as_py()) if len(dates) else None,
+        available=span_of(rows[view.date]),
         source=view.table,
         generation=None,
         stored_at=moment,

@@ -34,6 +34,7 @@ from marketdata_assets.serving.answers import (
     NotStored,
     Slice,
     in_one_table,
+    span_of,
 )
 from marketdata_assets.serving.bars import Frequency, beginning, in_bars
 from marketdata_assets.serving.caches import Histories, stale_since
@@ -45,12 +46,13 @@ from marketdata_assets.serving.point_in_time import slices_at
 from marketdata_assets.serving.queries import Adjust, Range, RangeQuery
 from marketdata_assets.serving.table_rows import NoSuchDay, why_absent
 from marketdata_assets.storage.opening import open_lake
-from marketdata_assets.storage.series import DamagedSeries, DayNotInSeries, NoSeries, Series
+from marketdata_assets.storage.series import DayNotInSeries, NoSeries, Series
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.trading_calendar import last_published_session
 
 # Read together; more would be in memory together, too.
 CODES_AT_ONCE = 25
+SeriesOf: TypeAlias = Callable[[Table], Series | None]
 # Rows as they are answered, and the sessions of their range that nobody has.
 Plain: TypeAlias = tuple[pa.Table, Days]
 
@@ -83,10 +85,7 @@ class PriceReader:
 
         Raises `DamagedSeries` where only that could tell.
         """
-        if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
-            return (instrument.code,)
-        prices = self.series(DAILY_PRICES) if instrument.code.endswith(".BJ") else None
-        return tuple(filter(None, (instrument.code, self._former.former(instrument.code, prices))))
+        return tuple(filter(None, (instrument.code, self._former_code(instrument))))
 
     def ohlcv(
         self,
@@ -181,23 +180,13 @@ class PriceReader:
             plain = self._plain_rows(codes, query.range, series_of)
             for code in codes:
                 try:
-                    yield (
-                        code,
-                        self._slice(
-                            self.instrument(code),
-                            query.range,
-                            series_of,
-                            plain.get(code),
-                        ),
-                    )
+                    instrument = self.instrument(code)
+                    yield code, self._slice(instrument, query.range, series_of, plain.get(code))
                 except MarketdataError as reason:
                     yield code, reason
 
     def _plain_rows(
-        self,
-        codes: Sequence[str],
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
+        self, codes: Sequence[str], asked: Range, series_of: SeriesOf
     ) -> dict[str, Plain]:
         """The rows of codes of which nothing is to be reckoned, read at once: it takes a quarter
         of the time. Where one of them can't be read, each is asked by itself and says why."""
@@ -231,7 +220,9 @@ class PriceReader:
 
         Shares, or funds, as they were traded are read at once, which takes a third of the time.
         """
-        plain = self._read_at_once(query)
+        plain: ManyCodes | None = None
+        with suppress(MarketdataError):
+            plain = self._read_at_once(query)
         others = [code for code in query.codes if code not in (plain.missing if plain else {})]
         if plain and not others:
             return plain
@@ -242,6 +233,7 @@ class PriceReader:
         """The codes of the daily table that most of them are in, where nothing is to be reckoned.
 
         None where there is none of them, or where days are absent, of which each code has its own.
+        Where they can't be read at once, each has to say why by itself.
         """
         asked = query.range
         if query.as_of or asked.adjust is not Adjust.NONE or asked.frequency is not Frequency.DAY:
@@ -269,10 +261,7 @@ class PriceReader:
         return ManyCodes(rows, dict.fromkeys(present, ()), {}, {}, {})
 
     def cross_section(
-        self,
-        day: dt.date,
-        columns: Sequence[str] = ("code", *OHLCV),
-        kind: Kind = Kind.A_SHARE,
+        self, day: dt.date, columns: Sequence[str] = ("code", *OHLCV), kind: Kind = Kind.A_SHARE
     ) -> CrossSection:
         """All A-shares, or all funds, of one day, by code.
 
@@ -297,13 +286,13 @@ class PriceReader:
 
         A series that is damaged has none.
         """
-        stored = []
-        for table in (DAILY_PRICES, ETF_PREMIUM):
-            with suppress(DamagedSeries):
-                stored.append(self.series(table))
-        return self._instruments.search(
-            search, limit, [one for one in stored if one], self.histories.codes()
-        )
+        histories = self._lake.codes(HISTORY.table)
+        return self._instruments.search(search, limit, self.sound_series(), histories)
+
+    def sound_series(self) -> list[Series]:
+        """The series of prices that are there and can be read."""
+        found = (self._opened(table) for table in (DAILY_PRICES, ETF_PREMIUM))
+        return [one for one in found if isinstance(one, Series)]
 
     def keeps_days_of(self, instrument: Instrument) -> bool:
         """Whether a daily table has the instrument, and so no history by code answers for it."""
@@ -345,21 +334,13 @@ class PriceReader:
             return reason
 
     def _slice(
-        self,
-        instrument: Instrument,
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
-        plain: Plain | None = None,
+        self, instrument: Instrument, asked: Range, series_of: SeriesOf, plain: Plain | None = None
     ) -> Slice:
         days = self._days(instrument, asked.of_days(), series_of, plain)
         return self._in_bars(days, asked, dt.datetime.now(dt.UTC), series_of)
 
     def _days(
-        self,
-        instrument: Instrument,
-        asked: Range,
-        series_of: Callable[[Table], Series | None],
-        plain: Plain | None = None,
+        self, instrument: Instrument, asked: Range, series_of: SeriesOf, plain: Plain | None
     ) -> Slice:
         """`plain` are the rows, as they are answered, where they have been read already."""
         refuse_unadjustable(instrument, asked.adjust)
@@ -397,11 +378,7 @@ class PriceReader:
         )
 
     def _in_bars(
-        self,
-        days: Slice,
-        asked: Range,
-        moment: dt.datetime,
-        series_of: Callable[[Table], Series | None],
+        self, days: Slice, asked: Range, moment: dt.datetime, series_of: SeriesOf
     ) -> Slice:
         """`days` as what was asked for, as it is at `moment`.
 
@@ -417,9 +394,12 @@ class PriceReader:
         bars = in_bars(days, asked.frequency, asked.end, moment)
         return replace(bars, rows=bars.rows.select(list(asked.columns)))
 
-    def _former_code(self, instrument: Instrument, series: Series) -> str:
+    def _former_code(self, instrument: Instrument, series: Series | None = None) -> str:
+        """The code that a share had before, or an empty text; of Beijing's `series` tells it."""
         if instrument.kind not in (Kind.A_SHARE, Kind.B_SHARE):
             return ""
+        if series is None and instrument.code.endswith(".BJ"):
+            series = self.series(DAILY_PRICES)
         return self._former.former(instrument.code, series)
 
     def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
@@ -439,7 +419,7 @@ class PriceReader:
             code=instrument.code,
             instrument=instrument,
             rows=HISTORY.ohlcv(rows, asked.columns),
-            available=(dates[0].as_py(), dates[-1].as_py()),
+            available=span_of(dates),
             source=HISTORY.table,
             generation=history.generation,
             stored_at=history.stored_at,
@@ -451,8 +431,7 @@ class PriceReader:
     def _as_known(
         self, instruments: Sequence[Instrument], asked: Range, moment: dt.datetime
     ) -> Iterator[Slice]:
-        prices = self.series(DAILY_PRICES)
-        former = {one.code: self._former.former(one.code, prices) for one in instruments}
+        former = {one.code: self._former_code(one) for one in instruments}
         days = asked.of_days()
         for one in slices_at(self._lake, instruments, former, days, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
@@ -463,9 +442,14 @@ class PriceReader:
     def _each_as_known(
         self, query: RangeQuery, moment: dt.datetime
     ) -> Iterator[tuple[str, Slice | MarketdataError]]:
-        asked = {code: self.instrument(code) for code in query.codes}
-        instruments = sorted(dict.fromkeys(asked.values()), key=lambda one: one.kind)
+        asked: dict[str, Instrument] = {}
         found: dict[str, Slice | MarketdataError] = {}
+        for code in query.codes:
+            try:
+                asked[code] = self.instrument(code)
+            except MarketdataError as reason:
+                found[code] = reason
+        instruments = sorted(dict.fromkeys(asked.values()), key=lambda one: one.kind)
         for _, group in groupby(instruments, key=lambda one: one.kind):
             alike = list(group)
             try:
@@ -474,7 +458,7 @@ class PriceReader:
                 # One of them has no answer: which one, and why, only each by itself can tell.
                 found |= {one.code: self._known(one, query.range, moment) for one in alike}
         for code in query.codes:
-            yield code, found[asked[code].code]
+            yield code, found[asked[code].code if code in asked else code]
 
     def _known(
         self, instrument: Instrument, asked: Range, moment: dt.datetime

@@ -126,14 +126,10 @@ class RequestDatabase:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection that writes all that is done with it, or nothing. Raises `QueueNotReady`."""
-        with self.connection() as connection:
+        # Its own block commits or rolls back, unless a full disk has done that already.
+        with self.connection() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+            yield connection
 
     def prove(self) -> None:
         """Look at all of it. Raises `QueueNotReady`, also where it was damaged and is new now."""

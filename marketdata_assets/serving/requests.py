@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.hosts import hosts
-from marketdata_assets.serving.exports import RemoteFile, open_exports
+from marketdata_assets.serving.exports import A_RUN, RemoteFile, open_exports
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.request_database import (
     FIELDS,
@@ -42,8 +42,6 @@ MOST_EXPORT_BYTES = 20_000_000_000
 CLAIM_LASTS = dt.timedelta(minutes=2)
 # Asking again at once for what has just failed would only ask the sources again.
 FAILURE_LASTS = dt.timedelta(minutes=5)
-# A file is older than the outcome of its request, by no more than a run.
-A_RUN = dt.timedelta(hours=1)
 REMEMBERED = dt.timedelta(days=30)
 RESULT_LASTS = dt.timedelta(hours=24)
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,16 +193,8 @@ def programs_running(root: Path) -> str:
 def _size_below(folder: Path) -> int:
     """The bytes of all files below a folder; what goes meanwhile is not counted."""
     total = 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        total += _size_below(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:
-                    continue
-    except FileNotFoundError:
-        return 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.lstat(f"{place}/{name}").st_size
     return total

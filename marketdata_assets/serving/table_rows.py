@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
-from marketdata_assets.serving.answers import Slice
+from marketdata_assets.serving.answers import Slice, span_of
 from marketdata_assets.serving.gaps import Days
-from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, NoSuchColumn, column_type
+from marketdata_assets.serving.ohlcv_view import DAILY_VIEWS, NoSuchColumn, schema_of
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES, Table
@@ -29,6 +29,12 @@ from marketdata_assets.trading_calendar import (
     last_session_over,
     sessions_between,
 )
+
+BY_DAY = {
+    name: table
+    for name, table in STORED_TABLES.items()
+    if table.date_column and not table.code_column
+}
 
 
 class NoSuchTable(MarketdataError, is_final=True, status=404):
@@ -55,14 +61,12 @@ class TableRows:
 
 def daily_table(name: str) -> Table:
     """The table of that name. Raises `NoSuchTable`, which says which there are."""
-    table = STORED_TABLES.get(name)
-    by_day = [one.name for one in STORED_TABLES.values() if one.date_column and not one.code_column]
-    if table is None:
-        raise NoSuchTable(f"There is no table {name}. Stored by day are {', '.join(by_day)}.")
-    if name not in by_day:
-        where = "ask /api/v1/ohlcv for its rows" if table.code_column else "it is a single file"
-        raise NoSuchTable(f"{name} is not stored by day: {where}.")
-    return table
+    if table := BY_DAY.get(name):
+        return table
+    if (other := STORED_TABLES.get(name)) is None:
+        raise NoSuchTable(f"There is no table {name}. Stored by day are {', '.join(BY_DAY)}.")
+    where = "ask /api/v1/ohlcv for its rows" if other.code_column else "it is a single file"
+    raise NoSuchTable(f"{name} is not stored by day: {where}.")
 
 
 def columns_of(table: Table, names: Sequence[str]) -> list[str]:
@@ -177,10 +181,8 @@ def fund_in_lake(
     values = dict(zip(*(column.to_pylist() for column in found.rows.columns), strict=True))
     days = sorted(values)
     known = {"date": days, "unit_nav": [values[day] for day in days]}
-    arrays = {
-        name: pa.array(known.get(name, [None] * len(days)), column_type(name)) for name in columns
-    }
-    return _slice(instrument, pa.table(arrays), found)
+    told = {name: known.get(name, [None] * len(days)) for name in columns}
+    return _slice(instrument, pa.table(told, schema_of(columns)), found)
 
 
 def _slice(instrument: Instrument, rows: pa.Table, found: TableRows) -> Slice:
@@ -189,7 +191,7 @@ def _slice(instrument: Instrument, rows: pa.Table, found: TableRows) -> Slice:
         code=instrument.code,
         instrument=instrument,
         rows=rows,
-        available=(rows["date"][0].as_py(), rows["date"][-1].as_py()),
+        available=span_of(rows["date"]),
         source=found.table,
         generation=None,
         stored_at=found.stored_at,

@@ -1,9 +1,11 @@
 """The client's calls: the same over a folder and over a server, and nothing lacks in silence."""
 
+import json
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,13 @@ from marketdata_assets.client import (
     NotInstalled,
     Unreachable,
     connect,
+    to_qlib,
 )
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
-from marketdata_assets.tables import DAILY_PRICES, FINDINGS
+from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, FINDINGS
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
     DAYS,
@@ -41,6 +44,7 @@ from marketdata_assets_tests.api.stored_world import (
     rows_of,
     store_world,
 )
+from marketdata_sandbox.loopback_server import LoopbackServer
 
 CODE, CLOSED = "600000.SH", "2024-10-01"
 
@@ -223,6 +227,26 @@ def test_sessions_that_were_never_stored_are_told(tmp_path: Path) -> None:
                 md.table("daily_prices", code=CODE, start=days[0], end=days[-1])
 
 
+def test_who_is_warned_is_whoever_called_whichever_call_it_was(tmp_path: Path) -> None:
+    root = tmp_path / "sandbox"
+    store_world(root)
+    lake = Lake(root, "test")
+    for table in (DAILY_PRICES, ETF_PREMIUM):
+        lake.path(table, DAYS[3]).unlink()
+        refresh(lake, table)
+    md = connect(root)
+    for ask in (
+        lambda: md.get_price(CODE, DAYS[0], NEWEST),
+        lambda: md.premium(FUND, DAYS[0], NEWEST),
+        lambda: md.table("daily_prices", start=DAYS[0], end=NEWEST, code=CODE),
+        lambda: to_qlib(md, tmp_path / "qlib", [CODE], DAYS[0], NEWEST),
+    ):
+        with pytest.warns(Incomplete) as warned:
+            ask()
+        here = [(one.filename, one.lineno) for one in warned]
+        assert here == [(__file__, ask.__code__.co_firstlineno)]
+
+
 def test_each_session_that_was_never_stored_is_told_however_many(tmp_path: Path) -> None:
     lake = Lake(tmp_path, "test")
     absent = [str(day) for day in DAYS[1:31]]
@@ -309,6 +333,8 @@ def test_sql_is_for_folders_and_reads_alone(local: MarketData, remote: MarketDat
     assert rows["n"].tolist() == [len(SHARES) * len(DAYS)]
     with pytest.raises(BadQuestion, match="DuckDB"):
         local.sql("DROP VIEW daily_prices")
+    with pytest.raises(BadQuestion, match="No query is asked"):
+        local.sql("")
     with pytest.raises(BadQuestion, match="SQL is for folders"):
         remote.sql("SELECT 1")
 
@@ -335,6 +361,54 @@ def test_a_server_that_refuses_or_is_not_there_says_so(server: Client) -> None:
     assert refused.value.status == 401
     with pytest.raises(Unreachable, match="does not answer"):
         connect("http://127.0.0.1:9").get_price(CODE)
+
+
+class _Page(BaseHTTPRequestHandler):
+    """What Dagster's UI answers, whatever it is asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(b"<!DOCTYPE html><title>Dagster</title>")
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_server_of_pages_is_not_taken_for_one_of_prices() -> None:
+    with LoopbackServer(_Page, 0).running() as server:
+        md = connect(server.url)
+        for ask in (md.instruments, lambda: md.get_price(CODE), lambda: md.origin):
+            with pytest.raises(AnsweredWithError, match="answered 200, and not as this API does"):
+                ask()
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Between the client and a server elsewhere; what it tells as the origin is the token."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"origin": self.headers["Authorization"]}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_the_token_is_sent_whatever_netrc_has_for_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password other\n")
+    netrc.chmod(0o600)
+    with LoopbackServer(_Proxy, 0).running() as server:
+        for name, value in (("NETRC", str(netrc)), ("http_proxy", server.url), ("no_proxy", "")):
+            monkeypatch.setenv(name, value)
+        assert connect("http://prices.example", token="secret").origin == "Bearer secret"
 
 
 def test_a_package_that_is_not_there_is_named(

@@ -149,7 +149,8 @@ print(json.dumps([rows.values.tolist(), names, days]))
 
 
 def test_a_database_of_vnpy_keeps_what_it_had(md: MarketData, tmp_path: Path) -> None:
-    database = tmp_path / "database.db"
+    # As `~/.vntrader` is before vnpy has run once.
+    database = tmp_path / ".vntrader" / "database.db"
     assert to_vnpy(md, database, [CODE, INDEX], DAYS[-9], DAYS[-5]) == 10
     assert to_vnpy(md, database, [CODE], DAYS[-6]) == 6
     with closing(sqlite3.connect(database)) as connection:

@@ -20,7 +20,7 @@ from marketdata_assets.serving.adjusting import (
 )
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import last_published_session, sessions_between
 from marketdata_sandbox.market.exchange import SimulatedExchange
 
 AROUND_EX_DATES = sessions_between(dt.date(2023, 6, 19), dt.date(2023, 7, 7))
@@ -229,3 +229,12 @@ def test_no_prices_are_no_adjusted_prices() -> None:
     found = market.adjusted("a", None)
     assert found.column_names == DAILY_PRICES.column_names
     assert found.num_rows == 0
+
+
+def test_the_last_session_that_is_published_can_be_the_anchor() -> None:
+    last = last_published_session()
+    rows = pa.table({"date": [last - dt.timedelta(1), last], "close": [8.0, 4.0]})
+    days = rows["date"].cast(pa.date32())
+    factors = pa.table({"trade_date": days, "adj_factor": [1.0, 2.0]})
+    found = adjusted("600000.SH", rows.set_column(0, "date", days), Factors(factors, last), last)
+    assert found["close"].to_pylist() == [4.0, 4.0]

@@ -104,6 +104,16 @@ def test_a_file_that_is_named_like_a_year_has_no_days(lake: Lake) -> None:
     assert coverage.tables(["daily_kline"], dt.date(2023, 9, 25), DAYS[4], NOW)
 
 
+def test_what_could_not_be_read_is_read_again_with_the_next_look_at_all(lake: Lake) -> None:
+    # Where the disk or a store refuses for a moment, the file stays what it is.
+    os.utime(lake.path(DAILY_KLINE, DAYS[0]).parent, (0, 0))
+    read, seconds = iter([None, 1, 2, 3]), iter([0.0, 10.0, 3_700.0, 7_400.0])
+    days = DaysInMemory(lake, DAILY_KLINE, lambda _: next(read), lambda: next(seconds))
+    found = [list(days.between(DAYS[0], DAYS[4]).values()) for _ in range(4)]
+    assert found[0] == found[1] == [None, 1, 2]
+    assert found[2] == found[3] == [3, 1, 2]
+
+
 def test_a_file_that_cant_be_read_is_damaged_and_has_no_rows(lake: Lake) -> None:
     lake.path(DAILY_KLINE, DAYS[2]).write_bytes(b"no parquet")
     [found] = CoverageByDay(lake).tables(["daily_kline"], DAYS[2], DAYS[2], NOW)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -190,6 +191,16 @@ def test_an_export_of_present_codes_says_nothing_of_former_ones(
     assert write_export(reader, of_beijing, tmp_path, "a2").renamed_from == {
         NEW_BEIJING: OLD_BEIJING
     }
+
+
+@pytest.mark.parametrize("columns", [["close"], ["code", "close"], ["close", "code"]])
+def test_rows_of_many_codes_are_under_present_ones_asked_for_or_not(
+    reader: PriceReader, tmp_path: Path, columns: list[str]
+) -> None:
+    query = ExportQuery(codes=[OLD, NEW_BEIJING], start=DAYS[0], columns=columns)
+    export = write_export(reader, query, tmp_path, "a1")
+    rows = pyarrow.parquet.read_table(tmp_path / export.file)
+    assert Counter(rows["code"].to_pylist()) == {NEW: len(DAYS), NEW_BEIJING: len(DAYS)}
 
 
 def test_the_api_refuses_a_code_whose_successor_nobody_knows(api: Client) -> None:

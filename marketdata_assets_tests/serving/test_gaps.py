@@ -11,7 +11,7 @@ from marketdata_assets.serving.bars import Frequency, beginning
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
-from marketdata_assets.tables import COVERAGE, DAILY_PRICES, INSTRUMENT_HISTORY
+from marketdata_assets.tables import COVERAGE, DAILY_PRICES, INSTRUMENT_HISTORY, STOCK_LIST
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.serving.stored import (
     GONE,
@@ -108,3 +108,13 @@ def test_a_first_bar_of_days_lacks_those_before_anything_was_stored(lake: Lake) 
         later = reader.ohlcv(SHARE, SESSIONS[-1], SESSIONS[-1], frequency=frequency).missing
         assert set(later) <= set(HOLE)
     assert before
+
+
+def test_a_list_that_can_not_be_read_leaves_the_one_before(lake: Lake) -> None:
+    store_stock_list(lake, SESSIONS[-2], SHARES)
+    lake.path(STOCK_LIST, SESSIONS[-1]).write_bytes(b"no parquet")
+    late = SESSIONS[-3:-1]
+    for day in late:
+        lake.path(DAILY_PRICES, day).unlink()
+    refresh(lake, DAILY_PRICES)
+    assert missing(PriceReader(lake.root), GONE) == HOLE

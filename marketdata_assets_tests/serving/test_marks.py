@@ -66,3 +66,8 @@ def test_a_halt_that_becomes_known_is_marked_at_once(lake: Lake) -> None:
     found = marks.of([SHARE], None, DAYS[0], DAYS[2])
     assert found == [Mark(DAYS[1], MarkKind.SUSPENDED, "suspended")]
     assert marks.of(["600001.SH"], None, DAYS[0], DAYS[2]) == []
+
+
+def test_there_is_nothing_to_mark_on_the_first_day_there_is(lake: Lake) -> None:
+    series = Series.open(lake.root, DAILY_PRICES)
+    assert Marks(lake).of([SHARE], series, dt.date.min, dt.date.min) == []

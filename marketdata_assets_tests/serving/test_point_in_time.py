@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from marketdata_assets import trading_calendar
 from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import Slice
 from marketdata_assets.serving.ohlcv_view import NoSuchColumn
@@ -14,6 +15,7 @@ from marketdata_assets.storage.as_of import NotKnownThen
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_PRICES
+from marketdata_assets.trading_calendar import FIRST_SESSION, sessions_between
 from marketdata_assets_tests.serving.stored import (
     FUNDS,
     GONE,
@@ -133,3 +135,36 @@ def test_a_suspended_share_has_no_rows_then_as_now_though_it_has_a_history_by_co
     for as_of in (None, now):
         found = reader.ohlcv("688981.SH", suspended, suspended, as_of=as_of)
         assert (found.rows.num_rows, found.source) == (0, DAILY_PRICES)
+
+
+def test_an_anchor_on_a_weekend_before_the_days_is_in_the_money_of_its_friday(past: Past) -> None:
+    friday, sunday = dt.date(2024, 12, 20), dt.date(2024, 12, 22)
+    for code in SHARES:
+        rows = [
+            past.reader.ohlcv(
+                code, SESSIONS[6], END, COLUMNS, Adjust.QFQ, anchor, as_of=past.moment
+            ).rows
+            for anchor in (friday, sunday)
+        ]
+        assert rows[0].num_rows > 0
+        assert rows[0] == rows[1]
+
+
+def test_a_weekend_has_no_rows_then_as_now(past: Past) -> None:
+    saturday, sunday = dt.date(2024, 12, 21), dt.date(2024, 12, 22)
+    for code in STORED:
+        for adjust in (Adjust.NONE, Adjust.HFQ) if code in SHARES else (Adjust.NONE,):
+            found = past.reader.ohlcv(code, saturday, sunday, adjust=adjust, as_of=past.moment)
+            assert (found.rows.num_rows, found.missing or ()) == (0, ())
+
+
+def test_a_moment_beyond_the_published_calendar_is_answered(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A package of exchange_calendars that nobody has upgraded since.
+    published = tuple(sessions_between(FIRST_SESSION, SESSIONS[-1]))
+    monkeypatch.setattr(trading_calendar, "_sessions", lambda: published)
+    for code in STORED:
+        found = past.reader.ohlcv(code, START, as_of=past.moment)
+        assert found.rows["date"][-1].as_py() <= SESSIONS[-1]
+        assert found.missing in ((), None)

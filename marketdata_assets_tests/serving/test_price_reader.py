@@ -16,6 +16,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Kind, UnknownCode, identify
 from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable
 from marketdata_assets.serving.answers import NotStored, Slice
+from marketdata_assets.serving.bars import Frequency
 from marketdata_assets.serving.caches import Histories
 from marketdata_assets.serving.instrument_list import Listed
 from marketdata_assets.serving.ohlcv_view import OHLCV, NoSuchColumn
@@ -23,7 +24,7 @@ from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.serving.queries import Adjust, RangeQuery
 from marketdata_assets.serving.table_rows import NoSuchDay
 from marketdata_assets.storage.lake import Lake, UnfitPartitions
-from marketdata_assets.storage.series import NoSeries, Series, refresh
+from marketdata_assets.storage.series import DamagedSeries, NoSeries, Series, refresh
 from marketdata_assets.tables import (
     ADJ_FACTOR,
     DAILY_PRICES,
@@ -348,3 +349,49 @@ def test_histories_in_memory_are_bounded_and_belong_to_their_file(lake: Lake) ->
 def test_a_shelf_keeps_what_it_has_open(stored: Lake, reader: PriceReader) -> None:
     assert reader.series(DAILY_PRICES) is reader.series(DAILY_PRICES)
     assert Series.open(stored.root, DAILY_PRICES).generation == reader.ohlcv(GONE).generation
+
+
+def test_what_some_codes_of_many_lack_costs_the_others_nothing(reader: PriceReader) -> None:
+    query = RangeQuery(
+        codes=["000001.SZ", "600000.SH", "510300.SH"],
+        start=SESSIONS[1],
+        end=SESSIONS[-2],
+        columns=["date", "unit_nav"],
+    )
+    found = reader.together(query)
+    assert set(found.rows["code"].to_pylist()) == {"510300.SH"}
+    assert {code: type(why) for code, why in found.failed.items()} == {
+        "000001.SZ": NoSuchColumn,
+        "600000.SH": NoSuchColumn,
+    }
+
+
+@pytest.mark.parametrize("as_of", [None, dt.datetime.now(dt.UTC)])
+def test_a_damaged_series_costs_those_alone_that_are_in_it(
+    lake: Lake, as_of: dt.datetime | None
+) -> None:
+    store_everything(lake)
+    (lake.root / "series" / DAILY_PRICES.name / "generation.json").write_text("{}")
+    moment = as_of and dt.datetime.now(dt.UTC)
+    former = "830799.BJ"
+    query = RangeQuery(
+        codes=[former, *FUNDS, INDEX], start=SESSIONS[1], end=SESSIONS[-2], as_of=moment
+    )
+    reader = PriceReader(lake.root)
+    found = reader.together(query)
+    assert set(found.rows["code"].to_pylist()) == {*FUNDS, INDEX}
+    assert [type(why) for why in found.failed.values()] == [DamagedSeries]
+    shares = reader.together(query.model_copy(update={"codes": [*SHARES, INDEX], "as_of": None}))
+    assert set(shares.rows["code"].to_pylist()) == {INDEX}
+    assert list(shares.failed) == list(SHARES)
+
+
+@pytest.mark.parametrize(("code", "is_over"), [("HSI", True), ("BTC", False)])
+def test_a_week_that_ends_on_a_friday_is_over_but_for_coins(
+    lake: Lake, code: str, is_over: bool
+) -> None:
+    friday = dt.date(2025, 1, 10)
+    code = identify(code).code
+    store_history(lake, code, SESSIONS)
+    week = PriceReader(lake.root).ohlcv(code, end=friday, frequency=Frequency.WEEK)
+    assert week.unfinished == (None if is_over else friday)

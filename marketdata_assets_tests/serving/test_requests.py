@@ -326,3 +326,32 @@ def test_processes_and_threads_share_one_queue(
     claims = Counter(chain.from_iterable(claimed for _, claimed in done))
     assert len(claims) == 40
     assert set(claims.values()) == {1}
+
+
+def test_a_disk_that_is_full_is_told_though_sqlite_has_rolled_back_already(tmp_path: Path) -> None:
+    database = RequestDatabase(tmp_path / "requests.sqlite3", MINUTE, MINUTE)
+    with pytest.raises(QueueNotReady, match="the disk is full"):
+        fill(database)
+    with database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM requests").fetchone() == (0,)
+
+
+def fill(database: RequestDatabase) -> None:
+    """Write, all or nothing, more than a file of eight pages holds."""
+    with database.transaction() as connection:
+        connection.execute("PRAGMA max_page_count = 8")
+        for number in range(200):
+            connection.execute(
+                "INSERT INTO requests (id, kind, state, created, code) "
+                "VALUES (?, 'history', 'done', 1, 'HSI')",
+                (f"{number:100}",),
+            )
+
+
+def test_a_folder_of_results_that_somebody_removed_keeps_nobody_from_asking(
+    requests: Requests,
+) -> None:
+    requests.exports.rmdir()
+    asked = requests.request_export(QUERY)
+    assert requests.expire() == []
+    assert [one.id for one in requests.claim(1)] == [asked.id]
