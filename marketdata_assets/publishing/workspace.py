@@ -211,6 +211,7 @@ class FolderWorkspace(Workspace):
         """Put `files` in their places: all of them or none."""
         staged = self.folder / "staged"
         shutil.rmtree(staged, ignore_errors=True)
+        make_folder(staged)
         for path, file in files.items():
             sync_file(file)
             make_folder((staged / path).parent)
