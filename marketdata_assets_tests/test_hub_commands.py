@@ -104,6 +104,18 @@ def test_a_full_disk_is_told_at_once_and_publishing_goes_on_with_room(
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 
+def test_a_disk_that_fills_up_with_a_csv_that_is_taken_over_is_no_fault_of_the_csv(
+    lake: Lake, capsys: Capture
+) -> None:
+    store(lake, NEW)
+    succeeds(hub_commands.publish, capsys)
+    (lake.root / "dataset" / layout.MANIFEST).unlink()
+    with full_disk(100):
+        assert "Make room or give write permission" in refused(hub_commands.publish)
+    succeeds(hub_commands.publish, capsys)
+    assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
+
+
 def test_what_other_programs_left_is_no_obstacle_and_told_where_readers_would_take_it(
     lake: Lake, capsys: Capture
 ) -> None:

@@ -168,6 +168,27 @@ def test_a_csv_of_which_no_row_can_be_kept_is_not_replaced(desk: Desk) -> None:
     assert desk.text(layout.CSV) == text
 
 
+@pytest.mark.parametrize("name", ["", "year", "left_out", "it's"])
+def test_other_columns_may_have_any_name(desk: Desk, name: str) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    header, *rows = csv.read_text().splitlines()
+    lines = [f"{name},{header}", *(f"{number},{row}" for number, row in enumerate(rows))]
+    csv.write_text("".join(f"{line}\n" for line in lines))
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
+    assert (adopted.rows_read, adopted.rows_kept) == (len(rows), len(rows))
+    assert adopted.days == set(BEFORE)
+
+
+def test_a_header_that_is_no_utf_8_is_told(desk: Desk) -> None:
+    (desk.published.folder / layout.CSV).write_bytes(
+        "代码,日期\n600000.SH,2024-01-02\n".encode("gbk")
+    )
+    with pytest.raises(NotAdoptable, match="lacks close, code, date"):
+        adopt(desk, AFTER)
+
+
 def test_a_day_that_is_none_is_refused_by_name(desk: Desk) -> None:
     original_csv(desk.published, BEFORE, [])
     append(desk, row("600000.SH", "not a day"))
