@@ -111,6 +111,28 @@ def test_what_can_not_be_decided_is_a_sentence(lake: Lake, capsys) -> None:
     assert not (lake.root / FILE).exists()
 
 
+@pytest.mark.parametrize("reason", ["see [/notice] of it", "see [the notice], ratio 1:100:3"])
+def test_what_is_written_is_shown_as_it_is(lake: Lake, capsys, reason: str) -> None:
+    assert excuse("600000.SH", "", None, None, reason) == 0
+    assert reason in capsys.readouterr().out
+    assert [one.reason for one in excuse_list(lake.beside(FILE))] == [reason]
+    assert accept(reason, DAYS[0], "x") == 1
+    assert f"There is no table {reason};" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(dt.date(2025, 1, 1), "after its last day"), (None, "  ")]
+)
+def test_what_no_run_could_read_is_not_written(
+    lake: Lake, first: dt.date | None, reason: str
+) -> None:
+    assert excuse("920008.BJ", "", None, None, "new share") == 0
+    before = lake.beside(FILE)
+    with pytest.raises(ExcusesUnreadable, match="first must not be after last, and give a reason"):
+        excuse("600000.SH", "", first, None, reason)
+    assert lake.beside(FILE) == before
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
