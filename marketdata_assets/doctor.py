@@ -226,7 +226,10 @@ def _automations(
         chain = next((chain for chain, made in MADE_BY.items() if name in made), None)
         at, way = runs_at.get(name), _in_the_way(chain, asked) if chain else None
         how, seen, cure = Outcome.FINE, "runs by itself", ""
-        values = {"call": way.call, "points": way.points} if way else {}
+        values: dict[str, object] = {}
+        if way:
+            call = text("token") if way.is_general else way.call
+            values = {"call": call, "points": way.points}
         if name in known.switched_off:
             how, seen, cure = Outcome.NOTE, "is switched off", "switch it on under Automation"
         elif chain is Chain.EXTRAS and extras:

@@ -142,6 +142,7 @@ def test_a_token_that_is_refused_or_nobody_who_answers_is_told_once(
     assert not [name for name in found if name.startswith("call ")]
     assert len(server.requests) == is_there
     assert found["etf_chain_schedule"].outcome is Outcome.STOPS
+    assert found["etf_chain_schedule"].seen == "can't run: see token above"
 
 
 def test_a_clock_that_is_an_hour_off_stops_the_evening(patient: Patient) -> None:
