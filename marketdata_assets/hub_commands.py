@@ -6,6 +6,7 @@ them, pages that list them. What is published, compared and written is `publishi
 
 import itertools
 from collections import Counter
+from contextlib import suppress
 from html import escape
 from pathlib import Path, PurePath
 from urllib.parse import quote
@@ -149,8 +150,10 @@ class DatasetFiles(StaticFiles):
             raise HTTPException(403, "This server answers to 127.0.0.1 and localhost only.")
         if not is_of_dataset(PurePath(path)):
             raise HTTPException(404)
-        if (self.folder / path).is_dir():
-            return HTMLResponse(self._page(self.folder / path))
+        # A name that is too long for a file is an error to ask about, and no folder's.
+        with suppress(OSError):
+            if (self.folder / path).is_dir():
+                return HTMLResponse(self._page(self.folder / path))
         answer = await super().get_response(path, scope)
         if path.endswith(".parquet"):
             answer.headers["content-type"] = PARQUET
