@@ -210,7 +210,6 @@ class FolderWorkspace(Workspace):
     def publish(self, files: dict[str, Path]) -> None:
         """Put `files` in their places: all of them or none."""
         staged = self.folder / "staged"
-        shutil.rmtree(staged, ignore_errors=True)
         make_folder(staged)
         for path, file in files.items():
             sync_file(file)
@@ -223,7 +222,8 @@ class FolderWorkspace(Workspace):
         self.settle()
 
     def settle(self) -> None:
-        """Finish a publication that is decided, if there is one."""
+        """Finish a publication that is decided, if there is one; what is not, goes."""
+        shutil.rmtree(self.folder / "staged", ignore_errors=True)
         ready, places = self.folder / "ready", set()
         if not ready.is_dir():
             return
