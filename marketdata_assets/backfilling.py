@@ -157,11 +157,11 @@ def _let_others_go_first(console: Console, instance: dg.DagsterInstance) -> None
 
 
 def _sessions(first: dt.date, last: dt.date) -> list[dt.date]:
-    end = min(last, last_closed_session(dt.datetime.now(dt.UTC)))
-    days = sessions_between(max(first, start_date()), end) if first <= end else []
+    begin, closed = start_date(), last_closed_session(dt.datetime.now(dt.UTC))
+    days = sessions_between(max(first, begin), min(last, closed))
     if not days:
         how = "write FROM TO with trading days between {first} and {last}"
-        span = {"first": start_date(), "last": end}
+        span = {"first": begin, "last": closed}
         raise SettingError("the range", f"{first} {last}", how, **span)
     return days
 

@@ -12,12 +12,12 @@ import dagster as dg
 import pytest
 
 from marketdata_assets.automation.chains import FUNDS, STOCKS
-from marketdata_assets.backfilling import Stretch, lacking, wanted_datasets
+from marketdata_assets.backfilling import Stretch, backfill, lacking, wanted_datasets
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import last_closed_session, sessions_between
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox import faults
@@ -71,6 +71,19 @@ def test_tables_are_made_alone_where_they_are_named_extras_too(
     assert [day for one in published for day in one.days] == YEAR
     with pytest.raises(SettingError, match="'dayly_kline': write some of adj_factor"):
         wanted_datasets(["dayly_kline"])
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(dt.date(1991, 1, 2), dt.date(1991, 2, 1)), (dt.date(2024, 2, 1), dt.date(2024, 1, 2))],
+)
+def test_a_range_without_trading_days_is_told_between_which_there_are_some(
+    first: dt.date, last: dt.date, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKETDATA_HOME", str(tmp_path))
+    closed = last_closed_session(dt.datetime.now(dt.UTC))
+    with pytest.raises(SettingError, match=f"trading days between 2005-01-04 and {closed}"):
+        backfill(first, last, ())
 
 
 def backfilling(server: TushareServer, home: Path, *arguments: str) -> subprocess.Popen[str]:
