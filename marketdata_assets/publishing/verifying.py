@@ -56,7 +56,7 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     last = f"{manifest.last:%Y%m%d}" if manifest.last else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
-    elif (marker := published.read(layout.MARKER).decode().strip()) != last:
+    elif (marker := published.read(layout.MARKER).decode(errors="replace").strip()) != last:
         yield f"{layout.MARKER} says {marker}, the last day that is published is {last}"
     for path, facts in manifest.files.items():
         if path not in published.files:
