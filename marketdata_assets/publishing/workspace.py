@@ -150,7 +150,7 @@ def _refuse_changed(path: str, file: Path, facts: Facts, cure: str) -> None:
 def _is_prefix(copy: Path, facts: Facts) -> bool:
     if not copy.exists() or copy.stat().st_size < facts.bytes:
         return False
-    return hash_of(copy, facts.bytes).hexdigest() == facts.sha256
+    return hash_of(copy, facts.bytes) == facts.sha256
 
 
 WORK = ".work"
@@ -172,7 +172,7 @@ class FolderState:
     def revision(self) -> str:
         """The SHA-256 of the manifest, which tells of all other files; empty without one."""
         manifest = self.folder / layout.MANIFEST
-        return hash_of(manifest).hexdigest() if manifest.exists() else ""
+        return hash_of(manifest) if manifest.exists() else ""
 
     @cached_property
     def files(self) -> frozenset[str]:
@@ -186,7 +186,7 @@ class FolderState:
         return (
             path in self.files
             and there.stat().st_size == file.stat().st_size
-            and hash_of(there).digest() == hash_of(file).digest()
+            and hash_of(there) == hash_of(file)
         )
 
     def read(self, path: str) -> bytes:
