@@ -85,7 +85,8 @@ class Adoption:
     def read(self, csv: Path) -> Adopted:
         """Read the CSV into the folder. Raises `NotAdoptable`."""
         with csv.open("rb") as file:
-            header = file.readline().decode("utf-8-sig", "replace").strip().split(",")
+            line = file.readline().decode("utf-8-sig", "replace")
+        header = line.strip().replace('"', "").split(",")
         self._there = [name for name in DAILY_PRICES.column_names if name in header]
         if missing := set(REQUIRED) - set(header):
             raise NotAdoptable(

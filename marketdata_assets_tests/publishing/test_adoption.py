@@ -2,9 +2,11 @@
 
 import datetime as dt
 import json
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from marketdata_assets.publishing import layout
@@ -178,6 +180,16 @@ def test_other_columns_may_have_any_name(desk: Desk, name: str) -> None:
     adopted = adopt(desk, AFTER).adopted
     assert adopted is not None
     assert (adopted.rows_read, adopted.rows_kept) == (len(rows), len(rows))
+    assert adopted.days == set(BEFORE)
+
+
+def test_names_of_columns_may_stand_in_quotes(desk: Desk) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    pd.read_csv(csv).to_csv(csv, index=False, quoting=QUOTE_NONNUMERIC)
+    assert csv.read_text().startswith('"code","date"')
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
     assert adopted.days == set(BEFORE)
 
 
