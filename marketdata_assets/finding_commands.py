@@ -6,6 +6,7 @@ every run reads the file again, so a decision counts from the next run on.
 
 import datetime as dt
 import getpass
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -91,7 +92,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
             first or min(one.since for one in lines),
             last or max(one.last for one in lines),
             reason,
-            getpass.getuser(),
+            _who(),
         )
         for name, lines in chosen.items()
     ]
@@ -120,7 +121,7 @@ def accept(table: str, day: dt.date, reason: str) -> int:
         console.print(text(NOTHING_TO_ACCEPT, table=table, day=day))
         return 1
     added = [
-        Excuse(f"{table}.{check}", EVERY_CODE, day, day, reason, getpass.getuser())
+        Excuse(f"{table}.{check}", EVERY_CODE, day, day, reason, _who())
         for check in sorted(refused)
     ]
     next_one = text("Materialize {table} and what follows for {day}.", table=table, day=day)
@@ -130,6 +131,14 @@ def accept(table: str, day: dt.date, reason: str) -> int:
 def _plain_console() -> Console:
     """A console that shows what the user wrote as it is, brackets and colons too."""
     return Console(highlight=False, markup=False, emoji=False)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A user of a container has a number alone.
+        return str(os.getuid())
 
 
 def _write(console: Console, lake: Lake, added: Sequence[Excuse], what_next: str) -> int:

@@ -91,6 +91,16 @@ def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> 
     assert len(excuse_list(lake.beside(FILE))) == 2
 
 
+def test_who_has_no_name_on_this_machine_is_told_by_number(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_999_999_999)
+    assert excuse("920008.BJ", "", None, None, "new share") == 0
+    assert [one.who for one in excuse_list(lake.beside(FILE))] == ["1999999999"]
+
+
 def test_a_refused_day_is_accepted_check_by_check(lake: Lake, capsys) -> None:
     assert accept("daily_basic", DAYS[2], "zeros, for once") == 0
     [line] = excuse_list(lake.beside(FILE))
