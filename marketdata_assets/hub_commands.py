@@ -22,7 +22,12 @@ from starlette.types import Scope
 
 from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.command_texts import text
-from marketdata_assets.environment import dataset_folder, lake_resource, publisher
+from marketdata_assets.environment import (
+    dataset_folder,
+    lake_resource,
+    publisher,
+    refuse_other_name,
+)
 from marketdata_assets.listening import address, asks_this_machine, listen
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.layout import Choices
@@ -71,6 +76,8 @@ def publish(repository: str = "") -> int:
 
     A year that is there as the lake has it stays, so this can be run again at any time.
     """
+    if repository:
+        refuse_other_name("--repository", repository)
     console = Console(highlight=False, soft_wrap=True)
     lake = lake_resource().open()
     stored = lake.days(DAILY_PRICES)

@@ -199,6 +199,17 @@ def test_without_a_dataset_a_command_says_so(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("name", ["..", "prices", "some one/prices", "a/b/c"])
+def test_a_repository_that_can_have_no_such_name_is_told_before_anything_is_written(
+    server: HubServer, lake: Lake, name: str
+) -> None:
+    store(lake, OLD)
+    before = set(lake.root.iterdir())
+    said = f"--repository is {name!r}: write it as owner/name."
+    assert refused(lambda: hub_commands.publish(name)) == said
+    assert set(lake.root.iterdir()) == before
+
+
 def test_an_empty_lake_has_nothing_to_publish(lake: Lake, capsys: Capture) -> None:
     said = "daily_prices is not stored. Materialize daily_prices first."
     assert refused(hub_commands.publish) == said
