@@ -115,7 +115,7 @@ class Adoption:
                         SELECT {taken}, row_number() OVER () AS line, year(date) AS year
                         FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
                             header = true, delim = ',', quote = '"', escape = '"',
-                            auto_detect = false)
+                            nullstr = ['', 'nan', 'NaN'], auto_detect = false)
                     )
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
                 """,

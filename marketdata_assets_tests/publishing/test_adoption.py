@@ -193,6 +193,20 @@ def test_names_of_columns_may_stand_in_quotes(desk: Desk) -> None:
     assert adopted.days == set(BEFORE)
 
 
+@pytest.mark.parametrize("word", ["NaN", "nan"])
+def test_what_is_missing_may_be_written_as_pandas_shows_it(desk: Desk, word: str) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    pd.read_csv(csv).to_csv(csv, index=False, na_rep=word)
+    append(desk, row("600009.SH", DAYS[0]).replace("10.5", word))
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
+    assert adopted.left_out[LeftOut.INCOMPLETE] == 1
+    prices = desk.published.prices()
+    for name in ("pe", "area"):
+        assert not {"nan", "NaN"} & set(map(str, prices[name].to_pylist()))
+
+
 def test_a_header_that_is_no_utf_8_is_told(desk: Desk) -> None:
     (desk.published.folder / layout.CSV).write_bytes(
         "代码,日期\n600000.SH,2024-01-02\n".encode("gbk")
