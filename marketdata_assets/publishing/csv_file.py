@@ -1,5 +1,7 @@
 """The CSV: the chosen universe by date and code, byte for byte what pandas would have written.
 
+But for a line break in a text, which is a space: a row is a line, by which days are found.
+
 It is some gigabytes large and never in memory. Since it is sorted by date, a day is a stretch of
 it that bisection finds: a new day is appended to the local copy, a restated one is spliced.
 """
@@ -85,7 +87,7 @@ def _as_pandas_writes(column: Column) -> str:
     return f"""
         CASE WHEN "{name}" = '' THEN NULL
         WHEN regexp_matches("{name}", '[",\\r\\n]')
-        THEN '"' || replace("{name}", '"', '""') || '"'
+        THEN '"' || replace(regexp_replace("{name}", '[\\r\\n]+', ' ', 'g'), '"', '""') || '"'
         ELSE "{name}" END AS "{name}"
     """
 

@@ -29,8 +29,6 @@ from marketdata_assets.tables import DAILY_PRICES, Table
 from marketdata_assets.trading_calendar import sessions_between
 
 TEXTS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "string"]
-# Forbidden because a day is found in the CSV by its lines.
-LINE_BREAKS = "rows with a line break in a text"
 # Each counts rows; the names are read by people, in the manifest.
 COUNTED = {
     "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
@@ -40,11 +38,12 @@ COUNTED = {
         "open NOT BETWEEN low AND high OR close NOT BETWEEN low AND high"
     ),
     "closes outside their limits": "close NOT BETWEEN low_limit AND high_limit",
-    LINE_BREAKS: " OR ".join(rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS),
+    "rows with a line break in a text": " OR ".join(
+        rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS
+    ),
 }
 REPEATED = "rows repeated"
 NOT_A_SESSION = "rows on days without trading"
-FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 # The rows from one day to before another.
 RowsBetween = Callable[[dt.date, dt.date], pa.Table]
@@ -198,7 +197,7 @@ class NotFitToPublish(MarketdataError, is_final=True):
 
 
 def counted_checks(shard: Path, year: int) -> dict[str, int]:
-    """How many rows of the shard break each check. Raises `NotFitToPublish` for a forbidden one."""
+    """How many rows of the shard break each check. Raises `NotFitToPublish` for repeated ones."""
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in COUNTED.values())
     sessions = set(sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31)))
     with bounded_duckdb() as connection:
@@ -211,9 +210,9 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
     checks = {name: int(number) for name, number in zip(COUNTED, numbers, strict=True)}
     checks[REPEATED] = int(repeated or 0)
     checks[NOT_A_SESSION] = sum(n for day, n in by_day.items() if day not in sessions)
-    if broken := [f"{checks[name]} {name}" for name in FORBIDDEN if checks[name]]:
+    if repeated:
         raise NotFitToPublish(
-            f"the prices of {year} are not fit to publish: {', '.join(broken)}. Materialize "
+            f"the prices of {year} are not fit to publish: {repeated} {REPEATED}. Materialize "
             "daily_prices of this year again; if it was published so, restore an older revision."
         )
     return checks
