@@ -19,6 +19,7 @@ from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import Entry, git_blob_id
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.published_folder import is_whole, keys, marker
 from marketdata_assets_tests.publishing.prices import find, store
@@ -167,6 +168,23 @@ def test_an_emptied_repository_is_filled_again_and_the_lake_out_of_it(
     [told] = succeeds(hub_commands.restore_lake, capsys)
     assert told.startswith("daily_prices: 8 day(s) restored")
     assert lake.days(DAILY_PRICES) == OLD + NEW
+
+
+@pytest.mark.parametrize("path", [layout.shard(2005), layout.CSV])
+@pytest.mark.parametrize("lfs", [True, False])
+def test_a_file_that_was_changed_on_the_hub_differs_though_a_copy_of_it_is_here(
+    server: HubServer, lake: Lake, capsys: Capture, path: str, lfs: bool
+) -> None:
+    store(lake, OLD)
+    succeeds(hub_commands.publish, capsys)
+    hub = server.protocol.store
+    before = hub.blob(hub.at(REPO, "main").files[path].sha256).read_bytes()
+    for changed in (before[:-1] + b"?", b"another"):
+        sha256, size = hub.put_bytes(changed)
+        entry = Entry(sha256, size, git_blob_id(changed), lfs)
+        hub.commit(REPO, "by hand", None, {path: entry})
+        assert hub_commands.verify() == 1
+        assert capsys.readouterr().out.startswith(f"differs: {path} is not what the manifest says")
 
 
 def test_another_repository_keeps_what_it_has_chosen_for_its_csv(

@@ -52,6 +52,7 @@ class Published(Protocol):
     def files(self) -> Collection[str]: ...
     def read(self, path: str) -> bytes: ...
     def fetch(self, path: str, target: Path) -> None: ...
+    def holds(self, path: str, file: Path, sha256: str) -> bool: ...
 
 
 class WorkspaceBusy(MarketdataError):
@@ -180,13 +181,13 @@ class FolderState:
         inside = (path.relative_to(self.folder) for path in paths)
         return frozenset(str(path) for path in inside if is_of_dataset(path))
 
-    def holds(self, path: str, file: Path) -> bool:
-        """Whether `path` is published with the very content of `file`."""
+    def holds(self, path: str, file: Path, sha256: str = "") -> bool:
+        """Whether `path` is published with the very content of `file`; its hash if it is known."""
         there = self.folder / path
         return (
             path in self.files
             and there.stat().st_size == file.stat().st_size
-            and hash_of(there) == hash_of(file)
+            and hash_of(there) == (sha256 or hash_of(file))
         )
 
     def read(self, path: str) -> bytes:

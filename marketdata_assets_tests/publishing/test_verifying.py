@@ -43,8 +43,9 @@ def test_a_restated_or_unpublished_day_differs(desk: Desk) -> None:
 @pytest.mark.parametrize("path", ["data/prices-2024.parquet", layout.CSV, layout.CALENDAR_CSV])
 def test_a_file_that_was_changed_or_removed_by_hand_differs(desk: Desk, path: str) -> None:
     file, copy = desk.published.folder / path, desk.workspace.base(path)
-    copy.unlink(missing_ok=True)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert found(desk) == [f"{path} is not what the manifest says"]
+    copy.unlink(missing_ok=True)
     assert [line for line in found(desk) if line.startswith(f"{path} is not what")]
     file.unlink()
     assert found(desk) == [f"{path} is in the manifest and not in the dataset"]
