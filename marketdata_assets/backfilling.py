@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.chains import CHAINS
@@ -34,7 +35,11 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.trading_calendar import last_closed_session, sessions_between
+from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
+    last_closed_session,
+    sessions_between,
+)
 
 SECONDS_BETWEEN_LOOKS = 2
 MOST_DAYS_NAMED = 5
@@ -84,7 +89,7 @@ def backfill(first: dt.date, last: dt.date, tables: Sequence[str]) -> int:
         failures = _make(console, instance, stretches)
         left = sorted({day for one in lacking(instance, lake, days, wanted) for day in one.days})
     for failure in failures:
-        console.print(f"[bold red]{text('failed')}[/] {failure}")
+        console.print(f"[bold red]{text('failed')}[/] {escape(failure)}")
     took = in_words(time.monotonic() - began)
     if not left:
         console.print(text("Nothing is lacking any more, after {took}.", took=took))
@@ -106,7 +111,9 @@ def lacking(
     """The stretches that make what `days` lack of the datasets `wanted`, by chain."""
     most = BACKFILL_POLICY.max_partitions_per_run or len(days)
     for chain, names in wanted.items():
-        first = min(STORED_TABLES[name].first_date for name in names if name in STORED_TABLES)
+        # What is published is no table, and has no first day of its own.
+        begin = (STORED_TABLES[name].first_date for name in names if name in STORED_TABLES)
+        first = min(begin, default=FIRST_SESSION)
         due = [day for day in days if day >= first]
         missing = missing_datasets(instance, lake, due, names)
         shared = frozenset(
@@ -150,11 +157,11 @@ def _let_others_go_first(console: Console, instance: dg.DagsterInstance) -> None
 
 
 def _sessions(first: dt.date, last: dt.date) -> list[dt.date]:
-    end = min(last, last_closed_session(dt.datetime.now(dt.UTC)))
-    days = sessions_between(max(first, start_date()), end) if first <= end else []
+    begin, closed = start_date(), last_closed_session(dt.datetime.now(dt.UTC))
+    days = sessions_between(max(first, begin), min(last, closed))
     if not days:
         how = "write FROM TO with trading days between {first} and {last}"
-        span = {"first": start_date(), "last": end}
+        span = {"first": begin, "last": closed}
         raise SettingError("the range", f"{first} {last}", how, **span)
     return days
 

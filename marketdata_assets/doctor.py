@@ -226,18 +226,23 @@ def _automations(
         chain = next((chain for chain, made in MADE_BY.items() if name in made), None)
         at, way = runs_at.get(name), _in_the_way(chain, asked) if chain else None
         how, seen, cure = Outcome.FINE, "runs by itself", ""
-        values = {"call": way.call, "points": way.points} if way else {}
+        values: dict[str, object] = {}
         if name in known.switched_off:
             how, seen, cure = Outcome.NOTE, "is switched off", "switch it on under Automation"
-        elif chain is Chain.EXTRAS and extras:
-            seen, values = "runs by itself, for {tables}", {"tables": ", ".join(extras)}
-        elif chain is Chain.EXTRAS:
+        elif chain is Chain.EXTRAS and not extras:
             seen, cure = "has nothing to do", "EXTRA_TABLES names tables"
+        elif way and way.is_general:
+            how, seen = Outcome.STOPS, "can't run: see {call} above"
+            values = {"call": text("token")}
+        elif chain is Chain.EXTRAS:
+            seen, values = "runs by itself, for {tables}", {"tables": ", ".join(extras)}
         elif way and way.is_closed and chain is Chain.FUNDS:
             how, seen = Outcome.NOTE, "can't run: {call} is closed"
             cure = "switch it off under Automation, or get {points:,} points"
+            values = {"call": way.call, "points": way.points}
         elif way:
             how, seen = Outcome.STOPS, "can't run: see {call} above"
+            values = {"call": way.call}
         elif at:
             seen, values = "runs next {at}", {"at": f"{at:%Y-%m-%d %H:%M}"}
         yield _look(name, how, seen, cure, **values)

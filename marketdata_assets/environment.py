@@ -187,8 +187,7 @@ def publisher(env: Mapping[str, str] = os.environ) -> Publisher:
             how = "several hosts would each publish to a folder of their own, name a hub's dataset"
             raise SettingError("HF_DATASET_REPO", repository, how)
         return DatasetFolder(folder=str(dataset_folder(env)))
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise SettingError("HF_DATASET_REPO", repository, "write it as owner/name")
+    refuse_other_name("HF_DATASET_REPO", repository)
     if not token:
         raise SettingError("HF_TOKEN", "", "set it together with HF_DATASET_REPO, or neither")
     return HuggingFaceResource(
@@ -197,6 +196,12 @@ def publisher(env: Mapping[str, str] = os.environ) -> Publisher:
         endpoint=endpoint.rstrip("/") or HUB,
         work_folder=str(profile_root(env) / "publishing"),
     )
+
+
+def refuse_other_name(setting: str, repository: str) -> None:
+    """Raise `SettingError` for what can be no repository's name."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise SettingError(setting, repository, "write it as owner/name")
 
 
 def dataset_folder(env: Mapping[str, str] = os.environ) -> Path:

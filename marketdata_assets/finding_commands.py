@@ -6,6 +6,7 @@ every run reads the file again, so a decision counts from the next run on.
 
 import datetime as dt
 import getpass
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -69,7 +70,7 @@ def show_findings(day: dt.date | None, since: dt.date | None, code: str, with_ex
 
 def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, reason: str) -> int:
     """Excuse what is found of a code, or one check of it, for as long as it is found or told."""
-    console, root = Console(highlight=False), profile_root()
+    console, root = _plain_console(), profile_root()
     lake = open_lake(root, "reader")
     days = lake.days(FINDINGS)
     found = finding_list(root, days[-1], days[0], code, OPEN) if days else []
@@ -91,7 +92,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
             first or min(one.since for one in lines),
             last or max(one.last for one in lines),
             reason,
-            getpass.getuser(),
+            _who(),
         )
         for name, lines in chosen.items()
     ]
@@ -100,7 +101,7 @@ def excuse(code: str, check: str, first: dt.date | None, last: dt.date | None, r
 
 def accept(table: str, day: dt.date, reason: str) -> int:
     """Accept what refuses a day of a table: every share of it is excused from these checks."""
-    console, root = Console(highlight=False), profile_root()
+    console, root = _plain_console(), profile_root()
     if table not in STORED_TABLES:
         names = ", ".join(STORED_TABLES)
         console.print(
@@ -120,20 +121,36 @@ def accept(table: str, day: dt.date, reason: str) -> int:
         console.print(text(NOTHING_TO_ACCEPT, table=table, day=day))
         return 1
     added = [
-        Excuse(f"{table}.{check}", EVERY_CODE, day, day, reason, getpass.getuser())
+        Excuse(f"{table}.{check}", EVERY_CODE, day, day, reason, _who())
         for check in sorted(refused)
     ]
     next_one = text("Materialize {table} and what follows for {day}.", table=table, day=day)
     return _write(console, open_lake(root, "reader"), added, next_one)
 
 
+def _plain_console() -> Console:
+    """A console that shows what the user wrote as it is, brackets and colons too."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A user of a container has a number alone.
+        return str(os.getuid())
+
+
 def _write(console: Console, lake: Lake, added: Sequence[Excuse], what_next: str) -> int:
+    """Raises `ExcusesUnreadable`, and writes nothing, where a run could not read the file."""
     lines: list[Excuse] = []
 
     def with_the_new(file: bytes | None) -> bytes:
         known = excuse_list(file)
         lines[:] = [*known, *(one for one in added if one not in known)]
-        return as_csv(lines).encode()
+        written = as_csv(lines).encode()
+        excuse_list(written)
+        return written
 
     lake.change_beside(FILE, with_the_new)
     for one in added:

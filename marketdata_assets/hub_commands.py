@@ -6,6 +6,7 @@ them, pages that list them. What is published, compared and written is `publishi
 
 import itertools
 from collections import Counter
+from contextlib import suppress
 from html import escape
 from pathlib import Path, PurePath
 from urllib.parse import quote
@@ -21,7 +22,12 @@ from starlette.types import Scope
 
 from marketdata_assets.assets.hf_dataset import publish_days
 from marketdata_assets.command_texts import text
-from marketdata_assets.environment import dataset_folder, lake_resource, publisher
+from marketdata_assets.environment import (
+    dataset_folder,
+    lake_resource,
+    publisher,
+    refuse_other_name,
+)
 from marketdata_assets.listening import address, asks_this_machine, listen
 from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.layout import Choices
@@ -70,6 +76,8 @@ def publish(repository: str = "") -> int:
 
     A year that is there as the lake has it stays, so this can be run again at any time.
     """
+    if repository:
+        refuse_other_name("--repository", repository)
     console = Console(highlight=False, soft_wrap=True)
     lake = lake_resource().open()
     stored = lake.days(DAILY_PRICES)
@@ -149,8 +157,10 @@ class DatasetFiles(StaticFiles):
             raise HTTPException(403, "This server answers to 127.0.0.1 and localhost only.")
         if not is_of_dataset(PurePath(path)):
             raise HTTPException(404)
-        if (self.folder / path).is_dir():
-            return HTMLResponse(self._page(self.folder / path))
+        # A name that is too long for a file is an error to ask about, and no folder's.
+        with suppress(OSError):
+            if (self.folder / path).is_dir():
+                return HTMLResponse(self._page(self.folder / path))
         answer = await super().get_response(path, scope)
         if path.endswith(".parquet"):
             answer.headers["content-type"] = PARQUET

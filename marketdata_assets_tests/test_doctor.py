@@ -133,6 +133,7 @@ def test_a_token_that_is_refused_or_nobody_who_answers_is_told_once(
     patient: Patient, is_there: bool
 ) -> None:
     server = patient.asks_a_vendor(token="another-token-1234")
+    patient.set(EXTRA_TABLES="dividends")
     if not is_there:
         patient.set(TUSHARE_URL=f"http://127.0.0.1:{free_port()}")
     found = patient.looked_at()
@@ -141,7 +142,9 @@ def test_a_token_that_is_refused_or_nobody_who_answers_is_told_once(
     assert cure in found["token"].cure
     assert not [name for name in found if name.startswith("call ")]
     assert len(server.requests) == is_there
-    assert found["etf_chain_schedule"].outcome is Outcome.STOPS
+    for name in ("daily_chain_schedule", "etf_chain_schedule", "extra_tables_sensor"):
+        assert found[name].outcome is Outcome.STOPS
+        assert found[name].seen == "can't run: see token above"
 
 
 def test_a_clock_that_is_an_hour_off_stops_the_evening(patient: Patient) -> None:

@@ -91,6 +91,16 @@ def test_an_excuse_covers_what_was_found_or_what_is_told(lake: Lake, capsys) -> 
     assert len(excuse_list(lake.beside(FILE))) == 2
 
 
+def test_who_has_no_name_on_this_machine_is_told_by_number(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_999_999_999)
+    assert excuse("920008.BJ", "", None, None, "new share") == 0
+    assert [one.who for one in excuse_list(lake.beside(FILE))] == ["1999999999"]
+
+
 def test_a_refused_day_is_accepted_check_by_check(lake: Lake, capsys) -> None:
     assert accept("daily_basic", DAYS[2], "zeros, for once") == 0
     [line] = excuse_list(lake.beside(FILE))
@@ -109,6 +119,28 @@ def test_what_can_not_be_decided_is_a_sentence(lake: Lake, capsys) -> None:
     assert excuse("000001.SZ", "", None, None, "x") == 1
     assert "Nothing is found of 000001.SZ" in capsys.readouterr().out
     assert not (lake.root / FILE).exists()
+
+
+@pytest.mark.parametrize("reason", ["see [/notice] of it", "see [the notice], ratio 1:100:3"])
+def test_what_is_written_is_shown_as_it_is(lake: Lake, capsys, reason: str) -> None:
+    assert excuse("600000.SH", "", None, None, reason) == 0
+    assert reason in capsys.readouterr().out
+    assert [one.reason for one in excuse_list(lake.beside(FILE))] == [reason]
+    assert accept(reason, DAYS[0], "x") == 1
+    assert f"There is no table {reason};" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(dt.date(2025, 1, 1), "after its last day"), (None, "  ")]
+)
+def test_what_no_run_could_read_is_not_written(
+    lake: Lake, first: dt.date | None, reason: str
+) -> None:
+    assert excuse("920008.BJ", "", None, None, "new share") == 0
+    before = lake.beside(FILE)
+    with pytest.raises(ExcusesUnreadable, match="first must not be after last, and give a reason"):
+        excuse("600000.SH", "", first, None, reason)
+    assert lake.beside(FILE) == before
 
 
 @pytest.mark.parametrize(

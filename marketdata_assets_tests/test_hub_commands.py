@@ -19,6 +19,7 @@ from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.hub_emulator import faults
 from marketdata_assets_tests.hub_emulator.server import HubServer
+from marketdata_assets_tests.hub_emulator.store import Entry, git_blob_id
 from marketdata_assets_tests.hubs import REPO, TOKEN, hub_at
 from marketdata_assets_tests.published_folder import is_whole, keys, marker
 from marketdata_assets_tests.publishing.prices import find, store
@@ -104,6 +105,18 @@ def test_a_full_disk_is_told_at_once_and_publishing_goes_on_with_room(
     assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
 
 
+def test_a_disk_that_fills_up_with_a_csv_that_is_taken_over_is_no_fault_of_the_csv(
+    lake: Lake, capsys: Capture
+) -> None:
+    store(lake, NEW)
+    succeeds(hub_commands.publish, capsys)
+    (lake.root / "dataset" / layout.MANIFEST).unlink()
+    with full_disk(100):
+        assert "Make room or give write permission" in refused(hub_commands.publish)
+    succeeds(hub_commands.publish, capsys)
+    assert succeeds(hub_commands.verify, capsys)[0].startswith("0 difference(s)")
+
+
 def test_what_other_programs_left_is_no_obstacle_and_told_where_readers_would_take_it(
     lake: Lake, capsys: Capture
 ) -> None:
@@ -157,6 +170,23 @@ def test_an_emptied_repository_is_filled_again_and_the_lake_out_of_it(
     assert lake.days(DAILY_PRICES) == OLD + NEW
 
 
+@pytest.mark.parametrize("path", [layout.shard(2005), layout.CSV])
+@pytest.mark.parametrize("lfs", [True, False])
+def test_a_file_that_was_changed_on_the_hub_differs_though_a_copy_of_it_is_here(
+    server: HubServer, lake: Lake, capsys: Capture, path: str, lfs: bool
+) -> None:
+    store(lake, OLD)
+    succeeds(hub_commands.publish, capsys)
+    hub = server.protocol.store
+    before = hub.blob(hub.at(REPO, "main").files[path].sha256).read_bytes()
+    for changed in (before[:-1] + b"?", b"another"):
+        sha256, size = hub.put_bytes(changed)
+        entry = Entry(sha256, size, git_blob_id(changed), lfs)
+        hub.commit(REPO, "by hand", None, {path: entry})
+        assert hub_commands.verify() == 1
+        assert capsys.readouterr().out.startswith(f"differs: {path} is not what the manifest says")
+
+
 def test_another_repository_keeps_what_it_has_chosen_for_its_csv(
     server: HubServer, lake: Lake, capsys: Capture
 ) -> None:
@@ -185,6 +215,17 @@ def test_without_a_dataset_a_command_says_so(
         "run the publish command."
     )
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["..", "prices", "some one/prices", "a/b/c"])
+def test_a_repository_that_can_have_no_such_name_is_told_before_anything_is_written(
+    server: HubServer, lake: Lake, name: str
+) -> None:
+    store(lake, OLD)
+    before = set(lake.root.iterdir())
+    said = f"--repository is {name!r}: write it as owner/name."
+    assert refused(lambda: hub_commands.publish(name)) == said
+    assert set(lake.root.iterdir()) == before
 
 
 def test_an_empty_lake_has_nothing_to_publish(lake: Lake, capsys: Capture) -> None:

@@ -96,7 +96,14 @@ def test_pages_lead_to_every_file_and_to_nothing_else(url: str, root: Path) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["nothing", ".work/.lock", "data/._prices-2024.parquet", "../beside.txt", "%2e%2e/beside.txt"],
+    [
+        "nothing",
+        "n" * 300,
+        ".work/.lock",
+        "data/._prices-2024.parquet",
+        "../beside.txt",
+        "%2e%2e/beside.txt",
+    ],
 )
 def test_nothing_beside_the_dataset_is_answered(url: str, path: str) -> None:
     connection = requests.Request("GET", url).prepare()

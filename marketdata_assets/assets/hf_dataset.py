@@ -87,8 +87,11 @@ def hf_dataset(
     repository = config["repository"]
     stored = lake.open()
     with failing_at_once():
-        published = stored_days(stored, days)
-        left_out = [day for day in days if day not in published]
+        there = set(stored.days(DAILY_PRICES))
+        published = [day for day in days if day in there]
+        left_out = [day for day in days if day not in there]
+        if not published:
+            raise MissingPartitions(DAILY_PRICES, days)
         try:
             done = publish_days(publisher, stored, published, choices, repository, left_out)
         except HubError as error:
@@ -107,17 +110,6 @@ def hf_dataset(
             metadata[name] = dg.MetadataValue.text(text)
     yield dg.Output(RecordedDays(published), metadata=metadata)
     yield missing_result(done.content.manifest)
-
-
-def stored_days(lake: Lake, days: list[dt.date]) -> list[dt.date]:
-    """The days of a run that are published: those that are stored. The others are left out.
-
-    Raises `MissingPartitions` when none is.
-    """
-    there = set(lake.days(DAILY_PRICES))
-    if stored := [day for day in days if day in there]:
-        return stored
-    raise MissingPartitions(DAILY_PRICES, days)
 
 
 def publish_days(
@@ -205,7 +197,7 @@ def metadata_of(done: Publication, days: int) -> dict[str, dg.MetadataValue]:
         "dagster/row_count": dg.MetadataValue.int(manifest.rows),
         "coverage": dg.MetadataValue.text(f"{manifest.first} … {manifest.last}"),
         "complete up to": dg.MetadataValue.text(str(manifest.complete_to)),
-        "missing sessions": dg.MetadataValue.int(len(manifest.missing_sessions)),
+        "missing sessions": dg.MetadataValue.int(len(manifest.missing)),
     }
     if done.bytes_sent is None:
         facts["folder"] = dg.MetadataValue.path(done.place)

@@ -6,6 +6,7 @@ into raw parquet a year; the shards are then written from that like any others.
 """
 
 import datetime as dt
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -79,23 +80,29 @@ class Adoption:
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
         self._folder = folder
-        self._absent: list[str] = []
+        self._there: list[str] = []
 
     def read(self, csv: Path) -> Adopted:
         """Read the CSV into the folder. Raises `NotAdoptable`."""
         with csv.open("rb") as file:
-            header = file.readline().decode("utf-8-sig").strip().split(",")
-        self._absent = [name for name in DAILY_PRICES.column_names if name not in header]
-        if missing := set(self._absent) & set(REQUIRED):
+            line = file.readline().decode("utf-8-sig", "replace")
+        header = line.strip().replace('"', "").split(",")
+        self._there = [name for name in DAILY_PRICES.column_names if name in header]
+        if missing := set(REQUIRED) - set(header):
             raise NotAdoptable(
                 f"the published CSV lacks {', '.join(sorted(missing))}: it can't be adopted. "
                 "Publish to an empty dataset, or add the columns."
             )
         types = {c.name: SQL_TYPES[str(c.type)] for c in DAILY_PRICES.columns}
-        columns = ", ".join(f"'{name}': '{types.get(name, 'VARCHAR')}'" for name in header)
+        # Other columns may have any name, or none, as the one that pandas writes of an index.
+        columns = ", ".join(
+            f"'{name}': '{types[name]}'" if name in types else f"'other {number}': 'VARCHAR'"
+            for number, name in enumerate(header)
+        )
+        taken = ", ".join(
+            _as_true_or_false(name) if name in TRUTHS else f'"{name}"' for name in self._there
+        )
         reasons = " ".join(f"WHEN {wrong} THEN '{reason}'" for reason, wrong in _REASONS.items())
-        replaced = [_as_true_or_false(name) for name in TRUTHS if name in header]
-        truths = f"REPLACE ({', '.join(replaced)})" if replaced else ""
         first, last = FIRST_SESSION, last_published_session()
         over = last_session_over(dt.datetime.now(dt.UTC))
         sessions = pa.table({"day": sessions_between(first, last)})
@@ -105,22 +112,24 @@ class Adoption:
                 f"""
                 COPY (
                     SELECT *, CASE {reasons} END AS left_out FROM (
-                        SELECT * {truths}, row_number() OVER () AS line, year(date) AS year
+                        SELECT {taken}, row_number() OVER () AS line, year(date) AS year
                         FROM read_csv({quoted(literal_path(csv))}, columns = {{{columns}}},
                             header = true, delim = ',', quote = '"', escape = '"',
-                            auto_detect = false)
+                            nullstr = ['', 'nan', 'NaN'], auto_detect = false)
                     )
                 ) TO {quoted(str(self._folder))} (FORMAT parquet, PARTITION_BY (year), OVERWRITE)
                 """,
                 {"first": first, "last": last, "over": over},
             ).fetchall()
+        except duckdb.IOException as refusal:
+            raise OSError(errno.EIO, str(refusal)) from refusal
         except duckdb.Error as error:
             raise NotAdoptable(
                 f"the published CSV can't be read: {_reason(error)}. Nothing was sent. Mend the "
                 "line or remove it, or publish to an empty dataset."
             ) from None
         if copied == [(0,)]:
-            return Adopted(0, {}, (), tuple(self._absent), frozenset())
+            return Adopted(0, {}, (), self._absent, frozenset())
         adopted = self._counted()
         if not adopted.days:
             raise NotAdoptable(
@@ -135,21 +144,24 @@ class Adoption:
         counts = dict(rows.aggregate("left_out, count(*)").fetchall())
         kept = rows.filter("left_out IS NULL")
         per_day = dict(kept.aggregate("date, count(DISTINCT code)").fetchall())
-        boards = [] if "market" in self._absent else kept.select("market").distinct().fetchall()
+        boards = kept.select("market").distinct().fetchall() if "market" in self._there else []
         left_out = {str(reason): counts.get(str(reason), 0) for reason in LeftOut}
         left_out[LeftOut.REPEATED] = counts.get(None, 0) - sum(per_day.values())
         return Adopted(
             rows_read=sum(counts.values()),
             left_out=left_out,
             boards=tuple(sorted(board for (board,) in boards if board)),
-            absent=tuple(self._absent),
+            absent=self._absent,
             days=frozenset(per_day),
         )
 
+    @property
+    def _absent(self) -> tuple[str, ...]:
+        return tuple(name for name in DAILY_PRICES.column_names if name not in self._there)
+
     def rows(self, year: int) -> RowsBetween:
         """The rows of a year, each once."""
-        there = [name for name in DAILY_PRICES.column_names if name not in self._absent]
-        names = ", ".join(f'"{name}"' for name in there)
+        names = ", ".join(f'"{name}"' for name in self._there)
         files = quoted(f"{literal_path(self._folder)}/year={year}/*.parquet")
 
         def rows(start: dt.date, end: dt.date) -> pa.Table:

@@ -106,7 +106,6 @@ def _text(manifest: Manifest, repository: str) -> str:
     note = SIMULATION_NOTE if is_simulated(manifest.origin) else ""
     universe = manifest.universe or "all boards"
     year = manifest.last.year if manifest.last else "<year>"
-    missing = len(manifest.missing_sessions)
     columns, columns_zh = f"the first {len(ORIGINAL)} columns", f"前 {len(ORIGINAL)} 个字段"
     if manifest.csv_all_columns:
         columns, columns_zh = "all columns", "全部字段"
@@ -135,7 +134,7 @@ def _text(manifest: Manifest, repository: str) -> str:
 | last day · 截止 | {manifest.last} |
 | complete up to · 完整至 | {manifest.complete_to} |
 | rows · 行数 | {manifest.rows:,} |
-| trading days missing · 缺失交易日 | {missing} |
+| trading days missing · 缺失交易日 | {len(manifest.missing)} |
 | key · 主键 | {", ".join(DAILY_PRICES.key)} |
 | updated · 更新 | every trading evening in Shanghai · 每个交易日晚间（北京时间） |
 {_ORIGIN.format(manifest.origin)}

@@ -1,5 +1,7 @@
 """The CSV: the chosen universe by date and code, byte for byte what pandas would have written.
 
+But for a line break in a text, which is a space: a row is a line, by which days are found.
+
 It is some gigabytes large and never in memory. Since it is sorted by date, a day is a stretch of
 it that bisection finds: a new day is appended to the local copy, a restated one is spliced.
 """
@@ -18,6 +20,7 @@ import pyarrow as pa
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
+from marketdata_assets.storage.durable_files import sync_file
 from marketdata_assets.storage.reading import quoted, rows_of
 from marketdata_assets.tables import DAILY_PRICES, Column
 from marketdata_assets.tables.daily_prices import ORIGINAL_COLUMNS
@@ -84,7 +87,7 @@ def _as_pandas_writes(column: Column) -> str:
     return f"""
         CASE WHEN "{name}" = '' THEN NULL
         WHEN regexp_matches("{name}", '[",\\r\\n]')
-        THEN '"' || replace("{name}", '"', '""') || '"'
+        THEN '"' || replace(regexp_replace("{name}", '[\\r\\n]+', ' ', 'g'), '"', '""') || '"'
         ELSE "{name}" END AS "{name}"
     """
 
@@ -100,27 +103,26 @@ def merge_days(
     to `spliced`.
     """
     with csv.open("rb") as old, patch.open("rb") as new:
-        changed = [day for day in sorted(days) if not _same(old, _span(old, day), new, day)]
+        changed = [day for day in sorted(days) if _rows(old, day) != _rows(new, day)]
         if not changed:
             return None
-        added = sum(_lines(new, *_span(new, day)) for day in changed)
-        removed = sum(_lines(old, *_span(old, day)) for day in changed)
+        added = sum(_rows(new, day).count(b"\n") for day in changed)
+        removed = sum(_rows(old, day).count(b"\n") for day in changed)
         end = _size(old)
         if may_grow and _span(old, changed[0])[0] == end:
             with csv.open("ab") as file:
-                for day in changed:
-                    _copy(new, *_span(new, day), file)
-                _to_disk(file)
+                file.writelines(_rows(new, day) for day in changed)
+            sync_file(csv)
             return csv, added
         with spliced.open("wb") as file:
             position = 0
             for day in changed:
                 start, after = _span(old, day)
                 _copy(old, position, start, file)
-                _copy(new, *_span(new, day), file)
+                file.write(_rows(new, day))
                 position = after
             _copy(old, position, end, file)
-            _to_disk(file)
+        sync_file(spliced)
     return spliced, added - removed
 
 
@@ -143,6 +145,12 @@ def first_and_last(csv: Path) -> tuple[dt.date | None, dt.date | None]:
 def _span(file: BinaryIO, day: dt.date) -> tuple[int, int]:
     """From where to where the rows of a day lie; empty where they would."""
     return _offset(file, day), _offset(file, day + dt.timedelta(1))
+
+
+def _rows(file: BinaryIO, day: dt.date) -> bytes:
+    start, end = _span(file, day)
+    file.seek(start)
+    return file.read(end - start)
 
 
 def _offset(file: BinaryIO, day: dt.date) -> int:
@@ -182,21 +190,6 @@ def _date_at(file: BinaryIO, position: int) -> dt.date | None:
     return dt.date.fromisoformat(match[1].decode()) if match else None
 
 
-def _same(old: BinaryIO, span: tuple[int, int], new: BinaryIO, day: dt.date) -> bool:
-    start, end = span
-    new_start, new_end = _span(new, day)
-    if end - start != new_end - new_start:
-        return False
-    old.seek(start)
-    new.seek(new_start)
-    return old.read(end - start) == new.read(end - start)
-
-
-def _lines(file: BinaryIO, start: int, end: int) -> int:
-    file.seek(start)
-    return file.read(end - start).count(b"\n")
-
-
 def _copy(source: BinaryIO, start: int, end: int, target: BinaryIO) -> None:
     source.seek(start)
     while start < end and (chunk := source.read(min(CHUNK, end - start))):
@@ -206,8 +199,3 @@ def _copy(source: BinaryIO, start: int, end: int, target: BinaryIO) -> None:
 
 def _size(file: BinaryIO) -> int:
     return file.seek(0, os.SEEK_END)
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -29,8 +29,6 @@ from marketdata_assets.tables import DAILY_PRICES, Table
 from marketdata_assets.trading_calendar import sessions_between
 
 TEXTS = [c.name for c in DAILY_PRICES.columns if str(c.type) == "string"]
-# Forbidden because a day is found in the CSV by its lines.
-LINE_BREAKS = "rows with a line break in a text"
 # Each counts rows; the names are read by people, in the manifest.
 COUNTED = {
     "rows without limits": "high_limit IS NULL AND low_limit IS NULL",
@@ -40,11 +38,12 @@ COUNTED = {
         "open NOT BETWEEN low AND high OR close NOT BETWEEN low AND high"
     ),
     "closes outside their limits": "close NOT BETWEEN low_limit AND high_limit",
-    LINE_BREAKS: " OR ".join(rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS),
+    "rows with a line break in a text": " OR ".join(
+        rf"""regexp_matches("{name}", '[\r\n]')""" for name in TEXTS
+    ),
 }
 REPEATED = "rows repeated"
 NOT_A_SESSION = "rows on days without trading"
-FORBIDDEN = (REPEATED, LINE_BREAKS)
 
 # The rows from one day to before another.
 RowsBetween = Callable[[dt.date, dt.date], pa.Table]
@@ -123,9 +122,6 @@ def _months(year: int) -> Iterator[tuple[dt.date, dt.date]]:
     return itertools.pairwise(starts)
 
 
-CountChecks = Callable[[Path, int], Mapping[str, int]]
-
-
 class Making:
     """`facts` are those of every file that will be published, `made` are the new ones."""
 
@@ -165,11 +161,11 @@ class Making:
         rows: RowsBetween,
         days: Collection[dt.date],
         read: ReadDay,
-        checks: CountChecks = lambda _, __: {},
+        checks: Callable[[Path, int], Mapping[str, int]] = lambda _, __: {},
     ) -> None:
         """`rows` of a year's file with those of its days among `days` as `read` gives them."""
         target = self.workspace.new(path)
-        write_shard(table, target, year, rows, {day for day in days if day.year == year}, read)
+        write_shard(table, target, year, rows, days, read)
         self.add(path, target, *_rows_first_last(table, target), checks(target, year))
 
     def add(
@@ -182,7 +178,7 @@ class Making:
         checks: Mapping[str, int] | None = None,
     ) -> None:
         """A file of rows that was made."""
-        digest = hash_of(file).hexdigest()
+        digest = hash_of(file)
         self.made[path] = file
         self.facts[path] = Facts(digest, file.stat().st_size, rows, first, last, checks or {})
 
@@ -201,9 +197,9 @@ class NotFitToPublish(MarketdataError, is_final=True):
 
 
 def counted_checks(shard: Path, year: int) -> dict[str, int]:
-    """How many rows of the shard break each check. Raises `NotFitToPublish` for a forbidden one."""
+    """How many rows of the shard break each check. Raises `NotFitToPublish` for repeated ones."""
     counts = ", ".join(f"count(*) FILTER ({condition})" for condition in COUNTED.values())
-    sessions = sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31))
+    sessions = set(sessions_between(dt.date(year, 1, 1), dt.date(year, 12, 31)))
     with bounded_duckdb() as connection:
         rows = rows_of(connection, DAILY_PRICES, [shard])
         [numbers] = rows.aggregate(counts).fetchall()
@@ -213,10 +209,10 @@ def counted_checks(shard: Path, year: int) -> dict[str, int]:
         by_day = dict(rows.aggregate("date, count(*)").fetchall())
     checks = {name: int(number) for name, number in zip(COUNTED, numbers, strict=True)}
     checks[REPEATED] = int(repeated or 0)
-    checks[NOT_A_SESSION] = sum(n for day, n in by_day.items() if day not in set(sessions))
-    if broken := [f"{checks[name]} {name}" for name in FORBIDDEN if checks[name]]:
+    checks[NOT_A_SESSION] = sum(n for day, n in by_day.items() if day not in sessions)
+    if repeated:
         raise NotFitToPublish(
-            f"the prices of {year} are not fit to publish: {', '.join(broken)}. Materialize "
+            f"the prices of {year} are not fit to publish: {repeated} {REPEATED}. Materialize "
             "daily_prices of this year again; if it was published so, restore an older revision."
         )
     return checks

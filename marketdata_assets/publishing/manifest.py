@@ -241,11 +241,11 @@ def _facts(value: dict[str, Any]) -> Facts:
     return Facts(**{**value, **dates})
 
 
-def hash_of(path: Path, size: int | None = None) -> "hashlib._Hash":
-    """SHA-256 of a file, or of its first `size` bytes, that can go on."""
+def hash_of(path: Path, size: int | None = None) -> str:
+    """SHA-256 of a file, or of its first `size` bytes, in hexadecimal digits."""
     digest, left = hashlib.sha256(), path.stat().st_size if size is None else size
     with path.open("rb") as file:
         while left and (chunk := file.read(min(CHUNK, left))):
             digest.update(chunk)
             left -= len(chunk)
-    return digest
+    return digest.hexdigest()

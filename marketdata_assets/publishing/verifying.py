@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -56,19 +57,22 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
     last = f"{manifest.last:%Y%m%d}" if manifest.last else ""
     if layout.MARKER not in published.files:
         yield f"{layout.MARKER} is missing"
-    elif (marker := published.read(layout.MARKER).decode().strip()) != last:
+    elif (marker := published.read(layout.MARKER).decode(errors="replace").strip()) != last:
         yield f"{layout.MARKER} says {marker}, the last day that is published is {last}"
     for path, facts in manifest.files.items():
         if path not in published.files:
             yield f"{path} is in the manifest and not in the dataset"
-        elif path in compared:
-            table, ours = compared[path]
-            yield from _shard_differences(published, lake, workspace, path, facts, table, ours)
-        elif path == layout.CSV:
+        elif path in compared or path == layout.CSV:
             try:
-                workspace.copy_of(published, path, facts)
+                copy = workspace.copy_of(published, path, facts)
             except NotAsInManifest as error:
                 yield str(error)
+                continue
+            # The copy may be from before somebody changed the file.
+            if not published.holds(path, copy, facts.sha256):
+                yield f"{path} is not what the manifest says"
+            elif path in compared:
+                yield from _shard_differences(path, copy, facts, lake, *compared[path])
         elif hashlib.sha256(published.read(path)).hexdigest() != facts.sha256:
             yield f"{path} is not what the manifest says"
     for path in sorted(published.files):
@@ -85,19 +89,8 @@ def differences(published: Published, lake: Lake, workspace: Workspace) -> Itera
 
 
 def _shard_differences(
-    published: Published,
-    lake: Lake,
-    workspace: Workspace,
-    path: str,
-    facts: Facts,
-    table: Table,
-    days: list[dt.date],
+    path: str, copy: Path, facts: Facts, lake: Lake, table: Table, days: list[dt.date]
 ) -> Iterator[str]:
-    try:
-        copy = workspace.copy_of(published, path, facts)
-    except NotAsInManifest as error:
-        yield str(error)
-        return
     if (rows := pq.read_metadata(copy).num_rows) != facts.rows:
         yield f"{path} has {rows} rows, the manifest says {facts.rows}"
     read, what = published_rows(table, copy), "" if table is DAILY_PRICES else f"{table.name} "

@@ -52,6 +52,7 @@ class Published(Protocol):
     def files(self) -> Collection[str]: ...
     def read(self, path: str) -> bytes: ...
     def fetch(self, path: str, target: Path) -> None: ...
+    def holds(self, path: str, file: Path, sha256: str) -> bool: ...
 
 
 class WorkspaceBusy(MarketdataError):
@@ -150,7 +151,7 @@ def _refuse_changed(path: str, file: Path, facts: Facts, cure: str) -> None:
 def _is_prefix(copy: Path, facts: Facts) -> bool:
     if not copy.exists() or copy.stat().st_size < facts.bytes:
         return False
-    return hash_of(copy, facts.bytes).hexdigest() == facts.sha256
+    return hash_of(copy, facts.bytes) == facts.sha256
 
 
 WORK = ".work"
@@ -172,7 +173,7 @@ class FolderState:
     def revision(self) -> str:
         """The SHA-256 of the manifest, which tells of all other files; empty without one."""
         manifest = self.folder / layout.MANIFEST
-        return hash_of(manifest).hexdigest() if manifest.exists() else ""
+        return hash_of(manifest) if manifest.exists() else ""
 
     @cached_property
     def files(self) -> frozenset[str]:
@@ -180,13 +181,13 @@ class FolderState:
         inside = (path.relative_to(self.folder) for path in paths)
         return frozenset(str(path) for path in inside if is_of_dataset(path))
 
-    def holds(self, path: str, file: Path) -> bool:
-        """Whether `path` is published with the very content of `file`."""
+    def holds(self, path: str, file: Path, sha256: str = "") -> bool:
+        """Whether `path` is published with the very content of `file`; its hash if it is known."""
         there = self.folder / path
         return (
             path in self.files
             and there.stat().st_size == file.stat().st_size
-            and hash_of(there).digest() == hash_of(file).digest()
+            and hash_of(there) == (sha256 or hash_of(file))
         )
 
     def read(self, path: str) -> bytes:
@@ -210,7 +211,7 @@ class FolderWorkspace(Workspace):
     def publish(self, files: dict[str, Path]) -> None:
         """Put `files` in their places: all of them or none."""
         staged = self.folder / "staged"
-        shutil.rmtree(staged, ignore_errors=True)
+        make_folder(staged)
         for path, file in files.items():
             sync_file(file)
             make_folder((staged / path).parent)
@@ -222,7 +223,8 @@ class FolderWorkspace(Workspace):
         self.settle()
 
     def settle(self) -> None:
-        """Finish a publication that is decided, if there is one."""
+        """Finish a publication that is decided, if there is one; what is not, goes."""
+        shutil.rmtree(self.folder / "staged", ignore_errors=True)
         ready, places = self.folder / "ready", set()
         if not ready.is_dir():
             return

@@ -164,7 +164,7 @@ class _Publishing:
         content = self.build(state, self.workspace)
         known = content.manifest.files
         hashes = {
-            path: known[path].sha256 if path in known else hash_of(file).hexdigest()
+            path: known[path].sha256 if path in known else hash_of(file)
             for path, file in content.files.items()
         }
         return _Built(state, content, hashes)

@@ -1,6 +1,7 @@
 """A few shares of several boards with prices that differ from day to day, in a lake."""
 
 import datetime as dt
+import hashlib
 import random
 import shutil
 from collections.abc import Iterable, Sequence
@@ -99,6 +100,9 @@ class FolderPublished:
     def fetch(self, path: str, target: Path) -> None:
         self.fetched.append(path)
         shutil.copyfile(self.folder / path, target)
+
+    def holds(self, path: str, file: Path, sha256: str) -> bool:
+        return sha256 == hashlib.sha256(self.read(path)).hexdigest()
 
     def take(self, content: Content) -> list[str]:
         """Publish; the files that changed."""

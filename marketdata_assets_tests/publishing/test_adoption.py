@@ -2,9 +2,11 @@
 
 import datetime as dt
 import json
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from marketdata_assets.publishing import layout
@@ -166,6 +168,51 @@ def test_a_csv_of_which_no_row_can_be_kept_is_not_replaced(desk: Desk) -> None:
     with pytest.raises(NotAdoptable, match="left out 1 of a code without its zeros, 0 kept"):
         desk.publish(DAYS)
     assert desk.text(layout.CSV) == text
+
+
+@pytest.mark.parametrize("name", ["", "year", "left_out", "it's"])
+def test_other_columns_may_have_any_name(desk: Desk, name: str) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    header, *rows = csv.read_text().splitlines()
+    lines = [f"{name},{header}", *(f"{number},{row}" for number, row in enumerate(rows))]
+    csv.write_text("".join(f"{line}\n" for line in lines))
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
+    assert (adopted.rows_read, adopted.rows_kept) == (len(rows), len(rows))
+    assert adopted.days == set(BEFORE)
+
+
+def test_names_of_columns_may_stand_in_quotes(desk: Desk) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    pd.read_csv(csv).to_csv(csv, index=False, quoting=QUOTE_NONNUMERIC)
+    assert csv.read_text().startswith('"code","date"')
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
+    assert adopted.days == set(BEFORE)
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan"])
+def test_what_is_missing_may_be_written_as_pandas_shows_it(desk: Desk, word: str) -> None:
+    original_csv(desk.published, BEFORE, [])
+    csv = desk.published.folder / layout.CSV
+    pd.read_csv(csv).to_csv(csv, index=False, na_rep=word)
+    append(desk, row("600009.SH", DAYS[0]).replace("10.5", word))
+    adopted = adopt(desk, AFTER).adopted
+    assert adopted is not None
+    assert adopted.left_out[LeftOut.INCOMPLETE] == 1
+    prices = desk.published.prices()
+    for name in ("pe", "area"):
+        assert not {"nan", "NaN"} & set(map(str, prices[name].to_pylist()))
+
+
+def test_a_header_that_is_no_utf_8_is_told(desk: Desk) -> None:
+    (desk.published.folder / layout.CSV).write_bytes(
+        "代码,日期\n600000.SH,2024-01-02\n".encode("gbk")
+    )
+    with pytest.raises(NotAdoptable, match="lacks close, code, date"):
+        adopt(desk, AFTER)
 
 
 def test_a_day_that_is_none_is_refused_by_name(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from marketdata_assets.publishing import layout
 from marketdata_assets.publishing.adoption import LeftOut, NotAdoptable
 from marketdata_assets.publishing.build import Content, OtherOrigin, build
 from marketdata_assets.publishing.layout import Choices
-from marketdata_assets.publishing.making import NotFitToPublish
+from marketdata_assets.publishing.making import NotFitToPublish, counted_checks
 from marketdata_assets.publishing.manifest import UnreadableManifest
 from marketdata_assets.publishing.workspace import NotAsInManifest, Workspace
 from marketdata_assets.storage.lake import DamagedPartitions, Lake, MissingPartitions
@@ -248,13 +249,28 @@ def test_rows_of_another_origin_are_not_added(desk: Desk) -> None:
         desk.publish(DAYS[-1:])
 
 
-def test_a_text_with_a_line_break_is_not_published(desk: Desk) -> None:
+def test_a_text_with_a_line_break_keeps_no_share_back_and_is_a_line_of_the_csv(desk: Desk) -> None:
     rows = desk.lake.read(DAILY_PRICES, DAYS[0])
-    names = pa.array(["two\nlines"] * rows.num_rows)
-    at = rows.schema.get_field_index("name")
-    desk.lake.write(DAILY_PRICES, DAYS[0], rows.set_column(at, rows.schema.field(at), names))
-    with pytest.raises(NotFitToPublish, match="6 rows with a line break in a text"):
-        desk.publish(DAYS)
+    at, names = rows.schema.get_field_index("name"), rows["name"].to_pylist()
+    names[0], names[2] = "two\r\nlines", '"\n'
+    column = pa.array(names, pa.string())
+    desk.lake.write(DAILY_PRICES, DAYS[0], rows.set_column(at, rows.schema.field(at), column))
+    desk.publish(DAYS[:1])
+    desk.publish(DAYS[1:3])
+    assert_same_rows(desk.published.prices(), desk.rows(DAYS[:3]))
+    checks = json.loads(desk.text(layout.MANIFEST))["files"][layout.shard(2023)]["checks"]
+    assert checks["rows with a line break in a text"] == 2
+    csv = pd.read_csv(desk.published.folder / layout.CSV)
+    assert csv["name"].iloc[:2].tolist() == ["two lines", '" ']
+    lines = pandas_csv(desk.rows(DAYS[:3])).count(b"\n") - 2
+    assert len(csv) == desk.text(layout.CSV).count("\n") - 1 == lines - 1
+
+
+def test_a_year_with_rows_that_come_twice_is_not_fit_to_publish(tmp_path: Path) -> None:
+    rows = prices_of(DAYS[0])
+    pq.write_table(pa.concat_tables([rows, rows.slice(0, 2)]), tmp_path / "year.parquet")
+    with pytest.raises(NotFitToPublish, match=r"prices of 2023 are not fit .* 2 rows repeated"):
+        counted_checks(tmp_path / "year.parquet", 2023)
 
 
 STRANGE = '{"format": 1, "files": {"data/../../x": {}}}'

@@ -43,17 +43,21 @@ def test_a_restated_or_unpublished_day_differs(desk: Desk) -> None:
 @pytest.mark.parametrize("path", ["data/prices-2024.parquet", layout.CSV, layout.CALENDAR_CSV])
 def test_a_file_that_was_changed_or_removed_by_hand_differs(desk: Desk, path: str) -> None:
     file, copy = desk.published.folder / path, desk.workspace.base(path)
-    copy.unlink(missing_ok=True)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert found(desk) == [f"{path} is not what the manifest says"]
+    copy.unlink(missing_ok=True)
     assert [line for line in found(desk) if line.startswith(f"{path} is not what")]
     file.unlink()
     assert found(desk) == [f"{path} is in the manifest and not in the dataset"]
 
 
-def test_a_marker_that_lies_differs(desk: Desk) -> None:
-    (desk.published.folder / layout.MARKER).write_text("20990101")
+@pytest.mark.parametrize(
+    ("marker", "says"), [(b"20990101\n", "20990101"), (b"\xff", "\N{REPLACEMENT CHARACTER}")]
+)
+def test_a_marker_that_lies_differs(desk: Desk, marker: bytes, says: str) -> None:
+    (desk.published.folder / layout.MARKER).write_bytes(marker)
     last = f"{DAYS[-1]:%Y%m%d}"
-    said = f".last_update_date says 20990101, the last day that is published is {last}"
+    said = f".last_update_date says {says}, the last day that is published is {last}"
     assert found(desk) == [said]
 
 

@@ -94,6 +94,28 @@ def test_without_the_csv_it_goes_and_comes_back_when_it_is_wanted(
     assert len(csv.read_text("utf-8").splitlines()) == 1 + len(DAYS) * len(SHARES)
 
 
+def test_what_a_killed_publisher_has_staged_takes_no_room(
+    folder: DatasetFolder, lake: Lake
+) -> None:
+    work = lake.root / "dataset" / ".work"
+    (work / "staged" / "data").mkdir(parents=True)
+    (work / "staged" / SHARD).write_bytes(b"of a run that was killed")
+    assert publish_days(folder, lake, FIRST).outcome is Outcome.ALREADY_THERE
+    assert [path.name for path in work.iterdir()] == [".lock"]
+
+
+def test_a_csv_that_nobody_published_goes_where_none_is_wanted(
+    folder: DatasetFolder, lake: Lake
+) -> None:
+    csv, without = lake.root / "dataset" / layout.CSV, layout.Choices(csv=False)
+    publish_days(folder, lake, [NEW], without)
+    csv.write_text("put here by hand")
+    done = publish_days(folder, lake, [NEW], without)
+    assert (done.outcome, done.files_changed) == (Outcome.COMMITTED, [layout.CSV])
+    assert not csv.exists()
+    assert_complete(lake)
+
+
 def test_a_csv_in_the_folder_is_taken_over(lake: Lake) -> None:
     csv = lake.root / "dataset" / layout.CSV
     csv.parent.mkdir()
