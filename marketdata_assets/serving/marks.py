@@ -104,7 +104,7 @@ class Marks:
 
 def _last_day_before(series: Series, code: str, start: dt.date) -> dt.date:
     column = str(series.table.date_column)
-    days = series.slice(code, None, max(start, FIRST_SESSION) - ONE_DAY, [column])[column]
+    days = series.slice(code, None, max(start, FIRST_SESSION) - dt.timedelta(1), [column])[column]
     return days[-1].as_py() if len(days) else start
 
 
