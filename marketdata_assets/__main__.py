@@ -20,7 +20,7 @@ from marketdata_assets.command_texts import CommandParser, text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.hosts import hosts, only_one_machine, several_hosts
 from marketdata_assets.profile import profile_root
-from marketdata_assets.settings import SettingError, UnreadableFile, settle
+from marketdata_assets.settings import SettingError, UnreadableFile, path, settle
 from marketdata_assets.storage.durable_files import becoming, refusals_told
 from marketdata_assets.trading_calendar import day_written
 
@@ -178,7 +178,7 @@ def _port(written: str) -> int:
 
 
 def _count(written: str) -> int:
-    if not written.isdigit() or int(written) == 0:
+    if not (written.isascii() and written.isdigit() and int(written) > 0):
         raise _refused(written, "write a whole number, like {default}", "20")
     return int(written)
 
@@ -207,8 +207,8 @@ def prepare() -> list[str]:
         taken = "DAGSTER_HOME is not taken: the run history of this profile is in {folder}."
         notices.append(text(taken, folder=home))
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
-        if path := os.environ.get(name):
-            os.environ[name] = str(Path(path).expanduser().absolute())
+        if written := os.environ.get(name):
+            os.environ[name] = str(path(name, written).absolute())
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
     return notices

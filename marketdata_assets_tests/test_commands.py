@@ -148,7 +148,7 @@ def test_what_stands_in_a_command_s_way_is_a_sentence(tmp_path: Path) -> None:
     assert "nothing was published here yet. Materialize hf_dataset, or run the publish" in said
 
 
-@pytest.mark.parametrize("days", ["0", "-3", "some"])
+@pytest.mark.parametrize("days", ["0", "-3", "some", "²"])
 def test_a_number_of_days_that_is_none_is_refused(
     days: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
