@@ -69,7 +69,7 @@ def port(env: Mapping[str, str], name: str, default: int) -> int:
 
 
 def path(name: str, written: str) -> Path:
-    """A path with the home folder in the place of `~`. Raises `SettingError` where there is none."""
+    """A path, with the home folder for `~`. Raises `SettingError` where there is none."""
     try:
         return Path(written).expanduser()
     except RuntimeError:

@@ -63,9 +63,12 @@ def failed_checks_alert(
 ) -> None:
     run = context.dagster_run
     record = context.instance.get_run_record_by_id(run.run_id)
-    began = record.create_timestamp if record else dt.datetime.now(dt.UTC)
     refused = list(_failed_checks(context.instance, run.run_id))
-    found = new_findings(lake.open(), days_of_run(run), began)
+    found = []
+    if record and record.start_time:
+        # Not since it was asked for: while it waited another may have found and told the same.
+        began = dt.datetime.fromtimestamp(record.start_time, dt.UTC)
+        found = new_findings(lake.open(), days_of_run(run), began)
     if refused or found:
         counts = [f"{len(refused)} check(s) failed"] if refused else []
         counts += [f"{len(found)} new finding(s)"] if found else []

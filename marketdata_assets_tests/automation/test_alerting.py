@@ -199,6 +199,28 @@ def test_what_is_found_for_the_first_time_is_told_once(
     ) in told["message"]
 
 
+def test_a_run_that_has_waited_does_not_tell_what_another_found_and_told_meanwhile(
+    tmp_path: Path, alert_server: AlertServer, alerts: AlertsResource
+) -> None:
+    market = EditedMarket({("suspend_d", DAY): halted("600000.SH")})
+    with platform_over(market, tmp_path) as platform:
+        instance = platform.instance
+        waiting = instance.create_run_for_job(
+            platform.definitions.resolve_job_def("etf_chain"),
+            tags={"dagster/partition": str(DAY)},
+        )
+        found = platform.run(DAY)
+        for kind in (dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS):
+            event = dg.DagsterEvent(kind.value, waiting.job_name, message="as its process says")
+            instance.report_dagster_event(event, waiting.run_id)
+        tell_of(failed_checks_alert, found, instance, alerts, tmp_path)
+        context = after(failed_checks_alert, event, waiting, instance)
+        lake = LakeResource(root=str(tmp_path), origin="test")
+        failed_checks_alert(context, lake=lake, alerts=alerts)
+    [told] = alert_server.told
+    assert found.run_id in told["message"]
+
+
 def pretend_complete(sandbox: Platform, *without: str) -> None:
     for name in set(CHAIN) - set(without):
         path = sandbox.lake.path(STORED_TABLES[name], DAY)
