@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.automation.chains import CHAINS
@@ -84,7 +85,7 @@ def backfill(first: dt.date, last: dt.date, tables: Sequence[str]) -> int:
         failures = _make(console, instance, stretches)
         left = sorted({day for one in lacking(instance, lake, days, wanted) for day in one.days})
     for failure in failures:
-        console.print(f"[bold red]{text('failed')}[/] {failure}")
+        console.print(f"[bold red]{text('failed')}[/] {escape(failure)}")
     took = in_words(time.monotonic() - began)
     if not left:
         console.print(text("Nothing is lacking any more, after {took}.", took=took))
