@@ -220,26 +220,22 @@ def instance_settings(home: Path) -> bytes:
     On one machine in databases that want a full path; several hosts share a database, and what
     steps print.
     """
+    module = "marketdata_assets.storage"
+    parts: dict[str, object]
     if hosts():
         # Where both are they know by the settings.
+        shared = {"module": f"{module}.dagster_postgres", "class": "SharedStorage"}
+        printed = {"module": f"{module}.printed_objects", "class": "PrintedObjects"}
+        parts = {"storage": {"custom": shared}, "compute_logs": printed}
+    else:
+        sqlite, runs = f"{module}.dagster_sqlite", {"base_dir": str(home / "history")}
+        events = {"base_dir": str(home / "history" / "runs")}
         parts = {
-            "storage": ("dagster_postgres", "SharedStorage"),
-            "compute_logs": ("printed_objects", "PrintedObjects"),
+            "run_storage": {"module": sqlite, "class": "Runs", "config": runs},
+            "event_log_storage": {"module": sqlite, "class": "EventLog", "config": events},
         }
-        told: dict[str, object] = {
-            name: {"module": f"marketdata_assets.storage.{module}", "class": kind}
-            for name, (module, kind) in parts.items()
-        }
-        told["storage"] = {"custom": told["storage"]}
-        lines = [f"{name}: {json.dumps(one)}\n" for name, one in told.items()]
-        return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
-    databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
-    lines = []
-    for name, (kind, folder) in databases.items():
-        place = {"base_dir": str(home / "history" / folder)}
-        storage = {"module": "marketdata_assets.storage.dagster_sqlite", "class": kind}
-        # JSON is YAML, whatever signs the path has.
-        lines.append(f"{name}: {json.dumps(storage | {'config': place}, ensure_ascii=False)}\n")
+    # JSON is YAML, whatever signs the path has.
+    lines = [f"{name}: {json.dumps(one, ensure_ascii=False)}\n" for name, one in parts.items()]
     return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
 
 
