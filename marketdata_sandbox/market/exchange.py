@@ -97,24 +97,8 @@ class SimulatedExchange:
     def daily(self, day: dt.date) -> Table:
         """The bars of all A-shares that traded on `day`."""
         session = self._session_number(day)
-        path = self._history.path
-        stocks = self._traded_stocks(session)
-        prices, turnover = self._details(session)
-        close, pre_close = path.close(session)[stocks], path.pre_close(session)[stocks]
         decimals = 4 if day >= FINE_PCT_CHG_SINCE else 2
-        return {
-            "ts_code": self._codes(stocks),
-            "trade_date": [f"{day:%Y%m%d}"] * stocks.size,
-            "open": (prices.open[stocks] / 100).tolist(),
-            "high": (prices.high[stocks] / 100).tolist(),
-            "low": (prices.low[stocks] / 100).tolist(),
-            "close": (close / 100).tolist(),
-            "pre_close": (pre_close / 100).tolist(),
-            "change": ((close - pre_close) / 100).tolist(),
-            "pct_chg": percent_change(close, pre_close, decimals).tolist(),
-            "vol": (turnover.shares[stocks] / 100).tolist(),
-            "amount": (turnover.amount[stocks] / 1000).tolist(),
-        }
+        return self._bars(self._traded_stocks(session), session, decimals)
 
     def stk_limit(self, day: dt.date) -> Table:
         """The limits of all listed A-shares, B shares and funds, halted ones included."""
@@ -212,21 +196,9 @@ class SimulatedExchange:
         session = self._session_number(day)
         path = self._history.path
         funds = self._in_code_order(path.trades(session) & is_fund(path.listings, session))
-        prices, turnover = self._details(session)
-        close, pre_close = path.close(session)[funds], path.pre_close(session)[funds]
-        return {
-            "ts_code": self._codes(funds),
-            "trade_date": [f"{day:%Y%m%d}"] * funds.size,
-            "pre_close": (pre_close / 1000).tolist(),
-            "open": (prices.open[funds] / 1000).tolist(),
-            "high": (prices.high[funds] / 1000).tolist(),
-            "low": (prices.low[funds] / 1000).tolist(),
-            "close": (close / 1000).tolist(),
-            "change": ((close - pre_close) / 1000).tolist(),
-            "pct_chg": percent_change(close, pre_close, 4).tolist(),
-            "vol": (turnover.shares[funds] / 100).tolist(),
-            "amount": (turnover.amount[funds] / 1000).tolist(),
-        }
+        bars = self._bars(funds, session, 4)
+        # Of funds the vendor tells it before the prices.
+        return {name: bars[name] for name in ("ts_code", "trade_date", "pre_close", *bars)}
 
     def fund_nav(self, nav_date: dt.date) -> Table:
         """The values of all listed funds on `nav_date`, as they are in the end; see `ann_date`."""
@@ -280,6 +252,26 @@ class SimulatedExchange:
             fundamentals=Fundamentals(self._seed, path),
             code_order=np.argsort(population.listings.ts_code, kind="stable"),
         )
+
+    def _bars(self, rows: npt.NDArray[np.intp], session: int, decimals: int) -> Table:
+        """The bars of some instruments, pct_chg with so many decimals."""
+        path = self._history.path
+        prices, turnover = self._details(session)
+        per_yuan = path.listings.ticks_per_yuan[rows]
+        close, pre_close = path.close(session)[rows], path.pre_close(session)[rows]
+        return {
+            "ts_code": self._codes(rows),
+            "trade_date": [f"{path.listings.sessions[session]:%Y%m%d}"] * rows.size,
+            "open": (prices.open[rows] / per_yuan).tolist(),
+            "high": (prices.high[rows] / per_yuan).tolist(),
+            "low": (prices.low[rows] / per_yuan).tolist(),
+            "close": (close / per_yuan).tolist(),
+            "pre_close": (pre_close / per_yuan).tolist(),
+            "change": ((close - pre_close) / per_yuan).tolist(),
+            "pct_chg": percent_change(close, pre_close, decimals).tolist(),
+            "vol": (turnover.shares[rows] / 100).tolist(),
+            "amount": (turnover.amount[rows] / 1000).tolist(),
+        }
 
     def _draw_details(
         self, session: int
