@@ -20,7 +20,7 @@ from marketdata_assets.command_texts import CommandParser, text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.hosts import hosts, only_one_machine, several_hosts
 from marketdata_assets.profile import profile_root
-from marketdata_assets.settings import SettingError, UnreadableFile, settle
+from marketdata_assets.settings import SettingError, UnreadableFile, path, settle
 from marketdata_assets.storage.durable_files import becoming, refusals_told
 from marketdata_assets.trading_calendar import day_written
 
@@ -178,7 +178,7 @@ def _port(written: str) -> int:
 
 
 def _count(written: str) -> int:
-    if not written.isdigit() or int(written) == 0:
+    if not (written.isascii() and written.isdigit() and int(written) > 0):
         raise _refused(written, "write a whole number, like {default}", "20")
     return int(written)
 
@@ -207,8 +207,8 @@ def prepare() -> list[str]:
         taken = "DAGSTER_HOME is not taken: the run history of this profile is in {folder}."
         notices.append(text(taken, folder=home))
     for name in ("SSH_KEY_PATH", "SSH_KNOWN_HOSTS"):
-        if path := os.environ.get(name):
-            os.environ[name] = str(Path(path).expanduser().absolute())
+        if written := os.environ.get(name):
+            os.environ[name] = str(path(name, written).absolute())
     os.environ["MARKETDATA_HOME"] = str(root.parent)
     os.environ["DAGSTER_HOME"] = str(home)
     return notices
@@ -220,26 +220,22 @@ def instance_settings(home: Path) -> bytes:
     On one machine in databases that want a full path; several hosts share a database, and what
     steps print.
     """
+    module = "marketdata_assets.storage"
+    parts: dict[str, object]
     if hosts():
         # Where both are they know by the settings.
+        shared = {"module": f"{module}.dagster_postgres", "class": "SharedStorage"}
+        printed = {"module": f"{module}.printed_objects", "class": "PrintedObjects"}
+        parts = {"storage": {"custom": shared}, "compute_logs": printed}
+    else:
+        sqlite, runs = f"{module}.dagster_sqlite", {"base_dir": str(home / "history")}
+        events = {"base_dir": str(home / "history" / "runs")}
         parts = {
-            "storage": ("dagster_postgres", "SharedStorage"),
-            "compute_logs": ("printed_objects", "PrintedObjects"),
+            "run_storage": {"module": sqlite, "class": "Runs", "config": runs},
+            "event_log_storage": {"module": sqlite, "class": "EventLog", "config": events},
         }
-        told: dict[str, object] = {
-            name: {"module": f"marketdata_assets.storage.{module}", "class": kind}
-            for name, (module, kind) in parts.items()
-        }
-        told["storage"] = {"custom": told["storage"]}
-        lines = [f"{name}: {json.dumps(one)}\n" for name, one in told.items()]
-        return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
-    databases = {"run_storage": ("Runs", ""), "event_log_storage": ("EventLog", "runs")}
-    lines = []
-    for name, (kind, folder) in databases.items():
-        place = {"base_dir": str(home / "history" / folder)}
-        storage = {"module": "marketdata_assets.storage.dagster_sqlite", "class": kind}
-        # JSON is YAML, whatever signs the path has.
-        lines.append(f"{name}: {json.dumps(storage | {'config': place}, ensure_ascii=False)}\n")
+    # JSON is YAML, whatever signs the path has.
+    lines = [f"{name}: {json.dumps(one, ensure_ascii=False)}\n" for name, one in parts.items()]
     return SHIPPED.read_bytes() + "".join(["\n", *lines]).encode()
 
 

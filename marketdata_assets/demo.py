@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from marketdata_assets.assets.hf_dataset import hf_dataset
@@ -153,7 +154,7 @@ def _line(console: Console, name: str, what: object, style: str = "bold") -> Non
     """A thing by its name, all of them below each other."""
     said = text(name)
     pad = " " * max(1, WIDEST_NAME - cell_len(said))
-    console.print(f"[{style}]{said}[/]{pad}{what}", soft_wrap=True)
+    console.print(f"[{style}]{said}[/]{pad}{escape(str(what))}", soft_wrap=True)
 
 
 def _checks(connection: duckdb.DuckDBPyConnection, days: list[dt.date]) -> list[tuple[bool, str]]:

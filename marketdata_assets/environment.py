@@ -31,7 +31,7 @@ from marketdata_assets.resources.sources.routing import InstrumentSources, LiveS
 from marketdata_assets.resources.ssh_endpoint import Endpoint
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_permissions import Asked, asked_of
-from marketdata_assets.settings import SettingError, port, switch, whole_number
+from marketdata_assets.settings import SettingError, path, port, switch, whole_number
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
@@ -167,8 +167,8 @@ def tunnel_settings(env: Mapping[str, str]) -> Endpoint:
         host=env["SSH_HOST"],
         port=port(env, "SSH_PORT", 22),
         username=env["SSH_USERNAME"],
-        key_path=str(Path(env["SSH_KEY_PATH"]).expanduser()),
-        known_hosts=str(Path(known_hosts).expanduser()),
+        key_path=str(path("SSH_KEY_PATH", env["SSH_KEY_PATH"])),
+        known_hosts=str(path("SSH_KNOWN_HOSTS", known_hosts)),
         local_port=port(env, "SSH_LOCAL_PORT", 0),
     )
 

@@ -27,6 +27,7 @@ from rich.progress import (
 )
 
 from marketdata_assets import environment
+from marketdata_assets.automation.requests_sensor import root_cause
 from marketdata_assets.command_texts import text
 from marketdata_assets.definitions import defs
 from marketdata_assets.profile import Profile, profile
@@ -65,16 +66,11 @@ def materialize(
         raise_on_error=False,
     )
     _under_way.remove(run_id)
-    lines = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            assert error is not None
-            reason = error.message.split(f"{error.cls_name}: ", 1)[-1].strip()
-            lines.append(f"{event.step_key}: {reason}")
-    return lines
+    return [
+        f"{event.step_key}: {root_cause(event).strip()}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
 
 
 @contextmanager

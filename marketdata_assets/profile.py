@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from marketdata_assets.settings import SettingError, day, web_address, whole_number
+from marketdata_assets.settings import SettingError, day, path, web_address, whole_number
 
 TUSHARE_URL = "https://api.tushare.pro/dataapi"
 DEFAULT_CALLS_PER_MINUTE = 200
@@ -41,8 +41,16 @@ def profile_root(env: Mapping[str, str] = os.environ) -> Path:
     Another server than Tushare's own has a folder of its own, `live-<host>`. Raises `SettingError`
     for a path that is none for a folder.
     """
-    home = Path(env.get("MARKETDATA_HOME") or "data").expanduser().resolve()
-    if home.exists() and not home.is_dir():
+    written = path("MARKETDATA_HOME", env.get("MARKETDATA_HOME") or "data")
+    try:
+        home = written.resolve()
+        is_something_else = home.exists() and not home.is_dir()
+    except (OSError, RuntimeError) as error:
+        # Of links in a circle `resolve` makes a RuntimeError, up to Python 3.12.
+        how = "it can't be opened ({said}), name another folder"
+        said = error.strerror if isinstance(error, OSError) else error
+        raise SettingError("MARKETDATA_HOME", str(written), how, said=said) from None
+    if is_something_else:
         raise SettingError("MARKETDATA_HOME", str(home), "name a folder")
     if found := NOT_IN_A_PATH.search(str(home)):
         how = "not every program opens a path with {sign!r}, name another folder"
@@ -58,7 +66,7 @@ def refuse_other_history(env: Mapping[str, str] = os.environ) -> None:
     So it is when a program reads other settings than the one that started it.
     """
     root, given = profile_root(env), env.get("DAGSTER_HOME")
-    history = Path(given).expanduser().resolve() if given else root / "dagster"
+    history = path("DAGSTER_HOME", given).resolve() if given else root / "dagster"
     if history.parent.parent == root.parent and history.parent != root:
         how = "these settings are of another profile, whose run history is in {folder}"
         raise SettingError("DAGSTER_HOME", str(history), how, folder=root / "dagster")

@@ -68,6 +68,15 @@ def port(env: Mapping[str, str], name: str, default: int) -> int:
     return int(written)
 
 
+def path(name: str, written: str) -> Path:
+    """A path, with the home folder for `~`. Raises `SettingError` where there is none."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:
+        how = "there is no such home folder, write the whole path"
+        raise SettingError(name, written, how) from None
+
+
 def switch(env: Mapping[str, str], name: str) -> bool:
     """On or off, by default off. Raises `SettingError`."""
     written = (env.get(name) or "false").strip().lower()

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections import deque
 from importlib import import_module
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from marketdata_assets.__main__ import (
 )
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.dagster_home import shipped_instance
+from marketdata_sandbox.faults import refusal
 from marketdata_sandbox.market.exchange import SimulatedExchange
 from marketdata_sandbox.protocol import TushareProtocol
 from marketdata_sandbox.server import TushareServer
@@ -128,6 +130,16 @@ def test_a_failing_demo_says_why_ends_at_once_and_shows_no_token(tmp_path: Path)
             assert TOKEN.encode() not in file.read_bytes(), file
 
 
+def test_what_a_failure_says_in_brackets_is_shown(tmp_path: Path) -> None:
+    said = "no field [close] of [/daily]"
+    with TushareServer(TushareProtocol(SimulatedExchange())).running() as server:
+        server.faults["trade_cal"] = deque([refusal(40101, said)])
+        settings = {"TUSHARE_URL": server.url, "TUSHARE_TOKEN": TOKEN}
+        demo = run(tmp_path, "demo", "--days", "1", **settings)
+    assert demo.returncode == 1
+    assert said in demo.stdout
+
+
 def test_a_setting_that_cant_be_read_is_named_without_a_traceback(tmp_path: Path) -> None:
     future = {"DEFAULT_START_DATE": "2999-01-04"}
     for settings, complaint in (
@@ -148,7 +160,7 @@ def test_what_stands_in_a_command_s_way_is_a_sentence(tmp_path: Path) -> None:
     assert "nothing was published here yet. Materialize hf_dataset, or run the publish" in said
 
 
-@pytest.mark.parametrize("days", ["0", "-3", "some"])
+@pytest.mark.parametrize("days", ["0", "-3", "some", "²"])
 def test_a_number_of_days_that_is_none_is_refused(
     days: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

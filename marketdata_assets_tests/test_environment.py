@@ -182,6 +182,7 @@ def test_the_tunnel_takes_its_settings(tmp_path: Path) -> None:
         ("SSH_HOST", "", "SSH_HOST is '': set it together with SSH_ENABLED"),
         ("SSH_USERNAME", "", "set it together with SSH_ENABLED"),
         ("SSH_KEY_PATH", "", "set it together with SSH_ENABLED"),
+        ("SSH_KEY_PATH", "~nobody-here/key", "there is no such home folder, write the whole path"),
         ("SSH_PORT", "0", "write a port"),
         ("SSH_LOCAL_PORT", "70000", "write a port"),
         ("TRACKED_CODES", "BTC,000001", "Did you mean 000001.SH"),

@@ -1,5 +1,6 @@
 """Which world it is, and where it lives; both without Dagster."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=r"MARKETDATA_HOME is .*: name a folder"):
         profile_root({"MARKETDATA_HOME": str(tmp_path / "file")})
+
+
+def test_a_home_that_can_not_be_opened_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"can't be opened \(File name too long\), name another"):
+        profile_root({"MARKETDATA_HOME": str(tmp_path / ("x" * 300))})
+    with pytest.raises(SettingError, match="HOME is '~nobody-here/data': there is no such home"):
+        profile_root({"MARKETDATA_HOME": "~nobody-here/data"})
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="there making the folder is refused")
+def test_a_home_behind_links_in_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(SettingError, match=r"it can't be opened \(Symlink loop"):
+        profile_root({"MARKETDATA_HOME": str(tmp_path / "circle")})
 
 
 def test_the_home_is_data_in_the_working_folder_by_default() -> None:

@@ -7,7 +7,7 @@ index is no mean of its members, and who goes ex is another draw than the bars' 
 
 import datetime as dt
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -92,6 +92,7 @@ def limit_list_d(bars: Columns, day: dt.date) -> Columns:
     rows = at_limit + opened
     kinds = ["U" if changes[at] > 0 else "D" for at in at_limit] + ["Z"] * len(opened)
     amounts = [bars["amount"][at] * 1_000 for at in rows]
+    pairs = list(zip(amounts, kinds, strict=True))
     return {
         "trade_date": [_written(day)] * len(rows),
         "ts_code": [bars["ts_code"][at] for at in rows],
@@ -101,11 +102,11 @@ def limit_list_d(bars: Columns, day: dt.date) -> Columns:
         "close": [bars["close"][at] for at in rows],
         "pct_chg": [changes[at] for at in rows],
         "amount": amounts,
-        "limit_amount": [one / 2 if kind == "D" else None for one, kind in _beside(amounts, kinds)],
+        "limit_amount": [one / 2 if kind == "D" else None for one, kind in pairs],
         "float_mv": [one * 50 for one in amounts],
         "total_mv": [one * 80 for one in amounts],
         "turnover_ratio": [2.0] * len(rows),
-        "fd_amount": [None if kind == "Z" else one / 4 for one, kind in _beside(amounts, kinds)],
+        "fd_amount": [None if kind == "Z" else one / 4 for one, kind in pairs],
         "first_time": [None if kind == "D" else "93000" for kind in kinds],
         "last_time": ["145700"] * len(rows),
         "open_times": [1.0 if kind == "Z" else 0.0 for kind in kinds],
@@ -228,10 +229,6 @@ def _level(code: str, day: dt.date) -> float:
 
 def _some(bars: Columns, every: int) -> list[str]:
     return list(bars["ts_code"][::every])
-
-
-def _beside(amounts: Sequence[float], kinds: Sequence[str]) -> list[tuple[float, str]]:
-    return list(zip(amounts, kinds, strict=True))
 
 
 def _written(day: dt.date) -> str:

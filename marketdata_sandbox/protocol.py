@@ -12,7 +12,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from marketdata_assets.tables import STORED_TABLES
@@ -21,6 +21,7 @@ from marketdata_assets.trading_calendar import (
     SHANGHAI,
     is_session,
     last_published_session,
+    previous_session,
     sessions_between,
 )
 from marketdata_sandbox.columns import Columns, joined, where
@@ -197,17 +198,20 @@ class TushareProtocol:
     def _days(self, call: str, params: dict[str, str]) -> Columns:
         source = DAY_CALLS[call].tushare
         told_on = source.vendor_name("trade_date")
-        codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
-        if source.parts:
-            return self._part(call, source.parts.parameter, params)
+        part = source.parts.parameter if source.parts else ""
+        if part and not params.get(part):
+            raise Refusal(50101, f"必填参数, {part}")
         if params.get(told_on):
             days = [_date(params[told_on])]
         elif params.get("start_date") and params.get("end_date"):
             start, end = _date(params["start_date"]), _date(params["end_date"])
             days = sessions_between(start, end)[::-1]
         else:
-            raise Refusal(50101, "必填参数, ts_code")
+            raise Refusal(50101, f"必填参数, {told_on if part else 'ts_code'}")
         published = (self._day(call, day) for day in days if self._is_published(call, day))
+        if part:
+            return self._part(call, part, params[part], published)
+        codes = set(params["ts_code"].split(",")) if params.get("ts_code") else None
         if call == "suspend_d" and params.get("suspend_type"):
             kind = {params["suspend_type"]}
             published = (where(rows, "suspend_type", kind) for rows in published)
@@ -215,22 +219,13 @@ class TushareProtocol:
         found = joined(published, codes, size + offset + 1)
         return found or {name: [] for name in self._day(call, FIRST_SESSION)}
 
-    def _part(self, call: str, parameter: str, params: dict[str, str]) -> Columns:
+    def _part(self, call: str, parameter: str, value: str, days: Iterable[Columns]) -> Columns:
         """The rows of one value of a parameter: of several at once there are none, and no error."""
-        if not params.get(parameter):
-            raise Refusal(50101, f"必填参数, {parameter}")
-        if params.get("trade_date"):
-            days = [_date(params["trade_date"])]
-        else:
-            days = sessions_between(_date(params["start_date"]), _date(params["end_date"]))[::-1]
-        published = (self._day(call, day) for day in days if self._is_published(call, day))
-        found = joined(published, None)
-        if not found:
-            return {name: [] for name in self._day(call, FIRST_SESSION)}
+        found = joined(days, None) or {name: [] for name in self._day(call, FIRST_SESSION)}
         if parameter == "market":
-            listed = {code for code in found["ts_code"] if code.endswith(params[parameter])}
+            listed = {code for code in found["ts_code"] if code.endswith(value)}
             return where(found, "ts_code", listed)
-        return where(found, parameter, {params[parameter]})
+        return where(found, parameter, {value})
 
     def _today(self) -> dt.date:
         return self._now().astimezone(SHANGHAI).date()
@@ -286,7 +281,7 @@ def _trade_cal(params: dict[str, str]) -> Columns:
     sessions = set(sessions_between(start, end))
     days = [start + dt.timedelta(n) for n in range((end - start).days + 1)]
     columns: Columns = {"exchange": [], "cal_date": [], "is_open": [], "pretrade_date": []}
-    previous: str | None = None
+    previous = f"{previous_session(start):%Y%m%d}" if start > FIRST_SESSION else None
     for day in days:
         columns["exchange"].append(params.get("exchange") or "SSE")
         columns["cal_date"].append(f"{day:%Y%m%d}")

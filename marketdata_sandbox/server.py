@@ -7,6 +7,7 @@ Here belongs HTTP. What is answered is `protocol`, what can go wrong on the wire
 """
 
 import argparse
+import contextlib
 import json
 import time
 from http.server import BaseHTTPRequestHandler
@@ -43,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request = json.loads(body)
         call = request["api_name"]
-        self.server.requests.append(Request(call, request["params"], time.monotonic()))
+        self.server.requests.append(Request(call, request.get("params") or {}, time.monotonic()))
         answer = self.server.protocol.answer(body)
         time.sleep(self.server.latency_seconds)
         fault = self.server.fault_for(call)
@@ -89,7 +90,8 @@ def main() -> None:
     protocol = TushareProtocol(market, calls_per_minute=args.calls_per_minute, points=args.points)
     with TushareServer(protocol, args.port, args.latency) as server:
         print(f"Tushare's protocol on {server.url}; any token will do. Ctrl-C ends it.")
-        server.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 if __name__ == "__main__":

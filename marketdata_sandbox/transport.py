@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 
 import requests
-from requests.adapters import BaseAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
 from marketdata_assets.resources.tushare import TushareResource
@@ -28,7 +28,7 @@ def embedded_exchange() -> TushareProtocol:
     return TushareProtocol(VendorHabits(SimulatedExchange()))
 
 
-class InProcessTransport(BaseAdapter):
+class InProcessTransport(HTTPAdapter):
     """Hands a request to `protocol` and its answer back, as an HTTP response."""
 
     def __init__(self, protocol: TushareProtocol) -> None:
@@ -45,15 +45,7 @@ class InProcessTransport(BaseAdapter):
             status=200,
             preload_content=False,
         )
-        response = requests.Response()
-        response.status_code = 200
-        response.raw = raw
-        response.request = request
-        response.url = request.url or ""
-        return response
-
-    def close(self) -> None:
-        """Nothing is open."""
+        return self.build_response(request, raw)
 
 
 class SandboxTushare(TushareResource):

@@ -35,12 +35,14 @@ TOLD = (Outcome.HELD, Outcome.FLAGGED)
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Tells of every failed run that is not started again: its days, the failed steps and what "
-        "they said. Of a series it tells once it was tried for an hour. Who asked for something is "
-        "told by the request, and of a day that is late on its own evening incomplete_day_alert "
-        "tells, at the end of that."
+        "they said, and what it found for the first time. Of a series it tells once it was tried "
+        "for an hour. Who asked for something is told by the request, and of a day that is late on "
+        "its own evening incomplete_day_alert tells, at the end of that."
     ),
 )
-def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
+def run_failure_alert(
+    context: dg.RunFailureSensorContext, lake: LakeResource, alerts: AlertsResource
+) -> None:
     run = context.dagster_run
     failed = context.get_step_failure_events()
     if REQUEST_TAG in run.tags or _is_tried_again(run) or _is_late_this_evening(run, failed):
@@ -48,6 +50,7 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsResourc
     lines = [f"{event.step_key}: {first_lines(root_cause(event))}" for event in failed]
     lines = lines or [first_lines(context.failure_event.message or "")]
     lines += _failed_checks(context.instance, run.run_id)
+    lines += _found_by(run, context.instance, lake)[:LINES_TOLD]
     alerts.send(f"{run.job_name} failed{_days_of(run)}", _body(lines, run), context.log)
 
 
@@ -62,10 +65,8 @@ def failed_checks_alert(
     context: dg.RunStatusSensorContext, lake: LakeResource, alerts: AlertsResource
 ) -> None:
     run = context.dagster_run
-    record = context.instance.get_run_record_by_id(run.run_id)
-    began = record.create_timestamp if record else dt.datetime.now(dt.UTC)
     refused = list(_failed_checks(context.instance, run.run_id))
-    found = new_findings(lake.open(), days_of_run(run), began)
+    found = _found_by(run, context.instance, lake)
     if refused or found:
         counts = [f"{len(refused)} check(s) failed"] if refused else []
         counts += [f"{len(found)} new finding(s)"] if found else []
@@ -121,6 +122,15 @@ def new_findings(lake: Lake, span: Span | None, since: dt.datetime) -> list[str]
         for row in (lake.read(FINDINGS, day) or FINDINGS.schema.empty_table()).to_pylist()
         if row["outcome"] in TOLD and row["first_seen"] >= since
     ]
+
+
+def _found_by(run: dg.DagsterRun, instance: dg.DagsterInstance, lake: LakeResource) -> list[str]:
+    record = instance.get_run_record_by_id(run.run_id)
+    if record is None or record.start_time is None:
+        return []
+    # Not since it was asked for: while it waited another may have found and told the same.
+    began = dt.datetime.fromtimestamp(record.start_time, dt.UTC)
+    return new_findings(lake.open(), days_of_run(run), began)
 
 
 def _is_tried_again(run: dg.DagsterRun) -> bool:

@@ -18,6 +18,8 @@ from marketdata_assets.timetable import HISTORY_PRUNING
 from marketdata_assets.trading_calendar import SHANGHAI
 
 LOGS_AT_MOST = 200_000_000
+# Who keeps the history for longer keeps all of it; further back there may be no such date.
+CENTURY = 36_500
 
 
 @dg.op
@@ -26,7 +28,7 @@ def prune_history(context: dg.OpExecutionContext, run_history_days: dg.ResourceP
     if not isinstance(log, PrunedLog):
         context.log.info("Run history is in neither database of this platform: nothing is pruned.")
         return
-    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=run_history_days)
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(min(run_history_days, CENTURY))
     context.log.info(f"{prune_runs(instance, log, before)} run(s) from before {before:%Y-%m-%d}")
     if not isinstance(log, EventLog):
         # PostgreSQL gives room back by itself.

@@ -7,6 +7,7 @@ missing are `evenings`.
 """
 
 import datetime as dt
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -26,6 +27,7 @@ from marketdata_assets.trading_calendar import (
     SHANGHAI,
     is_session,
     last_closed_sessions,
+    sessions_between,
 )
 
 RECENT_SESSIONS = 5
@@ -50,7 +52,7 @@ LATE = frozenset({ETF_NAV.name, ETF_COVERAGE.name, ETF_PREMIUM.name})
 )
 def recent_days_again_schedule(
     context: dg.ScheduleEvaluationContext, lake: LakeResource
-) -> dg.RunRequest | dg.SkipReason:
+) -> list[dg.RunRequest] | dg.SkipReason:
     now = context.scheduled_execution_time.astimezone(SHANGHAI)
     if not is_session(now.date()):
         return dg.SkipReason(f"{now.date()} is not a trading day")
@@ -71,7 +73,7 @@ def recent_days_again_schedule(
 )
 def past_month_again_schedule(
     context: dg.ScheduleEvaluationContext, lake: LakeResource
-) -> dg.RunRequest | dg.SkipReason:
+) -> list[dg.RunRequest] | dg.SkipReason:
     saturday = context.scheduled_execution_time.astimezone(SHANGHAI).date()
     month = month_in_turn(saturday, start_date())
     stored = [day for day in lake.open().days(DAILY_PRICES) if day.replace(day=1) == month]
@@ -99,9 +101,12 @@ def month_before(day: dt.date) -> dt.date:
     return (day.replace(day=1) - dt.timedelta(days=1)).replace(day=1)
 
 
-def once_more(days: Sequence[dt.date], run_key: str) -> dg.RunRequest:
-    """One run over the whole range that keeps nothing from an interrupted one."""
-    return request(days, None, run_key, {FETCH_ALL: "true"})
+def once_more(days: Sequence[dt.date], run_key: str) -> list[dg.RunRequest]:
+    """A run over each stretch of neighbouring days that keeps nothing from an interrupted one."""
+    between = sessions_between(days[0], days[-1])
+    stretches = itertools.groupby(between, key=set(days).__contains__)
+    blocks = [list(stretch) for is_asked_for, stretch in stretches if is_asked_for]
+    return [request(one, None, f"{run_key} {one[0]}", {FETCH_ALL: "true"}) for one in blocks]
 
 
 @dg.sensor(

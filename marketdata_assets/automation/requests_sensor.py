@@ -9,7 +9,7 @@ A code is tracked as long as it is a partition of `instrument_history` and has a
 in TRACKED_CODES. Each has a run of its own, so that one without a usable source fails alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -57,28 +57,23 @@ def _report_step(context: dg.HookContext, is_answered: bool) -> None:
 
 def report_ended_runs(requests: Requests, instance: dg.DagsterInstance) -> None:
     """Note which runs answer the claimed requests, and the outcome of those that have ended."""
-    _note_runs(requests, [one for one in requests.running() if not one.run_id], instance)
+    if unnoted := [one.id for one in requests.running() if not one.run_id]:
+        for run in instance.get_runs(RunsFilter(tags={REQUEST_TAG: unnoted})):
+            requests.started(run.tags[REQUEST_TAG], run.run_id)
     running = {one.run_id: one for one in requests.running() if one.run_id}
+    if not running:
+        return
     run_ids = list(running)
-    ended = instance.get_runs(RunsFilter(run_ids=run_ids, statuses=ENDED)) if run_ids else []
-    for run in ended:
+    for run in instance.get_runs(RunsFilter(run_ids=run_ids, statuses=ENDED)):
         request = running[run.run_id]
         if run.status is dg.DagsterRunStatus.CANCELED:
             requests.fail(request.id, "The run was canceled. Ask again.")
         else:
             is_answered = run.status is dg.DagsterRunStatus.SUCCESS
             _conclude(requests, request, instance, is_answered)
-    known = set(instance.get_run_ids(RunsFilter(run_ids=run_ids))) if run_ids else set()
+    known = set(instance.get_run_ids(RunsFilter(run_ids=run_ids)))
     for run_id in running.keys() - known:
         requests.fail(running[run_id].id, "The run was deleted before it ended. Ask again.")
-
-
-def _note_runs(requests: Requests, claimed: list[Request], instance: dg.DagsterInstance) -> None:
-    if not claimed:
-        return
-    of_requests = RunsFilter(tags={REQUEST_TAG: [one.id for one in claimed]})
-    for run in instance.get_runs(of_requests):
-        requests.started(run.tags[REQUEST_TAG], run.run_id)
 
 
 def _conclude(
@@ -168,15 +163,11 @@ def tracked_codes_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     tracked = context.instance.get_dynamic_partitions(str(INSTRUMENTS.name))
     new = sorted(set(instrument_sources.tracked_codes) - set(tracked))
-    return track(new) if new else dg.SkipReason(f"{len(tracked)} code(s) are tracked, none is new")
-
-
-def track(codes: Iterable[str]) -> dg.SensorResult:
-    """What a sensor returns to have canonical codes tracked and fetched at once."""
-    codes = list(codes)
+    if not new:
+        return dg.SkipReason(f"{len(tracked)} code(s) are tracked, none is new")
     return dg.SensorResult(
-        dynamic_partitions_requests=[INSTRUMENTS.build_add_request(codes)],
-        run_requests=[dg.RunRequest(partition_key=code) for code in codes],
+        dynamic_partitions_requests=[INSTRUMENTS.build_add_request(new)],
+        run_requests=[dg.RunRequest(partition_key=code) for code in new],
     )
 
 
@@ -219,7 +210,7 @@ def requests_sensor(
     codes = [one.code for one in wanted if one.code]
     return dg.SensorResult(
         run_requests=list(_runs_for(wanted, requests)),
-        dynamic_partitions_requests=track(codes).dynamic_partitions_requests if codes else None,
+        dynamic_partitions_requests=[INSTRUMENTS.build_add_request(codes)] if codes else None,
     )
 
 

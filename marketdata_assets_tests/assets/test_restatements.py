@@ -72,7 +72,7 @@ def published_close(root: Path) -> float:
 
 def again(platform: Platform, days: Sequence[dt.date] = DAYS) -> dg.ExecuteInProcessResult:
     """What the schedules ask for."""
-    request = once_more(days, "again")
+    [request] = once_more(days, "again")
     return platform.run(days[0], days[-1], WHOLE_CHAIN, more_tags=request.tags)
 
 
@@ -130,8 +130,8 @@ def test_days_asked_for_again_are_fetched_even_where_an_interrupted_run_has_just
     server.requests.clear()
     assert platform.run(DAYS[0], DAYS[1], ["daily_kline"]).success
     assert not [request for request in server.requests if request.call == "daily"]
-    tags = once_more(DAYS[:2], "again").tags
-    assert platform.run(DAYS[0], DAYS[1], ["daily_kline"], more_tags=tags).success
+    [again] = once_more(DAYS[:2], "again")
+    assert platform.run(DAYS[0], DAYS[1], ["daily_kline"], more_tags=again.tags).success
     assert len([request for request in server.requests if request.call == "daily"]) == 2
 
 

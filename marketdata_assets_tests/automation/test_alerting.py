@@ -59,9 +59,8 @@ def tell_of(
     root: Path = Path("nowhere"),
 ) -> None:
     [event] = [e for e in result.all_events if e.is_run_failure or e.event_type_value == SUCCESS]
-    lake = {"lake": LakeResource(root=str(root), origin="test")}
-    more = {} if sensor is run_failure_alert else lake
-    sensor(after(sensor, event, result.dagster_run, instance), alerts=alerts, **more)
+    lake = LakeResource(root=str(root), origin="test")
+    sensor(after(sensor, event, result.dagster_run, instance), lake=lake, alerts=alerts)
 
 
 SUCCESS = dg.DagsterEventType.RUN_SUCCESS.value
@@ -90,7 +89,8 @@ def test_a_run_that_was_killed_is_told_too(
     job = sandbox.definitions.get_repository_def().get_job("daily_chain")
     run = sandbox.instance.create_run_for_job(job, tags={"dagster/partition": str(DAY)})
     event = sandbox.instance.report_run_failed(run, "The run's process ended without a word.")
-    run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
+    context = after(run_failure_alert, event, run, sandbox.instance)
+    run_failure_alert(context, lake=LakeResource(root="nowhere", origin="test"), alerts=alerts)
     [told] = alert_server.told
     assert told["title"] == "daily_chain failed for 2024-10-15"
     assert "ended without a word" in told["message"]
@@ -119,7 +119,8 @@ def test_a_run_that_is_started_again_is_not_told_and_the_last_one_is(
     for is_again in ("true", "false"):
         run = sandbox.instance.create_run_for_job(job, tags={WILL_RETRY_TAG: is_again})
         event = sandbox.instance.report_run_failed(run, f"Its process is gone; again: {is_again}")
-        run_failure_alert(after(run_failure_alert, event, run, sandbox.instance), alerts=alerts)
+        context = after(run_failure_alert, event, run, sandbox.instance)
+    run_failure_alert(context, lake=LakeResource(root="nowhere", origin="test"), alerts=alerts)
     [told] = alert_server.told
     assert "again: false" in told["message"]
 
@@ -197,6 +198,47 @@ def test_what_is_found_for_the_first_time_is_told_once(
     assert (
         "2024-10-15 600000.SH, daily_prices.suspension_contradicted (flagged): listed true"
     ) in told["message"]
+
+
+def test_what_a_run_found_is_told_too_where_its_publication_failed(
+    tmp_path: Path, alert_server: AlertServer, alerts: AlertsResource
+) -> None:
+    market = EditedMarket({("suspend_d", DAY): halted("600000.SH")})
+    with platform_over(market, tmp_path) as platform:
+        in_the_way = tmp_path / "dataset"
+        in_the_way.touch()
+        failed = platform.run(DAY, assets=[*CHAIN, "hf_dataset"])
+        assert not failed.success
+        tell_of(run_failure_alert, failed, platform.instance, alerts, tmp_path)
+        in_the_way.unlink()
+        published = platform.run(DAY, assets=["hf_dataset"])
+        assert published.success
+        tell_of(failed_checks_alert, published, platform.instance, alerts, tmp_path)
+    [told] = alert_server.told
+    assert "hf_dataset: " in told["message"]
+    assert "600000.SH, daily_prices.suspension_contradicted (flagged)" in told["message"]
+
+
+def test_a_run_that_has_waited_does_not_tell_what_another_found_and_told_meanwhile(
+    tmp_path: Path, alert_server: AlertServer, alerts: AlertsResource
+) -> None:
+    market = EditedMarket({("suspend_d", DAY): halted("600000.SH")})
+    with platform_over(market, tmp_path) as platform:
+        instance = platform.instance
+        waiting = instance.create_run_for_job(
+            platform.definitions.resolve_job_def("etf_chain"),
+            tags={"dagster/partition": str(DAY)},
+        )
+        found = platform.run(DAY)
+        for kind in (dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS):
+            event = dg.DagsterEvent(kind.value, waiting.job_name, message="as its process says")
+            instance.report_dagster_event(event, waiting.run_id)
+        tell_of(failed_checks_alert, found, instance, alerts, tmp_path)
+        context = after(failed_checks_alert, event, waiting, instance)
+        lake = LakeResource(root=str(tmp_path), origin="test")
+        failed_checks_alert(context, lake=lake, alerts=alerts)
+    [told] = alert_server.told
+    assert found.run_id in told["message"]
 
 
 def pretend_complete(sandbox: Platform, *without: str) -> None:

@@ -18,7 +18,7 @@ from marketdata_assets.automation.pruning import (
 from marketdata_assets.storage.dagster_sqlite import EventLog
 from marketdata_assets.storage.run_history import give_back_room
 from marketdata_assets.trading_calendar import sessions_between
-from marketdata_assets_tests.conftest import Platform
+from marketdata_assets_tests.conftest import QUIET, Platform
 from marketdata_assets_tests.dagster_home import outcomes, partitions, shipped_instance
 from marketdata_assets_tests.edited_market import EditedMarket, changed, platform_over
 
@@ -158,6 +158,20 @@ def test_the_job_prunes_what_is_older_than_the_setting_says(
     assert job.execute_in_process(instance=platform.instance).success
     assert not log.own(young.run_id).exists()
     assert partitions(platform.instance) == {name: {str(DAYS[0])} for name in TABLES}
+
+
+def test_a_history_that_is_kept_for_ever_is_bounded_in_size_all_the_same(
+    platform: Platform,
+) -> None:
+    log, old = log_of(platform), platform.run(DAYS[0], assets=TABLES).run_id
+    young = platform.run(DAYS[1], assets=TABLES).run_id
+    os.truncate(log.own(old), LOGS_AT_MOST)
+    for_ever = {"run_history_days": 1_000_000}
+    assert history_pruning.execute_in_process(
+        instance=platform.instance, resources=for_ever, run_config=QUIET
+    ).success
+    assert [log.own(run_id).exists() for run_id in (old, young)] == [False, True]
+    assert platform.instance.get_run_by_id(old)
 
 
 def test_history_elsewhere_than_in_sqlite_is_left_alone(

@@ -46,7 +46,7 @@ def test_on_a_trading_day_the_last_five_sessions_are_asked_for_in_one_run(
     lake: Lake, day: str, first: str
 ) -> None:
     store(lake, sessions_between(dt.date(2024, 9, 9), dt.date.fromisoformat(day)))
-    request = recent(lake, day)
+    [request] = recent(lake, day)
     assert (request.tags[START], request.tags[END]) == (first, day)
     assert request.tags[FETCH_ALL]
     assert request.partition_key is None
@@ -59,10 +59,26 @@ def test_on_a_closed_day_nothing_is_asked_for(lake: Lake, day: str) -> None:
 
 def test_days_that_were_missed_are_left_to_who_looks_for_them(lake: Lake) -> None:
     store(lake, sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 11)))
-    request = recent(lake, "2024-10-15")
+    [request] = recent(lake, "2024-10-15")
     assert (request.tags[START], request.tags[END]) == ("2024-10-09", "2024-10-11")
     skipped = recent(lake, "2024-10-31")
     assert skipped == dg.SkipReason("none of the last 5 sessions is stored")
+
+
+def test_days_that_were_never_stored_are_left_out_in_the_middle_too(lake: Lake) -> None:
+    days = sessions_between(dt.date(2024, 10, 8), dt.date(2024, 10, 15))
+    store(lake, [day for day in days if day != dt.date(2024, 10, 11)])
+    first, second = recent(lake, "2024-10-15")
+    assert (first.tags[START], first.tags[END]) == ("2024-10-09", "2024-10-10")
+    assert (second.tags[START], second.tags[END]) == ("2024-10-14", "2024-10-15")
+    assert first.run_key != second.run_key
+
+    saturday = dt.date(2024, 10, 12)
+    month = month_in_turn(saturday, FIRST_SESSION)
+    [opening, *_, closing] = sessions_between(month, month + dt.timedelta(27))
+    store(lake, [opening, closing])
+    asked = [(one.tags[START], one.tags[END]) for one in of_month(lake, str(saturday))]
+    assert asked == [(str(opening), str(opening)), (str(closing), str(closing))]
 
 
 def test_the_schedules_run_after_the_evening_and_on_saturdays_in_shanghai() -> None:
@@ -80,7 +96,7 @@ def test_the_stored_days_of_the_month_whose_turn_it_is_are_asked_for(lake: Lake)
     month = month_in_turn(saturday, FIRST_SESSION)
     sessions = sessions_between(month, month + dt.timedelta(27))
     store(lake, sessions)
-    request = of_month(lake, str(saturday))
+    [request] = of_month(lake, str(saturday))
     assert (request.tags[START], request.tags[END]) == (str(sessions[0]), str(sessions[-1]))
     assert request.tags[FETCH_ALL]
 

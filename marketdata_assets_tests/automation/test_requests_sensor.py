@@ -165,7 +165,8 @@ def test_a_history_nobody_has_fails_with_the_reason_and_without_an_alert(
     ).for_run_failure()
     with AlertServer().running() as server:
         alerts = AlertsResource(urls=server.address())
-        run_failure_alert(context, alerts=alerts)
+        lake = LakeResource(root=str(daemon.root), origin="test")
+        run_failure_alert(context, lake=lake, alerts=alerts)
         assert list(server.told) == []
         alerts.send("reached", "x", context.log)
         assert len(server.told) == 1

@@ -132,12 +132,15 @@ def test_the_calendar_says_which_days_are_open() -> None:
     days = ask(at(20), "trade_cal", start_date="20241001", end_date="20241008")
     assert [row[2] for row in rows(days)] == [0] * 7 + [1]
     assert rows(days)[-1][0] == "SSE"
+    assert {row[3] for row in rows(days)} == {"20240930"}
 
 
 @pytest.mark.parametrize(
     ("call", "params", "code", "message"),
     [
         ("daily", {}, 50101, "必填参数"),
+        ("index_daily", {"trade_date": "20250403"}, 50101, "必填参数, ts_code"),
+        ("index_daily", {"ts_code": "000300.SH"}, 50101, "必填参数, trade_date"),
         ("fut_daily", {"trade_date": "20250403"}, 50101, "必填参数, ts_code"),
         ("opt_daily", {"trade_date": "20250403"}, 40203, "没有接口(opt_daily)访问权限"),
     ],
@@ -169,6 +172,13 @@ def test_the_server_speaks_the_same_over_http_and_remembers_its_requests() -> No
         with urllib.request.urlopen(request) as response:
             assert len(rows(json.load(response))) == len(CODES)
         assert [(r.call, r.params) for r in server.requests] == [("daily", body["params"])]
+
+
+def test_a_request_without_parameters_is_answered_as_one_with_none() -> None:
+    with TushareServer(at(20)).running() as server:
+        body = json.dumps({"api_name": "stock_basic", "token": "x"}).encode()
+        with urllib.request.urlopen(urllib.request.Request(server.url, body)) as response:
+            assert len(rows(json.load(response))) == len(CODES)
 
 
 class Day(dict):

@@ -12,7 +12,6 @@ import bisect
 import dataclasses
 import datetime as dt
 import functools
-import threading
 from typing import Any
 
 import numpy as np
@@ -81,49 +80,30 @@ class SimulatedExchange:
 
     def __init__(self, seed: int = 20050104) -> None:
         self._seed = seed
-        self._lock = threading.Lock()
-        self._population_once: _Population | None = None
-        self._history_once: _History | None = None
         # Several tables of a day ask for them, and for those of the days before.
         self._details = functools.lru_cache(SESSIONS_HELD)(self._draw_details)
         self._shares = functools.lru_cache(SESSIONS_HELD)(self._draw_shares)
 
     def stock_basic(self, today: dt.date) -> Table:
         """Every A-share ever listed as known on `today`, which need not be a session."""
-        population = self._population()
+        population = self._population
         return list_stocks(population.listings, population.life, population.companies, today)
 
     def namechange(self, today: dt.date) -> Table:
         """Every name of every A-share as announced by `today`, which need not be a session."""
-        population = self._population()
+        population = self._population
         return list_names(population.listings, population.life, population.companies, today)
 
     def daily(self, day: dt.date) -> Table:
         """The bars of all A-shares that traded on `day`."""
         session = self._session_number(day)
-        path = self._history().path
-        stocks = self._traded_stocks(session)
-        prices, turnover = self._details(session)
-        close, pre_close = path.close(session)[stocks], path.pre_close(session)[stocks]
         decimals = 4 if day >= FINE_PCT_CHG_SINCE else 2
-        return {
-            "ts_code": self._codes(stocks),
-            "trade_date": [f"{day:%Y%m%d}"] * stocks.size,
-            "open": (prices.open[stocks] / 100).tolist(),
-            "high": (prices.high[stocks] / 100).tolist(),
-            "low": (prices.low[stocks] / 100).tolist(),
-            "close": (close / 100).tolist(),
-            "pre_close": (pre_close / 100).tolist(),
-            "change": ((close - pre_close) / 100).tolist(),
-            "pct_chg": percent_change(close, pre_close, decimals).tolist(),
-            "vol": (turnover.shares[stocks] / 100).tolist(),
-            "amount": (turnover.amount[stocks] / 1000).tolist(),
-        }
+        return self._bars(self._traded_stocks(session), session, decimals)
 
     def stk_limit(self, day: dt.date) -> Table:
         """The limits of all listed A-shares, B shares and funds, halted ones included."""
         session = self._session_number(day)
-        history = self._history()
+        history = self._history
         path = history.path
         rows = self._in_code_order(path.is_listed(session))
         up, down = path.limits(session)
@@ -144,7 +124,7 @@ class SimulatedExchange:
     def daily_basic(self, day: dt.date) -> Table:
         """Shares, market values and ratios of the A-shares that traded on `day`."""
         session = self._session_number(day)
-        history = self._history()
+        history = self._history
         path = history.path
         stocks = self._traded_stocks(session)
         if day < BSE_BASICS_SINCE:
@@ -179,7 +159,7 @@ class SimulatedExchange:
     def adj_factor(self, day: dt.date) -> Table:
         """The adjustment factors of all listed A-shares, suspended ones included."""
         session = self._session_number(day)
-        path = self._history().path
+        path = self._history.path
         listed = path.is_listed(session)
         stocks = self._in_code_order(listed & path.listings.is_a_share[: listed.size])
         return {
@@ -191,7 +171,7 @@ class SimulatedExchange:
     def suspend_d(self, day: dt.date) -> Table:
         """The A-shares that did not trade on `day`, paused within it, or trade again."""
         session = self._session_number(day)
-        rows = suspensions_on(self._seed, self._history().path, session)
+        rows = suspensions_on(self._seed, self._history.path, session)
         codes = self._codes(np.array([row.instrument for row in rows], dtype=np.intp))
         in_order = sorted(zip(codes, rows, strict=True), key=lambda pair: pair[0])
         return {
@@ -204,43 +184,31 @@ class SimulatedExchange:
     def stock_st(self, day: dt.date) -> Table:
         """The A-shares that are ST on `day`."""
         session = self._session_number(day)
-        population = self._population()
+        population = self._population
         return list_st_shares(population.listings, population.life, population.companies, session)
 
     def fund_basic(self, today: dt.date) -> Table:
         """Every exchange-listed fund as known on `today`, those about to be listed too."""
-        return list_funds(self._seed, self._population().listings, today)
+        return list_funds(self._seed, self._population.listings, today)
 
     def fund_daily(self, day: dt.date) -> Table:
         """The bars of all funds that traded on `day`."""
         session = self._session_number(day)
-        path = self._history().path
+        path = self._history.path
         funds = self._in_code_order(path.trades(session) & is_fund(path.listings, session))
-        prices, turnover = self._details(session)
-        close, pre_close = path.close(session)[funds], path.pre_close(session)[funds]
-        return {
-            "ts_code": self._codes(funds),
-            "trade_date": [f"{day:%Y%m%d}"] * funds.size,
-            "pre_close": (pre_close / 1000).tolist(),
-            "open": (prices.open[funds] / 1000).tolist(),
-            "high": (prices.high[funds] / 1000).tolist(),
-            "low": (prices.low[funds] / 1000).tolist(),
-            "close": (close / 1000).tolist(),
-            "change": ((close - pre_close) / 1000).tolist(),
-            "pct_chg": percent_change(close, pre_close, 4).tolist(),
-            "vol": (turnover.shares[funds] / 100).tolist(),
-            "amount": (turnover.amount[funds] / 1000).tolist(),
-        }
+        bars = self._bars(funds, session, 4)
+        # Of funds the vendor tells it before the prices.
+        return {name: bars[name] for name in ("ts_code", "trade_date", "pre_close", *bars)}
 
     def fund_nav(self, nav_date: dt.date) -> Table:
         """The values of all listed funds on `nav_date`, as they are in the end; see `ann_date`."""
-        history = self._history()
+        history = self._history
         return fund_values(self._seed, history.path, history.code_order, nav_date)
 
     def row_counts(self, day: dt.date) -> dict[str, int]:
         """How many rows the tables of shares have on `day`, by their calls, without making them."""
         session = self._session_number(day)
-        path = self._history().path
+        path = self._history.path
         listed = path.is_listed(session)
         traded = self._traded_stocks(session)
         with_basics = (
@@ -258,42 +226,57 @@ class SimulatedExchange:
         first = trading_calendar.FIRST_SESSION
         if day < first or not trading_calendar.is_session(day):
             raise ValueError(f"{day} is not a session since {first}")
-        return bisect.bisect_left(self._population().listings.sessions, day)
+        return bisect.bisect_left(self._population.listings.sessions, day)
 
+    @functools.cached_property
     def _population(self) -> _Population:
-        with self._lock:
-            if self._population_once is None:
-                first = trading_calendar.FIRST_SESSION
-                last = trading_calendar.last_published_session()
-                sessions = trading_calendar.sessions_between(first, last)
-                listings = build_listings(self._seed, sessions)
-                self._population_once = _Population(
-                    listings=listings,
-                    life=build_life_events(self._seed, listings),
-                    companies=describe_companies(
-                        int(listings.is_a_share.sum()),
-                        random_stream(self._seed, Purpose.DESCRIPTIONS),
-                    ),
-                )
-            return self._population_once
+        first = trading_calendar.FIRST_SESSION
+        last = trading_calendar.last_published_session()
+        listings = build_listings(self._seed, trading_calendar.sessions_between(first, last))
+        return _Population(
+            listings=listings,
+            life=build_life_events(self._seed, listings),
+            companies=describe_companies(
+                int(listings.is_a_share.sum()),
+                random_stream(self._seed, Purpose.DESCRIPTIONS),
+            ),
+        )
 
+    @functools.cached_property
     def _history(self) -> _History:
-        population = self._population()
-        with self._lock:
-            if self._history_once is None:
-                path = simulate(self._seed, population.listings, population.life)
-                self._history_once = _History(
-                    path=path,
-                    register=ShareRegister(self._seed, path),
-                    fundamentals=Fundamentals(self._seed, path),
-                    code_order=np.argsort(population.listings.ts_code, kind="stable"),
-                )
-            return self._history_once
+        population = self._population
+        path = simulate(self._seed, population.listings, population.life)
+        return _History(
+            path=path,
+            register=ShareRegister(self._seed, path),
+            fundamentals=Fundamentals(self._seed, path),
+            code_order=np.argsort(population.listings.ts_code, kind="stable"),
+        )
+
+    def _bars(self, rows: npt.NDArray[np.intp], session: int, decimals: int) -> Table:
+        """The bars of some instruments, pct_chg with so many decimals."""
+        path = self._history.path
+        prices, turnover = self._details(session)
+        per_yuan = path.listings.ticks_per_yuan[rows]
+        close, pre_close = path.close(session)[rows], path.pre_close(session)[rows]
+        return {
+            "ts_code": self._codes(rows),
+            "trade_date": [f"{path.listings.sessions[session]:%Y%m%d}"] * rows.size,
+            "open": (prices.open[rows] / per_yuan).tolist(),
+            "high": (prices.high[rows] / per_yuan).tolist(),
+            "low": (prices.low[rows] / per_yuan).tolist(),
+            "close": (close / per_yuan).tolist(),
+            "pre_close": (pre_close / per_yuan).tolist(),
+            "change": ((close - pre_close) / per_yuan).tolist(),
+            "pct_chg": percent_change(close, pre_close, decimals).tolist(),
+            "vol": (turnover.shares[rows] / 100).tolist(),
+            "amount": (turnover.amount[rows] / 1000).tolist(),
+        }
 
     def _draw_details(
         self, session: int
     ) -> tuple[trading_details.Prices, trading_details.Turnover]:
-        history = self._history()
+        history = self._history
         prices = trading_details.draw_prices(self._seed, history.path, session)
         shares = self._shares(session)
         ticks_per_yuan = history.path.listings.ticks_per_yuan[: shares.size]
@@ -303,19 +286,19 @@ class SimulatedExchange:
         return prices, turnover
 
     def _draw_shares(self, session: int) -> npt.NDArray[np.int64]:
-        history = self._history()
+        history = self._history
         return trading_details.draw_shares(self._seed, history.path, history.register, session)
 
     def _traded_stocks(self, session: int) -> npt.NDArray[np.intp]:
-        path = self._history().path
+        path = self._history.path
         trades = path.trades(session)
         return self._in_code_order(trades & path.listings.is_a_share[: trades.size])
 
     def _in_code_order(self, wanted: price_limits.Booleans) -> npt.NDArray[np.intp]:
-        order = self._history().code_order
+        order = self._history.code_order
         order = order[order < wanted.size]
         return order[wanted[order]]
 
     def _codes(self, instruments: npt.NDArray[np.intp]) -> list[str]:
-        codes: list[str] = self._history().path.listings.ts_code[instruments].tolist()
+        codes: list[str] = self._history.path.listings.ts_code[instruments].tolist()
         return codes
