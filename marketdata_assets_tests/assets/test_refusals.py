@@ -268,7 +268,7 @@ def test_a_finding_keeps_the_moment_it_was_seen_first(tmp_path: Path) -> None:
     with platform_over(EditedMarket({("suspend_d", None): halted(SH)}), tmp_path) as platform:
         assert platform.run(DAY).success
         [first] = platform.lake.read(FINDINGS, DAY)["first_seen"].to_pylist()
-        assert platform.run(DAY).success
+        assert platform.run(DAY, assets=["suspensions", "findings"]).success
         assert platform.lake.read(FINDINGS, DAY)["first_seen"].to_pylist() == [first]
 
 
