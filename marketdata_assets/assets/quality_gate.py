@@ -104,7 +104,12 @@ class QualityGate:
         days = [dt.date.fromisoformat(key) for key in self._context.partition_keys]
         for check in self._checks:
             found = self._of(check)
-            yield dg.AssetCheckResult(check_name=check.name, **self._state(check, found))
+            # Dagster looks up what was made before for each, and once more where it has no key.
+            yield dg.AssetCheckResult(
+                asset_key=self._context.asset_key,
+                check_name=check.name,
+                **self._state(check, found),
+            )
             if len(days) == 1 and not self._context.has_partition_key:
                 yield self._evaluation(check, found, days[0])
         for check in self._checks:

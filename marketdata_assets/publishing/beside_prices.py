@@ -5,6 +5,7 @@ published day is missing, as the lake knows it. How a year's file is written is 
 """
 
 import datetime as dt
+import functools
 import io
 from collections.abc import Collection, Mapping
 
@@ -76,15 +77,18 @@ def update_findings(making: Making, lake: Lake, days: Collection[dt.date]) -> No
             making.write_year(FINDINGS, path, year, rows, known, read)
 
 
-def calendar_csv(until: dt.date) -> bytes:
-    """One column, `cal_date`: the open days from 2005 to the end of the year of `until`."""
-    days = sessions_between(FIRST_SESSION, dt.date(until.year, 12, 31))
+# Every publication of a year has the same two calendars.
+@functools.lru_cache(2)
+def calendar_csv(year: int) -> bytes:
+    """One column, `cal_date`: the open days from 2005 to the end of `year`."""
+    days = sessions_between(FIRST_SESSION, dt.date(year, 12, 31))
     return "".join(["cal_date\n", *(f"{day:%Y%m%d}\n" for day in days)]).encode()
 
 
-def calendar_parquet(until: dt.date) -> bytes:
-    """Every day from 2005 to the end of the year of `until`, in the columns of `trade_calendar`."""
-    count = (dt.date(until.year, 12, 31) - FIRST_SESSION).days + 1
+@functools.lru_cache(2)
+def calendar_parquet(year: int) -> bytes:
+    """Every day from 2005 to the end of `year`, in the columns of `trade_calendar`."""
+    count = (dt.date(year, 12, 31) - FIRST_SESSION).days + 1
     days = [FIRST_SESSION + dt.timedelta(number) for number in range(count)]
     columns = {
         "exchange": ["SSE"] * count,

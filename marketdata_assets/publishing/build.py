@@ -108,7 +108,7 @@ class _Builder:
             held_over = before.adopted and before.adopted.without(before.days() - present)
             self._update(before)
         present |= self.days
-        self._calendar(max(present))
+        self._calendar(max(present).year)
         missing = set(sessions_between(min(present), max(present))) - present
         refused = refusals(self.lake, missing)
         # A refused day is never of a run that publishes it: its findings come when it is passed.
@@ -238,10 +238,10 @@ class _Builder:
         file, added = merged
         self.making.add(layout.CSV, file, (known.rows or 0) + added, *first_and_last(file))
 
-    def _calendar(self, last: dt.date) -> None:
+    def _calendar(self, year: int) -> None:
         for path, content in (
-            (layout.CALENDAR_CSV, calendar_csv(last)),
-            (layout.CALENDAR, calendar_parquet(last)),
+            (layout.CALENDAR_CSV, calendar_csv(year)),
+            (layout.CALENDAR, calendar_parquet(year)),
         ):
             self.making.write(path, content)
             self.making.facts[path] = Facts(hashlib.sha256(content).hexdigest(), len(content))

@@ -215,9 +215,11 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
         if field.name not in data.column_names:
             raise ValueError(f"{table.name}: column {field.name} is missing.")
         column = data[field.name]
-        if _is_text(column.type) != _is_text(field.type) and column.null_count < len(column):
-            raise ValueError(f"{table.name}: {field.name} is {column.type}, not {field.type}.")
-        columns.append(column.cast(field.type))
+        if column.type != field.type:
+            if _is_text(column.type) != _is_text(field.type) and column.null_count < len(column):
+                raise ValueError(f"{table.name}: {field.name} is {column.type}, not {field.type}.")
+            column = column.cast(field.type)
+        columns.append(column)
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 

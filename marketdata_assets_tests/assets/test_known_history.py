@@ -33,7 +33,7 @@ from marketdata_assets.tables import (
     PRICE_LIMITS,
     STOCK_LIST,
 )
-from marketdata_assets_tests.checks.judging import before, check_days
+from marketdata_assets_tests.checks.judging import before, check_answers
 from marketdata_assets_tests.checks.market_day import LATER, answers_of, typed
 from marketdata_assets_tests.conftest import CHAIN, ETF_CHAIN, Platform, failure_text
 from marketdata_assets_tests.edited_market import (
@@ -488,9 +488,8 @@ def market_with(habit: Habit) -> EditedMarket:
 def judged(market: EditedMarket, days: list[dt.date]) -> Seen:
     """Successive days as the assets judge, explain and merge them. None of them is refused."""
     tables = {day: typed(answers_of(market, day), day, LATER.date()) for day in days}
-    refused = [one for one in check_days(tables, before([]), LATER, NONE) if one.refuses]
-    assert [one.in_words() for one in refused] == []
     with bounded_duckdb() as connection:
+        answers = check_answers(connection, tables, before([]), NONE)
         together = {
             table: connection.from_arrow(pa.concat_tables(tables[day][table.name] for day in days))
             for table in CHECKED_TOGETHER
@@ -500,7 +499,9 @@ def judged(market: EditedMarket, days: list[dt.date]) -> Seen:
         lists = [
             run_and_list(table.name, rows, table.checks, NONE) for table, rows in together.items()
         ]
-        merged_list = list_merged(rows, check_merged_days(rows, NONE), NONE)
+        of_merged = check_merged_days(rows, NONE)
+        assert [one.in_words() for one in [*answers, *of_merged] if one.refuses] == []
+        merged_list = list_merged(rows, of_merged, NONE)
         found = pa.concat_tables([*lists, merged_list]).to_pylist()
         ledger_rows = coverage(rows.facts, NONE).to_arrow_table().to_pylist()
         merged = merge_prices(

@@ -4,7 +4,7 @@ Answers are columns by name; `typed` reads them as the client does, `findings` j
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -53,7 +53,10 @@ def _typed(table: Table, columns: Columns) -> pa.Table:
 
 
 def findings(
-    tables: Mapping[str, pa.Table], tables_before: Mapping[str, pa.Table], day: dt.date
+    tables: Mapping[str, pa.Table],
+    tables_before: Mapping[str, pa.Table],
+    day: dt.date,
+    changed: Collection[str] = (),
 ) -> list[Finding]:
-    """What is wrong with `tables` after a session with `tables_before`."""
-    return check_days({day: tables}, before([tables_before]), LATER, NONE)
+    """What is wrong with `tables` after a session with `tables_before`; see `check_days`."""
+    return check_days({day: tables}, before([tables_before]), LATER, NONE, changed)

@@ -29,7 +29,7 @@ class GoodDay(NamedTuple):
     tables_before: Mapping[str, pa.Table]
 
     def found_in(self, changed: Mapping[str, pa.Table]) -> list[Finding]:
-        return findings({**self.tables, **changed}, self.tables_before, self.day)
+        return findings({**self.tables, **changed}, self.tables_before, self.day, set(changed))
 
 
 def good_day(day: dt.date, answers: Answers, before: Answers) -> GoodDay:
