@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import Group, computed
-from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, premiums
+from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, premiums, without_held
 from marketdata_assets.assets.judged_days import judged_days
 from marketdata_assets.assets.stored_days import (
     complete_days,
@@ -118,8 +118,8 @@ def etf_coverage(context: dg.AssetExecutionContext, lake: LakeResource) -> Fetch
     kline, navs, funds = tables_of(stored, PREMIUMS_ARE_OF, days).values()
     before = premiums_before(stored, days[0])
     sessions = calendar_around(days, pc.unique(before["trade_date"]).to_pylist())
-    # A bar that is held is a bar: only what no table has is missing.
-    judged = premium.check_inputs(premiums(kline, navs, funds), navs, funds, before, sessions)
+    merged = premiums(without_held(kline, excuses), navs, funds)
+    judged = premium.check_inputs(merged, kline, navs, funds, before, sessions)
     rows = premium.fund_coverage(kline, funds, judged, sessions, excuses)
     for day, counts in ledger.summary(rows, (ledger.COMPLETE, ledger.UNEXPLAINED)).items():
         tell_of_day(context, day, counts)

@@ -77,10 +77,14 @@ def judged_premiums(
 ) -> tuple[Relation, Relation]:
     """ETF_PREMIUM of stored days without bars that are held, and what is checked of it."""
     kline, navs, funds = tables_of(lake, PREMIUMS_ARE_OF, days).values()
-    held_back = held_rows(excuses, ETF_KLINE)
-    rows = premiums(kline.filter(f"NOT {held_back}"), navs, funds)
+    rows = premiums(without_held(kline, excuses), navs, funds)
     before, sessions = premiums_before(lake, days[0]), calendar_around(days)
-    return rows, check_inputs(rows, navs, funds, before, sessions)
+    return rows, check_inputs(rows, kline, navs, funds, before, sessions)
+
+
+def without_held(kline: Relation, excuses: Excuses) -> Relation:
+    """The bars of funds that may be computed with."""
+    return kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}")
 
 
 def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:
