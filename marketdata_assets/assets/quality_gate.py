@@ -56,9 +56,9 @@ def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec
 class QualityGate:
     """What the checks of one table found in one run.
 
-    `let_in` passes on the days that nothing speaks against as a whole, and those that are stored
-    and stay when a new answer is refused (as None); `kept` days have passed before. It ends with a
-    `dg.Failure` if there was no other day, or if no further day could be had; `outcomes` tells
+    `passing` hands on the days that nothing speaks against as a whole, and those that are stored
+    and stay when a new answer is refused (as None); `resumed` days have passed before. It ends with
+    a `dg.Failure` if there was no other day, or if no further day could be had; `outcomes` tells
     Dagster of a run that went on.
     """
 
