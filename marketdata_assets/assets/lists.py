@@ -227,8 +227,9 @@ def listed_funds(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
     """The funds listed on `day`: from `list_date` to the day before `delist_date`.
 
     `funds` has the columns of FUND_BASIC, the result those of ETF_LIST. A fund whose date of
-    listing, or of delisting though it has left, is not told has a NULL in `is_listed` on every
-    day that the other date allows. One that is only being issued is not listed.
+    listing, or of delisting though it has left or may have left, is not told has a NULL in
+    `is_listed` on every day that the other date allows. One that is only being issued is not
+    listed.
     """
     with brief_duckdb() as connection:
         connection.register("funds", funds)
@@ -241,7 +242,7 @@ def listed_funds(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
                 CASE WHEN list_date IS NOT NULL AND (status <> 'D' OR delist_date IS NOT NULL)
                      THEN true END AS is_listed
             FROM funds
-            WHERE status <> 'I'
+            WHERE status IS DISTINCT FROM 'I'
                 AND coalesce(list_date <= $day, true)
                 AND coalesce(delist_date > $day, true)
             """,
