@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import failing_at_once, fetched_daily
-from marketdata_assets.assets.fetching import resumed_days, through_the_gate
+from marketdata_assets.assets.fetching import days_of_run, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.assets.refusals import is_own
-from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_days import FetchedDay
 from marketdata_assets.resources.tushare_errors import NoPermission, QuotaExhausted
@@ -264,11 +263,7 @@ def universe_days(
     stored of the day from the same origin.
     """
     now = dt.datetime.now(dt.UTC)
-    days = days_of(context.partition_keys)
-    refuse_open_days(days, now)
-    days = [day for day in days if day >= table.first_date]
-    resumed = resumed_days(context, table, lake, days, now)
-    missing = [day for day in days if day not in set(resumed)]
+    resumed, missing = days_of_run(context, table, lake, now)
     if missing:
         with failing_at_once():
             everything = fetch()
