@@ -70,8 +70,8 @@ def _told(
     context: dg.AssetExecutionContext, lake: Lake, days: Sequence[dt.date], rows: pa.Table
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     for day in days:
-        # The turn lasts until the day is stored.
-        with refusals.updating(lake):
+        # A turn of reading a day's findings and writing them again lasts until the day is stored.
+        with lake.alone(FINDINGS):
             found = day_of(lake, day, rows)
             yield day, found
         facts: dict[str, dg.MetadataValue] = {
