@@ -62,9 +62,9 @@ def suspended(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedD
     # Days without any row included.
     found = dict.fromkeys(days, SUSPENDED.schema.empty_table()) | dict(by_day(SUSPENDED, rows))
     for day, shares in found.items():
-        halted = pc.sum(pc.fill_null(shares["is_paused"], False)).as_py() or 0
+        halted = pc.sum(shares["is_paused"]).as_py() or 0
         some_hours = pc.sum(pc.equal(shares["reason"], "part of the day")).as_py() or 0
-        counts = {"halted 停牌": int(halted), "halted for hours 盘中停牌": int(some_hours)}
+        counts = {"halted 停牌": halted, "halted for hours 盘中停牌": some_hours}
         tell_of_day(context, day, counts)
     return FetchedDays([], iter(found.items()))
 
