@@ -36,8 +36,7 @@ PREMIUMS_ARE_OF = (ETF_KLINE, ETF_NAV, ETF_LIST)
 NOT_PUBLISHED = "nav not published"
 OTHER_SCALE = "nav on another scale"
 _LINEAGE = {
-    **{name: [(ETF_KLINE, name)] for name in ("trade_date", "ts_code", "open", "high", "low")},
-    **{name: [(ETF_KLINE, name)] for name in ("close", "pre_close", "pct_chg", "vol", "amount")},
+    **{c: [(ETF_KLINE, c)] for c in ETF_PREMIUM.column_names if c in ETF_KLINE.column_names},
     "name": [(ETF_LIST, "name")],
     "unit_nav": [(ETF_NAV, "unit_nav")],
     "nav_ann_date": [(ETF_NAV, "ann_date")],

@@ -7,6 +7,7 @@ no findings; excused ones are listed as such. What a check is, is `tables.declar
 
 import csv
 import datetime as dt
+import fnmatch
 import functools
 import io
 import re
@@ -61,8 +62,7 @@ class Excuses:
     def covers(self, table: str, check: str, day: dt.date, code: str) -> bool:
         """Whether one code, or with an empty one the answer as a whole, is excused on a day."""
         return any(
-            one.first <= day <= one.last
-            and (one.code == EVERY_CODE or (code != "" and _matches(code, one.code)))
+            one.first <= day <= one.last and fnmatch.fnmatchcase(code, one.code)
             for one in self.of(table, check)
         )
 
@@ -84,13 +84,6 @@ def _covered(excuse: Excuse) -> str:
     if excuse.code == EVERY_CODE:
         return f"({days})"
     return f"(ts_code GLOB {quoted(excuse.code)} AND {days})"
-
-
-def _matches(code: str, pattern: str) -> bool:
-    head, star, tail = pattern.partition("*")
-    if not star:
-        return code == pattern
-    return code.startswith(head) and code.endswith(tail)
 
 
 def quoted(text: str) -> str:
