@@ -42,7 +42,12 @@ _LINEAGE = {
     "unit_nav": [(ETF_NAV, "unit_nav")],
     "nav_ann_date": [(ETF_NAV, "ann_date")],
     "premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav")],
-    "no_premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav"), (ETF_LIST, "fund_type")],
+    "no_premium": [
+        (ETF_KLINE, "close"),
+        (ETF_NAV, "unit_nav"),
+        (ETF_LIST, "fund_type"),
+        (ETF_LIST, "invest_type"),
+    ],
 }
 
 
