@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from marketdata_assets.trading_calendar import (
     SHANGHAI,
+    is_session,
     last_closed_sessions,
     last_published_session,
-    next_session,
 )
 
 
@@ -37,23 +37,21 @@ class Hours:
         return [f"{at.minute} {at.hour} * * {weekday}" for at in self.at]
 
     def next_after(self, now: dt.datetime) -> dt.datetime | None:
-        """The first of its hours after `now`; None beyond the calendar that is installed."""
-        today = now.astimezone(SHANGHAI).date()
-        day = today
-        while not self._is_on(day) or self._at(day, self.at[-1]) <= now:
+        """The first of its hours after `now`; None where the installed calendar must tell it and
+        ends before."""
+        day = now.astimezone(SHANGHAI).date()
+        while self.on is not On.TRADING_DAYS or day <= last_published_session():
+            for hour in self.at if self._is_on(day) else ():
+                at = dt.datetime.combine(day, hour, SHANGHAI)
+                if at > now:
+                    return at
             day += dt.timedelta(days=1)
-            if day > last_published_session():
-                return None
-        return next(at for hour in self.at if (at := self._at(day, hour)) > now)
+        return None
 
     def _is_on(self, day: dt.date) -> bool:
         if self.on is On.TRADING_DAYS:
-            return next_session(day - dt.timedelta(days=1)) == day
+            return is_session(day)
         return self.on is On.EVERY_DAY or day.isoweekday() == 6
-
-    @staticmethod
-    def _at(day: dt.date, hour: dt.time) -> dt.datetime:
-        return dt.datetime.combine(day, hour, SHANGHAI)
 
 
 # A run of a day that is late ends at once, so that others have the pool until the next try.

@@ -257,7 +257,7 @@ _INVENTED_HALTS = "FROM listed ANTI JOIN bar USING (ts_code, trade_date)"
 def days(
     span: str, first: dt.date = dt.date.min, last: dt.date = dt.date.max
 ) -> Iterator[tuple[dt.date, Tables]]:
-    """The sessions of a span from `first` to `last`, each with its JUDGED tables by name."""
+    """The sessions of a span from `first` to `last`, each with its tables by name."""
     for chunk in chunks(span, first, last):
         yield from chunk.items()
 

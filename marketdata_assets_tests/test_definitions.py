@@ -19,7 +19,7 @@ from marketdata_assets.definitions import defs, link_to_days
 from marketdata_assets.partitions import BACKFILL_POLICY, TRADING_DAYS
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.storage.series import SERIES_ASSETS
-from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, STORED_TABLES
+from marketdata_assets.tables import DAILY_PRICES, ETF_LIST, ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets_tests import PROJECT
 
@@ -158,6 +158,9 @@ def test_what_no_day_changes_is_told_by_the_definition() -> None:
         for source in itertools.chain(*lineage.values()):
             assert source.asset_key in upstream
             assert source.column_name in STORED_TABLES[source.asset_key.path[-1]].column_names
+    lineage = nodes()["etf_premium"].metadata["dagster/column_lineage"].deps_by_column
+    of_the_list = {one.column_name for one in lineage["no_premium"]} & set(ETF_LIST.column_names)
+    assert of_the_list == {"fund_type", "invest_type"}
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,13 @@ def test_the_next_hour_is_told_by_the_calendar(hours: Hours, now: str, expected:
     assert hours.next_after(moments[0]) == moments[1]
 
 
-def test_beyond_the_calendar_no_hour_is_told() -> None:
-    beyond = dt.datetime.combine(last_published_session(), dt.time(23), SHANGHAI)
-    assert STOCKS.next_after(beyond) is None
+def test_beyond_the_calendar_no_hour_of_a_trading_day_is_told() -> None:
+    evening = dt.datetime.combine(last_published_session(), dt.time(23), SHANGHAI)
+    morning = evening + dt.timedelta(hours=12)
+    for now in (evening, morning, morning + dt.timedelta(days=1)):
+        assert STOCKS.next_after(now) is None
+    today = dt.datetime.combine(morning.date(), CALENDAR_CHECK.at[0], SHANGHAI)
+    assert CALENDAR_CHECK.next_after(evening) == today
 
 
 def test_the_day_itself_is_due_when_its_evening_is_over() -> None:

@@ -13,18 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import Group, computed
-from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, premiums
+from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, judged_funds
 from marketdata_assets.assets.judged_days import judged_days
-from marketdata_assets.assets.stored_days import (
-    complete_days,
-    made_ahead,
-    premiums_before,
-    tables_of,
-)
-from marketdata_assets.checks import ledger, premium
+from marketdata_assets.assets.stored_days import complete_days, made_ahead, tables_of
+from marketdata_assets.checks import ledger
 from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.checks.excuses import excuses_in
-from marketdata_assets.checks.sessions import calendar_around
+from marketdata_assets.checks.premium import fund_coverage
 from marketdata_assets.storage.bounded_duckdb import brief_duckdb
 from marketdata_assets.storage.io_manager import FetchedDays, LakeResource, by_day, tell_of_day
 from marketdata_assets.storage.lake import Lake
@@ -62,9 +57,9 @@ def suspended(context: dg.AssetExecutionContext, lake: LakeResource) -> FetchedD
     # Days without any row included.
     found = dict.fromkeys(days, SUSPENDED.schema.empty_table()) | dict(by_day(SUSPENDED, rows))
     for day, shares in found.items():
-        halted = pc.sum(pc.fill_null(shares["is_paused"], False)).as_py() or 0
+        halted = pc.sum(shares["is_paused"]).as_py() or 0
         some_hours = pc.sum(pc.equal(shares["reason"], "part of the day")).as_py() or 0
-        counts = {"halted 停牌": int(halted), "halted for hours 盘中停牌": int(some_hours)}
+        counts = {"halted 停牌": halted, "halted for hours 盘中停牌": some_hours}
         tell_of_day(context, day, counts)
     return FetchedDays([], iter(found.items()))
 
@@ -115,12 +110,8 @@ def etf_coverage(context: dg.AssetExecutionContext, lake: LakeResource) -> Fetch
     stored = lake.open()
     excuses = excuses_in(stored)
     days = complete_days(context, ETF_COVERAGE, stored, PREMIUMS_ARE_OF)
-    kline, navs, funds = tables_of(stored, PREMIUMS_ARE_OF, days).values()
-    before = premiums_before(stored, days[0])
-    sessions = calendar_around(days, pc.unique(before["trade_date"]).to_pylist())
-    # A bar that is held is a bar: only what no table has is missing.
-    judged = premium.check_inputs(premiums(kline, navs, funds), navs, funds, before, sessions)
-    rows = premium.fund_coverage(kline, funds, judged, sessions, excuses)
+    judged = judged_funds(stored, days, excuses)
+    rows = fund_coverage(judged.kline, judged.funds, judged.inputs, judged.sessions, excuses)
     for day, counts in ledger.summary(rows, (ledger.COMPLETE, ledger.UNEXPLAINED)).items():
         tell_of_day(context, day, counts)
     return FetchedDays([], by_day(ETF_COVERAGE, rows))

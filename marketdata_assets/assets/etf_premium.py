@@ -6,6 +6,7 @@ a value of a day without a bar makes none.
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 import duckdb
@@ -36,13 +37,17 @@ PREMIUMS_ARE_OF = (ETF_KLINE, ETF_NAV, ETF_LIST)
 NOT_PUBLISHED = "nav not published"
 OTHER_SCALE = "nav on another scale"
 _LINEAGE = {
-    **{name: [(ETF_KLINE, name)] for name in ("trade_date", "ts_code", "open", "high", "low")},
-    **{name: [(ETF_KLINE, name)] for name in ("close", "pre_close", "pct_chg", "vol", "amount")},
+    **{c: [(ETF_KLINE, c)] for c in ETF_PREMIUM.column_names if c in ETF_KLINE.column_names},
     "name": [(ETF_LIST, "name")],
     "unit_nav": [(ETF_NAV, "unit_nav")],
     "nav_ann_date": [(ETF_NAV, "ann_date")],
     "premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav")],
-    "no_premium": [(ETF_KLINE, "close"), (ETF_NAV, "unit_nav"), (ETF_LIST, "fund_type")],
+    "no_premium": [
+        (ETF_KLINE, "close"),
+        (ETF_NAV, "unit_nav"),
+        (ETF_LIST, "fund_type"),
+        (ETF_LIST, "invest_type"),
+    ],
 }
 
 
@@ -59,12 +64,12 @@ def etf_premium(context: dg.AssetExecutionContext, lake: LakeResource) -> Checke
     stored = lake.open()
     excuses = excuses_in(stored)
     days = complete_days(context, ETF_PREMIUM, stored, PREMIUMS_ARE_OF)
-    rows, inputs = judged_premiums(stored, days, excuses)
-    findings = run_checks(ETF_PREMIUM.name, inputs, PREMIUM_CHECKS, excuses)
+    judged = judged_funds(stored, days, excuses)
+    findings = run_checks(ETF_PREMIUM.name, judged.inputs, PREMIUM_CHECKS, excuses)
     gate = QualityGate(context, ETF_PREMIUM, PREMIUM_CHECKS, stored)
 
     def checked() -> Iterator[CheckedDay]:
-        for day, data in by_day(ETF_PREMIUM, rows):
+        for day, data in by_day(ETF_PREMIUM, judged.premiums):
             tell_of_day(context, day, told(data))
             yield CheckedDay(day, data, [finding for finding in findings if finding.day == day])
 
@@ -72,15 +77,25 @@ def etf_premium(context: dg.AssetExecutionContext, lake: LakeResource) -> Checke
     yield from gate.outcomes()
 
 
-def judged_premiums(
-    lake: Lake, days: Sequence[dt.date], excuses: Excuses
-) -> tuple[Relation, Relation]:
-    """ETF_PREMIUM of stored days without bars that are held, and what is checked of it."""
+class JudgedFunds(NamedTuple):
+    """ETF_PREMIUM of stored days without bars that are held, what is checked of it, and what both
+    are made of: the bars, the lists, and SESSIONS."""
+
+    premiums: Relation
+    inputs: Relation
+    kline: Relation
+    funds: Relation
+    sessions: pa.Table
+
+
+def judged_funds(lake: Lake, days: Sequence[dt.date], excuses: Excuses) -> JudgedFunds:
+    """Stored days of funds as their premiums, their ledger and the findings judge them."""
     kline, navs, funds = tables_of(lake, PREMIUMS_ARE_OF, days).values()
-    held_back = held_rows(excuses, ETF_KLINE)
-    rows = premiums(kline.filter(f"NOT {held_back}"), navs, funds)
-    before, sessions = premiums_before(lake, days[0]), calendar_around(days)
-    return rows, check_inputs(rows, navs, funds, before, sessions)
+    rows = premiums(kline.filter(f"NOT {held_rows(excuses, ETF_KLINE)}"), navs, funds)
+    before = premiums_before(lake, days[0])
+    sessions = calendar_around(days, pc.unique(before["trade_date"]).to_pylist())
+    inputs = check_inputs(rows, kline, navs, funds, before, sessions)
+    return JudgedFunds(rows, inputs, kline, funds, sessions)
 
 
 def premiums(kline: Relation, navs: Relation, funds: Relation) -> Relation:

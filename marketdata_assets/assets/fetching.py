@@ -57,12 +57,8 @@ def fetched_days(
 
     Days before the table's first date are left out; they become empty partitions.
     """
-    days = days_of(context.partition_keys)
     now = dt.datetime.now(dt.UTC)
-    refuse_open_days(days, now)
-    days = [day for day in days if day >= table.first_date]
-    resumed = resumed_days(context, table, lake, days, now)
-    missing = [day for day in days if day not in set(resumed)]
+    resumed, missing = days_of_run(context, table, lake, now)
     stretch = tushare.stretch()
     asked = _asked(table, tushare, missing, lake)
     fetched = _watched(context, table, stretch.waiting_for(asked), len(missing), now)
@@ -197,26 +193,26 @@ def gone_rows(
     return {} if gone.keys() <= earlier else gone
 
 
-def resumed_days(
-    context: dg.AssetExecutionContext,
-    table: Table,
-    lake: Lake,
-    days: Sequence[dt.date],
-    now: dt.datetime,
-) -> list[dt.date]:
-    """Days of a range that a run which was interrupted has stored, so that they are not fetched.
+def days_of_run(
+    context: dg.AssetExecutionContext, table: Table, lake: Lake, now: dt.datetime
+) -> tuple[list[dt.date], list[dt.date]]:
+    """The days of a range that a run which was interrupted has stored, and those to be fetched.
 
-    Everything else, and every day asked for by itself, is fetched.
+    A day that is asked for by itself is fetched. Raises `dg.Failure` for days that are not over.
     """
+    days = days_of(context.partition_keys)
+    refuse_open_days(days, now)
+    days = [day for day in days if day >= table.first_date]
     if len(days) < 2 or context.run.tags.get(FETCH_ALL):
-        return []
+        return [], days
     resumed = stored_since(table, lake, days, interrupted_since(context, now))
-    if resumed:
-        context.log.info(
-            f"{table.name}: {len(resumed)} day(s) were stored by a run that was interrupted "
-            f"({resumed[0]} … {resumed[-1]}) and are not fetched again."
-        )
-    return resumed
+    if not resumed:
+        return [], days
+    context.log.info(
+        f"{table.name}: {len(resumed)} day(s) were stored by a run that was interrupted "
+        f"({resumed[0]} … {resumed[-1]}) and are not fetched again."
+    )
+    return resumed, [day for day in days if day not in set(resumed)]
 
 
 def interrupted_since(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.assets.asset_arguments import Group, computed
-from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, judged_premiums
+from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, judged_funds
 from marketdata_assets.assets.judged_days import judged_days
 from marketdata_assets.assets.stored_days import parts_of, rows_of_days
 from marketdata_assets.checks.days import CHECKED_TOGETHER, list_merged
@@ -70,8 +70,8 @@ def _told(
     context: dg.AssetExecutionContext, lake: Lake, days: Sequence[dt.date], rows: pa.Table
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     for day in days:
-        # The turn lasts until the day is stored.
-        with refusals.updating(lake):
+        # A turn of reading a day's findings and writing them again lasts until the day is stored.
+        with lake.alone(FINDINGS):
             found = day_of(lake, day, rows)
             yield day, found
         facts: dict[str, dg.MetadataValue] = {
@@ -132,7 +132,7 @@ def _listed_together(
         stocks, st = (_read(connection, lake, one, stored) for one in (STOCK_LIST, STOCK_ST))
         yield run_and_list(STOCK_ST.name, st_inputs(stocks, st), ST_CHECKS, excuses)
     if stored := _stored(lake, PREMIUMS_ARE_OF, days):
-        _, inputs = judged_premiums(lake, stored, excuses)
+        inputs = judged_funds(lake, stored, excuses).inputs
         yield run_and_list(ETF_PREMIUM.name, inputs, PREMIUM_CHECKS, excuses)
 
 

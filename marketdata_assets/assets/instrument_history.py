@@ -52,9 +52,9 @@ def instrument_history(
     last = instrument.market.last_final_day(dt.datetime.now(dt.UTC))
     known = _told_before(context)
     alike = {dt.date.fromisoformat(day) for day in _listed(known.get(ALIKE))}
-    stored = None
+    opened, stored = lake.open(), None
     if known.get(BEGINS) == first.isoformat():
-        stored = lake.open().read(INSTRUMENT_HISTORY, instrument.code)
+        stored = opened.read(INSTRUMENT_HISTORY, instrument.code)
     try:
         refreshed = refresh(
             instrument,
@@ -62,7 +62,7 @@ def instrument_history(
             stored,
             first,
             last,
-            _explaining(instrument, lake.open(), alike),
+            _explaining(instrument, opened, alike),
         )
     except NoSource as nobody:
         kept = f" What is stored, up to {stored['date'][-1]}, stays." if stored is not None else ""

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketdata_assets.assets.asset_arguments import failing_at_once, fetched_daily
-from marketdata_assets.assets.fetching import resumed_days, through_the_gate
+from marketdata_assets.assets.fetching import days_of_run, through_the_gate
 from marketdata_assets.assets.quality_gate import Checked
 from marketdata_assets.assets.refusals import is_own
-from marketdata_assets.partitions import days_of, refuse_open_days
 from marketdata_assets.resources.tushare import TushareResource
 from marketdata_assets.resources.tushare_days import FetchedDay
 from marketdata_assets.resources.tushare_errors import NoPermission, QuotaExhausted
@@ -227,8 +226,9 @@ def listed_funds(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
     """The funds listed on `day`: from `list_date` to the day before `delist_date`.
 
     `funds` has the columns of FUND_BASIC, the result those of ETF_LIST. A fund whose date of
-    listing, or of delisting though it has left, is not told has a NULL in `is_listed` on every
-    day that the other date allows. One that is only being issued is not listed.
+    listing, or of delisting though it has left or may have left, is not told has a NULL in
+    `is_listed` on every day that the other date allows. One that is only being issued is not
+    listed.
     """
     with brief_duckdb() as connection:
         connection.register("funds", funds)
@@ -241,7 +241,7 @@ def listed_funds(funds: pa.Table, day: dt.date, known_on: dt.date) -> pa.Table:
                 CASE WHEN list_date IS NOT NULL AND (status <> 'D' OR delist_date IS NOT NULL)
                      THEN true END AS is_listed
             FROM funds
-            WHERE status <> 'I'
+            WHERE status IS DISTINCT FROM 'I'
                 AND coalesce(list_date <= $day, true)
                 AND coalesce(delist_date > $day, true)
             """,
@@ -263,11 +263,7 @@ def universe_days(
     stored of the day from the same origin.
     """
     now = dt.datetime.now(dt.UTC)
-    days = days_of(context.partition_keys)
-    refuse_open_days(days, now)
-    days = [day for day in days if day >= table.first_date]
-    resumed = resumed_days(context, table, lake, days, now)
-    missing = [day for day in days if day not in set(resumed)]
+    resumed, missing = days_of_run(context, table, lake, now)
     if missing:
         with failing_at_once():
             everything = fetch()

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from marketdata_assets.assets import refusals
 from marketdata_assets.checks.running import LISTED, Finding, listed_whole
-from marketdata_assets.partitions import TRADING_DAYS
+from marketdata_assets.partitions import TRADING_DAYS, days_of
 from marketdata_assets.resources.tushare_errors import NotPublishedYet, TushareError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import Table
@@ -56,9 +56,9 @@ def check_specs(table: Table, checks: Iterable[Check]) -> list[dg.AssetCheckSpec
 class QualityGate:
     """What the checks of one table found in one run.
 
-    `let_in` passes on the days that nothing speaks against as a whole, and those that are stored
-    and stay when a new answer is refused (as None); `kept` days have passed before. It ends with a
-    `dg.Failure` if there was no other day, or if no further day could be had; `outcomes` tells
+    `passing` hands on the days that nothing speaks against as a whole, and those that are stored
+    and stay when a new answer is refused (as None); `resumed` days have passed before. It ends with
+    a `dg.Failure` if there was no other day, or if no further day could be had; `outcomes` tells
     Dagster of a run that went on.
     """
 
@@ -101,7 +101,7 @@ class QualityGate:
         Of a range it is every day's with a finding, told last, so that it is what one sees first.
         A result for every day and check of it would cost more than making the day.
         """
-        days = [dt.date.fromisoformat(key) for key in self._context.partition_keys]
+        days = days_of(self._context.partition_keys)
         for check in self._checks:
             found = self._of(check)
             # Dagster looks up what was made before for each, and once more where it has no key.
@@ -170,36 +170,23 @@ class QualityGate:
 
     def _in_words(self, ended_by: Exception | None) -> str:
         name = self._table.name
-        sentences = [finding.in_words() for finding in self._findings if finding.refuses]
+        refusing = [finding for finding in self._findings if finding.refuses]
+        lines = [f"{name}: {len(self._refused)} day(s) refused, {len(self._passed)} stored."]
+        if ended_by:
+            lines.append(f"Further days were not reached: {ended_by}")
+        lines += [finding.in_words() for finding in refusing[:FINDINGS_SHOWN]]
+        if len(refusing) > FINDINGS_SHOWN:
+            lines.append(f"… and {len(refusing) - FINDINGS_SHOWN} more")
+        lines.append(
+            "Nothing of a refused day was stored; what was stored before is as it was. It is "
+            "asked for again by itself."
+        )
         # What was no answer at all can't be accepted.
-        acceptable = [
-            finding.day
-            for finding in self._findings
-            if finding.refuses and finding.check is not ANSWER
-        ]
-        cure = []
+        acceptable = [finding.day for finding in refusing if finding.check is not ANSWER]
         if acceptable:
             accept = f"accept {name} {min(acceptable)} --reason '…'"
-            cure = [
-                "If the rows are right as they are:",
-                f"marketdata {accept}",
-            ]
-        more = (
-            [f"… and {len(sentences) - FINDINGS_SHOWN} more"]
-            if len(sentences) > FINDINGS_SHOWN
-            else []
-        )
-        return "\n".join(
-            [
-                f"{name}: {len(self._refused)} day(s) refused, {len(self._passed)} stored.",
-                *([f"Further days were not reached: {ended_by}"] if ended_by else []),
-                *sentences[:FINDINGS_SHOWN],
-                *more,
-                "Nothing of a refused day was stored; what was stored before is as it was. It is "
-                "asked for again by itself.",
-                *cure,
-            ]
-        )
+            lines += ["If the rows are right as they are:", f"marketdata {accept}"]
+        return "\n".join(lines)
 
     def _of(self, check: Check) -> list[Finding]:
         return [one for one in self._findings if one.check is check]

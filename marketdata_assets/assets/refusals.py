@@ -5,8 +5,6 @@ the asset that lists the findings of stored days. Here belongs how these rows co
 """
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +21,7 @@ def note(lake: Lake, table: Table, day: dt.date, rows: pa.Table) -> None:
     """Have `rows` (LISTED) be what refuses the day of the table, and nothing else; none clears."""
     if rows.num_rows == 0 and not first_seen(lake, table, day):
         return
-    with updating(lake):
+    with lake.alone(FINDINGS):
         stored = lake.read(FINDINGS, day)
         others = None if stored is None else stored.filter(pc.invert(_refuses(stored, table)))
         known = with_first_seen(rows, stored)
@@ -49,13 +47,6 @@ def refused_before(lake: Lake, day: dt.date, today: dt.date) -> frozenset[str]:
         if row["outcome"] == Outcome.REFUSED
         and row["first_seen"].astimezone(SHANGHAI).date() < today
     )
-
-
-@contextmanager
-def updating(lake: Lake) -> Iterator[None]:
-    """A turn of reading a day's findings and writing them again."""
-    with lake.alone(FINDINGS):
-        yield
 
 
 def with_first_seen(rows: pa.Table, stored: pa.Table | None) -> pa.Table:

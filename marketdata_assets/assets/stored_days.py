@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from marketdata_assets.checks import sessions
 from marketdata_assets.checks.sessions import BARS_BEFORE, LISTED_BEFORE, Lookback, sessions_back
+from marketdata_assets.partitions import days_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, ETF_PREMIUM, STOCK_LIST, Table
@@ -37,18 +38,14 @@ def complete_days(
 
     Says which days are left out and why. Raises `dg.Failure` when none is left.
     """
-    days = [dt.date.fromisoformat(key) for key in context.partition_keys]
-    lacking = {
-        day: names
-        for day in days
-        if (
-            names := [
-                _lacking(table, day, lake) for table in tables if not lake.describe(table, day)
-            ]
-        )
-    }
-    lines = [f"{made.name} {day}: {', '.join(names)}" for day, names in lacking.items()]
-    if len(lacking) == len(days):
+    complete, lines = [], []
+    for day in days_of(context.partition_keys):
+        lacking = [_lacking(table, day, lake) for table in tables if not lake.describe(table, day)]
+        if lacking:
+            lines.append(f"{made.name} {day}: {', '.join(lacking)}")
+        else:
+            complete.append(day)
+    if not complete:
         shown = "\n".join(lines[:10])
         raise dg.Failure(
             f"{shown}\nMaterialize what is missing first; a refused day says why in `findings`.",
@@ -56,7 +53,7 @@ def complete_days(
         )
     for line in lines:
         context.log.warning(f"{line}; the day is left out.")
-    return [day for day in days if day not in lacking]
+    return complete
 
 
 def parts_of(days: Sequence[dt.date]) -> Iterator[Sequence[dt.date]]:

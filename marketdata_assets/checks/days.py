@@ -81,8 +81,8 @@ def rows_gone(table: Table, data: pa.Table, stored: pa.Table) -> dict[str, str]:
 
 
 class SideBySide(NamedTuple):
-    """The JUDGED tables of some days beside each other: a row a share, the pairs of codes with the
-    same bar (PAIRS), and a row a bar, which are laid out for who asks."""
+    """The CHECKED_TOGETHER tables of some days beside each other: a row a share, the pairs of codes
+    with the same bar (PAIRS), and a row a bar, which are laid out for who asks."""
 
     facts: Relation
     twins: pa.Table
@@ -109,7 +109,7 @@ def side_by_side(
     now: dt.datetime,
     excuses: Excuses,
 ) -> SideBySide:
-    """The JUDGED tables of successive days, given by name.
+    """The CHECKED_TOGETHER tables of successive days, given by name.
 
     `before` is what is known of the sessions before the first day; at `now`, what is missing may
     still be late.

@@ -7,6 +7,7 @@ no findings; excused ones are listed as such. What a check is, is `tables.declar
 
 import csv
 import datetime as dt
+import fnmatch
 import functools
 import io
 import re
@@ -61,39 +62,28 @@ class Excuses:
     def covers(self, table: str, check: str, day: dt.date, code: str) -> bool:
         """Whether one code, or with an empty one the answer as a whole, is excused on a day."""
         return any(
-            one.first <= day <= one.last
-            and (one.code == EVERY_CODE or (code != "" and _matches(code, one.code)))
+            one.first <= day <= one.last and fnmatch.fnmatchcase(code, one.code)
             for one in self.of(table, check)
         )
 
-    def condition(self, table: str, check: str, day_column: str = "trade_date") -> str:
+    def condition(self, table: str, check: str) -> str:
         """The SQL condition of rows that are excused."""
-        return " OR ".join(_covered(one, day_column) for one in self.of(table, check)) or "false"
+        return " OR ".join(_covered(one) for one in self.of(table, check)) or "false"
 
-    def reason(self, table: str, check: str, day_column: str = "trade_date") -> str:
+    def reason(self, table: str, check: str) -> str:
         """The SQL expression of the reason why a row is excused, NULL where it is not."""
-        cases = [
-            f"WHEN {_covered(one, day_column)} THEN {quoted(one.reason)}"
-            for one in self.of(table, check)
-        ]
+        cases = [f"WHEN {_covered(one)} THEN {quoted(one.reason)}" for one in self.of(table, check)]
         return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS VARCHAR)"
 
 
 NONE = Excuses()
 
 
-def _covered(excuse: Excuse, day_column: str) -> str:
-    days = f"{day_column} BETWEEN DATE '{excuse.first}' AND DATE '{excuse.last}'"
+def _covered(excuse: Excuse) -> str:
+    days = f"trade_date BETWEEN DATE '{excuse.first}' AND DATE '{excuse.last}'"
     if excuse.code == EVERY_CODE:
         return f"({days})"
     return f"(ts_code GLOB {quoted(excuse.code)} AND {days})"
-
-
-def _matches(code: str, pattern: str) -> bool:
-    head, star, tail = pattern.partition("*")
-    if not star:
-        return code == pattern
-    return code.startswith(head) and code.endswith(tail)
 
 
 def quoted(text: str) -> str:
@@ -125,10 +115,15 @@ def excuse_list(file: bytes | None) -> list[Excuse]:
 
 def parsed(text: str, where: str) -> list[Excuse]:
     """The excuses of a CSV. Raises `ExcusesUnreadable` naming file and line."""
-    lines = csv.DictReader(io.StringIO(text))
-    if tuple(lines.fieldnames or ()) != COLUMNS:
-        raise ExcusesUnreadable(f"{where}, line 1: write the columns as {','.join(COLUMNS)}.")
-    return [_excuse(row, f"{where}, line {number}") for number, row in enumerate(lines, start=2)]
+    # Some programs end lines with a carriage return alone.
+    lines = csv.DictReader(io.StringIO(text, newline=None))
+    try:
+        if tuple(lines.fieldnames or ()) != COLUMNS:
+            raise ExcusesUnreadable(f"{where}, line 1: write the columns as {','.join(COLUMNS)}.")
+        return [_excuse(row, f"{where}, line {lines.line_num}") for row in lines]
+    except csv.Error as error:
+        cure = "Look for a quotation mark that is not closed."
+        raise ExcusesUnreadable(f"{where}, line {lines.line_num}: {error}. {cure}") from None
 
 
 def _excuse(row: dict[str, str], where: str) -> Excuse:

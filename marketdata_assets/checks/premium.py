@@ -92,13 +92,19 @@ PREMIUM_CHECKS: tuple[Check, ...] = (
 
 
 def check_inputs(
-    premiums: Relation, navs: Relation, funds: Relation, before: pa.Table, sessions: pa.Table
+    premiums: Relation,
+    kline: Relation,
+    navs: Relation,
+    funds: Relation,
+    before: pa.Table,
+    sessions: pa.Table,
 ) -> Relation:
     """Every row of `premiums` with what the session before had, and the funds that are gone.
 
     `premiums` and `before`, which is the session right before the first day or empty, hold
-    ETF_PREMIUM, `navs` ETF_NAV, `funds` ETF_LIST, `sessions` SESSIONS of the days. A listed fund
-    that traded then and has no bar now `is_gone`. What is not known is NULL.
+    ETF_PREMIUM, `kline` ETF_KLINE, `navs` ETF_NAV, `funds` ETF_LIST, `sessions` SESSIONS of the
+    days. A listed fund that traded then and has no bar now, not one that is held either, `is_gone`.
+    What is not known is NULL.
     """
     rows = premiums.query(
         "premiums",
@@ -120,7 +126,7 @@ def check_inputs(
         SELECT earlier.*, funds.name, navs.unit_nav, true AS is_gone, true AS is_listed
         FROM earlier
         JOIN funds USING (trade_date, ts_code)
-        ANTI JOIN premiums USING (trade_date, ts_code)
+        ANTI JOIN kline USING (trade_date, ts_code)
         LEFT JOIN (FROM navs WHERE nav_date = trade_date) AS navs USING (trade_date, ts_code)
         WHERE funds.is_listed AND vol_before >= {MUCH_TRADED}
         """,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from marketdata_assets.checks.excuses import EVERY_CODE, Excuses, explained, quoted
+from marketdata_assets.checks.excuses import EVERY_CODE, NONE, Excuses, explained, quoted
 from marketdata_assets.tables.declaration import Check, Outcome
 
 
@@ -101,7 +101,7 @@ def listed(
     """Every wrong row of `findings` as a row of LISTED; those of the whole answer with no code.
 
     `rows` is read once more. What is excused for every code, and what speaks against the answer as
-    a whole, is one row.
+    a whole, is one row; and so are several wrong rows of one code.
     """
     lines: list[str] = []
     for check in checks:
@@ -109,8 +109,8 @@ def listed(
         days = [one.day for one in findings if one.check is check and not one.is_mass]
         if days and check.outcome is not Outcome.REFUSED:
             lines.append(_line(len(lines), table, check, excuses, days))
-    whole = [one for one in findings if one.is_mass or _is_whole(one, excuses)]
-    return pa.concat_tables([*_of_rows(rows, lines), listed_whole(whole)])
+    whole = [one for one in findings if one.is_mass or _accepted(one, excuses) is not None]
+    return pa.concat_tables([*_of_rows(rows, lines), listed_whole(whole, excuses=excuses)])
 
 
 def run_and_list(
@@ -122,8 +122,12 @@ def run_and_list(
 
 def _of_rows(rows: duckdb.DuckDBPyRelation, lines: Sequence[str]) -> Iterator[pa.Table]:
     if lines:
-        told = rows.select(_each(lines)).select("unnest(line)").order("number, trade_date, ts_code")
-        yield told.select(", ".join(LISTED.names)).to_arrow_table().cast(LISTED)
+        told = rows.select(_each(lines)).select("unnest(line)")
+        # A share can have several rows a day: trades, or members of as many indices.
+        alike = ", ".join(name for name in LISTED.names if name != "seen")
+        of_codes = told.aggregate(f"number, {alike}, string_agg(seen, '; ' ORDER BY seen) AS seen")
+        in_order = of_codes.order("number, trade_date, ts_code")
+        yield in_order.select(", ".join(LISTED.names)).to_arrow_table().cast(LISTED)
 
 
 def read_once(
@@ -140,13 +144,19 @@ def read_once(
     return in_memory
 
 
-def _is_whole(finding: Finding, excuses: Excuses) -> bool:
-    return finding.excused > 0 and excuses.covers(
-        finding.table, finding.check.name, finding.day, ""
+def _accepted(finding: Finding, excuses: Excuses) -> str | None:
+    """Why what was found is excused for every code, None where it is not."""
+    reasons = (
+        one.reason
+        for one in excuses.of(finding.table, finding.check.name)
+        if one.code == EVERY_CODE and one.first <= finding.day <= one.last
     )
+    return next(reasons, None) if finding.excused else None
 
 
-def listed_whole(findings: Iterable[Finding], codes: Mapping[str, str] = {}) -> pa.Table:
+def listed_whole(
+    findings: Iterable[Finding], codes: Mapping[str, str] = {}, excuses: Excuses = NONE
+) -> pa.Table:
     """Findings of whole answers as rows of LISTED: each one, or one for each of `codes` as seen."""
     rows = [
         {
@@ -157,6 +167,7 @@ def listed_whole(findings: Iterable[Finding], codes: Mapping[str, str] = {}) -> 
             "outcome": str(one.check.of_mass if one.is_mass else Outcome.EXCUSED),
             "seen": seen,
             "expected": one.check.doc,
+            "reason": None if one.is_mass else _accepted(one, excuses),
         }
         for one in findings
         for code, seen in (codes or {"": _seen_of_all(one)}).items()

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
-    is_session,
-    last_published_session,
+    next_session,
     previous_session,
 )
 
@@ -113,8 +112,4 @@ def sessions_back(day: dt.date, count: int) -> Iterator[dt.date]:
 
 
 def _may_be_late(day: dt.date, now: dt.datetime) -> bool:
-    following = day + dt.timedelta(1)
-    # Where the published calendar ends, the day after counts: the last session must be judged too.
-    while following <= last_published_session() and not is_session(following):
-        following += dt.timedelta(1)
-    return now < dt.datetime.combine(following, NEXT_OPENING, SHANGHAI)
+    return now < dt.datetime.combine(next_session(day), NEXT_OPENING, SHANGHAI)

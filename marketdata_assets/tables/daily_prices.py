@@ -37,23 +37,18 @@ def _as_it_is(name: str, table: Table, column: str) -> Merged:
 ORIGINAL = (
     _as_it_is("code", DAILY_KLINE, "ts_code"),
     _as_it_is("date", DAILY_KLINE, "trade_date"),
-    _as_it_is("open", DAILY_KLINE, "open"),
-    _as_it_is("high", DAILY_KLINE, "high"),
-    _as_it_is("low", DAILY_KLINE, "low"),
-    _as_it_is("close", DAILY_KLINE, "close"),
+    *(_as_it_is(name, DAILY_KLINE, name) for name in ("open", "high", "low", "close")),
     _as_it_is("prev_close", DAILY_KLINE, "pre_close"),
     _as_it_is("quote_rate", DAILY_KLINE, "pct_chg"),
     _as_it_is("volume", DAILY_KLINE, "vol"),
     _as_it_is("turnover", DAILY_KLINE, "amount"),
     _as_it_is("high_limit", PRICE_LIMITS, "up_limit"),
     _as_it_is("low_limit", PRICE_LIMITS, "down_limit"),
-    *(_as_it_is(c.name, DAILY_BASIC, c.name) for c in DAILY_BASIC.columns[3:]),
-    _as_it_is("name", STOCK_LIST, "name"),
-    _as_it_is("area", STOCK_LIST, "area"),
-    _as_it_is("industry", STOCK_LIST, "industry"),
-    _as_it_is("market", STOCK_LIST, "market"),
-    _as_it_is("exchange", STOCK_LIST, "exchange"),
-    _as_it_is("list_date", STOCK_LIST, "list_date"),
+    *(_as_it_is(name, DAILY_BASIC, name) for name in DAILY_BASIC.column_names[3:]),
+    *(
+        _as_it_is(name, STOCK_LIST, name)
+        for name in ("name", "area", "industry", "market", "exchange", "list_date")
+    ),
 )
 ORIGINAL_COLUMNS = tuple(merged.column.name for merged in ORIGINAL)
 

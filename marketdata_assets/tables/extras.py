@@ -28,6 +28,8 @@ from marketdata_assets.tables.declaration import (
 )
 from marketdata_assets.tables.stocks import TRADE_DATE, TS_CODE
 
+# Of dozens hardly any are left only where the answer is not whole.
+_HARDLY_ANY_LEFT = row_count(Mass(0.95, 20), ", unless there were few", "，原本很少者除外")
 YUAN_A_SHARE = "yuan a share"
 SHARES_A_SHARE = "shares a share"
 _AMOUNTS = (
@@ -198,8 +200,7 @@ TOP_LIST = Table(
             mass=Mass(0.1, 10),
         ),
     ),
-    # Of dozens hardly any are left only where the answer is not whole.
-    row_count=row_count(Mass(0.95, 20), ", unless there were few", "，原本很少者除外"),
+    row_count=_HARDLY_ANY_LEFT,
     chain=Chain.EXTRAS,
 )
 
@@ -242,8 +243,7 @@ BLOCK_TRADES = Table(
             mass=Mass(0.05, 10),
         ),
     ),
-    # Of dozens hardly any are left only where the answer is not whole.
-    row_count=row_count(Mass(0.95, 20), ", unless there were few", "，原本很少者除外"),
+    row_count=_HARDLY_ANY_LEFT,
     chain=Chain.EXTRAS,
 )
 

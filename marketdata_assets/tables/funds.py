@@ -36,7 +36,7 @@ FUND_ROW_COUNT = row_count(
     ": funds end in numbers, and not every one trades every day",
     "，基金可能成批终止，也未必每日成交",
 )
-# Half a yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
+# Five yuan of value and half a 手 of volume are allowed for: what they can move the mean price.
 _ROUNDING_OF_MEAN_PRICE = "(0.05 + 0.5 * high) / vol + 1e-6 * high"
 
 FUND_BASIC = Table(

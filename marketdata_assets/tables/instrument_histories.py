@@ -36,9 +36,10 @@ INSTRUMENT_HISTORY = Table(
         ),
         number(
             "roll_factor",
-            "1, or where the main contract changed: close of the old one / close of the new one, "
-            "both of the day before; NULL where not known",
-            "of a main continuous contract, from the bar before to this one",
+            "ratio",
+            "of a main continuous contract, from the bar before to this one: 1, or where the main "
+            "contract changed, close of the old one / close of the new one, both of the day "
+            "before; NULL where not known",
             "主力连续合约相对前一日的换月因子：未换月为1，换月为前一日旧合约收盘价/新合约收盘价",
         ),
     ),

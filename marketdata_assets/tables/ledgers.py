@@ -117,7 +117,7 @@ FINDINGS = Table(
             "处置：拒收、扣留（不进合并行情）、标记、豁免",
             False,
         ),
-        text("seen", "what the row says", "实际值", False),
+        text("seen", "what the row says, or all wrong rows of a code", "实际值，可含多行", False),
         text("expected", "what must hold", "应满足的条件", False),
         text("reason", "why it is excused, or what explains it", "豁免或解释的原因"),
         moment("first_seen", "when it was found first", "首次发现时间", False),

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
-from marketdata_assets.tables import ETF_COVERAGE
+from marketdata_assets.tables import ETF_COVERAGE, FINDINGS
 from marketdata_assets_tests.conftest import ETF_CHAIN, Platform, metadata_of
 from marketdata_assets_tests.edited_market import EditedMarket, changed, without
 from marketdata_assets_tests.small_funds import ABROAD, DOMESTIC, FUNDS, LOF, MONEY
 
-FIRST, DAY = dt.date(2018, 12, 21), dt.date(2018, 12, 24)
+FIRST, DAY, NEXT = (dt.date(2018, 12, day) for day in (21, 24, 25))
 
 
 @pytest.fixture
@@ -77,12 +77,26 @@ def test_a_bar_that_is_held_and_one_without_a_trade_are_bars(
     market.edits["fund_daily", DAY] = lambda rows: changed(LOF, low=9.0)(
         changed(DOMESTIC, vol=0.0, amount=0.0, **nothing)(rows)
     )
-    assert platform.run(FIRST, DAY, ETF_CHAIN).success
+    assert platform.run(FIRST, DAY, [*ETF_CHAIN, "findings"]).success
     rows = ledger(platform, DAY)
     assert (rows[LOF]["etf_kline"], rows[LOF]["reason"]) == (True, "held")
+    found = platform.lake.read(FINDINGS, DAY).to_pylist()
+    assert {(one["table_name"], one["outcome"]) for one in found} == {("etf_kline", "held")}
     assert rows[DOMESTIC]["reason"] == "did not trade"
     assert (rows[DOMESTIC]["etf_kline"], rows[DOMESTIC]["traded"]) == (True, False)
     assert {row["missing"] for row in rows.values()} == {""}
+
+
+def test_a_range_and_single_days_say_the_same_of_who_was_held_on_the_session_before(
+    platform: Platform, market: EditedMarket
+) -> None:
+    market.edits["fund_daily", DAY] = changed(LOF, low=9.0)
+    market.edits["fund_daily", NEXT] = without(LOF)
+    assert platform.run(FIRST, NEXT, ETF_CHAIN).success
+    of_range = ledger(platform, NEXT)
+    assert platform.run(NEXT, assets=ETF_CHAIN).success
+    assert ledger(platform, NEXT) == of_range
+    assert of_range[LOF]["missing"] == ""
 
 
 def test_an_excused_bar_is_not_missing(platform: Platform, market: EditedMarket) -> None:

@@ -11,7 +11,7 @@ from marketdata_assets.tables import ETF_LIST, FUND_BASIC
 LISTED, ENDED, TODAY = dt.date(2013, 5, 15), dt.date(2020, 12, 31), dt.date(2026, 11, 20)
 
 
-def fund(status: str, listed: dt.date | None, ended: dt.date | None, name: str = "基金"):
+def fund(status: str | None, listed: dt.date | None, ended: dt.date | None, name: str = "基金"):
     row = dict.fromkeys(FUND_BASIC.column_names)
     dates = {"list_date": listed, "delist_date": ended}
     return row | {"ts_code": "513100.SH", "name": name, "status": status, "market": "E"} | dates
@@ -32,6 +32,8 @@ def funds(*rows) -> pa.Table:
         (fund("D", LISTED, None), LISTED - dt.timedelta(1), []),
         (fund("L", None, None), LISTED, [None]),
         (fund("D", None, ENDED), ENDED, []),
+        (fund(None, LISTED, None), LISTED, [None]),
+        (fund(None, LISTED, ENDED), LISTED, [True]),
         (fund("I", LISTED, None), TODAY, []),
         (fund("I", None, None), TODAY, []),
     ],

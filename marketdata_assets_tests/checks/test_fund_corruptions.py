@@ -35,6 +35,7 @@ from marketdata_sandbox.market.exchange import SimulatedExchange
 
 DAY = dt.date(2024, 9, 26)
 CODE, MONEY = "510300.SH", "511990.SH"
+TABLES = (ETF_KLINE, ETF_NAV, ETF_LIST)
 CALLS = {"fund_basic": FUND_BASIC, "fund_daily": ETF_KLINE, "fund_nav": FUND_NAV}
 
 Columns = dict[str, list[Any]]
@@ -77,17 +78,17 @@ def judged_premiums(
     day: dt.date,
     before: pa.Table,
 ) -> list[Finding]:
-    navs, funds = (connection.from_arrow(tables[table]) for table in (ETF_NAV, ETF_LIST))
-    rows = check_inputs(merged(connection, tables), navs, funds, before, calendar_around([day]))
+    kline, navs, funds = (connection.from_arrow(tables[table]) for table in TABLES)
+    rows = check_inputs(
+        premiums(kline, navs, funds), kline, navs, funds, before, calendar_around([day])
+    )
     return run_checks(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
 
 
 def merged(
     connection: duckdb.DuckDBPyConnection, tables: dict[Table, pa.Table]
 ) -> duckdb.DuckDBPyRelation:
-    kline, navs, funds = (
-        connection.from_arrow(tables[table]) for table in (ETF_KLINE, ETF_NAV, ETF_LIST)
-    )
+    kline, navs, funds = (connection.from_arrow(tables[table]) for table in TABLES)
     return premiums(kline, navs, funds)
 
 
@@ -316,10 +317,11 @@ def test_a_thinly_traded_fund_may_repeat_its_bar(vol: float, is_told: bool) -> N
         )
         for date in (previous_session(DAY), DAY)
     )
-    empty = {table: table.schema.empty_table() for table in (ETF_NAV, ETF_LIST)}
+    empty = {table: table.schema.empty_table() for table in TABLES}
     with duckdb.connect() as connection:
-        navs, funds = (connection.from_arrow(empty[table]) for table in (ETF_NAV, ETF_LIST))
-        rows = check_inputs(connection.from_arrow(day), navs, funds, before, calendar_around([DAY]))
+        kline, navs, funds = (connection.from_arrow(empty[table]) for table in TABLES)
+        premiums_of_day, sessions = connection.from_arrow(day), calendar_around([DAY])
+        rows = check_inputs(premiums_of_day, kline, navs, funds, before, sessions)
         found = run_checks(ETF_PREMIUM.name, rows, PREMIUM_CHECKS, NONE)
     assert ("not_repeated" in {one.check.name for one in found if one.fails}) is is_told
 
