@@ -18,9 +18,11 @@ from marketdata_assets.command_texts import text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, make_folder, refusals_told
-from marketdata_assets.storage.sealed_parquet import DamagedFile
+from marketdata_assets.storage.sealed_parquet import DamagedFile, read_whole
 
 DATABASES = (".db", ".sqlite3")
+# What SQLite says of one whose pages are no such pages, or can't be read.
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR)
 # SQLite's own beside a database, which belong to that one and no other.
 LOGS = ("-wal", "-shm", "-journal")
 # What an object is told with.
@@ -83,7 +85,7 @@ class Folder:
     def read(self, key: str) -> Content:
         path = self.root / key
         if path.suffix not in DATABASES:
-            return Content(path.read_bytes(), _written(path))
+            return Content(read_whole(path)[0], _written(path))
         # Taken before: what is written meanwhile is younger.
         logs = (path.with_name(path.name + log) for log in LOGS)
         modified = max(map(_written, [path, *(log for log in logs if log.exists())]))
@@ -202,5 +204,7 @@ def _snapshot(path: Path) -> bytes:
             try:
                 source.backup(target)
             except sqlite3.Error as error:
+                if error.sqlite_errorcode & 0xFF in DAMAGED:
+                    raise DamagedFile(str(error)) from error
                 raise CopyFailed(text(UNREADABLE, place=path, said=error)) from error
         return whole.read_bytes()

@@ -154,6 +154,37 @@ def test_what_is_damaged_replaces_nothing(
     assert Lake(target, "test").read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
 
 
+def test_a_damaged_database_is_named_and_costs_the_lake_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = source / "dagster/history/runs/of_one_run.db"
+    own.write_bytes(b"no database" * 1_000)
+    target = tmp_path / "to"
+    assert copy(str(source), str(target)) == 1
+    said = capsys.readouterr().out
+    assert f"{own.relative_to(source)}: not copied, for it is damaged" in said
+    assert "lake: 2 copied" in said
+    # One that is damaged there is put right.
+    own.unlink()
+    (target / DATABASE).write_bytes(b"no database" * 1_000)
+    assert copy(str(source), str(target)) == 0
+    assert_arrived(source, target)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc")
+def test_what_the_disk_can_not_read_costs_the_others_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Lake(source, "test").path(PRICE_LIMITS, DAY)
+    path.unlink()
+    # Its first bytes can't be read, as those of a block that has gone bad.
+    path.symlink_to("/proc/self/mem")
+    assert copy(str(source), str(tmp_path / "to")) == 1
+    said = capsys.readouterr().out
+    assert f"{DAY}.parquet: not copied, for it is damaged" in said
+    assert "lake: 1 copied, 1 not copied" in said
+
+
 def test_a_restored_database_takes_nothing_from_the_one_before(
     source: Path, tmp_path: Path
 ) -> None:
