@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 FOUR = "[0-9][0-9][0-9][0-9]"
 YEARS = f"{FOUR}/"
 DAY_FILES = f"{YEARS}{FOUR}-[0-9][0-9]-[0-9][0-9].parquet"
-CODE_FILES = "*.parquet"
+CODE_FILES = "[A-Z0-9]*.parquet"
 CODE = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
 UNTIL = "%Y%m%dT%H%M%S.%fZ"
 DAMAGED = ".damaged"
@@ -187,7 +187,7 @@ class Lake:
 
     def codes(self, table: Table) -> list[str]:
         """The stored codes of a table by code, in order."""
-        return sorted(path.stem for path in self._folder(table).glob(CODE_FILES))
+        return sorted(filter(None, map(code_of, self._folder(table).glob(CODE_FILES))))
 
     def has(self, table: Table, part: Part) -> bool:
         """Whether there is a file of the partition, whatever it is worth."""
@@ -202,12 +202,7 @@ class Lake:
 
     def identities(self, table: Table, but: Collection[int] = ()) -> dict[dt.date, FileIdentity]:
         """Every day file of a table, oldest first; none of the years in `but`."""
-        found = {}
-        for day, file in self._day_files(table, but):
-            # One that was there a moment ago is a day that has just been removed.
-            with contextlib.suppress(FileNotFoundError):
-                found[day] = FileIdentity.of(file.stat())
-        return dict(sorted(found.items()))
+        return _identities(self._day_files(table, but))
 
     def file(self, table: Table, part: Part) -> Path:
         """The partition's file as it is now, for who opens it at once and asks nothing of it."""
@@ -235,9 +230,8 @@ class Lake:
     def first_day(self, table: Table) -> dt.date | None:
         """The first stored day of a table, None where there is none: no other year is listed."""
         for year in sorted(self._folder(table).glob(YEARS)):
-            for name in sorted(file.name for file in year.iterdir()):
-                if name.endswith(".parquet") and (day := day_of(year / name)):
-                    return day
+            if days := [day for day, _ in _files_of_year(year)]:
+                return min(days)
         return None
 
     def folders(self, table: Table) -> dict[int, FolderTimes | None]:
@@ -251,19 +245,7 @@ class Lake:
 
     def identities_of_year(self, table: Table, year: int) -> dict[dt.date, FileIdentity]:
         """The day files of a year, oldest first."""
-        folder, found = self.path(table, dt.date(year, 1, 1)).parent, {}
-        # It may be a file of another program.
-        with (
-            contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(folder) as entries,
-        ):
-            for entry in entries:
-                day = day_of(Path(entry.path))
-                # One that was there a moment ago is a day that has just been removed.
-                if day and entry.name.endswith(".parquet"):
-                    with contextlib.suppress(FileNotFoundError):
-                        found[day] = FileIdentity.of(entry.stat())
-        return {day: found[day] for day in sorted(found)}
+        return _identities(_files_of_year(self._folder(table) / str(year)))
 
     def each(self, read: Callable[[Asked], Read], asked: Iterable[Asked]) -> Iterator[Read]:
         """What `read` gives for each of `asked`, in order; several at once where each is a call."""
@@ -360,16 +342,9 @@ class Lake:
     def _day_files(
         self, table: Table, but: Collection[int] = ()
     ) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
-        """The day files of a table. Of twenty years, a path of each would cost more than a look."""
         for year in self._folder(table).glob(YEARS):
-            if int(year.name) in but:
-                continue
-            # It may have been removed just now.
-            with contextlib.suppress(FileNotFoundError), os.scandir(year) as files:
-                for file in files:
-                    day, _, kind = file.name.partition(".")
-                    if kind == "parquet" and (found := _day(day, year.name)):
-                        yield found, file
+            if int(year.name) not in but:
+                yield from _files_of_year(year)
 
     def _folder(self, table: Table) -> Path:
         # Asked for at every file, where paths take as long to put together as to look at.
@@ -465,6 +440,28 @@ class Lake:
         return Stored(data.num_rows, len(content), outcome, labels["origin"], now)
 
 
+def _files_of_year(folder: Path) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
+    """The day files in a folder. Of twenty years, a path of each would cost more than a look."""
+    # It may have been removed just now, or be a file of another program.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
+        for file in files:
+            day, _, kind = file.name.partition(".")
+            if kind == "parquet" and (found := _day(day, folder.name)):
+                yield found, file
+
+
+def _identities(
+    files: Iterable[tuple[dt.date, os.DirEntry[str]]],
+) -> dict[dt.date, FileIdentity]:
+    """Which files these are, oldest first."""
+    found = {}
+    for day, file in files:
+        # One that was there a moment ago is a day that has just been removed.
+        with contextlib.suppress(FileNotFoundError):
+            found[day] = FileIdentity.of(file.stat())
+    return dict(sorted(found.items()))
+
+
 def times_of(folder: Path) -> FolderTimes | None:
     """None where the next change might not show: it has just changed, or is not there."""
     try:
@@ -477,7 +474,12 @@ def times_of(folder: Path) -> FolderTimes | None:
 
 def day_of(file: Path) -> dt.date | None:
     """The day whose partition `file` is by its place; None for a file of another program."""
-    return _day(file.stem, file.parent.name)
+    return _day(file.stem, file.parent.name) if file.suffix == ".parquet" else None
+
+
+def code_of(file: Path) -> str | None:
+    """The code whose partition `file` is by its name; None for a file of another program."""
+    return file.stem if file.suffix == ".parquet" and CODE.fullmatch(file.stem) else None
 
 
 def _day(written: str, year: str) -> dt.date | None:

@@ -47,6 +47,7 @@ from marketdata_assets.storage.lake import (
     Read,
     Stored,
     UnfitPartitions,
+    code_of,
     day_of,
 )
 from marketdata_assets.storage.objects import Object, Objects, objects_at
@@ -138,7 +139,8 @@ class SharedLake(Lake):
         return list(self.identities(table))
 
     def codes(self, table: Table) -> list[str]:
-        return [Path(one.key).stem for one in self._objects.listed(f"lake/{table.name}")]
+        listed = self._objects.listed(f"lake/{table.name}")
+        return list(filter(None, (code_of(Path(one.key)) for one in listed)))
 
     def has(self, table: Table, part: Part) -> bool:
         return self.identity(table, part) is not None

@@ -257,6 +257,14 @@ def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
     assert lake.days(PRICE_LIMITS) == [DAY]
 
 
+def test_other_programs_files_are_no_codes(lake: Lake) -> None:
+    folder = lake.path(INSTRUMENT_HISTORY, "HSI").parent
+    folder.mkdir(parents=True)
+    for name in ("HSI.parquet", "HSI (1).parquet", "._HSI.parquet", "HSI.parquet.txt"):
+        (folder / name).write_bytes(b"?")
+    assert lake.codes(INSTRUMENT_HISTORY) == ["HSI"]
+
+
 def test_other_programs_files_are_no_versions(lake: Lake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     folder = lake.versions_folder(PRICE_LIMITS, DAY)
