@@ -178,6 +178,20 @@ def test_what_a_mac_leaves_beside_a_code_keeps_no_table_from_being_seen(lake: La
     assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
 
 
+def test_a_damaged_file_costs_the_view_of_its_table_and_no_other(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    damaged = lake.path(DAILY_PRICES, DAY)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"?" * 4_096)
+    assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
+    assert "The catalog has no view daily_prices until it can be read" in caplog.text
+    assert "The catalog has no view daily_prices_adjusted" in caplog.text
+    damaged.unlink()
+    assert_is_right(publish_catalog(lake.root))
+
+
 @pytest.fixture
 def published(lake: Lake) -> Path:
     """The catalog of a lake with one row."""
