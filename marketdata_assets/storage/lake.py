@@ -511,14 +511,16 @@ def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) ->
 
 
 def _earlier_versions_in(folder: Path) -> list[EarlierVersion]:
-    """What lies in a folder of earlier files, but for what other programs left there."""
-    found = []
-    for path in folder.glob("*"):
+    moments = ((moment_of(path), path) for path in folder.glob("*"))
+    return sorted(EarlierVersion(until, path) for until, path in moments if until)
+
+
+def moment_of(version: Path) -> dt.datetime | None:
+    """The moment that an earlier file has its name from; None for a file of another program."""
+    if version.suffix in (".parquet", DAMAGED):
         with contextlib.suppress(ValueError):
-            if path.suffix in (".parquet", DAMAGED):
-                until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
-                found.append(EarlierVersion(until, path))
-    return sorted(found)
+            return dt.datetime.strptime(version.stem, UNTIL).replace(tzinfo=dt.UTC)
+    return None
 
 
 def _reported(table: Table, part: Part, stored: Stored) -> Stored:
