@@ -75,20 +75,25 @@ class Folder:
         self.root = root
 
     def entries(self, folder: str) -> Iterator[Entry]:
-        paths = (self.root / folder).rglob("*") if folder else self.root.glob("*")
-        for path in paths:
-            # Of what goes meanwhile nothing is told.
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
-                    yield Entry(path.relative_to(self.root).as_posix(), path.stat().st_size)
+        for place, below, names in os.walk(self.root / folder):
+            if not folder:
+                below.clear()
+            for path in (Path(place, name) for name in names):
+                # Of what goes meanwhile nothing is told.
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_file():
+                        yield Entry(path.relative_to(self.root).as_posix(), path.stat().st_size)
 
     def read(self, key: str) -> Content:
         path = self.root / key
         if path.suffix not in DATABASES:
             return Content(read_whole(path)[0], _written(path))
         # Taken before: what is written meanwhile is younger.
-        logs = (path.with_name(path.name + log) for log in LOGS)
-        modified = max(map(_written, [path, *(log for log in logs if log.exists())]))
+        modified = _written(path)
+        for log in LOGS:
+            # It goes with the last of those who use the database.
+            with contextlib.suppress(FileNotFoundError):
+                modified = max(modified, _written(path.with_name(path.name + log)))
         return Content(_snapshot(path), modified)
 
     def holds(self, entry: Entry, raw: bytes) -> bool:

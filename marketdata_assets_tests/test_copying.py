@@ -6,12 +6,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from marketdata_assets.copy_places import Folder
 from marketdata_assets.copying import copy
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
@@ -169,6 +173,34 @@ def test_a_damaged_database_is_named_and_costs_the_lake_nothing(
     (target / DATABASE).write_bytes(b"no database" * 1_000)
     assert copy(str(source), str(target)) == 0
     assert_arrived(source, target)
+
+
+def test_what_comes_and_goes_beside_a_copy_keeps_nothing_from_it(source: Path) -> None:
+    own, is_over = source / "dagster/history/runs/of_one_run.db", threading.Event()
+    with contextlib.closing(sqlite3.connect(own)) as made:
+        made.executescript("PRAGMA journal_mode=WAL; CREATE TABLE events (id);")
+
+    def log() -> None:
+        """SQLite's, which is there for as long as the database is open."""
+        while not is_over.is_set():
+            with contextlib.closing(sqlite3.connect(own)) as writer, writer:
+                writer.execute("INSERT INTO events VALUES (1)")
+
+    def publish() -> None:
+        while not is_over.is_set():
+            with tempfile.TemporaryDirectory(dir=source / "dataset/.work") as work:
+                Path(work, "new").mkdir()
+
+    place = Folder(source)
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(log), pool.submit(publish)]
+        try:
+            for _ in range(200):
+                assert place.read(own.relative_to(source).as_posix()).raw
+                assert list(place.entries("dataset"))
+        finally:
+            is_over.set()
+        assert [other.result() for other in others] == [None, None]
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc")
