@@ -25,7 +25,7 @@ import pyarrow as pa
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import link_or_copy
-from marketdata_assets.storage.fitting import misfits
+from marketdata_assets.storage.fitting import misfits, stored_at_of
 from marketdata_assets.storage.lake import Lake, Part
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
@@ -101,9 +101,7 @@ class Versions:
             damage_notes.note(self._lake.root, lasting)
             return Version(path, since, until, None)
         damage_notes.forget(self._lake.root, lasting)
-        try:
-            stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
-        except (ValueError, KeyError):
+        if (stored_at := stored_at_of(schema)) is None:
             return Version(path, since, until, None)
         return Version(path, stored_at, until, schema)
 

@@ -39,7 +39,7 @@ from marketdata_assets.storage.durable_files import (
     remove_abandoned,
     sync_folder,
 )
-from marketdata_assets.storage.fitting import VERSION, as_declared, misfits
+from marketdata_assets.storage.fitting import VERSION, as_declared, misfits, stored_at_of
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed
 from marketdata_assets.storage.write_lock import wait_for_writer, writing
 from marketdata_assets.tables import Table
@@ -382,15 +382,16 @@ class Lake:
         labels = file.schema_arrow.metadata or {}
         if changes := misfits(table, file.schema_arrow):
             raise UnfitPartitions(table, self._below(table, part), ", ".join(changes))
-        if b"stored_at" not in labels:
+        stored_at = stored_at_of(file.schema_arrow)
+        if stored_at is None or b"origin" not in labels:
             why = "it does not say when it was stored"
             raise UnfitPartitions(table, self._below(table, part), why)
         return Stored(
             rows=file.metadata.num_rows,
             bytes=size,
             outcome=Outcome.KEPT,
-            origin=labels[b"origin"].decode(),
-            stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
+            origin=labels[b"origin"].decode(errors="replace"),
+            stored_at=stored_at,
         )
 
     def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:

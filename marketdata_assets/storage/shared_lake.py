@@ -31,7 +31,7 @@ from marketdata_assets.hosts import Hosts
 from marketdata_assets.storage.catalog import Held
 from marketdata_assets.storage.copies import Copies
 from marketdata_assets.storage.database_turns import turn
-from marketdata_assets.storage.fitting import as_declared
+from marketdata_assets.storage.fitting import as_declared, stored_at_of
 from marketdata_assets.storage.lake import (
     DAMAGED,
     UNTIL,
@@ -288,8 +288,7 @@ class SharedLake(Lake):
             rows = file.read()
         except (DamagedFile, pa.ArrowException, OSError):
             return None, None
-        label = (file.schema_arrow.metadata or {}).get(b"stored_at")
-        stored_at = dt.datetime.fromisoformat(label.decode()) if label else None
+        stored_at = stored_at_of(file.schema_arrow)
         try:
             stored = self._judged(table, part, file, len(raw))
         except UnfitPartitions:

@@ -16,6 +16,7 @@ from marketdata_assets.storage.lake import (
     Lake,
     MissingPartitions,
     Outcome,
+    UnfitPartitions,
 )
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
 from marketdata_assets_tests.conftest import costly
@@ -156,6 +157,33 @@ def test_a_partition_with_other_columns_is_not_taken_for_a_stored_one(lake: Lake
     path = lake.path(PRICE_LIMITS, DAY)
     pq.write_table(limits(DAY, a=11.0).drop_columns(["down_limit"]), path)
     assert lake.describe(PRICE_LIMITS, DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [
+        ("stored_at", "2024-09-3?", "it does not say when it was stored"),
+        ("origin", None, "it does not say when it was stored"),
+        ("schema_version", "2.0", "its columns are version 2.0"),
+        ("stored_at", b"\xff", "it does not say when it was stored"),
+        ("schema_version", b"\xff", "its columns are version"),
+    ],
+)
+def test_a_file_with_other_labels_than_are_written_is_named_and_made_again(
+    lake: Lake, label: str, value: str | bytes | None, said: str
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    path = lake.path(PRICE_LIMITS, DAY)
+    rows = pq.read_table(path, partitioning=None)
+    # As before there were checksums: they tell of no damage.
+    labels: dict[str, str | bytes | None]
+    labels = {"origin": "test", "stored_at": "2024-09-30T09:00:00+00:00", "schema_version": "1"}
+    labels = {name: one for name, one in (labels | {label: value}).items() if one is not None}
+    pq.write_table(rows.replace_schema_metadata(labels), path)
+    with pytest.raises(UnfitPartitions, match=said):
+        lake.load(PRICE_LIMITS, DAY)
+    assert lake.read(PRICE_LIMITS, DAY) is None
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.REPLACED
 
 
 def test_two_writers_of_one_partition_lose_no_version(lake: Lake) -> None:
