@@ -169,7 +169,7 @@ def _copy_part(
 def _digest(place: Place, key: str) -> str | None:
     try:
         return hash_of(place.read(key).raw)
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedFile):
         return None
 
 

@@ -204,17 +204,18 @@ def test_what_comes_and_goes_beside_a_copy_keeps_nothing_from_it(source: Path) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", [f"lake/price_limits/2024/{DAY}.parquet", "dataset/manifest.json"])
 def test_what_the_disk_can_not_read_costs_the_others_nothing(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = Lake(source, "test").path(PRICE_LIMITS, DAY)
-    path.unlink()
+    (source / name).unlink()
     # Its first bytes can't be read, as those of a block that has gone bad.
-    path.symlink_to("/proc/self/mem")
-    assert copy(str(source), str(tmp_path / "to")) == 1
-    said = capsys.readouterr().out
-    assert f"{DAY}.parquet: not copied, for it is damaged" in said
-    assert "lake: 1 copied, 1 not copied" in said
+    (source / name).symlink_to("/proc/self/mem")
+    target = tmp_path / "to"
+    assert copy(str(source), str(target)) == 1
+    assert f"{name}: not copied, for it is damaged" in capsys.readouterr().out
+    others = {*COPIED, *(f"lake/price_limits/2024/{day}.parquet" for day in (DAY, NEXT_DAY))}
+    assert others & set(files(target)) == others - {name}
 
 
 def test_a_restored_database_takes_nothing_from_the_one_before(
