@@ -64,16 +64,16 @@ def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     return Hosts(*given.values())
 
 
-def only_one_machine(what: str, env: Mapping[str, str] = os.environ) -> None:
+def only_one_machine(what: str) -> None:
     """Raise `SettingError` where several hosts are set: `what` is of one machine."""
-    if hosts(env):
+    if shared := hosts():
         how = "{command} is of one machine and would know nothing of the others, unset it here"
-        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how, command=what)
+        raise SettingError("MARKETDATA_LAKE", shared.lake, how, command=what)
 
 
-def several_hosts(what: str, env: Mapping[str, str] = os.environ) -> Hosts:
+def several_hosts(what: str) -> Hosts:
     """What is shared. Raises `SettingError` on one machine: `what` is of several hosts."""
-    if shared := hosts(env):
+    if shared := hosts():
         return shared
     how = "{command} is of several hosts, set what they share; one machine runs marketdata dev"
     raise SettingError(next(iter(FORMS)), "", how, command=what)

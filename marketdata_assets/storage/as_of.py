@@ -26,7 +26,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import link_or_copy
 from marketdata_assets.storage.fitting import misfits, stored_at_of
-from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.storage.lake import Lake, Part, first_five
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
 from marketdata_assets.tables import Table
@@ -232,6 +232,4 @@ def _lasting_name(version: Version) -> str:
 
 
 def _shown(days: Sequence[Part]) -> str:
-    if list(days) == [None]:
-        return ""
-    return " " + ", ".join(map(str, days[:5])) + (" …" if len(days) > 5 else "")
+    return "" if list(days) == [None] else f" {first_five(days)}"

@@ -121,9 +121,8 @@ class MissingPartitions(MarketdataError, is_final=True):
     def __init__(self, table: Table, parts: Sequence[Part]) -> None:
         where = ""
         if parts != [None]:
-            shown = ", ".join(map(str, parts[:5])) + (" …" if len(parts) > 5 else "")
             kind = "code" if table.code_column else "day"
-            where = f" for {len(parts)} {kind}(s): {shown}"
+            where = f" for {len(parts)} {kind}(s): {first_five(parts)}"
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
@@ -134,10 +133,9 @@ class UnfitPartitions(MarketdataError, status=503):
 
     def __init__(self, table: Table, files: Sequence[Path], why: str) -> None:
         self.files, self.why = files, why
-        shown = ", ".join(map(str, files[:5])) + (" …" if len(files) > 5 else "")
         super().__init__(
-            f"{table.name} {self.what} in {len(files)} file(s): {shown} ({why}). Materialize "
-            f"{table.name} again for them; the old files are kept aside."
+            f"{table.name} {self.what} in {len(files)} file(s): {first_five(files)} ({why}). "
+            f"Materialize {table.name} again for them; the old files are kept aside."
         )
 
 
@@ -396,21 +394,18 @@ class Lake:
 
     def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:
         make_folder(self.path(table, part).parent)
-        with writing(self._folder(table)):
-            return self._write(table, part, data)
-
-    def _write(self, table: Table, part: Part, data: pa.Table) -> Stored:
         is_damaged = False
-        try:
-            there = self.load(table, part)
-            if there.rows.equals(data):
-                return there.stored._replace(outcome=Outcome.UNCHANGED)
-        except MissingPartitions:
-            pass
-        except UnfitPartitions as fault:
-            is_damaged = isinstance(fault, DamagedPartitions)
-            logger.warning("%s", fault)
-        return self._publish(table, part, data, is_damaged)
+        with writing(self._folder(table)):
+            try:
+                there = self.load(table, part)
+                if there.rows.equals(data):
+                    return there.stored._replace(outcome=Outcome.UNCHANGED)
+            except MissingPartitions:
+                pass
+            except UnfitPartitions as fault:
+                is_damaged = isinstance(fault, DamagedPartitions)
+                logger.warning("%s", fault)
+            return self._publish(table, part, data, is_damaged)
 
     def _origin_of(self, table: Table, data: pa.Table) -> str:
         """This lake's, but of real rows that say themselves who they come from what they say."""
@@ -439,6 +434,11 @@ class Lake:
                 if is_damaged:
                     damage_notes.note(self.root, aside)
         return Stored(data.num_rows, len(content), outcome, labels["origin"], now)
+
+
+def first_five(named: Sequence[object]) -> str:
+    """A few of them, and whether there are more."""
+    return ", ".join(map(str, named[:5])) + (" …" if len(named) > 5 else "")
 
 
 def _files_of_year(folder: Path) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
