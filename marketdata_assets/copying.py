@@ -91,7 +91,10 @@ def copy(source: str, target: str) -> int:
         bad = (Outcome.NEWER, Outcome.DAMAGED)
         left |= {key: outcome for key, (outcome, _) in done.items() if outcome in bad}
     if isinstance(there, Folder):
-        publish_catalog(there.root)
+        try:
+            publish_catalog(there.root)
+        except OSError as error:
+            console.print(str(error), markup=False)
     for key, outcome in list(left.items())[:MOST_NAMED]:
         console.print(f"{key}: {text(outcome)}")
     if len(left) > MOST_NAMED:

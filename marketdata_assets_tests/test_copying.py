@@ -21,6 +21,7 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.distributed.servers import BUCKET, missing, s3
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
@@ -216,6 +217,18 @@ def test_what_the_disk_can_not_read_costs_the_others_nothing(
     assert f"{name}: not copied, for it is damaged" in capsys.readouterr().out
     others = {*COPIED, *(f"lake/price_limits/2024/{day}.parquet" for day in (DAY, NEXT_DAY))}
     assert others & set(files(target)) == others - {name}
+
+
+def test_a_catalog_that_has_no_room_is_told_once_all_is_copied(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to"
+    with full_disk(room=50_000):
+        assert copy(str(source), str(target)) == 0
+    said = capsys.readouterr().out
+    assert "catalog.duckdb could not be written" in said
+    assert "it is made with the next run, or the next start" in said
+    assert Lake(target, "test").days(PRICE_LIMITS) == [DAY, NEXT_DAY]
 
 
 def test_a_restored_database_takes_nothing_from_the_one_before(

@@ -310,8 +310,12 @@ class Lake:
         return path.read_bytes() if path.exists() else None
 
     def change_beside(self, name: str, changed: Callable[[bytes | None], bytes]) -> None:
-        """Replace such a file by what becomes of it. Who changes it meanwhile loses nothing."""
-        with FileLock(self.root / f".{name}.lock"):
+        """Replace such a file by what becomes of it. Who changes it meanwhile loses nothing.
+
+        Raises `DiskRefuses` naming it.
+        """
+        what = f"{name} could not be written; it is as it was before"
+        with refusals_told(what), FileLock(self.root / f".{name}.lock"):
             content = changed(self.beside(name))
             with becoming(self.root / name) as unfinished:
                 unfinished.write_bytes(content)

@@ -31,6 +31,7 @@ from marketdata_assets.hosts import Hosts
 from marketdata_assets.storage.catalog import Held
 from marketdata_assets.storage.copies import Copies
 from marketdata_assets.storage.database_turns import turn
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.fitting import as_declared, stored_at_of
 from marketdata_assets.storage.lake import (
     DAMAGED,
@@ -257,7 +258,7 @@ class SharedLake(Lake):
             if one is None:
                 return None
             # It is stored, whatever this host's disk says of a copy: who reads it is told.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(DiskRefuses):
                 self._copies.keep(one, content)
             outcome = Outcome.REPLACED if instead_of else Outcome.NEW
             return Stored(data.num_rows, len(content), outcome, labels["origin"], now)

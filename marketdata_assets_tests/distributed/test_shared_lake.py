@@ -29,6 +29,7 @@ from marketdata_assets.storage.as_of import (
 )
 from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
 from marketdata_assets.storage.database_turns import DatabaseRefuses
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import DamagedPartitions, MissingPartitions, Outcome
 from marketdata_assets.storage.objects import AGAIN, Objects, StoreRefuses, refuse_soon
 from marketdata_assets.storage.shared_lake import SharedLake
@@ -146,6 +147,8 @@ def test_what_is_stored_for_all_is_not_denied_for_a_full_disk_of_one(
         assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.NEW
         assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
         assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.UNCHANGED
+        with pytest.raises(DiskRefuses, match=f"{DAY}.parquet could not be copied to this host"):
+            other.load(PRICE_LIMITS, DAY)
     assert other.describe(PRICE_LIMITS, DAY) == lake.describe(PRICE_LIMITS, DAY)
     assert other.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [2.0]
 

@@ -20,6 +20,7 @@ from marketdata_assets.storage.lake import (
 )
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
 from marketdata_assets_tests.conftest import costly
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 
@@ -311,6 +312,15 @@ def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake:
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0]
     assert not list(lake.path(PRICE_LIMITS, DAY).parent.glob("*.unfinished"))
+
+
+def test_a_full_disk_is_told_of_a_file_beside_the_partitions_and_leaves_it(lake: Lake) -> None:
+    lake.root.mkdir(parents=True, exist_ok=True)
+    lake.change_beside("excuses.csv", lambda _: b"one")
+    refused = pytest.raises(DiskRefuses, match=r"excuses\.csv could not be written.*Make room")
+    with refused, full_disk():
+        lake.change_beside("excuses.csv", lambda _: b"two")
+    assert lake.beside("excuses.csv") == b"one"
 
 
 @pytest.mark.parametrize("code", ["../HSI", "HSI/x", "hsi", "", "AU.SHF.x", "A B"])
