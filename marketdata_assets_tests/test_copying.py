@@ -133,13 +133,19 @@ def test_what_is_newer_there_is_left_and_named_and_what_is_older_is_replaced(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "to"
+    (source / "dataset/notes [old].md").write_text("older")
     copy(str(source), str(target))
     Lake(target, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=9.0))
-    (target / "excuses.csv").write_text("newer")
+    for name in ("excuses.csv", "dataset/notes [old].md"):
+        (target / name).write_text("newer")
     Lake(source, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=4.0))
     assert copy(str(source), str(target)) == 1
     said = capsys.readouterr().out
-    for name in (f"lake/price_limits/2024/{DAY}.parquet", "excuses.csv"):
+    for name in (
+        f"lake/price_limits/2024/{DAY}.parquet",
+        "excuses.csv",
+        "dataset/notes [old].md",
+    ):
         assert f"{name}: left, for the one that is there is newer" in said
     lake = Lake(target, "test")
     assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=9.0))
