@@ -82,8 +82,9 @@ def several_hosts(what: str) -> Hosts:
 def _is_address(text: str, scheme: str) -> bool:
     try:
         parts = urlsplit(text)
-        # A driver would say which part of the password it can't read.
+        # A driver would say what it can't read: a part of the password, or all of it.
+        is_read = text.startswith(f"{scheme}://") and " " not in parts.netloc
         is_encoded = not re.search("%(?![0-9A-Fa-f]{2})", text)
-        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0 and is_encoded
+        return is_read and bool(parts.hostname) and parts.port != 0 and is_encoded
     except ValueError:
         return False
