@@ -45,7 +45,7 @@ class Hosts(NamedTuple):
 def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     """What is shared, None on one machine.
 
-    Raises `SettingError` naming the setting that is missing or can't be read, never showing one.
+    Raises `SettingError` naming the setting that is missing or can't be read, without a password.
     """
     given = {name: (env.get(name) or "").strip() for name in FORMS}
     if not any(given.values()):
@@ -84,6 +84,8 @@ def _is_address(text: str, scheme: str) -> bool:
         parts = urlsplit(text)
         # A driver would say what it can't read: a part of the password, or all of it.
         is_read = text.startswith(f"{scheme}://") and " " not in parts.netloc
+        # The address of the lake is shown, so it is not where a password belongs.
+        is_read &= scheme != "s3" or "@" not in parts.netloc
         is_encoded = not re.search("%(?![0-9A-Fa-f]{2})", text)
         return is_read and bool(parts.hostname) and parts.port != 0 and is_encoded
     except ValueError:

@@ -54,6 +54,12 @@ def test_an_address_in_capitals_is_not_given_to_a_driver_that_would_show_it(name
     assert "secret" not in str(refused.value)
 
 
+def test_a_lake_has_no_password_in_its_address_which_is_shown() -> None:
+    with pytest.raises(SettingError, match=r"^MARKETDATA_LAKE is .*s3://bucket/prefix") as refused:
+        hosts({**ALL, "MARKETDATA_LAKE": "s3://key:secret@bucket/prefix"})
+    assert "secret" not in str(refused.value)
+
+
 def test_all_three_make_many_hosts() -> None:
     pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
     found = hosts(ALL)
