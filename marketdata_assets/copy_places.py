@@ -18,9 +18,11 @@ from marketdata_assets.command_texts import text
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.durable_files import becoming, make_folder, refusals_told
-from marketdata_assets.storage.sealed_parquet import DamagedFile
+from marketdata_assets.storage.sealed_parquet import DamagedFile, read_whole
 
 DATABASES = (".db", ".sqlite3")
+# What SQLite says of one whose pages are no such pages, or can't be read.
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR)
 # SQLite's own beside a database, which belong to that one and no other.
 LOGS = ("-wal", "-shm", "-journal")
 # What an object is told with.
@@ -73,20 +75,25 @@ class Folder:
         self.root = root
 
     def entries(self, folder: str) -> Iterator[Entry]:
-        paths = (self.root / folder).rglob("*") if folder else self.root.glob("*")
-        for path in paths:
-            # Of what goes meanwhile nothing is told.
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
-                    yield Entry(path.relative_to(self.root).as_posix(), path.stat().st_size)
+        for place, below, names in os.walk(self.root / folder):
+            if not folder:
+                below.clear()
+            for path in (Path(place, name) for name in names):
+                # Of what goes meanwhile nothing is told.
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_file():
+                        yield Entry(path.relative_to(self.root).as_posix(), path.stat().st_size)
 
     def read(self, key: str) -> Content:
         path = self.root / key
         if path.suffix not in DATABASES:
-            return Content(path.read_bytes(), _written(path))
+            return Content(read_whole(path)[0], _written(path))
         # Taken before: what is written meanwhile is younger.
-        logs = (path.with_name(path.name + log) for log in LOGS)
-        modified = max(map(_written, [path, *(log for log in logs if log.exists())]))
+        modified = _written(path)
+        for log in LOGS:
+            # It goes with the last of those who use the database.
+            with contextlib.suppress(FileNotFoundError):
+                modified = max(modified, _written(path.with_name(path.name + log)))
         return Content(_snapshot(path), modified)
 
     def holds(self, entry: Entry, raw: bytes) -> bool:
@@ -202,5 +209,7 @@ def _snapshot(path: Path) -> bytes:
             try:
                 source.backup(target)
             except sqlite3.Error as error:
+                if error.sqlite_errorcode & 0xFF in DAMAGED:
+                    raise DamagedFile(str(error)) from error
                 raise CopyFailed(text(UNREADABLE, place=path, said=error)) from error
         return whole.read_bytes()

@@ -80,7 +80,7 @@ def copy(source: str, target: str) -> int:
     """
     here, there = place_at(source, "FROM"), place_at(target, "TO")
     refuse(here, source, there, target)
-    console, left = Console(highlight=False, soft_wrap=True), dict[str, Outcome]()
+    console, left = Console(highlight=False, markup=False, soft_wrap=True), dict[str, Outcome]()
     for part in PARTS:
         done = _copy_part(here, there, part, console)
         counts = Counter(outcome for outcome, _ in done.values())
@@ -91,7 +91,10 @@ def copy(source: str, target: str) -> int:
         bad = (Outcome.NEWER, Outcome.DAMAGED)
         left |= {key: outcome for key, (outcome, _) in done.items() if outcome in bad}
     if isinstance(there, Folder):
-        publish_catalog(there.root)
+        try:
+            publish_catalog(there.root)
+        except OSError as error:
+            console.print(str(error))
     for key, outcome in list(left.items())[:MOST_NAMED]:
         console.print(f"{key}: {text(outcome)}")
     if len(left) > MOST_NAMED:
@@ -169,7 +172,7 @@ def _copy_part(
 def _digest(place: Place, key: str) -> str | None:
     try:
         return hash_of(place.read(key).raw)
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedFile):
         return None
 
 

@@ -45,7 +45,7 @@ class Hosts(NamedTuple):
 def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     """What is shared, None on one machine.
 
-    Raises `SettingError` naming the setting that is missing or can't be read, never showing one.
+    Raises `SettingError` naming the setting that is missing or can't be read, without a password.
     """
     given = {name: (env.get(name) or "").strip() for name in FORMS}
     if not any(given.values()):
@@ -64,16 +64,16 @@ def hosts(env: Mapping[str, str] = os.environ) -> Hosts | None:
     return Hosts(*given.values())
 
 
-def only_one_machine(what: str, env: Mapping[str, str] = os.environ) -> None:
+def only_one_machine(what: str) -> None:
     """Raise `SettingError` where several hosts are set: `what` is of one machine."""
-    if hosts(env):
+    if shared := hosts():
         how = "{command} is of one machine and would know nothing of the others, unset it here"
-        raise SettingError("MARKETDATA_LAKE", env["MARKETDATA_LAKE"], how, command=what)
+        raise SettingError("MARKETDATA_LAKE", shared.lake, how, command=what)
 
 
-def several_hosts(what: str, env: Mapping[str, str] = os.environ) -> Hosts:
+def several_hosts(what: str) -> Hosts:
     """What is shared. Raises `SettingError` on one machine: `what` is of several hosts."""
-    if shared := hosts(env):
+    if shared := hosts():
         return shared
     how = "{command} is of several hosts, set what they share; one machine runs marketdata dev"
     raise SettingError(next(iter(FORMS)), "", how, command=what)
@@ -82,8 +82,11 @@ def several_hosts(what: str, env: Mapping[str, str] = os.environ) -> Hosts:
 def _is_address(text: str, scheme: str) -> bool:
     try:
         parts = urlsplit(text)
-        # A driver would say which part of the password it can't read.
+        # A driver would say what it can't read: a part of the password, or all of it.
+        is_read = text.startswith(f"{scheme}://") and " " not in parts.netloc
+        # The address of the lake is shown, so it is not where a password belongs.
+        is_read &= scheme != "s3" or "@" not in parts.netloc
         is_encoded = not re.search("%(?![0-9A-Fa-f]{2})", text)
-        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0 and is_encoded
+        return is_read and bool(parts.hostname) and parts.port != 0 and is_encoded
     except ValueError:
         return False

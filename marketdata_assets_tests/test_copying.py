@@ -6,17 +6,22 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from marketdata_assets.copy_places import Folder
 from marketdata_assets.copying import copy
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.distributed.servers import BUCKET, missing, s3
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
@@ -128,13 +133,19 @@ def test_what_is_newer_there_is_left_and_named_and_what_is_older_is_replaced(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "to"
+    (source / "dataset/notes [old].md").write_text("older")
     copy(str(source), str(target))
     Lake(target, "test").write(PRICE_LIMITS, DAY, limits(DAY, a=9.0))
-    (target / "excuses.csv").write_text("newer")
+    for name in ("excuses.csv", "dataset/notes [old].md"):
+        (target / name).write_text("newer")
     Lake(source, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=4.0))
     assert copy(str(source), str(target)) == 1
     said = capsys.readouterr().out
-    for name in (f"lake/price_limits/2024/{DAY}.parquet", "excuses.csv"):
+    for name in (
+        f"lake/price_limits/2024/{DAY}.parquet",
+        "excuses.csv",
+        "dataset/notes [old].md",
+    ):
         assert f"{name}: left, for the one that is there is newer" in said
     lake = Lake(target, "test")
     assert lake.read(PRICE_LIMITS, DAY).equals(limits(DAY, a=9.0))
@@ -152,6 +163,78 @@ def test_what_is_damaged_replaces_nothing(
     assert copy(str(source), str(target)) == 1
     assert f"{DAY}.parquet: not copied, for it is damaged" in capsys.readouterr().out
     assert Lake(target, "test").read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
+
+
+def test_a_damaged_database_is_named_and_costs_the_lake_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = source / "dagster/history/runs/of_one_run.db"
+    own.write_bytes(b"no database" * 1_000)
+    target = tmp_path / "to"
+    assert copy(str(source), str(target)) == 1
+    said = capsys.readouterr().out
+    assert f"{own.relative_to(source)}: not copied, for it is damaged" in said
+    assert "lake: 2 copied" in said
+    # One that is damaged there is put right.
+    own.unlink()
+    (target / DATABASE).write_bytes(b"no database" * 1_000)
+    assert copy(str(source), str(target)) == 0
+    assert_arrived(source, target)
+
+
+def test_what_comes_and_goes_beside_a_copy_keeps_nothing_from_it(source: Path) -> None:
+    own, is_over = source / "dagster/history/runs/of_one_run.db", threading.Event()
+    with contextlib.closing(sqlite3.connect(own)) as made:
+        made.executescript("PRAGMA journal_mode=WAL; CREATE TABLE events (id);")
+
+    def log() -> None:
+        """SQLite's, which is there for as long as the database is open."""
+        while not is_over.is_set():
+            with contextlib.closing(sqlite3.connect(own)) as writer, writer:
+                writer.execute("INSERT INTO events VALUES (1)")
+
+    def publish() -> None:
+        while not is_over.is_set():
+            with tempfile.TemporaryDirectory(dir=source / "dataset/.work") as work:
+                Path(work, "new").mkdir()
+
+    place = Folder(source)
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(log), pool.submit(publish)]
+        try:
+            for _ in range(200):
+                assert place.read(own.relative_to(source).as_posix()).raw
+                assert list(place.entries("dataset"))
+        finally:
+            is_over.set()
+        assert [other.result() for other in others] == [None, None]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", [f"lake/price_limits/2024/{DAY}.parquet", "dataset/manifest.json"])
+def test_what_the_disk_can_not_read_costs_the_others_nothing(
+    name: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / name).unlink()
+    # Its first bytes can't be read, as those of a block that has gone bad.
+    (source / name).symlink_to("/proc/self/mem")
+    target = tmp_path / "to"
+    assert copy(str(source), str(target)) == 1
+    assert f"{name}: not copied, for it is damaged" in capsys.readouterr().out
+    others = {*COPIED, *(f"lake/price_limits/2024/{day}.parquet" for day in (DAY, NEXT_DAY))}
+    assert others & set(files(target)) == others - {name}
+
+
+def test_a_catalog_that_has_no_room_is_told_once_all_is_copied(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "to"
+    with full_disk(room=50_000):
+        assert copy(str(source), str(target)) == 0
+    said = capsys.readouterr().out
+    assert "catalog.duckdb could not be written" in said
+    assert "it is made with the next run, or the next start" in said
+    assert Lake(target, "test").days(PRICE_LIMITS) == [DAY, NEXT_DAY]
 
 
 def test_a_restored_database_takes_nothing_from_the_one_before(

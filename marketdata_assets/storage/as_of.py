@@ -25,8 +25,8 @@ import pyarrow as pa
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.storage import damage_notes
 from marketdata_assets.storage.durable_files import link_or_copy
-from marketdata_assets.storage.fitting import misfits
-from marketdata_assets.storage.lake import Lake, Part
+from marketdata_assets.storage.fitting import misfits, stored_at_of
+from marketdata_assets.storage.lake import Lake, Part, first_five
 from marketdata_assets.storage.reading import rows_of
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed
 from marketdata_assets.tables import Table
@@ -101,9 +101,7 @@ class Versions:
             damage_notes.note(self._lake.root, lasting)
             return Version(path, since, until, None)
         damage_notes.forget(self._lake.root, lasting)
-        try:
-            stored_at = dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
-        except (ValueError, KeyError):
+        if (stored_at := stored_at_of(schema)) is None:
             return Version(path, since, until, None)
         return Version(path, stored_at, until, schema)
 
@@ -234,6 +232,4 @@ def _lasting_name(version: Version) -> str:
 
 
 def _shown(days: Sequence[Part]) -> str:
-    if list(days) == [None]:
-        return ""
-    return " " + ", ".join(map(str, days[:5])) + (" …" if len(days) > 5 else "")
+    return "" if list(days) == [None] else f" {first_five(days)}"

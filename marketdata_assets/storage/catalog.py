@@ -11,9 +11,10 @@ the stored days these are.
 """
 
 import hashlib
+import logging
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from marketdata_assets.storage.lake import CODE_FILES, DAY_FILES
 from marketdata_assets.storage.reading import literal_path, quoted, select, select_nothing
 from marketdata_assets.tables import DAILY_PRICES, STORED_TABLES, Table
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
+
+logger = logging.getLogger(__name__)
 
 # What every DuckDB from 1.0 on can read.
 STORAGE_VERSION = "v1.0.0"
@@ -60,8 +63,9 @@ def publish_catalog(root: Path, held: Mapping[str, Held] | None = None) -> Path:
     They are not when a table got its first file, when a declaration changed, when the folder has
     moved, or when the database is not what was written here: damaged, written by somebody else, or
     with the log of a program that was killed while it wrote, which nobody could open any more.
-    Readers that have the old database open keep it. `held` is by table what a host of many has in
-    `copies`. Raises `OSError` when the disk refuses.
+    Then a table with a damaged file may be left without its view, which is logged. Readers that
+    have the old database open keep it. `held` is by table what a host of many has in `copies`.
+    Raises `OSError` when the disk refuses.
     """
     database, script = root / "catalog.duckdb", root / "catalog.sql"
     try:
@@ -76,7 +80,11 @@ def publish_catalog(root: Path, held: Mapping[str, Held] | None = None) -> Path:
                 views.append(_held(held))
             known = _source(script) if is_as_written(root) else ""
             if known.partition("\n\n")[2] != "\n\n".join(views):
-                _replace(database, views, known)
+                try:
+                    _replace(database, views, known)
+                except duckdb.Error:
+                    views = list(_readable(views))
+                    _replace(database, views, known)
                 with becoming(script) as unfinished:
                     text = "\n\n".join([_headline(database).decode().strip(), *views])
                     unfinished.write_text(text, "utf-8")
@@ -127,6 +135,18 @@ def _replace(database: Path, views: Sequence[str], known: str) -> None:
             _remove_logs(unfinished)
         # Another program's log is of the database that goes.
         _remove_logs(database)
+
+
+def _readable(views: Sequence[str]) -> Iterator[str]:
+    """Those whose files can be read: a damaged one must not keep the others from being made."""
+    with duckdb.connect() as connection:
+        for view in views:
+            try:
+                connection.execute(view)
+                yield view
+            except duckdb.Error as error:
+                [name] = _names(view)
+                logger.warning("The catalog has no view %s until it can be read: %s", name, error)
 
 
 def _names(statements: str) -> list[str]:

@@ -13,6 +13,7 @@ import secrets
 import time
 from pathlib import Path
 
+from marketdata_assets.storage.durable_files import refusals_told
 from marketdata_assets.storage.objects import Object, Objects
 
 MOST_BYTES = 20_000_000_000
@@ -32,7 +33,10 @@ class Copies:
         self._came = 0
 
     def of(self, one: Object) -> Path | None:
-        """The copy of an object, or of what has taken its place; None where that is gone."""
+        """The copy of an object, or of what has taken its place; None where that is gone.
+
+        Raises `DiskRefuses` where there is none yet.
+        """
         with contextlib.suppress(FileNotFoundError):
             if path := self.here(one):
                 os.utime(path)
@@ -48,15 +52,18 @@ class Copies:
         return None
 
     def keep(self, one: Object, raw: bytes) -> Path:
-        """Have `raw`, the content of an object, as its copy."""
+        """Have `raw`, the content of an object, as its copy. Raises `DiskRefuses`."""
         path = self._path(one)
-        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
-        try:
-            unfinished.write_bytes(raw)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with refusals_told(
+            f"{one.key} could not be copied to this host; what is stored is as it was"
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                unfinished.write_bytes(raw)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
         self._came += len(raw)
         if self._came > min(LOOK_AFTER_BYTES, self._most_bytes):
             self._came = 0

@@ -8,6 +8,8 @@ that may be NULL by now was stored when it might not. Whatever else changes, a t
 column that goes, makes another version of the table: its files are to be made again.
 """
 
+import datetime as dt
+
 import pyarrow as pa
 
 from marketdata_assets.tables import Table
@@ -25,10 +27,18 @@ def misfits(table: Table, schema: pa.Schema) -> list[str]:
                 found.append(f"{field.name} is not stored")
         elif (kind := schema.field(field.name).type) != field.type:
             found.append(f"{field.name} is {kind}, declared is {field.type}")
-    version = int((schema.metadata or {}).get(VERSION, b"1"))
-    if version != table.version:
+    version = (schema.metadata or {}).get(VERSION, b"1").decode(errors="replace")
+    if version != str(table.version):
         found.append(f"its columns are version {version}, declared is version {table.version}")
     return found
+
+
+def stored_at_of(schema: pa.Schema) -> dt.datetime | None:
+    """When the file of this schema says that it was stored, None where it does not."""
+    try:
+        return dt.datetime.fromisoformat((schema.metadata or {})[b"stored_at"].decode())
+    except (KeyError, ValueError):
+        return None
 
 
 def with_all_columns(table: Table, data: pa.Table) -> pa.Table:

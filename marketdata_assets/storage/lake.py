@@ -39,7 +39,7 @@ from marketdata_assets.storage.durable_files import (
     remove_abandoned,
     sync_folder,
 )
-from marketdata_assets.storage.fitting import VERSION, as_declared, misfits
+from marketdata_assets.storage.fitting import VERSION, as_declared, misfits, stored_at_of
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed
 from marketdata_assets.storage.write_lock import wait_for_writer, writing
 from marketdata_assets.tables import Table
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 FOUR = "[0-9][0-9][0-9][0-9]"
 YEARS = f"{FOUR}/"
 DAY_FILES = f"{YEARS}{FOUR}-[0-9][0-9]-[0-9][0-9].parquet"
-CODE_FILES = "*.parquet"
+CODE_FILES = "[A-Z0-9]*.parquet"
 CODE = re.compile(r"[A-Z0-9]+(\.[A-Z]+)?")
 UNTIL = "%Y%m%dT%H%M%S.%fZ"
 DAMAGED = ".damaged"
@@ -121,9 +121,8 @@ class MissingPartitions(MarketdataError, is_final=True):
     def __init__(self, table: Table, parts: Sequence[Part]) -> None:
         where = ""
         if parts != [None]:
-            shown = ", ".join(map(str, parts[:5])) + (" …" if len(parts) > 5 else "")
             kind = "code" if table.code_column else "day"
-            where = f" for {len(parts)} {kind}(s): {shown}"
+            where = f" for {len(parts)} {kind}(s): {first_five(parts)}"
         super().__init__(f"{table.name} is not stored{where}. Materialize {table.name} first.")
 
 
@@ -134,10 +133,9 @@ class UnfitPartitions(MarketdataError, status=503):
 
     def __init__(self, table: Table, files: Sequence[Path], why: str) -> None:
         self.files, self.why = files, why
-        shown = ", ".join(map(str, files[:5])) + (" …" if len(files) > 5 else "")
         super().__init__(
-            f"{table.name} {self.what} in {len(files)} file(s): {shown} ({why}). Materialize "
-            f"{table.name} again for them; the old files are kept aside."
+            f"{table.name} {self.what} in {len(files)} file(s): {first_five(files)} ({why}). "
+            f"Materialize {table.name} again for them; the old files are kept aside."
         )
 
 
@@ -187,7 +185,7 @@ class Lake:
 
     def codes(self, table: Table) -> list[str]:
         """The stored codes of a table by code, in order."""
-        return sorted(path.stem for path in self._folder(table).glob(CODE_FILES))
+        return sorted(filter(None, map(code_of, self._folder(table).glob(CODE_FILES))))
 
     def has(self, table: Table, part: Part) -> bool:
         """Whether there is a file of the partition, whatever it is worth."""
@@ -202,12 +200,7 @@ class Lake:
 
     def identities(self, table: Table, but: Collection[int] = ()) -> dict[dt.date, FileIdentity]:
         """Every day file of a table, oldest first; none of the years in `but`."""
-        found = {}
-        for day, file in self._day_files(table, but):
-            # One that was there a moment ago is a day that has just been removed.
-            with contextlib.suppress(FileNotFoundError):
-                found[day] = FileIdentity.of(file.stat())
-        return dict(sorted(found.items()))
+        return _identities(self._day_files(table, but))
 
     def file(self, table: Table, part: Part) -> Path:
         """The partition's file as it is now, for who opens it at once and asks nothing of it."""
@@ -235,9 +228,8 @@ class Lake:
     def first_day(self, table: Table) -> dt.date | None:
         """The first stored day of a table, None where there is none: no other year is listed."""
         for year in sorted(self._folder(table).glob(YEARS)):
-            for name in sorted(file.name for file in year.iterdir()):
-                if name.endswith(".parquet") and (day := day_of(year / name)):
-                    return day
+            if days := [day for day, _ in _files_of_year(year)]:
+                return min(days)
         return None
 
     def folders(self, table: Table) -> dict[int, FolderTimes | None]:
@@ -251,19 +243,7 @@ class Lake:
 
     def identities_of_year(self, table: Table, year: int) -> dict[dt.date, FileIdentity]:
         """The day files of a year, oldest first."""
-        folder, found = self.path(table, dt.date(year, 1, 1)).parent, {}
-        # It may be a file of another program.
-        with (
-            contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(folder) as entries,
-        ):
-            for entry in entries:
-                day = day_of(Path(entry.path))
-                # One that was there a moment ago is a day that has just been removed.
-                if day and entry.name.endswith(".parquet"):
-                    with contextlib.suppress(FileNotFoundError):
-                        found[day] = FileIdentity.of(entry.stat())
-        return {day: found[day] for day in sorted(found)}
+        return _identities(_files_of_year(self._folder(table) / str(year)))
 
     def each(self, read: Callable[[Asked], Read], asked: Iterable[Asked]) -> Iterator[Read]:
         """What `read` gives for each of `asked`, in order; several at once where each is a call."""
@@ -330,8 +310,12 @@ class Lake:
         return path.read_bytes() if path.exists() else None
 
     def change_beside(self, name: str, changed: Callable[[bytes | None], bytes]) -> None:
-        """Replace such a file by what becomes of it. Who changes it meanwhile loses nothing."""
-        with FileLock(self.root / f".{name}.lock"):
+        """Replace such a file by what becomes of it. Who changes it meanwhile loses nothing.
+
+        Raises `DiskRefuses` naming it.
+        """
+        what = f"{name} could not be written; it is as it was before"
+        with refusals_told(what), FileLock(self.root / f".{name}.lock"):
             content = changed(self.beside(name))
             with becoming(self.root / name) as unfinished:
                 unfinished.write_bytes(content)
@@ -360,16 +344,9 @@ class Lake:
     def _day_files(
         self, table: Table, but: Collection[int] = ()
     ) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
-        """The day files of a table. Of twenty years, a path of each would cost more than a look."""
         for year in self._folder(table).glob(YEARS):
-            if int(year.name) in but:
-                continue
-            # It may have been removed just now.
-            with contextlib.suppress(FileNotFoundError), os.scandir(year) as files:
-                for file in files:
-                    day, _, kind = file.name.partition(".")
-                    if kind == "parquet" and (found := _day(day, year.name)):
-                        yield found, file
+            if int(year.name) not in but:
+                yield from _files_of_year(year)
 
     def _folder(self, table: Table) -> Path:
         # Asked for at every file, where paths take as long to put together as to look at.
@@ -407,34 +384,32 @@ class Lake:
         labels = file.schema_arrow.metadata or {}
         if changes := misfits(table, file.schema_arrow):
             raise UnfitPartitions(table, self._below(table, part), ", ".join(changes))
-        if b"stored_at" not in labels:
+        stored_at = stored_at_of(file.schema_arrow)
+        if stored_at is None or b"origin" not in labels:
             why = "it does not say when it was stored"
             raise UnfitPartitions(table, self._below(table, part), why)
         return Stored(
             rows=file.metadata.num_rows,
             bytes=size,
             outcome=Outcome.KEPT,
-            origin=labels[b"origin"].decode(),
-            stored_at=dt.datetime.fromisoformat(labels[b"stored_at"].decode()),
+            origin=labels[b"origin"].decode(errors="replace"),
+            stored_at=stored_at,
         )
 
     def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:
         make_folder(self.path(table, part).parent)
-        with writing(self._folder(table)):
-            return self._write(table, part, data)
-
-    def _write(self, table: Table, part: Part, data: pa.Table) -> Stored:
         is_damaged = False
-        try:
-            there = self.load(table, part)
-            if there.rows.equals(data):
-                return there.stored._replace(outcome=Outcome.UNCHANGED)
-        except MissingPartitions:
-            pass
-        except UnfitPartitions as fault:
-            is_damaged = isinstance(fault, DamagedPartitions)
-            logger.warning("%s", fault)
-        return self._publish(table, part, data, is_damaged)
+        with writing(self._folder(table)):
+            try:
+                there = self.load(table, part)
+                if there.rows.equals(data):
+                    return there.stored._replace(outcome=Outcome.UNCHANGED)
+            except MissingPartitions:
+                pass
+            except UnfitPartitions as fault:
+                is_damaged = isinstance(fault, DamagedPartitions)
+                logger.warning("%s", fault)
+            return self._publish(table, part, data, is_damaged)
 
     def _origin_of(self, table: Table, data: pa.Table) -> str:
         """This lake's, but of real rows that say themselves who they come from what they say."""
@@ -465,6 +440,33 @@ class Lake:
         return Stored(data.num_rows, len(content), outcome, labels["origin"], now)
 
 
+def first_five(named: Sequence[object]) -> str:
+    """A few of them, and whether there are more."""
+    return ", ".join(map(str, named[:5])) + (" …" if len(named) > 5 else "")
+
+
+def _files_of_year(folder: Path) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:
+    """The day files in a folder. Of twenty years, a path of each would cost more than a look."""
+    # It may have been removed just now, or be a file of another program.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
+        for file in files:
+            day, _, kind = file.name.partition(".")
+            if kind == "parquet" and (found := _day(day, folder.name)):
+                yield found, file
+
+
+def _identities(
+    files: Iterable[tuple[dt.date, os.DirEntry[str]]],
+) -> dict[dt.date, FileIdentity]:
+    """Which files these are, oldest first."""
+    found = {}
+    for day, file in files:
+        # One that was there a moment ago is a day that has just been removed.
+        with contextlib.suppress(FileNotFoundError):
+            found[day] = FileIdentity.of(file.stat())
+    return dict(sorted(found.items()))
+
+
 def times_of(folder: Path) -> FolderTimes | None:
     """None where the next change might not show: it has just changed, or is not there."""
     try:
@@ -477,7 +479,12 @@ def times_of(folder: Path) -> FolderTimes | None:
 
 def day_of(file: Path) -> dt.date | None:
     """The day whose partition `file` is by its place; None for a file of another program."""
-    return _day(file.stem, file.parent.name)
+    return _day(file.stem, file.parent.name) if file.suffix == ".parquet" else None
+
+
+def code_of(file: Path) -> str | None:
+    """The code whose partition `file` is by its name; None for a file of another program."""
+    return file.stem if file.suffix == ".parquet" and CODE.fullmatch(file.stem) else None
 
 
 def _day(written: str, year: str) -> dt.date | None:
@@ -509,14 +516,16 @@ def _keep_aside(path: Path, folder: Path, now: dt.datetime, is_damaged: bool) ->
 
 
 def _earlier_versions_in(folder: Path) -> list[EarlierVersion]:
-    """What lies in a folder of earlier files, but for what other programs left there."""
-    found = []
-    for path in folder.glob("*"):
+    moments = ((moment_of(path), path) for path in folder.glob("*"))
+    return sorted(EarlierVersion(until, path) for until, path in moments if until)
+
+
+def moment_of(version: Path) -> dt.datetime | None:
+    """The moment that an earlier file has its name from; None for a file of another program."""
+    if version.suffix in (".parquet", DAMAGED):
         with contextlib.suppress(ValueError):
-            if path.suffix in (".parquet", DAMAGED):
-                until = dt.datetime.strptime(path.stem, UNTIL).replace(tzinfo=dt.UTC)
-                found.append(EarlierVersion(until, path))
-    return sorted(found)
+            return dt.datetime.strptime(version.stem, UNTIL).replace(tzinfo=dt.UTC)
+    return None
 
 
 def _reported(table: Table, part: Part, stored: Stored) -> Stored:

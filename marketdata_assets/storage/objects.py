@@ -178,15 +178,16 @@ class Objects:
 
     def find(self, key: str) -> Object | None:
         """The object as it is now, or was when its folder was listed; None where there is none."""
-        if self._known is None:
+        # Taken once: another thread's block may end meanwhile.
+        if (known := self._known) is None:
             return self.head(key)
-        return self._contents(key.rpartition("/")[0]).get(key)
+        return self._contents(known, key.rpartition("/")[0]).get(key)
 
     def within(self, folder: str, prefix: str) -> list[Object]:
         """The objects below `prefix`, a folder in `folder`, by key; as `find` knows them."""
-        if self._known is None:
+        if (known := self._known) is None:
             return self.listed(prefix)
-        contents = self._contents(folder)
+        contents = self._contents(known, folder)
         return [contents[key] for key in sorted(contents) if key.startswith(f"{prefix}/")]
 
     def forget(self, folder: str) -> None:
@@ -196,12 +197,11 @@ class Objects:
             for one in [one for one in known if f"{one}/".startswith(f"{folder}/")]:
                 del known[one]
 
-    def _contents(self, folder: str) -> dict[str, Object]:
+    def _contents(self, known: dict[str, dict[str, Object]], folder: str) -> dict[str, Object]:
         with self._lock:
-            assert self._known is not None
-            if folder not in self._known:
-                self._known[folder] = {one.key: one for one in self.listed(folder)}
-            return self._known[folder]
+            if folder not in known:
+                known[folder] = {one.key: one for one in self.listed(folder)}
+            return known[folder]
 
     def _note(self, key: str, one: Object | None) -> None:
         with self._lock:

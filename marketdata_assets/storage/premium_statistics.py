@@ -36,14 +36,13 @@ def premium_statistics(rows: pa.Table) -> PremiumStatistics | None:
         return None
     known = known.sort_by("trade_date").combine_chunks()
     premiums = known["premium"]
-    sd = pc.stddev(premiums, ddof=1).as_py()
     extremes = pc.min_max(premiums).as_py()
     # Interpolated, so that an even count has the mean of the middle two.
     [median] = pc.quantile(premiums, q=0.5).to_pylist()
     return PremiumStatistics(
         days=known.num_rows,
         mean=pc.mean(premiums).as_py(),
-        sd=sd if known.num_rows > 1 else None,
+        sd=pc.stddev(premiums, ddof=1).as_py(),
         min=extremes["min"],
         max=extremes["max"],
         median=median,

@@ -92,7 +92,10 @@ def daemon_beats(history: Path, now: dt.datetime) -> bool:
 
 
 def _read(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-    """The rows of a query of one machine's `database`, or of that of several hosts."""
+    """The rows of a query of one machine's `database`, or of that of several hosts.
+
+    None of a table that is not made yet.
+    """
     if shared := hosts():
         from marketdata_assets.storage.database_turns import ask
 
@@ -101,7 +104,12 @@ def _read(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tupl
         return []
     address = f"{database.as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=SECONDS_WAITED)) as connection:
-        return connection.execute(query, values).fetchall()
+        try:
+            return connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
 
 
 def prune(index: Path, before: dt.datetime) -> set[str]:

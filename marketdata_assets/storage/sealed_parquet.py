@@ -64,9 +64,15 @@ def open_sealed(path: Path) -> tuple[pq.ParquetFile, os.stat_result]:
 
     Raises `DamagedFile`, and `OSError` as opening does.
     """
+    raw, status = read_whole(path)
+    return unsealed(raw), status
+
+
+def read_whole(path: Path) -> tuple[bytes, os.stat_result]:
+    """What a file of any kind holds, and what the system knows of it; raises as `open_sealed`."""
     try:
         with path.open("rb") as file:
-            return unsealed(file.read()), os.fstat(file.fileno())
+            return file.read(), os.fstat(file.fileno())
     except OSError as error:
         if error.errno in NO_FILE_TO_READ:
             raise DamagedFile(str(error.strerror)) from error

@@ -31,7 +31,8 @@ from marketdata_assets.hosts import Hosts
 from marketdata_assets.storage.catalog import Held
 from marketdata_assets.storage.copies import Copies
 from marketdata_assets.storage.database_turns import turn
-from marketdata_assets.storage.fitting import as_declared
+from marketdata_assets.storage.durable_files import DiskRefuses
+from marketdata_assets.storage.fitting import as_declared, stored_at_of
 from marketdata_assets.storage.lake import (
     DAMAGED,
     UNTIL,
@@ -47,7 +48,9 @@ from marketdata_assets.storage.lake import (
     Read,
     Stored,
     UnfitPartitions,
+    code_of,
     day_of,
+    moment_of,
 )
 from marketdata_assets.storage.objects import Object, Objects, objects_at
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed, unsealed
@@ -119,7 +122,8 @@ class SharedLake(Lake):
         folder = self._superseded(table, part)
         for one in self._objects.within(folder.rpartition("/")[0], folder):
             name = Path(one.key)
-            moments.append((_moment(name.stem), name.suffix != DAMAGED, one))
+            if moment := moment_of(name):
+                moments.append((moment, name.suffix != DAMAGED, one))
         if not moments:
             return []
         moments.sort(key=lambda moment: moment[:2])
@@ -138,7 +142,8 @@ class SharedLake(Lake):
         return list(self.identities(table))
 
     def codes(self, table: Table) -> list[str]:
-        return [Path(one.key).stem for one in self._objects.listed(f"lake/{table.name}")]
+        listed = self._objects.listed(f"lake/{table.name}")
+        return list(filter(None, (code_of(Path(one.key)) for one in listed)))
 
     def has(self, table: Table, part: Part) -> bool:
         return self.identity(table, part) is not None
@@ -244,52 +249,52 @@ class SharedLake(Lake):
         return file, stored, _identity(Object(self._key(table, part), etag, stored.bytes))
 
     def _store(self, table: Table, part: Part, data: pa.Table) -> Stored:
-        outcome = self._put(table, part, data)
-        return self._open(table, part)[1]._replace(outcome=outcome)
-
-    def _put(self, table: Table, part: Part, data: pa.Table) -> Outcome:
         key = self._key(table, part)
 
-        def put(now: dt.datetime, instead_of: str | None = None) -> bool:
-            content = sealed(data.replace_schema_metadata(self._labels(table, data, now)))
+        def put(now: dt.datetime, instead_of: str | None = None) -> Stored | None:
+            labels = self._labels(table, data, now)
+            content = sealed(data.replace_schema_metadata(labels))
             one = self._objects.put(key, content, instead_of)
-            if one:
+            if one is None:
+                return None
+            # It is stored, whatever this host's disk says of a copy: who reads it is told.
+            with contextlib.suppress(DiskRefuses):
                 self._copies.keep(one, content)
-            return one is not None
+            outcome = Outcome.REPLACED if instead_of else Outcome.NEW
+            return Stored(data.num_rows, len(content), outcome, labels["origin"], now)
 
         with turn(self._database, self._turn(table), run=self._run) as own:
             # What no list has is not asked for; who has put it since then has this one refused.
             is_listed = not self._objects.lists_once or self._find(table, part)
-            if not is_listed and put(own.began):
-                return Outcome.NEW
+            if not is_listed and (stored := put(own.began)):
+                return stored
             found, before, now = self._objects.get(key), None, own.began
             if found:
                 before, raw = found
-                stored_at, is_equal = self._compared(table, part, raw, data)
-                if is_equal:
-                    return Outcome.UNCHANGED
+                stored_at, same = self._compared(table, part, raw, data)
+                if same:
+                    return same._replace(outcome=Outcome.UNCHANGED)
                 now = max(now, stored_at + dt.timedelta(microseconds=1)) if stored_at else now
                 self._put_aside(table, part, raw, stored_at, now)
-            if not put(now, before.etag if before else None):
+            if (stored := put(now, before.etag if before else None)) is None:
                 raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
-        return Outcome.REPLACED if before else Outcome.NEW
+        return stored
 
     def _compared(
         self, table: Table, part: Part, raw: bytes, data: pa.Table
-    ) -> tuple[dt.datetime | None, bool]:
-        """When the content was stored, None where it is damaged; whether it holds `data`."""
+    ) -> tuple[dt.datetime | None, Stored | None]:
+        """When the content was stored, None where it is damaged; what it is if it holds `data`."""
         try:
             file = unsealed(raw)
             rows = file.read()
         except (DamagedFile, pa.ArrowException, OSError):
-            return None, False
-        label = (file.schema_arrow.metadata or {}).get(b"stored_at")
-        stored_at = dt.datetime.fromisoformat(label.decode()) if label else None
+            return None, None
+        stored_at = stored_at_of(file.schema_arrow)
         try:
-            self._judged(table, part, file, len(raw))
+            stored = self._judged(table, part, file, len(raw))
         except UnfitPartitions:
-            return stored_at, False
-        return stored_at, as_declared(table, rows).equals(data)
+            return stored_at, None
+        return stored_at, stored if as_declared(table, rows).equals(data) else None
 
     def _put_aside(
         self, table: Table, part: Part, raw: bytes, stored_at: dt.datetime | None, now: dt.datetime
@@ -318,10 +323,6 @@ class SharedLake(Lake):
 
     def _turn(self, table: Table) -> str:
         return f"{self._address}/lake/{table.name}"
-
-
-def _moment(stem: str) -> dt.datetime:
-    return dt.datetime.strptime(stem, UNTIL).replace(tzinfo=dt.UTC)
 
 
 def _identity(one: Object) -> FileIdentity:

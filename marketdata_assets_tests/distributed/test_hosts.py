@@ -33,10 +33,30 @@ def test_what_is_missing_beside_the_others_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("how", ["ftp://market:secret@host", "{}://market:100%secret@host"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "ftp://market:secret@host",
+        "{}://market:100%secret@host",
+        "{}://market:a secret@host",
+    ],
+)
 def test_what_is_no_such_address_is_named_and_not_shown(name: str, how: str) -> None:
     with pytest.raises(SettingError, match=f"^{name} is ") as refused:
         hosts({**ALL, name: how.format(FORMS[name][0])})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_address_in_capitals_is_not_given_to_a_driver_that_would_show_it(name: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name} is ") as refused:
+        hosts({**ALL, name: f"{FORMS[name][0].upper()}://market:secret@host"})
+    assert "secret" not in str(refused.value)
+
+
+def test_a_lake_has_no_password_in_its_address_which_is_shown() -> None:
+    with pytest.raises(SettingError, match=r"^MARKETDATA_LAKE is .*s3://bucket/prefix") as refused:
+        hosts({**ALL, "MARKETDATA_LAKE": "s3://key:secret@bucket/prefix"})
     assert "secret" not in str(refused.value)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -28,10 +29,13 @@ from marketdata_assets.storage.as_of import (
 )
 from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
 from marketdata_assets.storage.database_turns import DatabaseRefuses
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import DamagedPartitions, MissingPartitions, Outcome
 from marketdata_assets.storage.objects import AGAIN, Objects, StoreRefuses, refuse_soon
 from marketdata_assets.storage.shared_lake import SharedLake
-from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS
+from marketdata_assets_tests.api.stored_world import history_of
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
 WRITERS, WRITES = "abc", 40
@@ -101,6 +105,52 @@ def test_a_step_looks_once_but_sees_what_it_writes_and_what_it_is_alone_with(
         with lake.alone(PRICE_LIMITS):
             assert lake.has(PRICE_LIMITS, dt.date(2024, 12, 31))
     assert lake.identity(PRICE_LIMITS, DAY) == other.identity(PRICE_LIMITS, DAY)
+
+
+def test_who_looks_is_not_held_up_by_the_end_of_anothers_looking_once(lake: SharedLake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    is_over = threading.Event()
+
+    def look_once() -> None:
+        while not is_over.is_set():
+            with lake.looking_once():
+                pass
+
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(look_once) for _ in range(2)]
+        try:
+            assert all(lake.has(PRICE_LIMITS, DAY) for _ in range(500))
+        finally:
+            is_over.set()
+        assert [other.result() for other in others] == [None, None]
+
+
+def test_other_programs_objects_are_no_partitions(lake: SharedLake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
+    lake.write(INSTRUMENT_HISTORY, "HSI", history_of("HSI", [DAY]))
+    for key in (
+        f"lake/price_limits/2024/{NEXT_DAY}.csv",
+        "lake/instrument_history/HSI (1).parquet",
+        f"superseded/price_limits/2024/{DAY}/README.txt",
+    ):
+        lake.objects.put(key, b"?")
+    assert lake.days(PRICE_LIMITS) == list(lake.identities_of_year(PRICE_LIMITS, 2024)) == [DAY]
+    assert lake.codes(INSTRUMENT_HISTORY) == ["HSI"]
+    assert len(lake.earlier_versions(PRICE_LIMITS, DAY)) == 1
+
+
+def test_what_is_stored_for_all_is_not_denied_for_a_full_disk_of_one(
+    lake: SharedLake, other: SharedLake
+) -> None:
+    with full_disk():
+        assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.NEW
+        assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.REPLACED
+        assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0)).outcome is Outcome.UNCHANGED
+        with pytest.raises(DiskRefuses, match=f"{DAY}.parquet could not be copied to this host"):
+            other.load(PRICE_LIMITS, DAY)
+    assert other.describe(PRICE_LIMITS, DAY) == lake.describe(PRICE_LIMITS, DAY)
+    assert other.load(PRICE_LIMITS, DAY).rows["up_limit"].to_pylist() == [2.0]
 
 
 def test_a_day_that_came_after_the_look_is_compared_and_put_aside(

@@ -13,6 +13,7 @@ pytest.importorskip("obstore", reason="the extra `distributed` is not installed"
 
 from marketdata_assets.hosts import Hosts
 from marketdata_assets.storage.catalog import publish_catalog
+from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import Lake, MissingPartitions
 from marketdata_assets.storage.objects import StoreRefuses
 from marketdata_assets.storage.series import (
@@ -29,6 +30,7 @@ from marketdata_assets.storage.series.shared_place import SharedPlace
 from marketdata_assets.storage.shared_lake import SharedLake, WrittenMeanwhile
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, STORED_TABLES
 from marketdata_assets_tests.api.stored_world import history_of
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.killed_dev import until
 from marketdata_assets_tests.storage.quotes_for_tests import DAYS, QUOTES, store, whole
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
@@ -205,6 +207,37 @@ def test_a_host_that_does_not_follow_any_more_says_so(shared: Hosts, tmp_path: P
             following.prove()
     until(lambda: seen.stat().st_mtime > 0, "it follows again", 60)
     following.prove()
+
+
+def test_what_keeps_a_host_from_following_is_told_each_time_it_does(
+    lake: SharedLake, other: SharedLake, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(lake, FEW[:1], 1.0)
+    refresh(lake, QUOTES)
+    Following(other, [QUOTES]).begin()
+    key, seen = "series/quotes/generation.json", other.root / "series" / ".seen"
+    for times in (1, 2):
+        lake.objects.put_file(key, b"?")
+        until(lambda n=times: caplog.text.count("object is damaged") == n, "it is told", 60)
+        refresh(lake, QUOTES)
+        os.utime(seen, (0, 0))
+        until(lambda: seen.stat().st_mtime > 0, "it follows again", 60)
+
+
+def test_a_host_whose_disk_is_full_says_so_and_serves_what_it_has(
+    lake: SharedLake, other: SharedLake
+) -> None:
+    store(lake, FEW[:1], 1.0)
+    refresh(lake, QUOTES)
+    with full_disk(), pytest.raises(DiskRefuses, match="series of quotes could not be brought"):
+        Following(other, [QUOTES]).begin()
+    before = pull(other)
+    (other.root / "series" / ".seen").touch()
+    store(lake, FEW[:1], 2.0)
+    refresh(lake, QUOTES)
+    with full_disk():
+        Following(other, [QUOTES]).begin()
+        assert rows(before.newest()).equals(rows(before))
 
 
 def test_a_host_that_has_nothing_and_gets_nothing_does_not_begin(

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from marketdata_assets.storage.catalog import publish_catalog
 from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import DAILY_PRICES, PRICE_LIMITS, STORED_TABLES
+from marketdata_assets.tables import (
+    DAILY_PRICES,
+    INSTRUMENT_HISTORY,
+    PRICE_LIMITS,
+    STORED_TABLES,
+)
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import costly
 from marketdata_assets_tests.disks import full_disk
@@ -163,6 +168,28 @@ def test_other_programs_files_are_not_counted(lake: Lake) -> None:
     path = lake.path(PRICE_LIMITS, DAY)
     shutil.copy(path, path.with_name("2024-09-30-copy.parquet"))
     assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
+
+
+def test_what_a_mac_leaves_beside_a_code_keeps_no_table_from_being_seen(lake: Lake) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    beside = lake.path(INSTRUMENT_HISTORY, "HSI").with_name("._HSI.parquet")
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"?" * 4_096)
+    assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
+
+
+def test_a_damaged_file_costs_the_view_of_its_table_and_no_other(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    damaged = lake.path(DAILY_PRICES, DAY)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"?" * 4_096)
+    assert query(publish_catalog(lake.root), "SELECT count(*) FROM price_limits") == [(1,)]
+    assert "The catalog has no view daily_prices until it can be read" in caplog.text
+    assert "The catalog has no view daily_prices_adjusted" in caplog.text
+    damaged.unlink()
+    assert_is_right(publish_catalog(lake.root))
 
 
 @pytest.fixture

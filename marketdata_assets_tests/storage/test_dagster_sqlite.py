@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from marketdata_assets.storage.run_history import daemon_beats, days_made, switched_off
 from marketdata_assets.trading_calendar import sessions_between
 from marketdata_assets_tests.conftest import CHAIN
 from marketdata_assets_tests.dagster_home import history, outcomes, partitions, shipped_instance
@@ -34,6 +35,16 @@ def test_a_stored_day_costs_little_in_the_index(tmp_path: Path) -> None:
     assert (told - empty) / 3 < MOST_BYTES_A_DAY
     runs = tmp_path / "dagster" / "history" / "runs.db"
     assert content(runs, "runs", "run_body") < MOST_BYTES_A_RUN
+
+
+def test_databases_whose_tables_are_not_made_yet_tell_nothing(tmp_path: Path) -> None:
+    for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
+        database = tmp_path / name
+        database.parent.mkdir(parents=True, exist_ok=True)
+        database.touch()
+    assert days_made(tmp_path, "daily_prices") == {}
+    assert switched_off(tmp_path) == frozenset()
+    assert not daemon_beats(tmp_path, dt.datetime.now(dt.UTC))
 
 
 def content(database: Path, table: str, column: str) -> int:

@@ -16,9 +16,11 @@ from marketdata_assets.storage.lake import (
     Lake,
     MissingPartitions,
     Outcome,
+    UnfitPartitions,
 )
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS, TRADE_CALENDAR
 from marketdata_assets_tests.conftest import costly
+from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, contents, flip, limits
 
 
@@ -158,6 +160,33 @@ def test_a_partition_with_other_columns_is_not_taken_for_a_stored_one(lake: Lake
     assert lake.describe(PRICE_LIMITS, DAY) is None
 
 
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [
+        ("stored_at", "2024-09-3?", "it does not say when it was stored"),
+        ("origin", None, "it does not say when it was stored"),
+        ("schema_version", "2.0", "its columns are version 2.0"),
+        ("stored_at", b"\xff", "it does not say when it was stored"),
+        ("schema_version", b"\xff", "its columns are version"),
+    ],
+)
+def test_a_file_with_other_labels_than_are_written_is_named_and_made_again(
+    lake: Lake, label: str, value: str | bytes | None, said: str
+) -> None:
+    lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
+    path = lake.path(PRICE_LIMITS, DAY)
+    rows = pq.read_table(path, partitioning=None)
+    # As before there were checksums: they tell of no damage.
+    labels: dict[str, str | bytes | None]
+    labels = {"origin": "test", "stored_at": "2024-09-30T09:00:00+00:00", "schema_version": "1"}
+    labels = {name: one for name, one in (labels | {label: value}).items() if one is not None}
+    pq.write_table(rows.replace_schema_metadata(labels), path)
+    with pytest.raises(UnfitPartitions, match=said):
+        lake.load(PRICE_LIMITS, DAY)
+    assert lake.read(PRICE_LIMITS, DAY) is None
+    assert lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0)).outcome is Outcome.REPLACED
+
+
 def test_two_writers_of_one_partition_lose_no_version(lake: Lake) -> None:
     def write(first: int) -> None:
         for number in range(first, 24, 2):
@@ -257,6 +286,14 @@ def test_other_programs_files_are_no_partitions(lake: Lake) -> None:
     assert lake.days(PRICE_LIMITS) == [DAY]
 
 
+def test_other_programs_files_are_no_codes(lake: Lake) -> None:
+    folder = lake.path(INSTRUMENT_HISTORY, "HSI").parent
+    folder.mkdir(parents=True)
+    for name in ("HSI.parquet", "HSI (1).parquet", "._HSI.parquet", "HSI.parquet.txt"):
+        (folder / name).write_bytes(b"?")
+    assert lake.codes(INSTRUMENT_HISTORY) == ["HSI"]
+
+
 def test_other_programs_files_are_no_versions(lake: Lake) -> None:
     lake.write(PRICE_LIMITS, DAY, limits(DAY, a=1.0))
     folder = lake.versions_folder(PRICE_LIMITS, DAY)
@@ -275,6 +312,15 @@ def test_a_disk_that_refuses_is_told_with_table_and_day_and_leaves_nothing(lake:
         lake.write(PRICE_LIMITS, DAY, limits(DAY, a=2.0))
     assert lake.read(PRICE_LIMITS, DAY)["up_limit"].to_pylist() == [1.0]
     assert not list(lake.path(PRICE_LIMITS, DAY).parent.glob("*.unfinished"))
+
+
+def test_a_full_disk_is_told_of_a_file_beside_the_partitions_and_leaves_it(lake: Lake) -> None:
+    lake.root.mkdir(parents=True, exist_ok=True)
+    lake.change_beside("excuses.csv", lambda _: b"one")
+    refused = pytest.raises(DiskRefuses, match=r"excuses\.csv could not be written.*Make room")
+    with refused, full_disk():
+        lake.change_beside("excuses.csv", lambda _: b"two")
+    assert lake.beside("excuses.csv") == b"one"
 
 
 @pytest.mark.parametrize("code", ["../HSI", "HSI/x", "hsi", "", "AU.SHF.x", "A B"])

@@ -96,6 +96,7 @@ class Following:
                         written = time.time()
                         held = {name: self._lake.held(one) for name, one in STORED_TABLES.items()}
                         publish_catalog(self._lake.root, held)
+                said = ""
             except Timeout:
                 # Another process of this host is at it.
                 continue

@@ -144,7 +144,7 @@ def refresh(lake: Lake, table: Table) -> Refreshed:
 def have_newest(lake: Lake, table: Table) -> None:
     """Have the newest generation in this host's folder, whichever host made it.
 
-    Raises `DamagedSeries`, `StoreRefuses`.
+    Raises `DamagedSeries`, `StoreRefuses`, `DiskRefuses`.
     """
     _place_of(lake, table).pull()
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from marketdata_assets.storage.durable_files import becoming
+from marketdata_assets.storage.durable_files import becoming, refusals_told
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.objects import StoreRefuses
 from marketdata_assets.storage.sealed_parquet import DamagedFile
@@ -64,13 +64,17 @@ class SharedPlace(Place):
             yield newest
 
     def pull(self) -> bool:
-        """Have the newest generation here; whether it was not. Raises `DamagedSeries`."""
+        """Have the newest generation here; whether it was not.
+
+        Raises `DamagedSeries`, or `DiskRefuses` naming the table.
+        """
         now = self._manifest_now()
         is_here = (self.folder / MANIFEST).exists() == (now is not None)
         is_known = now == self._manifest and self._sought is not None
         if is_here and is_known and not super().damaged(self._sought or ()):
             return False
-        with super().alone() as newest:
+        what = f"The series of {self.table.name} could not be brought here; it is as it was before"
+        with refusals_told(what), super().alone() as newest:
             self._refuse_unwhole(newest)
         return True
 
