@@ -162,6 +162,9 @@ def tunnel_settings(env: Mapping[str, str]) -> Endpoint:
     for name in ("SSH_HOST", "SSH_USERNAME", "SSH_KEY_PATH"):
         if not env.get(name):
             raise SettingError(name, "", "set it together with SSH_ENABLED")
+    if "PRIVATE KEY" in env["SSH_KEY_PATH"]:
+        # A resource's fields are shown.
+        raise SettingError("SSH_KEY_PATH", "***", "write the path of a file with the key")
     known_hosts = env.get("SSH_KNOWN_HOSTS") or "~/.ssh/known_hosts"
     return Endpoint(
         host=env["SSH_HOST"],

@@ -49,7 +49,7 @@ def query(
         how = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SettingError("the question", f"{code} {fields} {adjust}", how.rstrip(".")) from None
     found = reader.ohlcv(share, asked.start, asked.end, asked.columns, asked.adjust)
-    console = Console(highlight=False, soft_wrap=bool(file))
+    console = Console(highlight=False, markup=False, soft_wrap=bool(file))
     if found.rows.num_rows == 0:
         span = " … ".join(map(str, found.available or ()))
         none = "{code} has no rows there; stored are {span}."

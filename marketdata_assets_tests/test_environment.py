@@ -133,6 +133,7 @@ TUNNEL = {
     "SSH_USERNAME": "me",
     "SSH_KEY_PATH": "~/key.pem",
 }
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA\n-----END OPENSSH PRIVATE KEY-----"
 
 
 def live(tmp_path: Path, **settings: str) -> LiveSources:
@@ -183,6 +184,7 @@ def test_the_tunnel_takes_its_settings(tmp_path: Path) -> None:
         ("SSH_USERNAME", "", "set it together with SSH_ENABLED"),
         ("SSH_KEY_PATH", "", "set it together with SSH_ENABLED"),
         ("SSH_KEY_PATH", "~nobody-here/key", "there is no such home folder, write the whole path"),
+        ("SSH_KEY_PATH", KEY, r"^SSH_KEY_PATH is '\*\*\*': write the path of a file with the key"),
         ("SSH_PORT", "0", "write a port"),
         ("SSH_LOCAL_PORT", "70000", "write a port"),
         ("TRACKED_CODES", "BTC,000001", "Did you mean 000001.SH"),

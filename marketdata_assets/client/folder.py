@@ -29,7 +29,7 @@ from marketdata_assets.serving.table_rows import (
 )
 from marketdata_assets.storage.bounded_duckdb import draw_no_progress
 from marketdata_assets.storage.finding_list import finding_list
-from marketdata_assets.storage.lake import Lake
+from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import FINDINGS
 from marketdata_assets.tables.declaration import Outcome
 
@@ -55,7 +55,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lake = Lake(root, origin="")
+        self._lake = open_lake(root, "")
         self._reader = PriceReader(root)
         self._coverage = CoverageByDay(self._lake)
 

@@ -227,16 +227,6 @@ def test_a_remark_in_another_encoding_does_not_matter(far_end: FarEnd, tunnel: S
     assert tunnel.proxy_url()
 
 
-def test_a_key_in_place_of_its_path_is_told_and_never_shown(
-    far_end: FarEnd, log: pytest.LogCaptureFixture
-) -> None:
-    key = far_end.user_key.read_text("utf-8")
-    tunnel = SshTunnel(far_end.endpoint.model_copy(update={"key_path": key}))
-    assert "SSH_KEY_PATH holds a key" in refused(tunnel)
-    assert key.splitlines()[1] not in log.text
-    tunnel.close()
-
-
 def test_a_path_that_no_file_can_have_names_its_setting(far_end: FarEnd) -> None:
     tunnel = SshTunnel(far_end.endpoint.model_copy(update={"key_path": "k" * 300}))
     assert "SSH_KEY_PATH names no private key" in refused(tunnel)
