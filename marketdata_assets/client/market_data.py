@@ -371,7 +371,7 @@ def warn_incomplete(
     if not missing and not sessions:
         return
     frame, level = sys._getframe(), 1
-    while frame.f_back and frame.f_globals["__package__"] == __package__:
+    while frame.f_back and frame.f_globals.get("__package__") == __package__:
         frame, level = frame.f_back, level + 1
     warnings.warn(Incomplete(missing, sessions or {}), stacklevel=level)
 
