@@ -36,6 +36,8 @@ SECONDS_TO_COME_BACK = 120
 SECONDS_BETWEEN_LOOKS = 0.5
 # It ends, has crashed, or can't be connected to yet; a connection that is lost has no state.
 NOT_THERE = (None, "57P01", "57P02", "57P03")
+# So is one that may only be read while another takes its place.
+READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 SECONDS_TO_CONNECT = 10
 # Of a server that has no connection left, which passes.
 FULL = ("too many", "connection slots")
@@ -82,6 +84,10 @@ def kept_connection(database: str) -> Iterator[psycopg.Connection]:
     is_kept = False
     try:
         yield connection
+    except READ_ONLY:
+        # It may stay so for as long as it is connected.
+        connection.close()
+        raise
     finally:
         with contextlib.suppress(psycopg.Error):
             connection.execute("SELECT pg_advisory_unlock_all()")
@@ -118,7 +124,10 @@ def when_it_is_there(ask: Callable[[], T], is_lost: Callable[[Exception], bool])
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether psycopg says that the server is not there, and not that it refuses."""
+    """Whether psycopg says that the server is not there, or only to be read for now, and not that
+    it refuses."""
+    if isinstance(error, READ_ONLY):
+        return True
     return isinstance(error, psycopg.OperationalError) and error.sqlstate in NOT_THERE
 
 

@@ -23,7 +23,7 @@ from marketdata_assets.serving.request_database import (
     Answer,
     QueueNotReady,
 )
-from marketdata_assets.shared_database import first_line
+from marketdata_assets.shared_database import READ_ONLY, first_line
 from marketdata_assets.storage.database_turns import prove_rights
 
 FIELDS_HERE = ", ".join(f"{name} {kind}" for name, kind in FIELDS.items())
@@ -68,8 +68,13 @@ class SharedRequestDatabase:
         """A connection for one call. Raises `QueueNotReady`."""
         try:
             with self._pool.connection(self._patience) as connection:
-                yield _Connection(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                try:
+                    yield _Connection(connection)
+                except READ_ONLY:
+                    # It may stay so for as long as it is connected.
+                    connection.close()
+                    raise
+        except (psycopg.OperationalError, psycopg.InterfaceError, READ_ONLY) as error:
             said = first_line(error)
             raise QueueNotReady(f"The queue of requests can't be used now: {said}.") from error
 

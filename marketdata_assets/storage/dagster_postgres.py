@@ -32,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 
 from marketdata_assets.hosts import FORMS, hosts
 from marketdata_assets.settings import SettingError
-from marketdata_assets.shared_database import when_it_is_there
+from marketdata_assets.shared_database import READ_ONLY, when_it_is_there
 from marketdata_assets.storage.dagster_sqlite import (
     IN_THE_INDEX,
     MOST_EVENTS_IN_A_BATCH,
@@ -88,9 +88,12 @@ def _waiting(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_lost(error: Exception) -> bool:
-    """Whether a connection was lost, or Dagster's own six seconds of trying were too few."""
-    is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
-    return is_cut or isinstance(error, DagsterPostgresException)
+    """Whether a connection was lost, or leads to a server that may only be read for now, or
+    Dagster's own six seconds of trying were too few."""
+    if isinstance(error, DBAPIError):
+        is_only_read = getattr(error.orig, "pgcode", None) == READ_ONLY.sqlstate
+        return error.connection_invalidated or is_only_read
+    return isinstance(error, DagsterPostgresException)
 
 
 @waiting

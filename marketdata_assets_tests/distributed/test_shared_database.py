@@ -5,7 +5,13 @@ import pytest
 
 pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 
-from marketdata_assets.shared_database import connected, is_lost, when_it_is_there
+from marketdata_assets.shared_database import (
+    connected,
+    is_lost,
+    kept_connection,
+    when_it_is_there,
+)
+from marketdata_assets_tests.distributed.conftest import NUMBERS
 from marketdata_assets_tests.distributed.servers import free_port
 
 
@@ -31,3 +37,27 @@ def test_a_server_that_is_not_there_or_full_is_waited_for(database: str) -> None
     with pytest.raises(psycopg.OperationalError) as refused:
         connected(f"postgresql://market@127.0.0.1:{free_port()}/postgres")
     assert is_lost(refused.value)
+
+
+def test_a_database_that_is_only_read_for_a_while_is_waited_for(database: str) -> None:
+    made = f"made_{next(NUMBERS)}"
+    read_only = f"ALTER DATABASE {made} SET default_transaction_read_only".encode()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {made}".encode())
+        connection.execute(read_only + b" = on")
+    address = f"{database.rpartition('/')[0]}/{made}"
+    refused: list[Exception] = []
+
+    def ask() -> None:
+        with kept_connection(address) as connection:
+            connection.execute("CREATE TABLE one (number int)")
+
+    def is_told(error: Exception) -> bool:
+        refused.append(error)
+        # Another server takes its place.
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(read_only + b" = off")
+        return is_lost(error)
+
+    when_it_is_there(ask, is_told)
+    assert [type(error) for error in refused] == [psycopg.errors.ReadOnlySqlTransaction]

@@ -9,16 +9,19 @@ import psycopg
 import pytest
 from dagster import DagsterEventType
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
+from sqlalchemy import NullPool, create_engine, text
 
 pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 
 from marketdata_assets.automation.pruning import history_size_sensor, prune_runs
 from marketdata_assets.hosts import Hosts
+from marketdata_assets.storage.dagster_postgres import waiting
 from marketdata_assets.storage.run_history import PrunedLog
 from marketdata_assets_tests.automation.test_pruning import DAYS, ODD, TABLES, created, latest_ids
 from marketdata_assets_tests.conftest import Platform
 from marketdata_assets_tests.dagster_home import outcomes, partitions, shipped_instance
 from marketdata_assets_tests.distributed.conftest import NUMBERS
+from marketdata_assets_tests.distributed.servers import Server
 from marketdata_assets_tests.edited_market import EditedMarket, platform_over
 
 
@@ -91,6 +94,30 @@ def test_what_a_step_has_put_out_is_stored_once_though_the_connection_is_lost(
             )
     kinds = [entry.dagster_event_type for entry in platform.instance.all_logs("a run")]
     assert kinds == [DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_START]
+
+
+def test_a_run_history_that_is_only_read_for_a_while_is_waited_for(
+    database: str, postgres_server: Server
+) -> None:
+    read_only = f"ALTER DATABASE {database.rpartition('/')[2]} SET default_transaction_read_only"
+    engine = create_engine(
+        database.replace("postgresql:", "postgresql+psycopg2:"), poolclass=NullPool
+    )
+
+    @waiting
+    class History:
+        asked = 0
+
+        def make(self) -> None:
+            self.asked += 1
+            with psycopg.connect(postgres_server.address, autocommit=True) as connection:
+                connection.execute(f"{read_only} = {'on' if self.asked == 1 else 'off'}".encode())
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE one (number int)"))
+
+    history = History()
+    history.make()
+    assert history.asked == 2
 
 
 def test_of_young_logs_the_oldest_go_where_they_are_too_large(platform: Platform) -> None:

@@ -37,6 +37,7 @@ from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import DAYS, SHARES, prices_of
 from marketdata_assets_tests.automation.test_requests_sensor import Daemon
 from marketdata_assets_tests.conftest import Platform
+from marketdata_assets_tests.distributed.conftest import NUMBERS
 from marketdata_assets_tests.serving import test_requests as one_machine
 from marketdata_sandbox.transport import sandbox_tushare
 
@@ -204,6 +205,32 @@ def test_connections_that_were_cut_are_made_again(requests: Requests, shared: Ho
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         )
     assert requests.get(asked.id) == asked
+
+
+def test_a_database_that_is_only_read_for_a_while_is_told(
+    tmp_path: Path, shared: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = f"made_{next(NUMBERS)}"
+    with psycopg.connect(shared.database, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {made}".encode())
+        address = f"{shared.database.rpartition('/')[0]}/{made}"
+        monkeypatch.setenv("MARKETDATA_DATABASE", address)
+        requests = Requests(tmp_path)
+        asked = requests.request_history("HSI")
+        with psycopg.connect(address, autocommit=True) as own:
+            own.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        read_only = f"ALTER DATABASE {made} SET default_transaction_read_only".encode()
+        connection.execute(read_only + b" = on")
+        assert requests.get(asked.id) == asked
+        for refused in (lambda: requests.request_history("NDX"), lambda: requests.claim(10)):
+            with pytest.raises(QueueNotReady, match="in a read-only transaction"):
+                refused()
+        connection.execute(read_only + b" = off")
+    # By a connection that began meanwhile nothing could be written.
+    assert requests.request_history("NDX").id
 
 
 def test_a_database_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
