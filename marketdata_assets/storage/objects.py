@@ -90,7 +90,8 @@ class Objects:
 
     def fetch(self, key: str, path: Path) -> None:
         """Write the content of an object to a file, piece by piece. Raises `FileNotFoundError`."""
-        with self._told(), path.open("wb") as file:
+        # What the disk refuses is not the store's.
+        with path.open("wb") as file, self._told():
             for piece in obstore.get(self._store, key).stream(min_chunk_size=PIECE):
                 file.write(piece)
 
@@ -218,7 +219,7 @@ class Objects:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+        except FileNotFoundError:
             raise
         except (BaseError, PermissionError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]

@@ -34,11 +34,11 @@ class StoreProxy(LoopbackServer):
         self.behind = urlsplit(address).netloc
         self.asked: list[Asked] = []
         self.refused = 0
-        self._until = 0.0
+        self._until, self.status = 0.0, 503
 
-    def refuse_for(self, seconds: float) -> None:
-        """From now on and so long every answer is a 503."""
-        self._until = time.monotonic() + seconds
+    def refuse_for(self, seconds: float, status: int = 503) -> None:
+        """From now on and so long every answer is a 503, or another one."""
+        self._until, self.status = time.monotonic() + seconds, status
 
     @property
     def refuses(self) -> bool:
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.refuses:
             self.server.refused += 1
-            self._reply(503, [], b"")
+            self._reply(self.server.status, [], b"")
             return
         self.server.asked.append(Asked(self.command, self.path))
         connection = http.client.HTTPConnection(self.server.behind, timeout=60)

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import os
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ from marketdata_assets.storage.shared_lake import SharedLake
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS
 from marketdata_assets_tests.api.stored_world import history_of
 from marketdata_assets_tests.disks import full_disk
+from marketdata_assets_tests.distributed.store_proxy import StoreProxy
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
 WRITERS, WRITES = "abc", 40
@@ -201,6 +203,31 @@ def test_a_store_that_is_gone_refuses_an_api_within_seconds(
     refuse_soon()
     with pytest.raises(StoreRefuses, match="retry_timeout: 3s"):
         Objects(shared.lake).head("any")
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_conflict_where_no_condition_was_named_is_a_refusal(
+    status: int, shared: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StoreProxy(os.environ["AWS_ENDPOINT_URL"]).running() as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
+        objects = Objects(shared.lake)
+        store.refuse_for(600, status)
+        for call in (
+            lambda: objects.put_file("any", b"one"),
+            lambda: objects.get("any"),
+            lambda: objects.fetch("any", tmp_path / "any"),
+        ):
+            with pytest.raises(StoreRefuses, match=f"{status}"):
+                call()
+
+
+def test_a_file_that_may_not_be_written_is_no_fault_of_the_store(shared: Hosts) -> None:
+    objects = Objects(shared.lake)
+    objects.put_file("any", b"one")
+    # Nobody may, whoever it is.
+    with pytest.raises(PermissionError):
+        objects.fetch("any", Path("/proc/sys/kernel/ostype"))
 
 
 def test_who_asks_what_was_known_does_not_wait_for_a_database_that_is_gone(
