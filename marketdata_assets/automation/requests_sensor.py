@@ -30,6 +30,8 @@ from marketdata_assets.trading_calendar import SHANGHAI, is_session
 
 LINES_OF_AN_ERROR = 5
 CHARACTERS_OF_A_LINE = 500
+# How the name of an error of the platform begins, which says what to do itself.
+OWN = "marketdata_assets."
 
 
 @dg.success_hook(required_resource_keys={"lake"})
@@ -103,8 +105,9 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def root_cause(event: dg.DagsterEvent) -> str:
+    """What the platform says of a failure, with what to do; else what lies at its bottom."""
     error = event.step_failure_data.error
-    while error and error.cause:
+    while error and error.cause and not error.message.startswith(OWN):
         error = error.cause
     if error is None:
         return event.message or ""

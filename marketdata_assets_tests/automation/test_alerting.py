@@ -1,6 +1,7 @@
 """What people are told, by the sensors over real runs and a real channel."""
 
 import datetime as dt
+import errno
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from marketdata_assets.automation.day_runs import Span
 from marketdata_assets.automation.series_sensor import TRY_TAG
 from marketdata_assets.environment import resources
 from marketdata_assets.resources.alerts import AlertsResource
+from marketdata_assets.storage.durable_files import refusals_told
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
 from marketdata_assets.trading_calendar import SHANGHAI, previous_session
@@ -81,6 +83,25 @@ def test_a_failed_run_tells_its_days_its_steps_and_what_they_said(
     assert "Materialize what is missing first" in told["message"]
     assert "Traceback" not in told["message"]
     assert result.run_id in told["message"]
+
+
+def test_what_the_platform_says_of_a_failure_is_told_and_not_what_lies_below(
+    sandbox: Platform, alert_server: AlertServer, alerts: AlertsResource
+) -> None:
+    @dg.op
+    def stored() -> None:
+        with refusals_told("The series could not be written; it is as it was before"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    @dg.job
+    def series() -> None:
+        stored()
+
+    result = series.execute_in_process(instance=sandbox.instance, raise_on_error=False)
+    tell_of(run_failure_alert, result, sandbox.instance, alerts)
+    [told] = alert_server.told
+    assert "stored: The series could not be written; it is as it was before" in told["message"]
+    assert "(No space left on device). Make room" in told["message"]
 
 
 def test_a_run_that_was_killed_is_told_too(
