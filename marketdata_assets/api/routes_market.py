@@ -67,7 +67,7 @@ def market_routes(state: AppState) -> APIRouter:
         if question.kind not in CROSS_SECTIONS:
             raise ApiError(400, f"kind may be {' or '.join(CROSS_SECTIONS)}; others by code alone")
         columns = names_in(question.fields) or ("date", *OHLCV[1:])
-        columns = ("code", *(name for name in columns if name != "code"))
+        columns = tuple(dict.fromkeys(("code", *columns)))
         if series := state.reader.series(DAILY_VIEWS[question.kind].table):
             unchanged = not_modified(request, etag_of(question, series.generation))
             if unchanged:

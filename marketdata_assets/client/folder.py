@@ -68,16 +68,22 @@ class Folder:
         return ", ".join(sorted({one for each in series for one in each.origins}))
 
     def prices(self, asked: PriceQuestion) -> Prices:
-        known, failed = [], {}
+        known: dict[str, str] = {}
+        failed: dict[str, str] = {}
         for code in asked.codes:
             try:
-                known.append(self._reader.instrument(code).code)
+                known[code] = self._reader.instrument(code).code
             except MarketdataError as reason:
                 failed[code] = str(reason)
         columns = ["date", *(asked.columns or OHLCV[1:])]
-        asked = asked._replace(codes=known, columns=columns)
+        asked = asked._replace(codes=[*known.values()], columns=columns)
         found = self._reader.together(_query(asked))
-        failed |= {code: str(reason) for code, reason in found.failed.items()}
+        # What has no answer is named as it was asked for, as a server does.
+        failed |= {
+            written: str(found.failed[code])
+            for written, code in known.items()
+            if code in found.failed
+        }
         return Prices(
             found.rows,
             {code: [str(day) for day in days] for code, days in found.missing.items()},

@@ -436,7 +436,8 @@ class PriceReader:
         for one in slices_at(self._lake, instruments, former, days, moment, self.keeps_days_of):
             series = self.series(one.source) if one.missing else None
             if series is not None and one.missing is not None:
-                one = replace(one, missing=self._gaps.of_the_life(one.code, series, one.missing))
+                code = one.code if one.code in series else former[one.code]
+                one = replace(one, missing=self._gaps.of_the_life(code, series, one.missing))
             yield self._in_bars(one, asked, moment, self.series)
 
     def _each_as_known(

@@ -114,6 +114,17 @@ def test_a_cross_section_in_every_form(api: Client, form: Format) -> None:
     assert rows["close"].to_pylist() == [row["close"] for row in told["data"]]
 
 
+def test_a_column_that_is_named_twice_is_there_once(api: Client) -> None:
+    # A file with two columns of one name is none that pandas reads.
+    for path, where in (
+        ("/api/v1/cross-section", {"date": NEWEST}),
+        ("/api/v1/ohlcv", {"code": "600000.SH"}),
+        ("/api/v1/tables/daily_prices/rows", {"date": NEWEST}),
+    ):
+        asked = {**where, "fields": "close,date,code,close,date"}
+        assert sorted(api.get(path, **asked).json()["columns"]) == ["close", "code", "date"]
+
+
 def test_an_empty_answer_keeps_its_columns_in_every_form(api: Client) -> None:
     asked = {"code": "600000.SH", "start": NEWEST, "end": DAYS[0]}
     for form in (Format.CSV, Format.ARROW, Format.PARQUET):

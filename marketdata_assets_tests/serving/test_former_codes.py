@@ -144,6 +144,17 @@ def test_a_former_moment_knows_both_codes_and_adjusts_neither(reader: PriceReade
         reader.ohlcv(NEW, adjust=Adjust.HFQ, as_of=now)
 
 
+def test_what_its_former_code_alone_lacks_is_told_of_a_former_moment_too(tmp_path: Path) -> None:
+    lake, absent = Lake(tmp_path, "test: not a real market"), DAYS[5]
+    for day in DAYS:
+        if day != absent:
+            lake.write(DAILY_PRICES, day, rows_of(DAILY_PRICES, 1, code=[OLD], date=[day]))
+    refresh(lake, DAILY_PRICES)
+    reader = PriceReader(tmp_path)
+    for moment in (None, dt.datetime.now(dt.UTC)):
+        assert reader.ohlcv(NEW, DAYS[0], DAYS[9], as_of=moment).missing == (absent,)
+
+
 @pytest.mark.parametrize(("old", "new"), [(OLD, NEW), (OLD_BEIJING, NEW_BEIJING)])
 def test_the_api_says_which_code_it_was(api: Client, old: str, new: str) -> None:
     told = api.get("/api/v1/ohlcv", code=old, start=f"{DAYS[0]:%Y%m%d}", end=f"{NEWEST:%Y%m%d}")
