@@ -170,7 +170,8 @@ def _factors_of(code: str, dates: pa.ChunkedArray, factors: Factors) -> Numbers:
         table = factors.table.name
         raise MissingFactors(
             f"{table} has no factor of the day for {len(missing)} of the prices: {first}{more}. "
-            f"Materialize {table} for these days, then {SERIES_ASSETS[table]}."
+            f"Materialize {table} for these days, then {SERIES_ASSETS[table]}. Where the vendor "
+            "has none, ask for other days, or with adjust=none."
         )
     return found
 

@@ -21,7 +21,7 @@ _OF_THE_DAY = "(XD|XR|DR|N|G|C|U)* ?"
 class Marks(NamedTuple):
     """Conditions in SQL, each of them NULL where the name is."""
 
-    # ST, *ST, SST, S*ST: special treatment.
+    # ST, *ST, SST, which Shenzhen wrote as S ST, S*ST: special treatment.
     st: str
     # S: the holders have not agreed on the reform of 2005.
     unreformed: str
@@ -42,7 +42,7 @@ def is_of_the_day(stocks: str = "") -> str:
 def marks(name: str) -> Marks:
     r"""The marks of a name, given as an expression of SQL."""
     return Marks(
-        st=rf"regexp_matches({name}, '^{_OF_THE_DAY}(\*ST|S\*ST|(ST|SST)[^A-Za-z])')",
+        st=rf"regexp_matches({name}, '^{_OF_THE_DAY}(\*ST|S\*ST|S? ?ST[^A-Za-z])')",
         unreformed=f"regexp_matches({name}, '^{_OF_THE_DAY}(S[^A-Za-z*]|SST[^A-Za-z]|S\\*ST)')",
         delisting=f"contains({name}, '退')",
         first_day=f"starts_with({name}, 'N')",

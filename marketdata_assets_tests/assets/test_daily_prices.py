@@ -22,7 +22,17 @@ DAY = dt.date(2024, 3, 6)
 LATER = dt.date(2024, 3, 7)
 KEY: dict[str, object] = {"ts_code": "600000.SH", "trade_date": DAY}
 BAR: dict[str, object] = {"close": 10.2, "vol": 300.0, "amount": 303.0}
-MARKED = ["ST华钰", "*ST宇顺", "SST中纺", "S*ST前锋", "XDST华钰", "*STTCL", "ST TCL", "NST梅雁"]
+MARKED = [
+    "ST华钰",
+    "*ST宇顺",
+    "SST中纺",
+    "S ST华新",
+    "S*ST前锋",
+    "XDST华钰",
+    "*STTCL",
+    "ST TCL",
+    "NST梅雁",
+]
 PLAIN = ["浦发银行", "S佳通", "STL科技", "退市海创", "海创退", "S仪化", "中国ST"]
 Merge = Callable[[dict[str, object], dict[str, object]], dict[str, object]]
 
