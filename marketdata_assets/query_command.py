@@ -40,7 +40,7 @@ def query(
     if file and file.suffix not in WRITERS:
         raise SettingError("--out", out, "write a file that ends with .csv or .parquet")
     start = first or (None if file else dt.datetime.now(SHANGHAI).date() - DAYS_SHOWN)
-    columns = [name for name in fields.split(",") if name] or list(OHLCV)
+    columns = fields.replace(",", " ").split() or list(OHLCV)
     reader = PriceReader(profile_root())
     share = reader.instrument(code).code
     try:
