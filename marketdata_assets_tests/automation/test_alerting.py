@@ -355,7 +355,7 @@ def test_the_end_of_the_calendar_is_told_once_before_and_once_after(
         now = noon + dt.timedelta(days)
         clock = type("Clock", (dt.datetime,), {"now": classmethod(lambda _, zone, at=now: at)})
         with monkeypatch.context() as patched:
-            patched.setattr(alerting.dt, "datetime", clock)
+            patched.setattr("marketdata_assets.automation.alerting.dt.datetime", clock)
             result = calendar_end_alert(dg.build_sensor_context(cursor=cursor), alerts=alerts)
         cursor = result.cursor if isinstance(result, dg.SensorResult) else cursor
     early, late = alert_server.told
