@@ -37,7 +37,9 @@ from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
-    last_closed_session,
+    SHANGHAI,
+    is_closed,
+    last_session_over,
     sessions_between,
 )
 
@@ -66,7 +68,7 @@ def backfill(first: dt.date, last: dt.date, tables: Sequence[str]) -> int:
     0 when nothing is lacking any more, 130 after Ctrl-C. Raises `SettingError`.
     """
     console, lake = Console(highlight=False, soft_wrap=True), lake_resource().open()
-    days, wanted = _sessions(first, last), wanted_datasets(tables)
+    days, wanted = sessions_to_make(first, last), wanted_datasets(tables)
     named = f" --tables {','.join(tables)}" if tables else ""
     again = {"command": f"marketdata backfill {first} {last}{named}"}
     interrupted = text("Interrupted. What is stored is whole; go on with: {command}", **again)
@@ -156,12 +158,14 @@ def _let_others_go_first(console: Console, instance: dg.DagsterInstance) -> None
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _sessions(first: dt.date, last: dt.date) -> list[dt.date]:
-    begin, closed = start_date(), last_closed_session(dt.datetime.now(dt.UTC))
-    days = sessions_between(max(first, begin), min(last, closed))
+def sessions_to_make(first: dt.date, last: dt.date) -> list[dt.date]:
+    """Those of a range that are over. Raises `SettingError`, and `CalendarExhausted` beyond it."""
+    begin, now = start_date(), dt.datetime.now(SHANGHAI)
+    known = sessions_between(max(first, begin), min(last, now.date()))
+    days = [day for day in known if is_closed(day, now)]
     if not days:
         how = "write FROM TO with trading days between {first} and {last}"
-        span = {"first": begin, "last": closed}
+        span = {"first": begin, "last": last_session_over(now)}
         raise SettingError("the range", f"{first} {last}", how, **span)
     return days
 

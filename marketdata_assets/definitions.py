@@ -17,6 +17,7 @@ from marketdata_assets.assets.price_series import SERIES
 from marketdata_assets.assets.range_query import range_query
 from marketdata_assets.assets.trade_calendar import trade_calendar
 from marketdata_assets.automation.alerting import (
+    calendar_end_alert,
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
@@ -133,6 +134,7 @@ def build_definitions(
             run_failure_alert,
             failed_checks_alert,
             incomplete_day_alert,
+            calendar_end_alert,
         ],
         resources={
             # Dagster's own, for outputs without a value.

@@ -26,9 +26,12 @@ from marketdata_assets.settings import SettingError
 from marketdata_assets.tables import NAME_CHANGES
 from marketdata_assets.tables.declaration import Chain
 from marketdata_assets.trading_calendar import (
+    RENEW_IT,
     SHANGHAI,
-    CalendarExhausted,
+    ends_soon,
+    is_known,
     last_published_session,
+    last_session_over,
     previous_session,
 )
 from marketdata_assets.ui.guard import ui_settings
@@ -36,7 +39,6 @@ from marketdata_assets.ui.guard import ui_settings
 LEAST_FREE, EASY_FREE = 1_000_000_000, 10_000_000_000
 MOST_SECONDS_OFF = 60
 SECONDS_TO_ANSWER = 10
-CALENDAR_ENDS_SOON = dt.timedelta(days=30)
 # What an account may ask a minute from 5,000 points on, and below.
 MANY_POINTS, MANY_CALLS, FEW_CALLS = 5_000, 500, 200
 UNREACHABLE = "check the network, TUSHARE_URL and https://tushare.pro"
@@ -81,9 +83,6 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
     except SettingError as error:
         yield _look("settings", Outcome.STOPS, str(error))
         return
-    except CalendarExhausted as error:
-        yield _look("calendar", Outcome.STOPS, str(error))
-        return
     yield _look("settings", Outcome.FINE, f"{known.origin}{text('; ')}{profile_root(env)}")
     yield _disk(known.bytes_free)
     yield from _ports(env, ui_port)
@@ -91,7 +90,7 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
     asked: dict[Chain, list[Asked]] = {}
     if profile(env) is Profile.LIVE:
         yield _clock(upstream(env), now)
-        day = previous_session(now.astimezone(SHANGHAI).date())
+        day = previous_session(last_session_over(now))
         asked = environment.asked_by_the_account(env, list(Chain), day)
         yield from _calls(asked, known)
     else:
@@ -132,9 +131,10 @@ def _ports(env: Mapping[str, str], ui_port: int) -> Iterator[Look]:
 
 def _calendar(now: dt.datetime) -> Look:
     last = last_published_session()
-    if last - now.astimezone(SHANGHAI).date() < CALENDAR_ENDS_SOON:
-        cure = "pip install --upgrade exchange_calendars, which has next year from December on"
-        return _look("calendar", Outcome.NOTE, "known to {last}", cure, last=last)
+    if ends_soon(now):
+        has_ended = not is_known(now.astimezone(SHANGHAI).date())
+        how = Outcome.STOPS if has_ended else Outcome.NOTE
+        return _look("calendar", how, "known to {last}", RENEW_IT, last=last)
     return _look("calendar", Outcome.FINE, "known to {last}", last=last)
 
 

@@ -6,7 +6,7 @@ does, it is as the one that it is a kind of.
     MarketdataError                 500
       SettingError                  final
         UnreadableFile
-      CalendarExhausted
+      CalendarExhausted             503
       UnknownCode                   400  final
         SuccessorUnknown
       ExcusesUnreadable

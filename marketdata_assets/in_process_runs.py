@@ -33,7 +33,7 @@ from marketdata_assets.definitions import defs
 from marketdata_assets.profile import Profile, profile
 from marketdata_assets.storage import lake as lake_module
 from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.trading_calendar import last_closed_sessions
+from marketdata_assets.trading_calendar import last_session_over, previous_session
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Of lines where nobody sees a bar.
@@ -119,7 +119,7 @@ def closed_to_the_account(chain: Chain) -> str:
     """Which call of a chain the account's points don't open; empty where all are open."""
     if profile() is Profile.SANDBOX:
         return ""
-    day = last_closed_sessions(2, dt.datetime.now(dt.UTC))[0]
+    day = previous_session(last_session_over(dt.datetime.now(dt.UTC)))
     asked = environment.asked_by_the_account(os.environ, [chain], day)[chain]
     takes = "{call} takes {points:,} points"
     return ", ".join(

@@ -14,13 +14,19 @@ from marketdata_assets.command_texts import text
 from marketdata_assets.profile import Profile, profile, profile_root
 from marketdata_assets.serving.status import Evening, Status, status
 from marketdata_assets.timetable import sessions_due
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import (
+    RENEW_IT,
+    SHANGHAI,
+    ends_soon,
+    last_published_session,
+)
 
 COLOURS = {"ok": "green", "note": "yellow", "STOPS": "bold red"}
 
 
 def show_status() -> int:
-    """Print how the platform is; 1 where the last evening is not stored or not published."""
+    """Print how the platform is; 1 where the last evening is not stored or not published, or can't
+    be known for the calendar has ended."""
     now = dt.datetime.now(dt.UTC)
     known, console = status(os.environ, now), Console(highlight=False)
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -30,6 +36,8 @@ def show_status() -> int:
         grid.add_row(name, what)
     console.print(grid)
     last = sessions_due(now)[-1]
+    if known.calendar_has_ended:
+        return 1
     return int(any(last in (*one.late, *one.unpublished) for one in known.evenings))
 
 
@@ -46,7 +54,7 @@ def diagnose(port: int) -> int:
         found = list(looks(os.environ, port, dt.datetime.now(dt.UTC)))
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     for no_wrap in (True, True, False):
-        grid.add_column(no_wrap=no_wrap)
+        grid.add_column(no_wrap=no_wrap, overflow="fold")
     for one in found:
         seen = escape(" → ".join(filter(None, (one.seen, one.cure))))
         grid.add_row(f"[{COLOURS[one.outcome]}]{text(one.outcome)}[/]", escape(one.what), seen)
@@ -83,6 +91,9 @@ def _lines(known: Status) -> list[tuple[str, str]]:
         beyond = text("beyond the calendar that is installed")
         at = f"{run.at:%Y-%m-%d %H:%M}" if run.at else beyond
         lines.append(("", f"{at if run.is_on else text('switched off')}  {run.schedule}"))
+    if ends_soon(known.now):
+        seen = text("known to {last}", last=last_published_session())
+        lines.append((text("calendar"), f"{seen} → {text(RENEW_IT)}"))
     if known.calls is not None:
         seen = text(
             "{calls} of {most} calls in the last minute",

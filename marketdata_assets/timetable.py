@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from marketdata_assets.trading_calendar import (
+    FIRST_SESSION,
     SHANGHAI,
     is_session,
-    last_closed_sessions,
     last_published_session,
+    last_session_over,
+    sessions_between,
 )
 
 
@@ -85,8 +87,12 @@ SESSIONS_WATCHED = 60
 
 
 def sessions_due(now: dt.datetime, since: dt.time = EVENING_IS_OVER) -> list[dt.date]:
-    """The last sessions up to `now`, the day itself `since` an hour, oldest first."""
-    sessions = last_closed_sessions(SESSIONS_WATCHED + 1, now)
+    """The last sessions up to `now`, the day itself `since` an hour, oldest first.
+
+    Those that the installed calendar knows: what they lack is asked for after its end, too.
+    """
+    known = sessions_between(FIRST_SESSION, last_session_over(now))
+    sessions = known[-SESSIONS_WATCHED - 1 :]
     if now < dt.datetime.combine(sessions[-1], since, SHANGHAI):
         sessions.pop()
     return sessions[-SESSIONS_WATCHED:]

@@ -19,10 +19,16 @@ from marketdata_assets.errors import MarketdataError
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FIRST_SESSION = dt.date(2005, 1, 4)
 CLOSING_TIME = dt.time(15, 0)
+# From then on the exchanges publish the next year.
+ENDS_SOON = dt.timedelta(days=30)
+RENEW_IT = (
+    "pip install --upgrade exchange_calendars, which has next year from December on; "
+    "then start anew what runs"
+)
 HOW = "write a day as YYYY-MM-DD or YYYYMMDD"
 
 
-class CalendarExhausted(MarketdataError):
+class CalendarExhausted(MarketdataError, status=503):
     """A day was asked for that the installed calendar does not know yet."""
 
 
@@ -97,6 +103,16 @@ def last_session_over(now: dt.datetime) -> dt.date:
         return last_published_session()
 
 
+def is_known(day: dt.date) -> bool:
+    """Whether the installed calendar tells if `day` trades: it knows years as a whole."""
+    return day.year <= last_published_session().year
+
+
+def ends_soon(now: dt.datetime) -> bool:
+    """Whether the installed calendar ends within a month, or has ended."""
+    return last_published_session() - now.astimezone(SHANGHAI).date() < ENDS_SOON
+
+
 def last_closed_sessions(count: int, now: dt.datetime) -> list[dt.date]:
     """The latest `count` closed sessions, oldest first (fewer near 2005-01-04)."""
     days = sessions_between(FIRST_SESSION, last_closed_session(now))
@@ -104,12 +120,11 @@ def last_closed_sessions(count: int, now: dt.datetime) -> list[dt.date]:
 
 
 def _refuse_unpublished(day: dt.date) -> None:
-    # A year is published as a whole, so the days after its last session are still known.
-    if day.year > last_published_session().year:
+    if not is_known(day):
         raise CalendarExhausted(
             f"the trading calendar ends at {last_published_session()} and {day} lies beyond it. "
             "The exchanges publish next year's holidays in December: upgrade the package "
-            "with `pip install --upgrade exchange_calendars`."
+            "with `pip install --upgrade exchange_calendars`, then start anew what runs."
         )
 
 

@@ -11,13 +11,24 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from marketdata_assets import trading_calendar
 from marketdata_assets.automation.chains import FUNDS, STOCKS
-from marketdata_assets.backfilling import Stretch, backfill, lacking, wanted_datasets
+from marketdata_assets.backfilling import (
+    Stretch,
+    backfill,
+    lacking,
+    sessions_to_make,
+    wanted_datasets,
+)
 from marketdata_assets.settings import SettingError
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import STORED_TABLES
 from marketdata_assets.tables.declaration import Chain
-from marketdata_assets.trading_calendar import last_closed_session, sessions_between
+from marketdata_assets.trading_calendar import (
+    CalendarExhausted,
+    last_closed_session,
+    sessions_between,
+)
 from marketdata_assets_tests import PROJECT
 from marketdata_assets_tests.small_market import SmallMarket
 from marketdata_sandbox import faults
@@ -130,3 +141,14 @@ def test_an_interrupt_ends_a_backfill_at_once_and_says_how_to_go_on(tmp_path: Pa
     assert out.endswith("go on with: marketdata backfill 2024-01-02 2024-01-31\n")
     assert err == ""
     assert backfill.returncode == 130
+
+
+def test_the_range_that_the_calendar_knows_is_made_after_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A package of exchange_calendars that nobody has upgraded since.
+    published = tuple(sessions_between(dt.date(2005, 1, 4), dt.date(2024, 12, 31)))
+    monkeypatch.setattr(trading_calendar, "_sessions", lambda: published)
+    assert sessions_to_make(dt.date(2024, 12, 30), dt.date(2024, 12, 31)) == list(published[-2:])
+    with pytest.raises(CalendarExhausted, match="2025-01-02 lies beyond it"):
+        sessions_to_make(dt.date(2024, 12, 30), dt.date(2025, 1, 2))

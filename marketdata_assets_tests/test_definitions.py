@@ -112,6 +112,7 @@ def test_jobs_schedules_and_sensors_are_there() -> None:
         "run_failure_alert",
         "failed_checks_alert",
         "incomplete_day_alert",
+        "calendar_end_alert",
     }
 
 

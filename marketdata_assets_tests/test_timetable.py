@@ -50,3 +50,12 @@ def test_the_day_itself_is_due_when_its_evening_is_over() -> None:
     evening = dt.datetime(2024, 9, 30, 22, 29, tzinfo=SHANGHAI)
     assert sessions_due(evening)[-1] == dt.date(2024, 9, 27)
     assert sessions_due(evening + dt.timedelta(minutes=1))[-1] == dt.date(2024, 9, 30)
+
+
+def test_after_the_end_of_the_calendar_its_sessions_are_still_due() -> None:
+    last = last_published_session()
+    midnight = dt.datetime(last.year + 1, 1, 1, tzinfo=SHANGHAI)
+    before = sessions_due(midnight - dt.timedelta(minutes=1))
+    assert before[-1] == last
+    for days in (0, 3, 80):
+        assert sessions_due(midnight + dt.timedelta(days)) == before

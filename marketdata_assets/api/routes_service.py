@@ -144,7 +144,7 @@ def service_routes(state: AppState) -> APIRouter:
         As it was at `now`, up to half a minute ago.
         """
         now = dt.datetime.now(dt.UTC)
-        if not known or now - known[0].now > STATUS_LASTS:
+        if not known or abs(now - known[0].now) > STATUS_LASTS:
             known[:] = [status(state.env, now)]
         return json_response(known[0])
 

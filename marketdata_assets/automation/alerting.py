@@ -22,7 +22,13 @@ from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import FINDINGS
 from marketdata_assets.tables.declaration import Outcome
 from marketdata_assets.timetable import EVENING_IS_OVER
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import (
+    RENEW_IT,
+    SHANGHAI,
+    ends_soon,
+    is_known,
+    last_published_session,
+)
 
 LINES_TOLD = 20
 # Of a series: after waits of 1, 2, 4 … 32 minutes, which are an hour.
@@ -88,7 +94,8 @@ def incomplete_day_alert(
     if not due:
         return dg.SkipReason("no trading day is due")
     day = due[-1]
-    if context.cursor == day.isoformat():
+    # A clock that was set back asks for a day before the one that was told.
+    if context.cursor and day.isoformat() <= context.cursor:
         return dg.SkipReason(f"{day}: told already")
     stored = lake.open()
     # An account that may not ask for funds has none of them: they are not missed then.
@@ -108,6 +115,29 @@ def incomplete_day_alert(
         # Until a channel takes it, the next tick tries again.
         cursor=day.isoformat() if is_told else None,
     )
+
+
+@dg.sensor(
+    name="calendar_end_alert",
+    minimum_interval_seconds=60 * 60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells once that the installed trading calendar ends within a month, and once that "
+    "it has ended.",
+)
+def calendar_end_alert(
+    context: dg.SensorEvaluationContext, alerts: AlertsResource
+) -> dg.SkipReason | dg.SensorResult:
+    now, last = dt.datetime.now(SHANGHAI), last_published_session()
+    if not ends_soon(now):
+        return dg.SkipReason(f"the trading calendar is known to {last}")
+    title = f"The trading calendar ends at {last}"
+    if not is_known(now.date()):
+        title = f"The trading calendar has ended at {last}: no new day is made"
+    if context.cursor == title:
+        return dg.SkipReason(f"{title}: told already")
+    is_told = alerts.send(title, RENEW_IT, context.log)
+    # Until a channel takes it, the next tick tries again.
+    return dg.SensorResult(skip_reason=title, cursor=title if is_told else None)
 
 
 def new_findings(lake: Lake, span: Span | None, since: dt.datetime) -> list[str]:

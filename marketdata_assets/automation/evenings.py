@@ -35,7 +35,7 @@ from marketdata_assets.timetable import EVENING_IS_OVER, SESSIONS_WATCHED
 from marketdata_assets.trading_calendar import (
     SHANGHAI,
     is_session,
-    last_closed_session,
+    last_session_over,
     previous_session,
 )
 
@@ -164,7 +164,7 @@ def sensors_from(chain: DayChain, lake: Lake, now: dt.datetime) -> dt.time:
     some evenings: one who asks for all of them has them made in order, each once.
     """
     table = chain.result
-    before = previous_session(last_closed_session(now))
+    before = previous_session(last_session_over(now))
     is_missed = before >= max(start_date(), table.first_date) and not lake.has(table, before)
     return STOCKS.evening.at[0] if is_missed else EVENING_IS_OVER
 

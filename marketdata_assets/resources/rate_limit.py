@@ -21,6 +21,7 @@ from marketdata_assets.hosts import hosts
 # The vendor counts a minute; a call counts when it arrives, some time after it was allowed. One
 # second more keeps every window of 60 s at the vendor's end within the limit.
 WINDOW_MS = 61_000
+FORGET_THE_FUTURE = "UPDATE '{}' SET item_timestamp = ? WHERE item_timestamp > ?"
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # Moments are stored without a zone: summer time would forget an hour, or count it twice.
 OPTIONS = {"options": "-c timezone=UTC"}
@@ -78,6 +79,9 @@ class FileCounter(SQLiteBucket):
     def put(self, item: RateItem) -> bool:
         with self.lock:
             item.timestamp = self.now()  # type: ignore[no-untyped-call]
+            # Of a clock that was set back: nobody waits for the hour at which they were counted.
+            with self.conn:
+                self.conn.execute(FORGET_THE_FUTURE.format(self.table), [item.timestamp] * 2)
             return super().put(item)
 
 

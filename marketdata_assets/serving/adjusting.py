@@ -31,7 +31,12 @@ from marketdata_assets.tables import (
     Table,
 )
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
-from marketdata_assets.trading_calendar import is_session, previous_session, sessions_between
+from marketdata_assets.trading_calendar import (
+    is_session,
+    last_published_session,
+    previous_session,
+    sessions_between,
+)
 
 # The close before goes by another name in the tables of funds.
 ADJUSTED_IN_ANY = (*ADJUSTED_COLUMNS, "pre_close")
@@ -113,13 +118,12 @@ def adjusted(
     """
     scale = _factors_of(code, rows[date], factors)
     if anchor is not None:
-        session = session_of(anchor)
-        if factors.until is None or factors.until < session:
+        if not _reaches(factors.until, anchor):
             table = factors.table.name
             raise MissingFactors(
                 f"{table} is there up to {factors.until} only, and the anchor is {anchor}. "
-                f"Materialize {table} up to {session}, then {SERIES_ASSETS[table]}, or choose an "
-                "earlier anchor."
+                f"Materialize {table} up to {session_of(anchor)}, then {SERIES_ASSETS[table]}, or "
+                "choose an earlier anchor."
             )
         scale = scale / _factor_at(code, anchor, factors)
     return _scaled(rows, scale)
@@ -128,6 +132,12 @@ def adjusted(
 def session_of(anchor: dt.date) -> dt.date:
     """The anchor, or the session before it, whose factor counts there."""
     return anchor if is_session(anchor) else previous_session(anchor)
+
+
+def _reaches(until: dt.date | None, anchor: dt.date) -> bool:
+    """Whether what is stored up to `until`, maybe of days that the installed calendar does not
+    know, has the session of the anchor."""
+    return until is not None and (until >= anchor or until >= session_of(anchor))
 
 
 def _factors_under(code: str, former: str, factors: Series) -> pa.Table:
@@ -248,7 +258,7 @@ def rolled(code: str, history: pa.Table, asked: Range) -> pa.Table:
     days = history["date"]
     first, last = days[0].as_py(), days[-1].as_py()
     anchor = (asked.anchor or last) if asked.adjust is Adjust.QFQ else None
-    if anchor and not first <= session_of(anchor) <= last:
+    if anchor and not (first <= anchor and _reaches(last, anchor)):
         raise MissingFactors(
             f"{INSTRUMENT_HISTORY.name} has {code} from {first} to {last}, and the anchor is "
             f"{anchor}. Choose one of these days."
@@ -275,9 +285,11 @@ def roll_factors(code: str, history: pa.Table, since: dt.date, until: dt.date) -
 def _is_next_session(days: npt.NDArray[np.int32]) -> Booleans:
     """Of every bar but the first, whether that before it is of the session before."""
     first, last = (EPOCH + dt.timedelta(int(day)) for day in (days[0], days[-1]))
-    sessions = np.array([(day - EPOCH).days for day in sessions_between(first, last)])
+    known = sessions_between(first, min(last, last_published_session()))
+    sessions = np.array([(day - EPOCH).days for day in known])
     is_next: Booleans = np.diff(np.searchsorted(sessions, days)) == 1
-    return is_next
+    # Of a day beyond the installed calendar nobody can say.
+    return is_next & np.isin(days[1:], sessions)
 
 
 def _is_whole_split(before: Numbers, told: Numbers) -> Booleans:

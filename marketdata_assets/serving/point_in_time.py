@@ -31,10 +31,11 @@ from marketdata_assets.storage.as_of import NotKnownThen, files_as_of
 from marketdata_assets.storage.bounded_duckdb import bounded_duckdb
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.reading import rows_of
-from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY
+from marketdata_assets.tables import ADJ_FACTOR, INSTRUMENT_HISTORY, Table
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
     SHANGHAI,
+    is_known,
     last_published_session,
     last_session_over,
     sessions_between,
@@ -133,10 +134,10 @@ class _Daily:
 def _daily(
     lake: Lake, view: View, codes: Sequence[str], asked: Range, moment: dt.datetime
 ) -> _Daily:
-    newest = min(moment.astimezone(SHANGHAI).date(), last_published_session())
+    newest = moment.astimezone(SHANGHAI).date()
     start, end = max(asked.start or FIRST_SESSION, FIRST_SESSION), min(asked.end or newest, newest)
     needs_newest = asked.adjust is Adjust.QFQ and asked.anchor is None
-    days = sessions_between(start, newest if needs_newest else end)
+    days = _days_between(lake, view.table, start, newest if needs_newest else end)
     if not days and start <= end:
         # A weekend: there was nothing to know.
         return _Daily(view.table.schema.empty_table(), ())
@@ -150,8 +151,10 @@ def _daily(
             return daily
         known = [day for day in files if isinstance(day, dt.date)]
         until = end if asked.adjust is Adjust.HFQ else asked.anchor or max(known)
-        anchored = session_of(until) if asked.adjust is Adjust.QFQ else until
-        factor_days = sessions_between(min(start, anchored), max(end, until))
+        anchored = until
+        if asked.adjust is Adjust.QFQ:
+            anchored = session_of(until) if is_known(until) else last_published_session()
+        factor_days = _days_between(lake, ADJ_FACTOR, min(start, anchored), max(end, until))
         with files_as_of(lake, ADJ_FACTOR, factor_days, moment) as factor_files:
             factors = rows_of(connection, ADJ_FACTOR, factor_files.values())
             factors = _of_codes(factors, "ts_code", codes).filter("adj_factor IS NOT NULL")
@@ -159,6 +162,15 @@ def _daily(
             daily.factors_until = max(day for day in factor_files if isinstance(day, dt.date))
             daily.anchor = until if asked.adjust is Adjust.QFQ else None
         return daily
+
+
+def _days_between(lake: Lake, table: Table, start: dt.date, end: dt.date) -> list[dt.date]:
+    """The sessions; beyond the installed calendar, whose end may be old news, what is stored."""
+    if is_known(end):
+        return sessions_between(start, end)
+    last = last_published_session()
+    beyond = [day for day in lake.days(table) if last < day and start <= day <= end]
+    return [*sessions_between(start, last), *beyond]
 
 
 def _history(lake: Lake, code: str, moment: dt.datetime) -> pa.Table:

@@ -31,7 +31,7 @@ from marketdata_assets.storage.run_history import daemon_beats, days_made, switc
 from marketdata_assets.storage.series import has_been_made, newest_day
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM, Table
 from marketdata_assets.timetable import FUNDS, STOCKS, TIMETABLE, sessions_due
-from marketdata_assets.trading_calendar import FIRST_SESSION
+from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI, is_known
 
 PUBLISHED = "hf_dataset"
 BEYOND = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -98,6 +98,10 @@ class Status:
     @property
     def is_late(self) -> bool:
         return any(one.late or one.unpublished for one in self.evenings)
+
+    @property
+    def calendar_has_ended(self) -> bool:
+        return not is_known(self.now.astimezone(SHANGHAI).date())
 
 
 def status(env: Mapping[str, str], now: dt.datetime) -> Status:

@@ -25,6 +25,8 @@ from marketdata_assets.storage.opening import open_lake
 from marketdata_assets.tables import ETF_NAV, ETF_PREMIUM, STORED_TABLES, Table
 from marketdata_assets.trading_calendar import (
     FIRST_SESSION,
+    SHANGHAI,
+    is_known,
     is_session,
     last_session_over,
     sessions_between,
@@ -150,6 +152,8 @@ def why_absent(table: Table, day: dt.date, now: dt.datetime) -> str:
     if day < first:
         return f"{table.name} begins on {first}: there is nothing of {day}."
     if day > last_session_over(now):
+        if day < now.astimezone(SHANGHAI).date() and not is_known(day):
+            return f"{day} lies beyond the installed calendar: {table.name} has nothing of it."
         return f"{day} is not over: {table.name} has nothing of it yet."
     if not is_session(day):
         return f"{day} is no trading day: {table.name} has nothing of it."

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from marketdata_assets.serving.queries import Format
+from marketdata_assets.serving.table_rows import why_absent
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import DAILY_PRICES, STOCK_LIST, STORED_TABLES, SUSPENSIONS
+from marketdata_assets.trading_calendar import SHANGHAI, last_published_session
 from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import (
     DAYS,
@@ -227,3 +229,11 @@ def test_a_share_has_the_rows_under_its_former_code_too(tmp_path: Path) -> None:
             told = rows(client, "stock_list", code=asked, start=DAYS[0], end=DAYS[1])
             assert [row["ts_code"] for row in told["data"]] == [former, present]
             assert (told["code"], told["renamed_from"]) == (present, renamed)
+
+
+def test_of_a_day_beyond_the_calendar_it_is_not_said_that_it_is_not_over() -> None:
+    beyond = dt.date(last_published_session().year + 1, 1, 4)
+    noon = dt.datetime.combine(beyond, dt.time(12), SHANGHAI)
+    assert why_absent(DAILY_PRICES, beyond, noon).startswith(f"{beyond} is not over")
+    later = why_absent(DAILY_PRICES, beyond, noon + dt.timedelta(days=1))
+    assert later == f"{beyond} lies beyond the installed calendar: daily_prices has nothing of it."

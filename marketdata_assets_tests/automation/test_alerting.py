@@ -15,6 +15,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from marketdata_assets.automation import alerting
 from marketdata_assets.automation.alerting import (
     TOLD_AT_TRY,
+    calendar_end_alert,
     failed_checks_alert,
     incomplete_day_alert,
     run_failure_alert,
@@ -26,7 +27,7 @@ from marketdata_assets.resources.alerts import AlertsResource
 from marketdata_assets.storage.durable_files import refusals_told
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import ETF_PREMIUM, STORED_TABLES
-from marketdata_assets.trading_calendar import SHANGHAI, previous_session
+from marketdata_assets.trading_calendar import SHANGHAI, last_published_session, previous_session
 from marketdata_assets_tests.alert_server import TOKEN, AlertServer
 from marketdata_assets_tests.conftest import CHAIN, QUIET, Platform
 from marketdata_assets_tests.edited_market import EditedMarket, halted, platform_over
@@ -357,5 +358,35 @@ def test_a_channel_that_fails_fails_no_sensor_and_its_token_is_in_no_event_or_ou
 
 
 def test_the_sensors_are_on() -> None:
-    for sensor in (run_failure_alert, failed_checks_alert, incomplete_day_alert):
+    for sensor in (
+        run_failure_alert,
+        failed_checks_alert,
+        incomplete_day_alert,
+        calendar_end_alert,
+    ):
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_the_end_of_the_calendar_is_told_once_before_and_once_after(
+    alert_server, alerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, cursor = last_published_session(), None
+    noon = dt.datetime.combine(last, dt.time(12), SHANGHAI)
+    for days in (-40, -29, -28, 0, 1, 2):
+        now = noon + dt.timedelta(days)
+        clock = type("Clock", (dt.datetime,), {"now": classmethod(lambda _, zone, at=now: at)})
+        with monkeypatch.context() as patched:
+            patched.setattr("marketdata_assets.automation.alerting.dt.datetime", clock)
+            result = calendar_end_alert(dg.build_sensor_context(cursor=cursor), alerts=alerts)
+        cursor = result.cursor if isinstance(result, dg.SensorResult) else cursor
+    early, late = alert_server.told
+    assert early["title"] == f"The trading calendar ends at {last}"
+    assert late["title"] == f"The trading calendar has ended at {last}: no new day is made"
+    assert "pip install --upgrade exchange_calendars" in early["message"]
+
+
+def test_a_clock_that_is_set_back_tells_no_day_again(
+    sandbox: Platform, alert_server, alerts, due
+) -> None:
+    assert watch(sandbox, alerts, "2024-10-16") == ("2024-10-15: told already", "2024-10-16")
+    assert alert_server.told == []

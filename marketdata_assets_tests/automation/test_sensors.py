@@ -16,7 +16,7 @@ from marketdata_assets.automation.evenings import (
 )
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import STORED_TABLES
-from marketdata_assets.trading_calendar import SHANGHAI, sessions_between
+from marketdata_assets.trading_calendar import SHANGHAI, last_published_session, sessions_between
 from marketdata_assets_tests.conftest import CHAIN, Platform
 
 Requests = list[tuple[str, str, set[str]]]
@@ -221,3 +221,10 @@ def test_what_the_sensor_asks_for_fills_the_gap(
     [(first, last, names)] = requested(evaluate(platform))
     assert platform.run(dt.date.fromisoformat(first), dt.date.fromisoformat(last), [*names]).success
     assert isinstance(evaluate(platform), dg.SkipReason)
+
+
+def test_the_last_day_of_the_calendar_is_asked_for_after_its_end(sandbox: Platform) -> None:
+    last = last_published_session()
+    new_year = dt.datetime(last.year + 1, 1, 1, 9, tzinfo=SHANGHAI)
+    result = missing_days(STOCKS, sandbox.instance, sandbox.lake, new_year)
+    assert requested(result)[-1][1] == str(last)

@@ -106,6 +106,24 @@ def test_a_call_counts_when_it_is_allowed_however_long_it_was_held_up(tmp_path: 
         assert counter.peek(0).timestamp >= now
 
 
+def test_of_a_clock_that_was_set_back_nobody_waits_for_the_hour_it_showed(tmp_path: Path) -> None:
+    path, an_hour = tmp_path / "a.sqlite", 3_600_000
+    with _allowance(path) as allowance, _allowance(path) as other:
+        assert _taken(allowance, CALLS) == CALLS
+        counter = allowance._counter
+        with counter.conn:
+            counter.conn.execute(
+                f'UPDATE "{counter.table}" SET item_timestamp = item_timestamp + {an_hour}'
+            )
+        for one in (allowance, other):
+            call = RateItem("call", one._counter.now())
+            # They count as made at this moment, for nobody knows when they were.
+            assert not one._counter.put(call)
+            wait = one._counter.waiting(call)
+            assert isinstance(wait, int)
+            assert wait <= WINDOW_MS + 1
+
+
 def test_the_window_is_longer_than_the_vendors_minute() -> None:
     assert WINDOW_MS > 60_000
 

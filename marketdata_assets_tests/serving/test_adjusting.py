@@ -20,7 +20,11 @@ from marketdata_assets.serving.adjusting import (
 )
 from marketdata_assets.tables import ADJ_FACTOR, DAILY_KLINE, DAILY_PRICES, Table
 from marketdata_assets.tables.daily_prices import ADJUSTED_COLUMNS
-from marketdata_assets.trading_calendar import last_published_session, sessions_between
+from marketdata_assets.trading_calendar import (
+    CalendarExhausted,
+    last_published_session,
+    sessions_between,
+)
 from marketdata_sandbox.market.exchange import SimulatedExchange
 
 AROUND_EX_DATES = sessions_between(dt.date(2023, 6, 19), dt.date(2023, 7, 7))
@@ -240,3 +244,14 @@ def test_the_last_session_that_is_published_can_be_the_anchor() -> None:
     factors = pa.table({"trade_date": days, "adj_factor": [1.0, 2.0]})
     found = adjusted("600000.SH", rows.set_column(0, "date", days), Factors(factors, last), last)
     assert found["close"].to_pylist() == [4.0, 4.0]
+
+
+def test_a_day_that_is_stored_beyond_the_published_calendar_can_be_the_anchor() -> None:
+    # Stored by a host whose package is newer.
+    beyond = dt.date(last_published_session().year + 1, 1, 5)
+    days = pa.array([beyond - dt.timedelta(1), beyond])
+    rows = pa.table({"date": days, "close": [8.0, 4.0]})
+    factors = Factors(pa.table({"trade_date": days, "adj_factor": [1.0, 2.0]}), beyond)
+    assert adjusted("600000.SH", rows, factors, beyond)["close"].to_pylist() == [4.0, 4.0]
+    with pytest.raises(CalendarExhausted):
+        adjusted("600000.SH", rows, factors, beyond + dt.timedelta(1))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketdata_assets import trading_calendar
 from marketdata_assets.serving.adjusting import MissingFactors, NotAdjustable, fund_factors
 from marketdata_assets.serving.exports import write_export
 from marketdata_assets.serving.price_reader import PriceReader
@@ -18,7 +19,7 @@ from marketdata_assets.serving.queries import Adjust, ExportQuery
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import ETF_PREMIUM
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import FIRST_SESSION, CalendarExhausted, sessions_between
 from marketdata_assets_tests.replay import REAL_DATA, needs_real_data
 from marketdata_assets_tests.serving.stored import filled
 
@@ -211,3 +212,17 @@ def test_an_export_has_the_same_adjusted_fund(
     write_export(reader, ExportQuery(codes=[CODE], adjust=Adjust.HFQ), folder, "one")
     exported = pq.read_table(folder / "one.parquet").drop_columns(["code"])
     assert exported.to_pylist() == reader.ohlcv(CODE, adjust=Adjust.HFQ).rows.to_pylist()
+
+
+def test_beyond_the_published_calendar_what_needs_no_calendar_is_adjusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    up_to_the_dividend = THROUGH_A_SPLIT[:9]
+    known = factors(up_to_the_dividend)
+    published = tuple(sessions_between(FIRST_SESSION, dt.date(2020, 12, 31)))
+    monkeypatch.setattr(trading_calendar, "_sessions", lambda: published)
+    assert factors(up_to_the_dividend) == known
+    # Whether a session lies between, only a newer package can tell.
+    with pytest.raises(CalendarExhausted, match="pip install --upgrade exchange_calendars"):
+        factors(THROUGH_A_SPLIT)
+    assert factors(THROUGH_A_SPLIT, until=SESSIONS[8])[:9] == known

@@ -168,3 +168,16 @@ def test_a_moment_beyond_the_published_calendar_is_answered(
         found = past.reader.ohlcv(code, START, as_of=past.moment)
         assert found.rows["date"][-1].as_py() <= SESSIONS[-1]
         assert found.missing in ((), None)
+
+
+def test_what_is_stored_beyond_the_published_calendar_is_answered_as_known(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stored by a host whose package is newer.
+    published = tuple(sessions_between(FIRST_SESSION, dt.date(START.year - 1, 12, 31)))
+    monkeypatch.setattr(trading_calendar, "_sessions", lambda: published)
+    for (code, adjust, anchor), rows in past.answers.items():
+        known = past.reader.ohlcv(code, START, END, COLUMNS, adjust, anchor, as_of=past.moment)
+        assert known.rows.to_pylist() == rows, (code, adjust, anchor)
+        whole = past.reader.ohlcv(code, START, None, COLUMNS, adjust, anchor, as_of=past.moment)
+        assert whole.rows.to_pylist()[: len(rows)] == rows, (code, adjust, anchor)

@@ -18,13 +18,14 @@ from dagster._core.scheduler.instigation import (
     ScheduleInstigatorData,
 )
 
+from marketdata_assets import trading_calendar
 from marketdata_assets.allowance_counter import shared_path
 from marketdata_assets.resources.rate_limit import Allowance
 from marketdata_assets.serving.status import Evening, status
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.storage.series import refresh
 from marketdata_assets.tables import DAILY_PRICES, ETF_PREMIUM
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI, sessions_between
 from marketdata_assets_tests.dagster_home import shipped_instance
 from marketdata_assets_tests.serving.stored import SESSIONS, store_funds, store_shares
 
@@ -127,3 +128,16 @@ def test_the_calls_of_the_last_minute_are_those_of_all_processes(
     allowance.close()
     assert (known.calls, known.calls_per_minute) == (3, 500)
     assert TOKEN not in repr(known)
+
+
+def test_after_the_end_of_the_calendar_what_is_known_is_told(
+    env: dict[str, str], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_shares(lake, SESSIONS[:-1])
+    published = tuple(sessions_between(FIRST_SESSION, SESSIONS[-1]))
+    monkeypatch.setattr(trading_calendar, "_sessions", lambda: published)
+    assert not status(env, NOW).calendar_has_ended
+    known = status(env, NOW.replace(year=SESSIONS[-1].year + 1, month=1, day=4))
+    assert known.calendar_has_ended
+    assert known.evenings[0].late == (SESSIONS[-1],)
+    assert {run.schedule for run in known.next_runs if run.at is None} >= {"daily_chain_schedule"}
