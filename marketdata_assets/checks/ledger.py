@@ -168,6 +168,8 @@ def facts(
             stocks.ts_code IS NOT NULL AS listed,
             was.ts_code IS NOT NULL AS was_listed,
             did.ts_code IS NOT NULL AS traded_before,
+            coalesce(days.session_before IN (SELECT trade_date FROM traded), false)
+                AS is_before_known,
             halted.ts_code IS NOT NULL AS suspended,
             bar.ts_code IS NOT NULL AS daily_kline,
             coalesce(bar.is_held, false) AS is_held,
@@ -256,6 +258,8 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
             WHEN daily_kline AND suspended THEN 'suspension contradicted'
             WHEN daily_kline THEN NULL
             WHEN listed AND suspended THEN 'suspended'
+            -- It may have lost its bar as well.
+            WHEN listed AND NOT is_before_known THEN 'session before not stored'
             WHEN listed THEN 'halted'
             WHEN daily_basic THEN 'no bar'
             WHEN was_listed THEN 'delisted'

@@ -28,10 +28,10 @@ COVERAGE = Table(
         text(
             "reason",
             "unexplained, late upstream, held, excused, or what explains it: suspended, halted, "
-            "delisted, not yet listed, before listing, other code, no limits before 2023, …; "
-            "NULL: complete",
+            "delisted, not yet listed, before listing, other code, no limits before 2023, session "
+            "before not stored, …; NULL: complete",
             "原因：不明、供应商未更新、扣留、豁免，或停牌、无公告停牌、已退市、未上市、上市前、"
-            "其他代码、2023年前无涨跌停等；完整则为空",
+            "其他代码、2023年前无涨跌停、上一交易日未入库等；完整则为空",
         ),
     ),
 )
@@ -84,9 +84,10 @@ SUSPENDED = Table(
         text(
             "reason",
             "suspended (by notice), halted (no bar, no notice, and none on the session before), "
-            "part of the day, or why a bar is missing: unexplained, late upstream, excused, …",
+            "part of the day, or why a bar is missing: unexplained, late upstream, excused, session "
+            "before not stored, …",
             "原因：停牌（有公告）、停牌（无公告，上一交易日亦无行情）、盘中停牌，或行情缺失的原因："
-            "不明、供应商未更新、豁免等",
+            "不明、供应商未更新、豁免、上一交易日未入库等",
             nullable=False,
         ),
         text(
