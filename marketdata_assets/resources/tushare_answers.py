@@ -252,15 +252,17 @@ def _typed_column(table: Table, name: str, values: Sequence[object], params: Par
 
 
 def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | None:
-    """The column with NULL for the few values that can't be read; None where many or all are."""
+    """The column with NULL for the few values that can't be read; None where many are, or all of a
+    day: an answer about one index or of shares that are paused may have a single row.
+    """
     wanted, good = table[name].type, list(values)
     rows = _unreadable(values, wanted)
     bad = [values[row] for row in rows]
     for row in rows:
         good[row] = None
-    if len(bad) > max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values)) or len(bad) == len(
-        values
-    ):
+    is_whole_day = table.date_column is not None and table.tushare.parts is None
+    most = max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values))
+    if len(bad) > (min(most, len(values) - 1) if is_whole_day else most):
         return None
     logger.warning(
         "%s: %s can't be read on %d of %d rows and counts as NULL: %s",
