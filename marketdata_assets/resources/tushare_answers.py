@@ -80,7 +80,8 @@ def of_somebody(
         if name in ("ts_code", day) or not table[name].nullable:
             lacking.update(at for at, value in enumerate(values) if not value)
         unreadable.update(_unreadable(values, table[name].type))
-    strays, most = lacking | unreadable, min(MOST_STRAY, MOST_STRAY_SHARE * len(rows))
+    strays = lacking | unreadable
+    most = min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)) if _are_whole_days(table) else MOST_STRAY
     if strays:
         told = f"{len(strays)} of {len(rows)} rows have no {' or no '.join(names)}"
         if len(lacking) > most:
@@ -90,6 +91,12 @@ def of_somebody(
         left_out = "%s %s: %s that can be read. Nobody knows whose they are, so they are left out."
         logger.warning(left_out, table.name, params, told)
     return [row for at, row in enumerate(rows) if at not in strays]
+
+
+def _are_whole_days(table: Table) -> bool:
+    """Whether an answer is a day: one about an index, or of shares that are paused, is a part and
+    may have a single row."""
+    return table.date_column is not None and table.tushare.parts is None
 
 
 def _unreadable(values: Sequence[object], wanted: pa.DataType) -> list[int]:
@@ -253,16 +260,15 @@ def _typed_column(table: Table, name: str, values: Sequence[object], params: Par
 
 def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | None:
     """The column with NULL for the few values that can't be read; None where many are, or all of a
-    day: an answer about one index or of shares that are paused may have a single row.
+    day.
     """
     wanted, good = table[name].type, list(values)
     rows = _unreadable(values, wanted)
     bad = [values[row] for row in rows]
     for row in rows:
         good[row] = None
-    is_whole_day = table.date_column is not None and table.tushare.parts is None
     most = max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values))
-    if len(bad) > (min(most, len(values) - 1) if is_whole_day else most):
+    if len(bad) > (min(most, len(values) - 1) if _are_whole_days(table) else most):
         return None
     logger.warning(
         "%s: %s can't be read on %d of %d rows and counts as NULL: %s",
