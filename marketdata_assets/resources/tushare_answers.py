@@ -60,28 +60,60 @@ def in_our_words(
 def of_somebody(
     table: Table, fields: Sequence[str], rows: Sequence[Sequence[object]], params: Params
 ) -> Sequence[Sequence[object]]:
-    """The rows but for a few without a code or a day, which are told; `BadValue` for more.
+    """The rows but for a few without a code, a day or another value that tells whose they are, or
+    with one that can't be read: these are told. `BadValue` for more without one; of more that
+    can't be read `typed_table` says what is wrong.
 
     All of a table without codes: each of its rows is a fact that many rest on.
     """
-    if "ts_code" not in table.key:
+    if "ts_code" not in table.key or any(len(row) != len(fields) for row in rows):
         return rows
     last_known = table.tushare.last_known
     day = last_known.told_on if last_known else table.date_column
-    names = [name for name in ("ts_code", day) if name]
-    places = [fields.index(name) for name in names if name in fields]
-    known = [
-        row
-        for row in rows
-        if len(row) != len(fields) or not any(row[at] in (None, "") for at in places)
-    ]
-    if strays := len(rows) - len(known):
-        told = f"{strays} of {len(rows)} rows have no {' or no '.join(names)}."
-        if strays > min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)):
-            raise BadValue(table.tushare.call, params, told)
-        left_out = "%s %s: %s Nobody knows whose they are, so they are left out."
+    ours = (table.date_column, table.tushare.numbered)
+    others = [name for name in table.key if name not in ("ts_code", *ours)]
+    names = [one for one in ("ts_code", day, *others) if one and one in fields]
+    lacking: set[int] = set()
+    unreadable: set[int] = set()
+    for name in names:
+        values = [row[fields.index(name)] for row in rows]
+        if name in ("ts_code", day) or not table[name].nullable:
+            lacking.update(at for at, value in enumerate(values) if not value)
+        unreadable.update(_unreadable(values, table[name].type))
+    strays = lacking | unreadable
+    most = min(MOST_STRAY, MOST_STRAY_SHARE * len(rows)) if _are_whole_days(table) else MOST_STRAY
+    if strays:
+        told = f"{len(strays)} of {len(rows)} rows have no {' or no '.join(names)}"
+        if len(lacking) > most:
+            raise BadValue(table.tushare.call, params, f"{told}.")
+        if len(strays) > most:
+            return rows
+        left_out = "%s %s: %s that can be read. Nobody knows whose they are, so they are left out."
         logger.warning(left_out, table.name, params, told)
-    return known
+    return [row for at, row in enumerate(rows) if at not in strays]
+
+
+def _are_whole_days(table: Table) -> bool:
+    """Whether an answer is a day: one about an index, or of shares that are paused, is a part and
+    may have a single row."""
+    return table.date_column is not None and table.tushare.parts is None
+
+
+def _unreadable(values: Sequence[object], wanted: pa.DataType) -> list[int]:
+    """Which of the values can't be read as what their column holds."""
+    try:
+        _converted(values, wanted)
+    except UNREADABLE:
+        return [at for at, value in enumerate(values) if not _is_readable(value, wanted)]
+    return []
+
+
+def _is_readable(value: object, wanted: pa.DataType) -> bool:
+    try:
+        _converted([value], wanted)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _numbered(rows: Sequence[Sequence[object]], code: int) -> list[list[object]]:
@@ -227,17 +259,16 @@ def _typed_column(table: Table, name: str, values: Sequence[object], params: Par
 
 
 def _readable(table: Table, name: str, values: Sequence[object]) -> pa.Array | None:
-    """The column with NULL for the few values that can't be read; None where many or all are."""
-    wanted, good, bad = table[name].type, list(values), []
-    for row, value in enumerate(values):
-        try:
-            _converted([value], wanted)
-        except UNREADABLE:
-            good[row] = None
-            bad.append(value)
-    if len(bad) > max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values)) or len(bad) == len(
-        values
-    ):
+    """The column with NULL for the few values that can't be read; None where many are, or all of a
+    day.
+    """
+    wanted, good = table[name].type, list(values)
+    rows = _unreadable(values, wanted)
+    bad = [values[row] for row in rows]
+    for row in rows:
+        good[row] = None
+    most = max(MOST_UNREADABLE, MOST_UNREADABLE_SHARE * len(values))
+    if len(bad) > (min(most, len(values) - 1) if _are_whole_days(table) else most):
         return None
     logger.warning(
         "%s: %s can't be read on %d of %d rows and counts as NULL: %s",
@@ -256,6 +287,9 @@ def _converted(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
 
 def _scalars(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
     """Texts as texts and numbers as numbers: nothing is parsed, rounded or made finite."""
+    # Arrow takes true for 1 where a number with decimals stands before it.
+    if bool in map(type, values):
+        raise TypeError("got bool")
     array = pa.array(values)
     is_text = pa.types.is_string(array.type)
     is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)

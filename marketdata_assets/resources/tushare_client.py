@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import orjson
 import requests
@@ -171,13 +171,14 @@ def _until_next_minute(state: tenacity.RetryCallState) -> float:
 
 
 def _json_object(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object in `raw`, or None; NaN and Infinity are not JSON."""
+    """The JSON object in `raw`, or None."""
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        # It refuses for one number beyond all bounds, or one broken character, what has its place.
+        # It refuses for one number beyond all bounds, one NaN, which servers in Python write, or
+        # one broken character, what has its place.
         try:
-            answer = json.loads(raw, parse_constant=_no_constant)
+            answer = json.loads(raw)
         except (ValueError, RecursionError):
             return None
     return answer if isinstance(answer, dict) else None
@@ -191,7 +192,3 @@ def _is_tabular(data: dict[str, Any]) -> bool:
         and isinstance(items, list)
         and all(isinstance(row, list) for row in items)
     )
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

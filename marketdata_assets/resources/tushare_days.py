@@ -193,17 +193,16 @@ def read_range(
     """What the answer to a call for `days` tells; it may have come in pages.
 
     It is not of the range when a row is of another day, or all are of one: then the vendor has
-    taken no notice of it. Of one that was cut no day is taken, and of pages all or none: where they
-    repeat a row, they lack another one. A session without a row, or with far fewer than the others,
+    taken no notice of it. Of one that was cut no day is taken, nor of one with rows that are of no
+    day, which only the day by itself tells of, and of pages all or none: where they repeat a row,
+    they lack another one. A session without a row, or with far fewer than the others,
     is not whole, though both may turn out to be true.
     """
     parts = _by_date(table, pages)
     counts = {day: sum(len(rows) for _, rows in parts[f"{day:%Y%m%d}"]) for day in days}
-    is_of_range = (
-        sum(counts.values()) == sum(len(page.items) for page in pages)
-        and sum(map(bool, counts.values())) > 1
-    )
-    if is_cut or not is_of_range:
+    rows_of_days = sum(len(rows) for date in parts if _is_day(date) for _, rows in parts[date])
+    is_of_range = sum(counts.values()) == rows_of_days and sum(map(bool, counts.values())) > 1
+    if is_cut or not is_of_range or rows_of_days < sum(len(page.items) for page in pages):
         return RangeAnswer(is_of_range, {})
     fewest = 1 if table.may_be_empty else SHORT * max(counts.values())
     found: dict[dt.date, pa.Table] = {}
@@ -223,20 +222,28 @@ def read_range(
 
 def _by_date(
     table: Table, pages: Sequence["Answer"]
-) -> dict[object, list[tuple[list[str], list[list[object]]]]]:
+) -> dict[str, list[tuple[list[str], list[list[object]]]]]:
     """The rows of every date as it is written, page by page, each with the page's fields.
 
     Rows without a date are nobody's.
     """
-    parts: dict[object, list[tuple[list[str], list[list[object]]]]] = defaultdict(list)
+    parts: dict[str, list[tuple[list[str], list[list[object]]]]] = defaultdict(list)
     for page in pages:
         if table.date_column not in page.fields:
             continue
         at = page.fields.index(table.date_column)
-        of_page: dict[object, list[list[object]]] = defaultdict(list)
+        of_page: dict[str, list[list[object]]] = defaultdict(list)
         for row in page.items:
-            if at < len(row) and isinstance(row[at], str):
-                of_page[row[at]].append(row)
+            if at < len(row) and isinstance(date := row[at], str):
+                of_page[date].append(row)
         for date, rows in of_page.items():
             parts[date].append((page.fields, rows))
     return parts
+
+
+def _is_day(written: str) -> bool:
+    try:
+        dt.datetime.strptime(written, "%Y%m%d")
+    except ValueError:
+        return False
+    return True

@@ -26,6 +26,7 @@ from marketdata_assets.tables import (
     DAILY_BASIC,
     DAILY_KLINE,
     PRICE_LIMITS,
+    SUSPENSIONS,
     Table,
 )
 from marketdata_assets_tests.resources.serving import (
@@ -95,10 +96,10 @@ def test_a_row_that_is_not_identified_is_refused(
 
 
 @each_day_table
-@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("nothing", [None, "", 0])
 @pytest.mark.parametrize("name", ["ts_code", "trade_date"])
 def test_a_few_rows_of_nobody_cost_the_others_nothing(
-    state: Path, caplog: pytest.LogCaptureFixture, table: Table, name: str, nothing: str | None
+    state: Path, caplog: pytest.LogCaptureFixture, table: Table, name: str, nothing: object
 ) -> None:
     market = SmallMarket(many_codes(60))
     with serving(market) as server, tushare_at(server, state) as tushare:
@@ -108,6 +109,34 @@ def test_a_few_rows_of_nobody_cost_the_others_nothing(
         spoil(server, table.tushare.call, column_set(name, *[nothing] * 6), times=1)
         with pytest.raises(BadValue, match="6 of 60 rows"):
             tushare.day(table, DAY)
+
+
+@each_day_table
+def test_a_few_rows_whose_key_can_not_be_read_cost_the_others_nothing(
+    state: Path, caplog: pytest.LogCaptureFixture, table: Table
+) -> None:
+    """A number or a broken character for a code or an hour, a day that does not exist."""
+    market = SmallMarket(many_codes(60))
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        for name in table.key:
+            odd = [7, True, [7], float("nan"), "20240631" if name == "trade_date" else "\ud800"]
+            spoil(server, table.tushare.call, column_set(name, *odd), times=1)
+            assert tushare.day(table, DAY)["ts_code"].to_pylist() == market.codes[5:]
+            assert "5 of 60 rows have no ts_code or no trade_date" in caplog.text
+            caplog.clear()
+            spoil(server, table.tushare.call, column_set(name, *odd, 7), times=1)
+            with pytest.raises(BadValue, match=f"{name} holds a value that is not"):
+                tushare.day(table, DAY)
+
+
+def test_a_notice_without_a_kind_costs_the_others_nothing(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = SmallMarket(many_codes(60))
+    with serving(market) as server, tushare_at(server, state) as tushare:
+        spoil(server, "suspend_d", column_set("suspend_type", None, ""), times=1)
+        assert tushare.day(SUSPENSIONS, DAY)["ts_code"].to_pylist() == market.codes[2:]
+    assert "2 of 60 rows have no ts_code or no trade_date or no suspend_type" in caplog.text
 
 
 @each_day_table
@@ -178,7 +207,7 @@ def test_a_value_of_another_kind_is_refused(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("text", [b"1e999", b'"--"', b"true"])
+@pytest.mark.parametrize("text", [b"1e999", b'"--"', b"true", b"NaN", b"-Infinity"])
 def test_a_value_of_one_row_that_can_not_be_read_counts_as_null_and_is_said(
     server: TushareServer, tushare: WakefulTushare, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,6 +218,13 @@ def test_a_value_of_one_row_that_can_not_be_read_counts_as_null_and_is_said(
     day = tushare.day(DAILY_KLINE, DAY)
     assert sum(day[name].null_count for name in day.column_names) == 1
     assert "can't be read on 1 of 3 rows and counts as NULL" in caplog.text
+
+
+def test_a_truth_behind_numbers_is_no_number(
+    server: TushareServer, tushare: WakefulTushare
+) -> None:
+    spoil(server, "daily", column_set("close", 10.5, True, 11.5))
+    assert tushare.day(DAILY_KLINE, DAY)["close"].to_pylist() == [10.5, None, 11.5]
 
 
 def test_a_date_that_does_not_exist_is_refused(

@@ -92,6 +92,19 @@ def test_an_index_without_a_row_is_named_and_the_others_come(
     assert f"index_daily {DAY}: there is no row of ts_code {silent}." in caplog.text
 
 
+def test_a_value_of_an_index_that_can_not_be_read_costs_the_others_nothing(
+    server: TushareServer, tushare: WakefulTushare, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is asked for by itself, so that its row is the only one of its answer."""
+    server.faults["index_daily"] = deque([AS_ASKED, column_set("pct_chg", "--")])
+    changes = tushare.day(INDEX_DAILY, DAY)["pct_chg"]
+    assert (len(changes), changes.null_count) == (len(FIRST_PUBLISHED), 1)
+    assert "pct_chg can't be read on 1 of 1 rows" in caplog.text
+    spoil(server, "index_daily", column_set("pct_chg", "--"))
+    with pytest.raises(BadValue, match="pct_chg is NULL on all"):
+        tushare.day(INDEX_DAILY, DAY)
+
+
 def test_no_index_at_all_is_a_day_that_is_not_out(
     server: TushareServer, tushare: WakefulTushare, caplog: pytest.LogCaptureFixture
 ) -> None:

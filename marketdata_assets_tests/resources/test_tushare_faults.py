@@ -310,14 +310,6 @@ def test_a_redirect_does_not_carry_the_token_to_another_host(
         assert other.requests == []
 
 
-def test_nan_is_not_json(server: TushareServer, tushare: WakefulTushare) -> None:
-    def spoil(answer: dict[str, Any]) -> None:
-        answer["data"]["items"][0][-1] = float("nan")
-
-    _always(server, faults.edited(spoil))
-    assert type(_failure(tushare)) is errors.UnreadableAnswer
-
-
 @pytest.mark.parametrize("data", [{}, {"items": []}, {"fields": None, "items": []}, {"fields": []}])
 def test_an_answer_without_fields_or_items_is_unreadable(
     server: TushareServer, tushare: WakefulTushare, data: dict[str, Any]

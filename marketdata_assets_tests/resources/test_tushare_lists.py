@@ -24,7 +24,7 @@ from marketdata_assets_tests.resources.serving import (
     tushare_at,
 )
 from marketdata_assets_tests.resources.spoiling import column_set, data_of, params_of, spoil
-from marketdata_assets_tests.small_market import CODES, SmallMarket, many_codes
+from marketdata_assets_tests.small_market import CODES, GONE, SmallMarket, many_codes
 from marketdata_sandbox import faults
 from marketdata_sandbox.faults import Fault
 from marketdata_sandbox.server import TushareServer
@@ -158,6 +158,17 @@ def test_one_stock_of_many_that_is_listed_and_delisted_at_once_keeps_its_code_al
         rows = {row["ts_code"]: row for row in tushare.stock_basic().to_pylist()}
     assert {name for name, value in rows[codes[0]].items() if value is not None} == {"ts_code"}
     assert set(rows) == set(codes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"), [("ts_code", None, [*CODES]), ("list_date", "--", [*CODES, GONE])]
+)
+def test_the_only_stock_of_its_status_costs_the_others_nothing(
+    server: TushareServer, tushare: WakefulTushare, name: str, value: object, told: list[str]
+) -> None:
+    untouched = faults.edited(lambda answer: None)
+    server.faults["stock_basic"] = deque([untouched, column_set(name, value)])
+    assert tushare.stock_basic()["ts_code"].to_pylist() == told
 
 
 def test_no_listed_stock_is_no_stock_list(server: TushareServer, tushare: WakefulTushare) -> None:

@@ -139,6 +139,21 @@ def test_days_that_an_answer_may_lack_are_asked_for_by_themselves(
     assert set(asked[2:]) <= set(spans(days[4:], 1))
 
 
+@pytest.mark.parametrize("written", [None, "", 20250102, "20250231"])
+def test_a_row_of_no_day_costs_the_days_of_its_answer_a_call_each_and_the_others_nothing(
+    server: TushareServer,
+    tushare: WakefulTushare,
+    caplog: pytest.LogCaptureFixture,
+    written: object,
+) -> None:
+    spoil(server, "daily", column_set("trade_date", written), times=1)
+    days = SESSIONS[:8]
+    got = tables_of(tushare.days(four_days_fit(), days, ROWS))
+    assert [len(data) for data in got.values()] == [len(CODES)] * len(days)
+    assert sorted(asked_for(server, "daily")) == sorted(spans(days, 4) + spans(days[:4], 1))
+    assert caplog.records == []
+
+
 def the_last_day_alone(answer: dict[str, Any]) -> None:
     fields, items = data_of(answer)
     latest = max(row[fields.index("trade_date")] for row in items)
