@@ -84,7 +84,7 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
     except CalendarExhausted as error:
         yield _look("calendar", Outcome.STOPS, str(error))
         return
-    yield _look("settings", Outcome.FINE, f"{known.origin}{text('; ')}{profile_root(env)}")
+    yield _look("settings", Outcome.FINE, f"{text(known.origin)}{text('; ')}{profile_root(env)}")
     yield _disk(known.bytes_free)
     yield from _ports(env, ui_port)
     yield _calendar(now)

@@ -46,7 +46,7 @@ def diagnose(port: int) -> int:
         found = list(looks(os.environ, port, dt.datetime.now(dt.UTC)))
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     for no_wrap in (True, True, False):
-        grid.add_column(no_wrap=no_wrap)
+        grid.add_column(no_wrap=no_wrap, overflow="fold")
     for one in found:
         seen = escape(" → ".join(filter(None, (one.seen, one.cure))))
         grid.add_row(f"[{COLOURS[one.outcome]}]{text(one.outcome)}[/]", escape(one.what), seen)
@@ -74,7 +74,7 @@ def _what_next() -> str:
 
 
 def _lines(known: Status) -> list[tuple[str, str]]:
-    lines = [(text("profile"), f"{known.origin}{text('; ')}{profile_root()}")]
+    lines = [(text("profile"), f"{text(known.origin)}{text('; ')}{profile_root()}")]
     for evening in known.evenings:
         lines += _lines_of(evening)
     nothing = "nothing runs by itself: start marketdata dev"

@@ -236,3 +236,18 @@ def test_a_taken_port_and_a_setting_that_cant_be_read_are_named(patient: Patient
     assert "API_PORT" in found["port of the API"].seen
     patient.set(TUSHARE_TOKEN=TOKEN, TUSHARE_CALLS_PER_MINUTE="many")
     assert stopping(patient.looked_at()) == ["settings"]
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "zh_CN.UTF-8"])
+def test_doctor_cuts_no_path_however_long_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    language: str,
+) -> None:
+    home = tmp_path / "a-folder-with-a-name-that-is-longer-than-a-line-of-the-terminal"
+    (home / "sandbox").mkdir(parents=True)
+    monkeypatch.setenv("MARKETDATA_HOME", str(home))
+    monkeypatch.setenv("LC_ALL", language)
+    diagnose(free_port())
+    assert str(home / "sandbox") in "".join(capsys.readouterr().out.split())
