@@ -232,6 +232,8 @@ def test_an_error_that_is_made_of_parts_is_told_in_it_too(
     for error in [*made, no_series.value]:
         assert CHINESE.search(text(str(error))), error
     assert text(str(made[0])) == "daily_prices 未入库，请先物化 daily_prices。"
+    damaged = DamagedPartitions(DAILY_PRICES, [Path("a.parquet")], "its checksum is another")
+    assert "已损坏：a.parquet（校验和不符）" in text(str(damaged))
     assert "rows" in command_texts.chinese()
     written = text(str(NoSuchColumn(DAILY_PRICES, ["rows"])))
     assert written.startswith("daily_prices 没有 rows 列。现有：")

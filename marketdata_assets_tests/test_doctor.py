@@ -62,10 +62,10 @@ class Patient:
         self.set(TUSHARE_URL=server.url, TUSHARE_TOKEN=token)
         return server
 
-    def looked_at(self, now: dt.datetime | None = None) -> dict[str, Look]:
+    def looked_at(self, now: dt.datetime | None = None, port: int = 0) -> dict[str, Look]:
         (self._home / "sandbox").mkdir(exist_ok=True)
         (self._home / "live-127.0.0.1").mkdir(exist_ok=True)
-        found = list(looks(os.environ, free_port(), now or dt.datetime.now(dt.UTC)))
+        found = list(looks(os.environ, port or free_port(), now or dt.datetime.now(dt.UTC)))
         assert TOKEN not in repr(found)
         assert HUB_TOKEN not in repr(found)
         assert len({one.what for one in found}) == len(found)
@@ -234,6 +234,9 @@ def test_a_taken_port_and_a_setting_that_cant_be_read_are_named(patient: Patient
         found = patient.looked_at()
     assert stopping(found) == ["port of the API"]
     assert "API_PORT" in found["port of the API"].seen
+    port = free_port()
+    patient.set(API_PORT=str(port))
+    assert stopping(patient.looked_at(port=port)) == ["port of the API"]
     patient.set(TUSHARE_TOKEN=TOKEN, TUSHARE_CALLS_PER_MINUTE="many")
     assert stopping(patient.looked_at()) == ["settings"]
 
