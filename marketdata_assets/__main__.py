@@ -179,7 +179,7 @@ def _port(written: str) -> int:
 
 def _count(written: str) -> int:
     if not (written.isascii() and written.isdigit() and int(written) > 0):
-        raise _refused(written, "write a whole number, like {default}", "20")
+        raise _refused(written, "write a whole number above 0, like {default}", "20")
     return int(written)
 
 

@@ -119,6 +119,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
             grid.add_row(table.name, f"{count:,}", str(first), str(last), f"{rows:,}")
         checks = _checks(connection, days)
         premiums = _premium_grid(connection, days[-1]) if with_funds else None
+        usual = _usual_days(connection, days[-1]) if with_funds else 0
     console.print()
     console.print(grid)
     found = finding_list(root, days[-1], days[0], rows=FINDINGS_SHOWN)
@@ -127,7 +128,7 @@ def _summary(console: Console, days: list[dt.date], seconds: float, with_funds: 
     console.print(findings_grid(found) if found else f"  {text('none')}")
     if premiums is not None:
         about = "premiums on {day}; mean and sd of the last {count} days"
-        console.print(f"\n[bold]{text(about, day=days[-1], count=SESSIONS)}[/]")
+        console.print(f"\n[bold]{text(about, day=days[-1], count=usual)}[/]")
         console.print(premiums)
     console.print(f"\n[bold]{text('checks')}[/]")
     for holds, line in checks:
@@ -218,6 +219,16 @@ def _quoted(text: str | Path) -> str:
 
 def _python(code: str) -> str:
     return shlex.join([sys.executable, "-c", code])
+
+
+def _usual_days(connection: duckdb.DuckDBPyConnection, last: dt.date) -> int:
+    """Of how many sessions mean and sd are: those that are stored, `SESSIONS` at most."""
+    stored = connection.execute(
+        f"SELECT DISTINCT trade_date FROM {ETF_PREMIUM.name} WHERE trade_date <= $last "
+        "LIMIT $count",
+        {"last": last, "count": SESSIONS},
+    ).fetchall()
+    return len(stored)
 
 
 def _premium_grid(connection: duckdb.DuckDBPyConnection, last: dt.date) -> Grid:

@@ -48,8 +48,9 @@ def run_dev(host: str, port: int, notices: Sequence[str]) -> int:
     root, level = profile_root(), log_level(os.environ, "warning")
     ui, api = ui_settings(os.environ, host, port), api_settings(os.environ)
     with _alone(root), _nothing_left(root, "dev") as held:
-        listen(ui.host, ui.port, "--host", "--port").close()
-        listen(api.host, api.port, "API_HOST", "API_PORT").close()
+        # Both at once: one port for the two of them is found here, too.
+        with listen(ui.host, ui.port, "--host", "--port"):
+            listen(api.host, api.port, "API_HOST", "API_PORT").close()
         where = {"market": _market(), "address": address(ui.host, ui.port)}
         _tell(text("Dagster on {market}: {address}", **where), root, notices)
         mend(root)

@@ -6,6 +6,7 @@ Here belongs each look, through the clients that the evening uses. `operator_com
 import datetime as dt
 import email.utils
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -83,7 +84,7 @@ def looks(env: Mapping[str, str], ui_port: int, now: dt.datetime) -> Iterator[Lo
     except SettingError as error:
         yield _look("settings", Outcome.STOPS, str(error))
         return
-    yield _look("settings", Outcome.FINE, f"{known.origin}{text('; ')}{profile_root(env)}")
+    yield _look("settings", Outcome.FINE, f"{text(known.origin)}{text('; ')}{profile_root(env)}")
     yield _disk(known.bytes_free)
     yield from _ports(env, ui_port)
     yield _calendar(now)
@@ -113,11 +114,11 @@ def _disk(free: int) -> Look:
 def _ports(env: Mapping[str, str], ui_port: int) -> Iterator[Look]:
     def open_ui() -> None:
         ui = ui_settings(env, "127.0.0.1", ui_port)
-        listen(ui.host, ui.port, "--host", "--port").close()
+        held.enter_context(listen(ui.host, ui.port, "--host", "--port"))
 
     def open_api() -> None:
         api = api_settings(env)
-        listen(api.host, api.port, "API_HOST", "API_PORT").close()
+        held.enter_context(listen(api.host, api.port, "API_HOST", "API_PORT"))
 
     running = programs_running(profile_root(env))
     if running == "dev":
@@ -125,8 +126,11 @@ def _ports(env: Mapping[str, str], ui_port: int) -> Iterator[Look]:
         return
     # Beside a daemon they may well be taken, by `web` and `serve`.
     bad = Outcome.NOTE if running else Outcome.STOPS
-    yield _tried("port of the UI", open_ui, "is free", bad)
-    yield _tried("port of the API", open_api, "is free", bad)
+    # Both at once: one port for the two of them is found, too.
+    with ExitStack() as held:
+        found = [_tried("port of the UI", open_ui, "is free", bad)]
+        found.append(_tried("port of the API", open_api, "is free", bad))
+    yield from found
 
 
 def _calendar(now: dt.datetime) -> Look:

@@ -82,7 +82,7 @@ def _what_next() -> str:
 
 
 def _lines(known: Status) -> list[tuple[str, str]]:
-    lines = [(text("profile"), f"{known.origin}{text('; ')}{profile_root()}")]
+    lines = [(text("profile"), f"{text(known.origin)}{text('; ')}{profile_root()}")]
     for evening in known.evenings:
         lines += _lines_of(evening)
     nothing = "nothing runs by itself: start marketdata dev"

@@ -47,7 +47,8 @@ def query(
         asked = RangeQuery(codes=[share], start=start, end=last, columns=columns, adjust=adjust)
     except ValidationError as error:
         how = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SettingError("the question", f"{code} {fields} {adjust}", how.rstrip(".")) from None
+        question = " ".join(str(one) for one in (code, first, last, fields, adjust) if one)
+        raise SettingError("the question", question, how.rstrip(".")) from None
     found = reader.ohlcv(share, asked.start, asked.end, asked.columns, asked.adjust)
     console = Console(highlight=False, markup=False, soft_wrap=bool(file))
     if found.rows.num_rows == 0:
@@ -97,5 +98,5 @@ def _about(found: Slice) -> str:
     lines = [text(what, code=found.code, unit=unit, currency=currency)]
     if found.missing:
         lines.append(text("{count} session(s) were never stored", count=len(found.missing)))
-    lines.append(found.origin or origin())
+    lines.append(text(found.origin or origin()))
     return text("; ").join(lines)

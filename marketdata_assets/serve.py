@@ -117,7 +117,7 @@ def _queue(root: Path) -> Requests:
 def _tell(settings: ApiSettings) -> None:
     url = address(settings.host, settings.port)
     told = "The API: {address}    docs: {address}/docs    data: {origin}"
-    print(text(told, address=url, origin=settings.origin), flush=True)
+    print(text(told, address=url, origin=text(settings.origin)), flush=True)
 
 
 def main() -> int:

@@ -52,7 +52,9 @@ def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     """A whole number above zero. Raises `SettingError`."""
     written = env.get(name) or str(default)
     if not (written.isascii() and written.isdigit() and int(written) > 0):
-        raise SettingError(name, written, "write a whole number, like {default}", default=default)
+        raise SettingError(
+            name, written, "write a whole number above 0, like {default}", default=default
+        )
     return int(written)
 
 

@@ -90,7 +90,7 @@ def test_the_first_setting_of_the_shell_decides(speaks: pytest.MonkeyPatch) -> N
     [
         ("query", "缺少参数： code"),
         ("backfill 2024 2025", "'2024': 请写日期，如 2024-03-06"),
-        ("demo --days some", "请写整数，如 20"),
+        ("demo --days some", "请写大于 0 的整数，如 20"),
         ("dev --port 0", "请写端口号"),
         ("nothing", "无此选项： 'nothing'"),
     ],
@@ -176,7 +176,7 @@ def test_what_is_said_has_its_values_in_the_language_of_the_shell(
     assert text("{size} free", size="1.0 GB") == "1.0 GB free"
     speaks.setenv("LANG", "zh_CN.UTF-8")
     assert text("{size} free", size="1.0 GB") == "可用 1.0 GB"
-    with pytest.raises(SettingError, match="API_PORT 为 'x'：请写整数，如 5000。"):
+    with pytest.raises(SettingError, match="API_PORT 为 'x'：请写大于 0 的整数，如 5000。"):
         whole_number({"API_PORT": "x"}, "API_PORT", 5000)
 
 
@@ -232,6 +232,8 @@ def test_an_error_that_is_made_of_parts_is_told_in_it_too(
     for error in [*made, no_series.value]:
         assert CHINESE.search(text(str(error))), error
     assert text(str(made[0])) == "daily_prices 未入库，请先物化 daily_prices。"
+    damaged = DamagedPartitions(DAILY_PRICES, [Path("a.parquet")], "its checksum is another")
+    assert "已损坏：a.parquet（校验和不符）" in text(str(damaged))
     assert "rows" in command_texts.chinese()
     written = text(str(NoSuchColumn(DAILY_PRICES, ["rows"])))
     assert written.startswith("daily_prices 没有 rows 列。现有：")

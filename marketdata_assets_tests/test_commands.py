@@ -69,7 +69,8 @@ def test_a_terminal_that_knows_no_chinese_shows_the_rest(tmp_path: Path) -> None
 def test_the_demo_makes_the_last_days_and_shows_what_is_there(tmp_path: Path) -> None:
     demo = run(tmp_path, "demo", "--days", "2")
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    for line in ("2 trading days", "daily_prices", "2 of 2 days are stored", "TUSHARE_TOKEN"):
+    told = ("mean and sd of the last 2 days", "TUSHARE_TOKEN")
+    for line in ("2 trading days", "daily_prices", "2 of 2 days are stored", *told):
         assert line in demo.stdout
     assert "NO" not in demo.stdout.split()
     [line] = [line for line in demo.stdout.splitlines() if line.split()[:1] == ["510300.SH"]]
@@ -167,7 +168,7 @@ def test_a_number_of_days_that_is_none_is_refused(
     with pytest.raises(SystemExit) as ended:
         command_parser().parse_args(["demo", f"--days={days}"])
     assert ended.value.code == 2
-    assert "write a whole number, like 20" in capsys.readouterr().err
+    assert "write a whole number above 0, like 20" in capsys.readouterr().err
 
 
 def test_the_instance_settings_are_what_dagster_understands(tmp_path: Path) -> None:

@@ -183,6 +183,7 @@ def test_two_on_one_folder_and_taken_ports_end_with_a_sentence(
             f"MARKETDATA_HOME is '{home}': another dev",
         ),
         ({**own, "MARKETDATA_HOME": str(tmp_path)}, dev.port, f"--port is '{dev.port}': another"),
+        ({**own, "MARKETDATA_HOME": str(tmp_path)}, int(own["API_PORT"]), "API_PORT is"),
     ):
         second = run(project, "dev", "--port", str(port), **settings)
         assert second.returncode == 2

@@ -62,10 +62,10 @@ class Patient:
         self.set(TUSHARE_URL=server.url, TUSHARE_TOKEN=token)
         return server
 
-    def looked_at(self, now: dt.datetime | None = None) -> dict[str, Look]:
+    def looked_at(self, now: dt.datetime | None = None, port: int = 0) -> dict[str, Look]:
         (self._home / "sandbox").mkdir(exist_ok=True)
         (self._home / "live-127.0.0.1").mkdir(exist_ok=True)
-        found = list(looks(os.environ, free_port(), now or dt.datetime.now(dt.UTC)))
+        found = list(looks(os.environ, port or free_port(), now or dt.datetime.now(dt.UTC)))
         assert TOKEN not in repr(found)
         assert HUB_TOKEN not in repr(found)
         assert len({one.what for one in found}) == len(found)
@@ -234,5 +234,23 @@ def test_a_taken_port_and_a_setting_that_cant_be_read_are_named(patient: Patient
         found = patient.looked_at()
     assert stopping(found) == ["port of the API"]
     assert "API_PORT" in found["port of the API"].seen
+    port = free_port()
+    patient.set(API_PORT=str(port))
+    assert stopping(patient.looked_at(port=port)) == ["port of the API"]
     patient.set(TUSHARE_TOKEN=TOKEN, TUSHARE_CALLS_PER_MINUTE="many")
     assert stopping(patient.looked_at()) == ["settings"]
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "zh_CN.UTF-8"])
+def test_doctor_cuts_no_path_however_long_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    language: str,
+) -> None:
+    home = tmp_path / "a-folder-with-a-name-that-is-longer-than-a-line-of-the-terminal"
+    (home / "sandbox").mkdir(parents=True)
+    monkeypatch.setenv("MARKETDATA_HOME", str(home))
+    monkeypatch.setenv("LC_ALL", language)
+    diagnose(free_port())
+    assert str(home / "sandbox") in "".join(capsys.readouterr().out.split())

@@ -52,7 +52,9 @@ def test_run_history_is_kept_for_two_weeks_or_as_long_as_is_set(tmp_path: Path) 
     env = {"MARKETDATA_HOME": str(tmp_path)}
     assert resources(env)["run_history_days"] == 14
     assert resources({**env, "RUN_HISTORY_DAYS": "90"})["run_history_days"] == 90
-    with pytest.raises(SettingError, match="RUN_HISTORY_DAYS is '0': write a whole number, like"):
+    with pytest.raises(
+        SettingError, match="RUN_HISTORY_DAYS is '0': write a whole number above 0, like"
+    ):
         resources({**env, "RUN_HISTORY_DAYS": "0"})
 
 

@@ -40,6 +40,14 @@ def test_prices_are_shown_with_every_decimal_and_what_they_are(
     assert about.startswith(f"{CODE}: volume in shares, CNY; sandbox")
 
 
+def test_in_chinese_it_says_in_chinese_that_prices_are_simulated(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert query(CODE, SESSIONS[0], SESSIONS[2], "none", "", "") == 0
+    assert "沙盒：模拟数据，并非真实行情" in " ".join(capsys.readouterr().out.split())
+
+
 def test_no_column_is_cut_however_many_there_are(
     lake: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:

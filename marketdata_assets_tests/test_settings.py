@@ -21,7 +21,9 @@ def test_a_set_one_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-5", "many", "200.5", "²"])
 def test_what_is_no_whole_number_says_how_to_write_it(text: str) -> None:
-    with pytest.raises(SettingError, match=f"X is '{text}': write a whole number, like 200"):
+    with pytest.raises(
+        SettingError, match=f"X is '{text}': write a whole number above 0, like 200"
+    ):
         settings.whole_number({"X": text}, "X", 200)
 
 

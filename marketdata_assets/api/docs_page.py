@@ -15,7 +15,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 code, pre { font: 13px/1.5 ui-monospace, monospace; background: #8881; padding: .1em .3em }
 pre { padding: .8em; overflow-x: auto }
 h2 { margin-top: 2.5rem; border-top: 1px solid #8884; padding-top: 1rem }
-h2 code { font-size: 1em }
+h2 code { font-size: 1em; overflow-wrap: anywhere }
 table { border-collapse: collapse } td { padding: .2rem 1rem .2rem 0; vertical-align: top }
 :root { color-scheme: light dark }
 """
@@ -28,7 +28,8 @@ def docs_page(document: Mapping[str, Any]) -> str:
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     title = escape(document["info"]["title"])
-    yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+    yield '<!doctype html><html lang="en"><meta charset="utf-8">'
+    yield f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
     yield f"<style>{STYLE}</style><h1>{title}</h1>"
     yield f"<p>{_prose(document['info']['description'])}</p>"
     yield '<p>For programs: <a href="openapi.json">/openapi.json</a></p>'

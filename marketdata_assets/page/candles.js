@@ -21,6 +21,9 @@ const SIGN_SIZE = 13;
 const FONT = "system-ui, sans-serif";
 // Where numbers beside the bars would cover them, they come with the pointer.
 const NARROW = 520;
+const TOP = 0.3;
+// Half of a day below the bars, in pixels: nearer to an edge it would be cut.
+const HALF_A_DAY = 34;
 
 export function candleChart(rows, frequency, code) {
   const element = h("div", {
@@ -81,11 +84,17 @@ function made(element, bars, frequency, code, digits) {
   });
   chart.setSymbol({ ticker: code, pricePrecision: digits, volumePrecision: 0 });
   chart.setPeriod({ type: PERIODS[frequency] ?? "day", span: 1 });
+  chart.overrideXAxis({
+    createTicks: ({ bounding, defaultTicks }) =>
+      defaultTicks.filter(({ coord }) => coord >= HALF_A_DAY && coord <= bounding.width - HALF_A_DAY),
+  });
   chart.setDataLoader({ getBars: ({ callback }) => callback(bars, false) });
   chart.createIndicator({ name: "MA", calcParams: [5, 20, 60], paneId: "candle_pane" }, true);
   chart.createIndicator({ name: "MARKS", paneId: "candle_pane" }, true);
   chart.createIndicator("VOL");
   chart.createIndicator("MACD");
+  // Room for the numbers above the bars.
+  if (element.clientWidth >= NARROW) chart.overrideYAxis({ gap: { top: TOP, bottom: 0.1 } });
   chart.setOffsetRightDistance(12);
   const room = element.clientWidth - 90;
   chart.setBarSpace(Math.max(2, Math.min(30, room / bars.length)));

@@ -39,7 +39,7 @@ export async function showInstrument({ code: chosen, query, signal, go }) {
   drawMarks();
   drawSlider();
   return h("div", { class: "view instrument" },
-    h("div", { class: "main" }, title, tools, headline(bars, found.currency), chart.element),
+    h("div", { class: "main" }, title, tools, headline(bars, found), chart.element),
     h("aside", {},
       panel(t("fetch"), copyable("curl", curlOf(question)), copyable("Python", pythonOf(code, question))),
       panel(t("marks"), marks),
@@ -140,7 +140,7 @@ function toolbar(shown, change) {
   return { tools, slide };
 }
 
-function headline(bars, currency) {
+function headline(bars, { currency, volume_unit: unit }) {
   const last = bars.at(-1);
   const before = bars.at(-2);
   const rate = before ? (last.close / before.close - 1) * 100 : null;
@@ -148,7 +148,7 @@ function headline(bars, currency) {
     h("b", { class: direction(rate) }, number(last.close, last.close < 10 ? 3 : 2)),
     h("span", { class: direction(rate) }, percent(rate)),
     h("span", {}, `${last.date} · ${currency}`),
-    h("span", {}, `${t("volume")} ${large(last.volume)}`),
+    h("span", {}, `${t("volume")} ${large(last.volume)}${unit ? ` ${t(unit)}` : ""}`),
     h("span", {}, `${t("turnover")} ${large(last.turnover)}`));
 }
 

@@ -31,7 +31,7 @@ export async function showMarket({ signal }) {
     h("div", { class: "tiles" },
       tile(t("up"), number(last.up, 0), "up"), tile(t("down"), number(last.down, 0), "down"),
       tile(t("flat"), number(last.flat, 0)), tile(t("limit_up"), number(last.limit_up, 0), "up"),
-      tile(t("limit_down"), number(last.limit_down, 0), "down"), tile(t("turnover"), large(last.turnover))),
+      tile(t("limit_down"), number(last.limit_down, 0), "down"), tile(t("turnover_in_yuan"), large(last.turnover))),
     unreadable.length ? h("p", { class: "warn" }, `${t("unreadable")}${unreadable.join(", ")}`) : null,
     pair(t("breadth"), "up", "down"),
     pair(t("limits"), "limit_up", "limit_down"),
@@ -39,14 +39,14 @@ export async function showMarket({ signal }) {
       label: t("turnover_by_day"), days: dates, choose,
       series: [{ values: days.map((one) => one.turnover / unit), class: "neutral" }],
       format: (value) => number(value, 0),
-      told: (index) => `${days[index].date} · ${t("turnover")} ${large(days[index].turnover)}`,
+      told: (index) => `${days[index].date} · ${t("turnover_in_yuan")} ${large(days[index].turnover)}`,
     })),
     movers);
 }
 
 function told(day, names) {
   return h("span", {}, `${day.date} · `, names.map((name) =>
-    h("span", {}, `${t(name)} ${number(day[name], 0)} · `)), `${t("shares")} ${number(day.shares, 0)}`);
+    h("span", {}, `${t(name)} ${number(day[name], 0)} · `)), `${t("number_of_shares")} ${number(day.shares, 0)}`);
 }
 
 function tile(name, value, tone = "") {
@@ -59,7 +59,7 @@ function moversOf(day, movers) {
     [t("name"), (row) => row.name ?? ""],
     [t("close"), (row) => number(row.close), true],
     [t("change"), (row) => h("span", { class: direction(row.quote_rate) }, percent(row.quote_rate)), true],
-    [t("turnover"), (row) => large(row.turnover), true],
+    [t("turnover_in_yuan"), (row) => large(row.turnover), true],
   ];
   const list = (name, rows) => panel(t(name), table(columns, rows));
   return h("div", {}, h("h2", { class: "apart" }, `${t("movers")}${isChinese() ? "" : " "}${day}`),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from marketdata_assets.api.api_settings import ApiSettings
 from marketdata_assets.storage.series import refresh
@@ -34,6 +34,19 @@ VIEWS = {
 TOKEN = "token-of-this-test-1"
 # The chart draws what changed with the next frame.
 DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+# Every text that a canvas is given, with its edges and the canvas's width.
+DRAWN_TEXTS = """
+    window.drawnTexts = [];
+    const fillText = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, ...more) {
+      const { width } = this.measureText(text);
+      const left = x - ({ center: width / 2, right: width }[this.textAlign] ?? 0);
+      const edges = { left, right: left + width, width: this.canvas.clientWidth };
+      window.drawnTexts.push({ text: String(text), ...edges });
+      return fillText.call(this, text, x, ...more);
+    };
+"""
 
 
 def at(api: Client, place: str) -> str:
@@ -63,12 +76,42 @@ def test_a_view_is_drawn_in_both_languages_and_asks_nobody_else(
     )
 
 
-def test_no_view_is_wider_than_a_phone(api: Client, visits: Visits) -> None:
-    page = visits.to(at(api, "status"), width=360)
+@pytest.mark.parametrize("width", [320, 360])
+def test_no_view_is_wider_than_a_phone(api: Client, visits: Visits, width: int) -> None:
+    page = visits.to(at(api, "status"), width=width)
     for place in VIEWS:
         page.goto(at(api, place))
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth") == 360, place
+        assert page.evaluate("document.documentElement.scrollWidth") == width, place
+
+
+def test_the_document_of_the_api_is_as_wide_as_a_phone(api: Client, browser: Browser) -> None:
+    with browser.new_context(viewport={"width": 375, "height": 800}, is_mobile=True) as context:
+        page = context.new_page()
+        page.goto(f"{api.url}/docs")
+        widths = page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
+    assert widths == [375, 375]
+
+
+def test_a_chart_shows_whole_days_below_its_bars(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "status"))
+    page.add_init_script(DRAWN_TEXTS)
+    page.goto(at(api, "instrument/600000.SH"))
+    page.reload()
+    expect(page.locator(".candles canvas").first).to_be_visible()
+    page.evaluate(DRAWN)
+    drawn = page.evaluate("drawnTexts")
+    days = [one for one in drawn if re.fullmatch(r"\d{4}-\d\d-\d\d", one["text"])]
+    assert len(days) > 1
+    assert [one for one in days if one["left"] < 0 or one["right"] > one["width"]] == []
+
+
+def test_volume_and_turnover_have_their_units(api: Client, visits: Visits) -> None:
+    page = visits.to(at(api, "instrument/600000.SH"))
+    expect(page.locator(".headline")).to_contain_text(re.compile(r"Volume [\d.]+( \w+)? shares"))
+    page = visits.to(at(api, "market"), "zh-CN")
+    expect(page.locator(".tile", has_text="成交额")).to_contain_text("成交额（元）")
+    expect(page.locator("th", has_text="成交额").first).to_have_text("成交额（元）")
 
 
 def test_an_instrument_is_found_by_the_initials_of_its_name(api: Client, visits: Visits) -> None:
