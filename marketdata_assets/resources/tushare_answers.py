@@ -36,7 +36,6 @@ MOST_STRAY, MOST_STRAY_SHARE = 5, 0.1
 UNREADABLE = (pa.ArrowException, OverflowError, TypeError, ValueError)
 # What no 64 bits hold as a whole number is no value of a market.
 BEYOND = 2.0**63
-TRUE_AND_FALSE = pa.array([1.0, 0.0])
 
 # Of the years before, the vendor may lack a whole indicator; since then that is a fault.
 EVERY_COLUMN_SINCE = dt.date(2010, 1, 4)
@@ -291,8 +290,8 @@ def _scalars(values: Sequence[object], wanted: pa.DataType) -> pa.Array:
     array = pa.array(values)
     if pa.types.is_floating(array.type):
         # Arrow takes true for 1 where a number with decimals stands before it.
-        ones = pc.indices_nonzero(pc.is_in(array, TRUE_AND_FALSE)).to_pylist()
-        if any(isinstance(values[at], bool) for at in ones):
+        may_be = pc.indices_nonzero(pc.or_(pc.equal(array, 1.0), pc.equal(array, 0.0)))
+        if any(isinstance(values[at], bool) for at in may_be.to_pylist()):
             raise TypeError("got bool")
     is_text = pa.types.is_string(array.type)
     is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)

@@ -84,8 +84,8 @@ SUSPENDED = Table(
         text(
             "reason",
             "suspended (by notice), halted (no bar, no notice, and none on the session before), "
-            "part of the day, or why a bar is missing: unexplained, late upstream, excused, session "
-            "before not stored, …",
+            "part of the day, or why a bar is missing: unexplained, late upstream, excused, "
+            "session before not stored, …",
             "原因：停牌（有公告）、停牌（无公告，上一交易日亦无行情）、盘中停牌，或行情缺失的原因："
             "不明、供应商未更新、豁免、上一交易日未入库等",
             nullable=False,
