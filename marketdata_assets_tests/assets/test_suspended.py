@@ -2,9 +2,11 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from marketdata_assets.assets.coverage import suspended_shares
@@ -13,10 +15,11 @@ from marketdata_assets.checks.days import CHECKED_TOGETHER, side_by_side
 from marketdata_assets.checks.excuses import NONE
 from marketdata_assets.storage.io_manager import conform
 from marketdata_assets.tables import COVERAGE, SUSPENDED, SUSPENSIONS
-from marketdata_assets.trading_calendar import sessions_between
+from marketdata_assets.trading_calendar import previous_session, sessions_between
 from marketdata_assets_tests.checks.judging import before
 from marketdata_assets_tests.checks.market_day import LATER
 from marketdata_assets_tests.conftest import Platform, metadata_of
+from marketdata_assets_tests.edited_market import EditedMarket, platform_over, without
 from marketdata_assets_tests.real_history import days as real_days
 from marketdata_assets_tests.real_history import needs_real_history
 
@@ -105,6 +108,19 @@ def test_every_day_that_has_a_ledger_is_stored_though_it_be_empty(sandbox: Platf
     assert found == [0, 1, 0]
     told = [metadata_of(result, "suspended", day)["halted 停牌"] for day in (days[0], days[1])]
     assert told == [0, 1]
+
+
+def test_who_has_no_bar_on_the_first_day_that_is_stored_may_have_lost_it(tmp_path: Path) -> None:
+    edits = {(call, DAY): without(SHARE) for call in ("daily", "daily_basic")}
+    with platform_over(EditedMarket(edits), tmp_path) as platform:
+        assert platform.run(DAY).success
+        told = {row["ts_code"]: row for row in platform.lake.read(SUSPENDED, DAY).to_pylist()}
+        assert told[SHARE]["is_paused"] is None
+        assert told[SHARE]["reason"] == "session before not stored"
+        assert platform.run(previous_session(DAY)).success
+        assert platform.run(DAY, assets=["coverage"]).success
+        reasons = platform.lake.read(COVERAGE, DAY).filter(pc.field("ts_code") == SHARE)["reason"]
+        assert reasons.to_pylist() == [ledger.UNEXPLAINED]
 
 
 @needs_real_history
