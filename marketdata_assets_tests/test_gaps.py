@@ -9,6 +9,7 @@ import pytest
 from marketdata_assets.automation import evenings
 from marketdata_assets.automation.evenings import missing_partitions_sensor
 from marketdata_assets.checks.excuses import FILE, Excuse, as_csv
+from marketdata_assets.checks.ledger import BEFORE_UNKNOWN, UNEXPLAINED
 from marketdata_assets.storage.io_manager import LakeResource
 from marketdata_assets.tables import COVERAGE, DAILY_BASIC, DAILY_PRICES
 from marketdata_assets.trading_calendar import sessions_between
@@ -86,6 +87,26 @@ def test_a_share_that_lacks_a_row_is_asked_for_alone_and_then_published(
     assert platform.lake.days(DAILY_PRICES) == DAYS
     assert watermark(platform) == DAYS[-1]
     assert asked_for(platform) == []
+
+
+def test_a_day_is_judged_again_when_the_session_before_it_is_there(
+    platform: Platform, server: TushareServer
+) -> None:
+    def reasons() -> list[str | None]:
+        return platform.lake.read(COVERAGE, DAYS[1])["reason"].to_pylist()
+
+    for call in ("daily", "daily_basic"):
+        without_a_share(call, server, DAYS[1])
+    assert platform.run(DAYS[1], assets=EVERYTHING).success
+    server.faults.clear()
+    assert BEFORE_UNKNOWN in reasons()
+    again = (DAYS[1], DAYS[1], set(DERIVED))
+    assert again not in asked_for(platform)
+    assert platform.run(DAYS[0], assets=EVERYTHING).success
+    assert again in asked_for(platform)
+    assert platform.run(DAYS[1], assets=sorted(DERIVED)).success
+    assert UNEXPLAINED in reasons()
+    assert BEFORE_UNKNOWN not in reasons()
 
 
 def test_what_is_excused_or_a_week_old_is_not_asked_for_again(

@@ -18,10 +18,12 @@ from marketdata_assets.assets.fetching import FETCH_ALL
 from marketdata_assets.assets.hf_dataset import hf_dataset
 from marketdata_assets.assets.refusals import refused_before
 from marketdata_assets.checks.excuses import excuses_in
-from marketdata_assets.checks.ledger import missing_in
+from marketdata_assets.checks.ledger import BEFORE_UNKNOWN, missing_in
 from marketdata_assets.storage.lake import Lake
 from marketdata_assets.tables import (
+    ADJ_FACTOR,
     COVERAGE,
+    DAILY_KLINE,
     DAILY_PRICES,
     ETF_COVERAGE,
     ETF_NAV,
@@ -31,7 +33,7 @@ from marketdata_assets.tables import (
     STORED_TABLES,
     SUSPENDED,
 )
-from marketdata_assets.trading_calendar import SHANGHAI
+from marketdata_assets.trading_calendar import FIRST_SESSION, SHANGHAI, previous_session
 
 # What is missing in a day for longer, the vendor does not have.
 SESSIONS_MENDED = 5
@@ -120,7 +122,8 @@ def incomplete_tables(
     Those are the tables in which rows are missing without a good reason; of older days not, for
     what the vendor lacks a week later it does not have. A day that has a ledger and no prices was
     refused for what its rows say: all of it is asked for again. So is a table of which a new answer
-    was refused on an earlier day while the stored one stayed.
+    was refused on an earlier day while the stored one stayed, and a ledger that did not know the
+    session before, which is stored by now.
     """
     found, excuses = {}, excuses_in(lake)
     for day in days:
@@ -134,9 +137,18 @@ def incomplete_tables(
         again = refused_before(lake, day, dt.datetime.now(SHANGHAI).date()) & frozenset(names)
         if day in days[-SESSIONS_MENDED:]:
             again |= missing_in(covered, excuses)
+        if BEFORE_UNKNOWN in covered["reason"].to_pylist() and _is_before_stored(lake, day):
+            again |= {COVERAGE.name}
         if again:
             found[day] = again
     return found
+
+
+def _is_before_stored(lake: Lake, day: dt.date) -> bool:
+    """Whether there is what the ledger of a day asks of the session before."""
+    return day > FIRST_SESSION and all(
+        lake.has(table, previous_session(day)) for table in (DAILY_KLINE, ADJ_FACTOR)
+    )
 
 
 def are_premiums_outdated(lake: Lake, day: dt.date) -> bool:

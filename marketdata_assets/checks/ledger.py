@@ -26,6 +26,7 @@ OTHER_CODE = "other code"
 BEFORE_LISTING = "before listing"
 COMPLETE = "complete"
 LATE, UNEXPLAINED, HELD, EXCUSED = "late upstream", "unexplained", "held", "excused"
+BEFORE_UNKNOWN = "session before not stored"
 LACKING = {
     "code_listed": "stock_list",
     "bar_missing": "daily_kline",
@@ -259,7 +260,7 @@ def coverage(rows: Relation, excuses: Excuses) -> Relation:
             WHEN daily_kline THEN NULL
             WHEN listed AND suspended THEN 'suspended'
             -- It may have lost its bar as well.
-            WHEN listed AND NOT is_before_known THEN 'session before not stored'
+            WHEN listed AND NOT is_before_known THEN '{BEFORE_UNKNOWN}'
             WHEN listed THEN 'halted'
             WHEN daily_basic THEN 'no bar'
             WHEN was_listed THEN 'delisted'

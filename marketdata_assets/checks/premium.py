@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from marketdata_assets.checks.excuses import Excuses, explained, quoted
-from marketdata_assets.checks.ledger import EXCUSED, HELD, UNEXPLAINED, held_rows
+from marketdata_assets.checks.ledger import BEFORE_UNKNOWN, EXCUSED, HELD, UNEXPLAINED, held_rows
 from marketdata_assets.tables import ETF_COVERAGE, ETF_KLINE, ETF_PREMIUM
 from marketdata_assets.tables.declaration import Check, Mass, Outcome
 
@@ -199,7 +199,7 @@ def fund_coverage(
                 WHEN halted THEN 'halted'
                 WHEN is_gone THEN 'value not known'
                 WHEN NOT is_surely_listed THEN 'listing not known'
-                WHEN NOT is_before_known THEN 'session before not stored'
+                WHEN NOT is_before_known THEN '{BEFORE_UNKNOWN}'
                 ELSE 'seldom traded'
             END AS reason
         FROM told
