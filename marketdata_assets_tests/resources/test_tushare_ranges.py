@@ -150,12 +150,12 @@ def test_pages_that_overlap_are_not_believed_a_single_day(data: st.DataObject) -
         (answers([]), False),
         (answers(rows_of(DAYS[-1])), False),
         (answers(EVERY_ROW + rows_of(dt.date(2024, 10, 14))), False),
-        (answers([*EVERY_ROW, [CODES[0], None, 1.0]]), False),
-        (answers([*EVERY_ROW, [CODES[0]]]), False),
+        (answers([*EVERY_ROW, [CODES[0], None, 1.0]]), True),
+        (answers([*EVERY_ROW, [CODES[0]]]), True),
     ],
     ids=["no row", "the last day alone", "another day", "a row of no day", "half a row"],
 )
-def test_an_answer_that_is_not_of_its_range_has_no_day(
+def test_an_answer_that_is_not_of_its_range_or_has_a_row_of_no_day_has_no_day(
     pages: list[Answer], is_of_range: bool
 ) -> None:
     assert read_range(ADJ_FACTOR, DAYS, pages) == (is_of_range, {})
