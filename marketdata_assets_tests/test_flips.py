@@ -7,7 +7,7 @@ import pytest
 from benchmarks.flips import PLACES, Found, run
 from marketdata_assets_tests.conftest import repeats
 
-FLIPS = repeats(35, 105)
+FLIPS = repeats(56, 105)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ Here belongs the SQL that finds every missing row and explains it. The table is 
 
 A share that trades is expected in every table; one that is listed and not suspended for the whole
 day is expected to trade when it did on the session before. A share that has not traded for longer
-is halted, whether or not there is a notice.
+is halted, whether or not there is a notice. Where the session before is not stored, nobody knows.
 """
 
 import datetime as dt

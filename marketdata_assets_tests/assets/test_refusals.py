@@ -120,7 +120,7 @@ def state(platform: Platform, table: str, check: str, day: dt.date) -> bool:
 def test_one_day_refused_in_the_middle_of_a_range_costs_one_day(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    days = sessions_between(dt.date(2024, 6, 3), dt.date(2024, 8, 23))[: repeats(12, 60)]
+    days = sessions_between(dt.date(2024, 6, 3), dt.date(2024, 8, 23))[: repeats(30, 60)]
     bad = days[len(days) // 2]
     everything = [*CHAIN, "hf_dataset"]
     market = MovingMarket({("daily", bad): in_shares})
