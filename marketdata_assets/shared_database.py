@@ -17,6 +17,7 @@ from typing import TypeVar
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
+from psycopg_pool import ConnectionPool
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,6 +40,8 @@ NOT_THERE = (None, "57P01", "57P02", "57P03")
 # So is one that may only be read while another takes its place.
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 SECONDS_TO_CONNECT = 10
+# Who has no patience at all still meets a server that is just starting again.
+SECONDS_FOR_THE_POOL = 2
 # Of a server that has no connection left, which passes.
 FULL = ("too many", "connection slots")
 
@@ -67,6 +70,37 @@ def connected(database: str, tcp_user_timeout: int = 0) -> psycopg.Connection:
                 raise
             refused = error
     raise psycopg.errors.InvalidAuthorizationSpecification(first_line(refused)) from refused
+
+
+def pool_of(
+    database: str,
+    max_size: int,
+    options: str,
+    autocommit: bool = False,
+    configure: Callable[[psycopg.Connection], None] | None = None,
+) -> ConnectionPool:
+    """Connections by which can be written, for the threads of this process.
+
+    One that begins while the database is only read would stay so for as long as it is connected. A
+    pool waits twice as long after each attempt to connect, so that of a server that was away for a
+    minute it would take no notice for another one: this one gives up soon, and begins anew when it
+    is asked again.
+    """
+    return ConnectionPool(
+        database,
+        min_size=0,
+        max_size=max_size,
+        kwargs={
+            "autocommit": autocommit,
+            "options": options,
+            "target_session_attrs": "read-write",
+        },
+        configure=configure,
+        check=ConnectionPool.check_connection,
+        timeout=SECONDS_FOR_THE_POOL,
+        reconnect_timeout=SECONDS_FOR_THE_POOL,
+        open=True,
+    )
 
 
 @contextlib.contextmanager
@@ -104,8 +138,12 @@ def _close_kept() -> None:
             connection.close()
 
 
-def when_it_is_there(ask: Callable[[], T], is_lost: Callable[[Exception], bool]) -> T:
-    """What `ask` returns, asked again for two minutes while it raises that the database is lost.
+def when_it_is_there(
+    ask: Callable[[], T],
+    is_lost: Callable[[Exception], bool],
+    seconds: float = SECONDS_TO_COME_BACK,
+) -> T:
+    """What `ask` returns, asked again for `seconds` while it raises that the database is lost.
 
     So what is asked may be done twice, where the answer was lost. Why it waits is told once.
     """
@@ -115,7 +153,7 @@ def when_it_is_there(ask: Callable[[], T], is_lost: Callable[[Exception], bool])
             return ask()
         except Exception as error:
             lost = lost or time.monotonic()
-            if not is_lost(error) or time.monotonic() - lost > SECONDS_TO_COME_BACK:
+            if not is_lost(error) or time.monotonic() - lost >= seconds:
                 raise
             if told != first_line(error):
                 told = first_line(error)

@@ -4,8 +4,9 @@ Here belongs the shared counter alone. What happens when the vendor says «too f
 belongs to the client that called.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pyrate_limiter import (
     Limiter,
@@ -18,13 +19,15 @@ from pyrate_limiter import (
 
 from marketdata_assets.hosts import hosts
 
+T = TypeVar("T")
 # The vendor counts a minute; a call counts when it arrives, some time after it was allowed. One
 # second more keeps every window of 60 s at the vendor's end within the limit.
 WINDOW_MS = 61_000
 FORGET_THE_FUTURE = "UPDATE '{}' SET item_timestamp = ? WHERE item_timestamp > ?"
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # Moments are stored without a zone: summer time would forget an hour, or count it twice.
-OPTIONS = {"options": "-c timezone=UTC"}
+OPTIONS = "-c timezone=UTC"
+MOST_CONNECTIONS = 4
 
 
 class Allowance:
@@ -36,30 +39,32 @@ class Allowance:
     """
 
     def __init__(self, calls_per_minute: int, path: Path) -> None:
-        self._is_shared = hosts() is not None
-        self._counter = _counter([Rate(calls_per_minute, WINDOW_MS)], path)
+        self._counter = counter = _counter([Rate(calls_per_minute, WINDOW_MS)], path)
         # What has left the window is forgotten once: the thread in which the library does it again
         # and again would go on asking a counter that is closed.
-        self._counter.leak(self._counter.now())  # type: ignore[no-untyped-call]
-        self._limiter = Limiter(SingleBucketFactory(self._counter, schedule_leak=False))
+        _asked(lambda: counter.leak(counter.now()))
+        self._limiter = Limiter(SingleBucketFactory(counter, schedule_leak=False))
 
     def acquire(self) -> None:
         """Wait for a free place in the window and take it."""
-        if not self._is_shared:
-            self._limiter.try_acquire("call")
-            return
-        from psycopg_pool import PoolClosed
-
-        from marketdata_assets.shared_database import is_lost, when_it_is_there
-
-        # A place whose answer was lost is taken twice. Of a counter that is closed there is none.
-        when_it_is_there(
-            lambda: self._limiter.try_acquire("call"),
-            lambda error: is_lost(error) and not isinstance(error, PoolClosed),
-        )
+        _asked(lambda: self._limiter.try_acquire("call"))
 
     def close(self) -> None:
         self._limiter.close()
+
+
+def _asked(ask: Callable[[], T]) -> T:
+    """What `ask` returns; the database of several hosts is waited for.
+
+    A place whose answer was lost is taken twice. Of a counter that is closed there is none.
+    """
+    if not hosts():
+        return ask()
+    from psycopg_pool import PoolClosed
+
+    from marketdata_assets.shared_database import is_lost, when_it_is_there
+
+    return when_it_is_there(ask, lambda error: is_lost(error) and not isinstance(error, PoolClosed))
 
 
 def _counter(rates: list[Rate], path: Path) -> "SQLiteBucket | SharedCounter":
@@ -89,23 +94,19 @@ class SharedCounter(PostgresBucket):
     """Calls of several hosts, counted so too, by the database's clock."""
 
     def __init__(self, database: str, name: str, rates: list[Rate]) -> None:
-        from psycopg_pool import ConnectionPool
+        from marketdata_assets.shared_database import pool_of
 
-        pool = ConnectionPool(
-            database,
-            min_size=1,
-            max_size=4,
-            kwargs=OPTIONS,
-            check=ConnectionPool.check_connection,
-            open=True,
-        )
-        super().__init__(pool, name, rates)
+        pool = pool_of(database, MOST_CONNECTIONS, OPTIONS)
+        _asked(lambda: super(SharedCounter, self).__init__(pool, name, rates))
+
+    def now(self) -> int:
+        # The library's own takes this host's clock where the database does not answer.
+        with self.pool.connection() as connection:
+            [moment] = connection.execute(NOW).fetchone() or ()
+        return int(moment)
 
     def put(self, item: RateItem) -> bool | Awaitable[bool]:
-        with self.pool.connection() as connection:
-            row = connection.execute(NOW).fetchone()
-        assert row is not None
-        item.timestamp = row[0]
+        item.timestamp = self.now()
         return super().put(item)
 
     def waiting(self, item: RateItem) -> int:

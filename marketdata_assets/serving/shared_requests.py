@@ -23,7 +23,13 @@ from marketdata_assets.serving.request_database import (
     Answer,
     QueueNotReady,
 )
-from marketdata_assets.shared_database import READ_ONLY, first_line
+from marketdata_assets.shared_database import (
+    READ_ONLY,
+    first_line,
+    is_lost,
+    pool_of,
+    when_it_is_there,
+)
 from marketdata_assets.storage.database_turns import prove_rights
 
 FIELDS_HERE = ", ".join(f"{name} {kind}" for name, kind in FIELDS.items())
@@ -32,8 +38,6 @@ SCHEMA = f"CREATE TABLE IF NOT EXISTS requests ({FIELDS_HERE}, CHECK ({OF_ITS_KI
 SCHEMA = SCHEMA.replace(" REAL", " DOUBLE PRECISION").replace(" INTEGER", " BIGINT")
 # Who was cut off in the middle keeps nobody waiting for longer.
 OPTIONS = "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=20s"
-# A call that meets a server which is just starting again.
-SHORTEST_PATIENCE = dt.timedelta(seconds=2)
 MOST_CONNECTIONS = 8
 
 
@@ -48,7 +52,7 @@ class SharedRequestDatabase:
     def __init__(self, database: str, lake: str, patience: dt.timedelta) -> None:
         self._name = f"marketdata_{hashlib.sha256(lake.encode()).hexdigest()[:16]}"
         self._database, self._pool = database, _pool(database, self._name)
-        self._patience = max(patience, SHORTEST_PATIENCE).total_seconds()
+        self._patience = patience.total_seconds()
 
     def prove(self) -> None:
         """Raise `DatabaseRefuses` or `QueueNotReady` where no request could be taken now."""
@@ -67,13 +71,11 @@ class SharedRequestDatabase:
     def connection(self) -> Iterator["_Connection"]:
         """A connection for one call. Raises `QueueNotReady`."""
         try:
-            with self._pool.connection(self._patience) as connection:
-                try:
-                    yield _Connection(connection)
-                except READ_ONLY:
-                    # It may stay so for as long as it is connected.
-                    connection.close()
-                    raise
+            connection = when_it_is_there(self._pool.getconn, is_lost, self._patience)
+            try:
+                yield _Connection(connection)
+            finally:
+                self._pool.putconn(connection)
         except (psycopg.OperationalError, psycopg.InterfaceError, READ_ONLY) as error:
             said = first_line(error)
             raise QueueNotReady(f"The queue of requests can't be used now: {said}.") from error
@@ -113,12 +115,10 @@ def _pool(database: str, name: str) -> ConnectionPool:
             with _Connection(connection).alone(f"{name} made"):
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name};{SCHEMA}")
 
-    return ConnectionPool(
+    return pool_of(
         database,
-        min_size=0,
         max_size=MOST_CONNECTIONS,
-        kwargs={"autocommit": True, "options": f"{OPTIONS} -c search_path={name}"},
+        options=f"{OPTIONS} -c search_path={name}",
+        autocommit=True,
         configure=with_the_table,
-        check=ConnectionPool.check_connection,
-        open=True,
     )

@@ -4,10 +4,12 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from marketdata_assets.hosts import Hosts
@@ -41,6 +43,40 @@ def postgres_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def database(postgres_server: Server) -> str:
     return postgres_server.address
+
+
+@dataclass(frozen=True)
+class OneDatabase:
+    """A database of one test, which may be only read for a while."""
+
+    server: str
+    name: str
+
+    @property
+    def address(self) -> str:
+        return f"{self.server.rpartition('/')[0]}/{self.name}"
+
+    def only_read(self, whether: bool) -> None:
+        """What connects from now on can write nothing, or again."""
+        self._do(f"ALTER DATABASE {self.name} SET default_transaction_read_only = {whether}")
+
+    def cut_off(self) -> None:
+        """Nothing that was connected is any more."""
+        self._do(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            f"WHERE datname = '{self.name}' AND pid <> pg_backend_pid()"
+        )
+
+    def _do(self, statement: str) -> None:
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def one_database(database: str) -> OneDatabase:
+    made = OneDatabase(database, f"made_{next(NUMBERS)}")
+    made._do(f"CREATE DATABASE {made.name}")
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,12 @@ import pytest
 
 pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
 
-from psycopg_pool import PoolClosed
+from psycopg_pool import PoolClosed, PoolTimeout
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from marketdata_assets.hosts import Hosts
 from marketdata_assets.resources.rate_limit import WINDOW_MS, Allowance, SharedCounter
+from marketdata_assets_tests.distributed.conftest import OneDatabase
 
 # A minute of 200 takes too long here.
 CALLS, WINDOW, SECONDS = 30, 3.0, 8
@@ -76,6 +77,18 @@ def test_a_call_that_waits_when_the_run_ends_is_given_up_at_once(
     with pytest.raises(PoolClosed):
         allowance.acquire()
     assert "asked again" not in caplog.text
+
+
+def test_calls_are_counted_again_as_soon_as_the_database_may_be_written_again(
+    one_database: OneDatabase,
+) -> None:
+    with contextlib.closing(SharedCounter(one_database.address, "calls", [Rate(1, 1)])) as counter:
+        one_database.only_read(True)
+        one_database.cut_off()
+        with pytest.raises(PoolTimeout):
+            counter.pool.getconn(timeout=1)
+        one_database.only_read(False)
+        assert counter.put(RateItem("call", 0))
 
 
 def test_the_count_of_a_token_is_in_the_database(

@@ -11,7 +11,7 @@ from marketdata_assets.shared_database import (
     kept_connection,
     when_it_is_there,
 )
-from marketdata_assets_tests.distributed.conftest import NUMBERS
+from marketdata_assets_tests.distributed.conftest import OneDatabase
 from marketdata_assets_tests.distributed.servers import free_port
 
 
@@ -39,24 +39,20 @@ def test_a_server_that_is_not_there_or_full_is_waited_for(database: str) -> None
     assert is_lost(refused.value)
 
 
-def test_a_database_that_is_only_read_for_a_while_is_waited_for(database: str) -> None:
-    made = f"made_{next(NUMBERS)}"
-    read_only = f"ALTER DATABASE {made} SET default_transaction_read_only".encode()
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {made}".encode())
-        connection.execute(read_only + b" = on")
-    address = f"{database.rpartition('/')[0]}/{made}"
+def test_a_database_that_is_only_read_for_a_while_is_waited_for(
+    one_database: OneDatabase,
+) -> None:
+    one_database.only_read(True)
     refused: list[Exception] = []
 
     def ask() -> None:
-        with kept_connection(address) as connection:
+        with kept_connection(one_database.address) as connection:
             connection.execute("CREATE TABLE one (number int)")
 
     def is_told(error: Exception) -> bool:
         refused.append(error)
         # Another server takes its place.
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(read_only + b" = off")
+        one_database.only_read(False)
         return is_lost(error)
 
     when_it_is_there(ask, is_told)

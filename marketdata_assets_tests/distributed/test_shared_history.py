@@ -20,8 +20,7 @@ from marketdata_assets.storage.run_history import PrunedLog
 from marketdata_assets_tests.automation.test_pruning import DAYS, ODD, TABLES, created, latest_ids
 from marketdata_assets_tests.conftest import Platform
 from marketdata_assets_tests.dagster_home import outcomes, partitions, shipped_instance
-from marketdata_assets_tests.distributed.conftest import NUMBERS
-from marketdata_assets_tests.distributed.servers import Server
+from marketdata_assets_tests.distributed.conftest import NUMBERS, OneDatabase
 from marketdata_assets_tests.edited_market import EditedMarket, platform_over
 
 
@@ -97,12 +96,10 @@ def test_what_a_step_has_put_out_is_stored_once_though_the_connection_is_lost(
 
 
 def test_a_run_history_that_is_only_read_for_a_while_is_waited_for(
-    database: str, postgres_server: Server
+    one_database: OneDatabase,
 ) -> None:
-    read_only = f"ALTER DATABASE {database.rpartition('/')[2]} SET default_transaction_read_only"
-    engine = create_engine(
-        database.replace("postgresql:", "postgresql+psycopg2:"), poolclass=NullPool
-    )
+    address = one_database.address.replace("postgresql:", "postgresql+psycopg2:")
+    engine = create_engine(address, poolclass=NullPool)
 
     @waiting
     class History:
@@ -110,8 +107,7 @@ def test_a_run_history_that_is_only_read_for_a_while_is_waited_for(
 
         def make(self) -> None:
             self.asked += 1
-            with psycopg.connect(postgres_server.address, autocommit=True) as connection:
-                connection.execute(f"{read_only} = {'on' if self.asked == 1 else 'off'}".encode())
+            one_database.only_read(self.asked == 1)
             with engine.begin() as connection:
                 connection.execute(text("CREATE TABLE one (number int)"))
 

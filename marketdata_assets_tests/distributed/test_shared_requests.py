@@ -37,7 +37,7 @@ from marketdata_assets_tests.api.serving import Client, served
 from marketdata_assets_tests.api.stored_world import DAYS, SHARES, prices_of
 from marketdata_assets_tests.automation.test_requests_sensor import Daemon
 from marketdata_assets_tests.conftest import Platform
-from marketdata_assets_tests.distributed.conftest import NUMBERS
+from marketdata_assets_tests.distributed.conftest import OneDatabase
 from marketdata_assets_tests.serving import test_requests as one_machine
 from marketdata_sandbox.transport import sandbox_tushare
 
@@ -208,29 +208,20 @@ def test_connections_that_were_cut_are_made_again(requests: Requests, shared: Ho
 
 
 def test_a_database_that_is_only_read_for_a_while_is_told(
-    tmp_path: Path, shared: Hosts, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, one_database: OneDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = f"made_{next(NUMBERS)}"
-    with psycopg.connect(shared.database, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {made}".encode())
-        address = f"{shared.database.rpartition('/')[0]}/{made}"
-        monkeypatch.setenv("MARKETDATA_DATABASE", address)
-        requests = Requests(tmp_path)
-        asked = requests.request_history("HSI")
-        with psycopg.connect(address, autocommit=True) as own:
-            own.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        read_only = f"ALTER DATABASE {made} SET default_transaction_read_only".encode()
-        connection.execute(read_only + b" = on")
-        assert requests.get(asked.id) == asked
-        for refused in (lambda: requests.request_history("NDX"), lambda: requests.claim(10)):
-            with pytest.raises(QueueNotReady, match="in a read-only transaction"):
-                refused()
-        connection.execute(read_only + b" = off")
-    # By a connection that began meanwhile nothing could be written.
-    assert requests.request_history("NDX").id
+    monkeypatch.setenv("MARKETDATA_DATABASE", one_database.address)
+    asked = Requests(tmp_path).request_history("HSI")
+    one_database.only_read(True)
+    # What began before may write until it is cut off.
+    assert Requests(tmp_path).get(asked.id) == asked
+    one_database.cut_off()
+    impatient = Requests(tmp_path, patience=dt.timedelta(0))
+    for refused in (lambda: impatient.request_history("NDX"), lambda: impatient.get(asked.id)):
+        with pytest.raises(QueueNotReady, match="can't be used now"):
+            refused()
+    one_database.only_read(False)
+    assert Requests(tmp_path).request_history("NDX").id
 
 
 def test_a_database_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
