@@ -135,7 +135,7 @@ def test_an_interrupt_ends_a_backfill_at_once_and_says_how_to_go_on(tmp_path: Pa
         assert backfill.stdout
         said = [backfill.stdout.readline() for _ in range(2)]
         backfill.send_signal(signal.SIGINT)
-        out, err = backfill.communicate(timeout=5)
+        out, err = backfill.communicate(timeout=60)
     assert "The funds are left out: fund_basic takes 2,000 points" in said[0]
     assert "22 of 22 sessions lack something" in said[1]
     assert out.endswith("go on with: marketdata backfill 2024-01-02 2024-01-31\n")

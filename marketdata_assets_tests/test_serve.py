@@ -58,7 +58,7 @@ def test_it_says_where_it_listens_answers_and_ends_when_told(tmp_path: Path) -> 
         assert ask(port, "/health").json()["status"] == "healthy"
         assert "simulated" in ask(port, "/").json()["origin"]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert (out, err.strip()) == ("", "")
     assert {path.name for path in tmp_path.iterdir()} == {"sandbox"}
@@ -73,7 +73,7 @@ def test_with_a_token_it_listens_everywhere_and_shows_the_token_nowhere(tmp_path
         assert ask(port, "/").status_code == 401
         assert ask(port, "/", Authorization=f"Bearer {TOKEN}").status_code == 200
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert TOKEN not in line + out + err
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_queue_is_noticed_at_the_start(tmp_path: Path) -> None:
         assert "The API: " in process.stdout.readline()
         assert database.with_name("requests.damaged.sqlite3").exists()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert "requests.sqlite3 was damaged" in err
     assert "Traceback" not in err
 

@@ -288,7 +288,7 @@ def test_headers_that_drip_are_given_up_as_well(server: TushareServer, state: Pa
         handler.wfile.write(b"\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
 
     server.faults["daily"] = deque([drip_headers])
-    with tushare_at(server, state, call_bound_seconds=0.3) as tushare:
+    with tushare_at(server, state, call_bound_seconds=1) as tushare:
         tushare.day(DAILY_KLINE, DAY)
     assert client_hung_up.wait(10)
 
