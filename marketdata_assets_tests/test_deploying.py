@@ -127,6 +127,11 @@ def test_the_services_of_several_hosts_are_its_roles_with_the_same_settings() ->
     asked = {tuple(one.split(":")) for one in re.findall(r"[\w-]+:\d+", caddy)}
     assert asked == {("web", "3000"), ("api-one", "5000"), ("api-other", "5000")}
     assert {name for name, _ in asked} <= services.keys()
+    # Where none is ready, all are asked: prices are answered without the database too.
+    ready, _, none_is_ready = caddy.partition("handle_errors 503")
+    assert "health_uri /ready" in ready
+    assert "reverse_proxy api-one:5000 api-other:5000" in none_is_ready
+    assert "health_uri" not in none_is_ready
     assert set(re.findall(r"\{\$(\w+)\}", caddy)) == set(proxy["environment"])
 
 
