@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from marketdata_assets.__main__ import command_parser
+from marketdata_assets.api.api_settings import page_address
 from marketdata_assets.code_server import SECONDS_TO_LOAD
 from marketdata_assets.hosts import FORMS
 from marketdata_assets_tests import PROJECT
@@ -193,6 +194,24 @@ def test_kubernetes_runs_nothing_as_root_and_writes_to_volumes_alone() -> None:
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True
                 assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
                 assert container["envFrom"] == [{"secretRef": {"name": "marketdata"}}]
+
+
+def test_what_kubernetes_tells_a_pod_of_services_is_taken_for_no_setting() -> None:
+    """By default it sets variables in every pod, of a service `api` API_PORT and more."""
+    objects = objects_of_kubernetes()
+    told = {
+        f"{one['metadata']['name'].upper()}_PORT": "tcp://10.96.0.5:5000"
+        for one in objects
+        if one["kind"] == "Service"
+    }
+    assert "API_PORT" in told
+    for one in objects:
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            links = told if pod.get("enableServiceLinks", True) else {}
+            for container in pod["containers"]:
+                own = {each["name"]: each["value"] for each in container["env"]}
+                page_address({**links, **own})
 
 
 def test_a_pod_ends_at_any_moment_and_is_not_killed_while_it_starts() -> None:
