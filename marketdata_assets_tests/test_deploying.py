@@ -211,7 +211,8 @@ def test_what_kubernetes_tells_a_pod_of_services_is_taken_for_no_setting() -> No
             links = told if pod.get("enableServiceLinks", True) else {}
             for container in pod["containers"]:
                 own = {each["name"]: each["value"] for each in container["env"]}
-                page_address({**links, **own})
+                # Nor does the UI link to a page on the machine of who looks at it.
+                assert page_address({**links, **own}) == ""
 
 
 def test_a_pod_ends_at_any_moment_and_is_not_killed_while_it_starts() -> None:
