@@ -186,6 +186,9 @@ def publisher(env: Mapping[str, str] = os.environ) -> Publisher:
     endpoint = env.get("HF_ENDPOINT") or ""
     is_sandbox = profile(env) is Profile.SANDBOX
     if not repository or (is_sandbox and not endpoint):
+        if hosts(env) and repository:
+            how = "simulated data go to a hub on this machine only: name one, or set TUSHARE_TOKEN"
+            raise SettingError("HF_ENDPOINT", "", how)
         if hosts(env):
             how = "several hosts would each publish to a folder of their own, name a hub's dataset"
             raise SettingError("HF_DATASET_REPO", repository, how)

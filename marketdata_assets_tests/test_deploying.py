@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from marketdata_assets.__main__ import command_parser
+from marketdata_assets.api.api_settings import page_address
+from marketdata_assets.code_server import SECONDS_TO_LOAD
 from marketdata_assets.hosts import FORMS
 from marketdata_assets_tests import PROJECT
 
@@ -126,6 +128,11 @@ def test_the_services_of_several_hosts_are_its_roles_with_the_same_settings() ->
     asked = {tuple(one.split(":")) for one in re.findall(r"[\w-]+:\d+", caddy)}
     assert asked == {("web", "3000"), ("api-one", "5000"), ("api-other", "5000")}
     assert {name for name, _ in asked} <= services.keys()
+    # Where none is ready, all are asked: prices are answered without the database too.
+    ready, _, none_is_ready = caddy.partition("handle_errors 503")
+    assert "health_uri /ready" in ready
+    assert "reverse_proxy api-one:5000 api-other:5000" in none_is_ready
+    assert "health_uri" not in none_is_ready
     assert set(re.findall(r"\{\$(\w+)\}", caddy)) == set(proxy["environment"])
 
 
@@ -189,6 +196,51 @@ def test_kubernetes_runs_nothing_as_root_and_writes_to_volumes_alone() -> None:
                 assert container["envFrom"] == [{"secretRef": {"name": "marketdata"}}]
 
 
+def test_what_kubernetes_tells_a_pod_of_services_is_taken_for_no_setting() -> None:
+    """By default it sets variables in every pod, of a service `api` API_PORT and more."""
+    objects = objects_of_kubernetes()
+    told = {
+        f"{one['metadata']['name'].upper()}_PORT": "tcp://10.96.0.5:5000"
+        for one in objects
+        if one["kind"] == "Service"
+    }
+    assert "API_PORT" in told
+    for one in objects:
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            links = told if pod.get("enableServiceLinks", True) else {}
+            for container in pod["containers"]:
+                own = {each["name"]: each["value"] for each in container["env"]}
+                # Nor does the UI link to a page on the machine of who looks at it.
+                assert page_address({**links, **own}) == ""
+
+
+def test_a_pod_ends_at_any_moment_and_is_not_killed_while_it_starts() -> None:
+    """A program that is process 1 takes no notice of SIGTERM until it has a way to end; and none
+    of them answers before it has what it serves."""
+    pods = [
+        one["spec"]["template"]["spec"]
+        for one in objects_of_kubernetes()
+        if one["kind"] == "Deployment"
+    ]
+    assert all(pod["shareProcessNamespace"] for pod in pods)
+    for pod in pods:
+        for container in pod["containers"]:
+            if alive := container.get("livenessProbe"):
+                start = container["startupProbe"]
+                assert start["httpGet"] == alive["httpGet"]
+                assert start["periodSeconds"] * start["failureThreshold"] >= SECONDS_TO_LOAD
+
+
+def test_every_command_of_compose_that_is_told_has_the_settings_it_asks_for() -> None:
+    """Compose reads no file of settings by itself where the project is not, for `exec` neither."""
+    told = [*(PROJECT / "docs").glob("*.md"), *PROJECT.glob("*.md"), *DEPLOY.glob("*")]
+    texts = [path.read_text("utf-8") for path in told if path.is_file()]
+    commands = [line for text in texts for line in re.findall(r"docker compose -f.*", text)]
+    assert len(commands) >= 8
+    assert [line for line in commands if "--env-file .env " not in line] == []
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
     for path in UNITS:
@@ -215,6 +267,36 @@ def test_workflows_run_what_there_is() -> None:
         subprocess.run(dry, cwd=PROJECT, capture_output=True, check=True)
     [used] = re.findall(r"marketdata-assets (demo .+)", said)
     assert command_parser().parse_args(used.split()).days == 2
+
+
+def test_what_ci_lacks_is_installed_by_root_whoever_runs_it(tmp_path: Path) -> None:
+    """The script as it is where no server is installed and only root may install."""
+    (tmp_path / ".ci").mkdir()
+    script = (PROJECT / ".ci" / "run").read_text("utf-8")
+    (tmp_path / ".ci" / "run").write_text(script.replace("/usr/lib/", f"{tmp_path}/lib/"))
+    programs = {
+        "id": "echo 1001",
+        "sudo": 'test "$1" = --non-interactive && shift && AS_ROOT=1 "$@"',
+        "apt-get": f'test -n "$AS_ROOT" && echo "$RUNLEVEL $*" >> {tmp_path}/said',
+        "make": f"echo make $* >> {tmp_path}/said",
+    }
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in programs.items():
+        (folder / name).write_text(f"#!{shutil.which('bash')}\n{text}\n")
+        (folder / name).chmod(0o755)
+    for name in ("dirname", "env"):
+        (folder / name).symlink_to(shutil.which(name))
+    command = [shutil.which("bash"), str(tmp_path / ".ci" / "run")]
+    run = subprocess.run(
+        command, env={"PATH": str(folder)}, capture_output=True, text=True, timeout=60
+    )
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
+    update, install, tested = (tmp_path / "said").read_text().splitlines()
+    assert "update" in update
+    assert install.startswith("1 install ")
+    assert install.endswith(" chromium postgresql rabbitmq-server")
+    assert tested == "make test"
 
 
 def test_a_host_takes_the_image_over_ssh_and_no_other_host_is_talked_to(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from marketdata_assets.__main__ import instance_settings
+from marketdata_assets.environment import publisher
 from marketdata_assets.hosts import FORMS, Hosts, hosts
 from marketdata_assets.settings import SettingError
 
@@ -65,6 +66,14 @@ def test_all_three_make_many_hosts() -> None:
     found = hosts(ALL)
     assert found == Hosts(*ALL.values())
     assert found.database_of_dagster == "postgresql+psycopg2://market:secret@db/market"
+
+
+def test_a_sandbox_of_many_hosts_without_a_hub_is_told_which_setting_it_lacks() -> None:
+    pytest.importorskip("obstore", reason="the extra `distributed` is not installed")
+    with pytest.raises(SettingError, match=r"^HF_ENDPOINT is '': .* or set TUSHARE_TOKEN"):
+        publisher({**ALL, **HUB, "HF_ENDPOINT": ""})
+    with pytest.raises(SettingError, match=r"^HF_DATASET_REPO is '': several hosts"):
+        publisher({**ALL, "TUSHARE_TOKEN": "a-token"})
 
 
 @pytest.mark.parametrize("command", ["dev", "doctor"])
