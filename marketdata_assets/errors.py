@@ -19,6 +19,7 @@ does, it is as the one that it is a kind of.
       RunIsOver                     final
       BrokerRefuses
       WrittenMeanwhile              503
+      OtherVersionsThere            final
       NotFollowing                  503
       MissingPartitions             final
       UnfitPartitions               503

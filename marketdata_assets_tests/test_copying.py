@@ -1,6 +1,8 @@
 """`copy`: what arrives, what is left as it is, and going on after an end, to a folder and to S3."""
 
 import contextlib
+import datetime as dt
+import itertools
 import os
 import shutil
 import sqlite3
@@ -13,14 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from marketdata_assets.copy_places import Folder
-from marketdata_assets.copying import copy
+from marketdata_assets.copy_places import Content, Folder
+from marketdata_assets.copying import MADE, copy
+from marketdata_assets.definitions import defs
 from marketdata_assets.settings import SettingError
+from marketdata_assets.storage.as_of import files_as_of
 from marketdata_assets.storage.catalog import publish_catalog
-from marketdata_assets.storage.lake import Lake
-from marketdata_assets.tables import PRICE_LIMITS
+from marketdata_assets.storage.durable_files import DiskRefuses
+from marketdata_assets.storage.lake import DAMAGED, Lake
+from marketdata_assets.storage.sealed_parquet import open_sealed
+from marketdata_assets.tables import ADJ_FACTOR, COVERAGE, PRICE_LIMITS, STORED_TABLES, Table
 from marketdata_assets_tests.disks import full_disk
 from marketdata_assets_tests.distributed.servers import BUCKET, missing, s3
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
@@ -163,6 +170,116 @@ def test_what_is_damaged_replaces_nothing(
     assert copy(str(source), str(target)) == 1
     assert f"{DAY}.parquet: not copied, for it is damaged" in capsys.readouterr().out
     assert Lake(target, "test").read(PRICE_LIMITS, DAY).equals(limits(DAY, a=2.0))
+
+
+def test_a_copy_that_ends_before_the_earlier_versions_have_come_has_replaced_nothing(
+    source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    Lake(source, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=4.0))
+    folder = target / "superseded/price_limits/2024" / f"{NEXT_DAY}"
+    folder.write_bytes(b"no folder")
+    with pytest.raises(DiskRefuses):
+        copy(str(source), str(target))
+    assert Lake(target, "test").read(PRICE_LIMITS, NEXT_DAY).equals(limits(NEXT_DAY, a=3.0))
+    folder.unlink()
+    assert copy(str(source), str(target)) == 0
+    assert versions(target, NEXT_DAY) == versions(source, NEXT_DAY) == [3.0, 4.0]
+
+
+def test_what_only_the_target_has_whole_is_kept_there_and_comes_back(
+    source: Path, tmp_path: Path
+) -> None:
+    target, ours = tmp_path / "to", Lake(source, "test")
+    copy(str(source), str(target))
+    known = dt.datetime.now(dt.UTC)
+    # One is damaged where it is replaced; the other one was never there.
+    flip(ours.path(PRICE_LIMITS, DAY), 801)
+    ours.write(PRICE_LIMITS, DAY, limits(DAY, a=5.0))
+    Lake(target, "test").write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=6.0))
+    ours.write(PRICE_LIMITS, NEXT_DAY, limits(NEXT_DAY, a=7.0))
+    assert copy(str(source), str(target)) == 0
+    assert 2.0 in versions(target, DAY)
+    assert sorted(set(versions(target, NEXT_DAY))) == [3.0, 6.0, 7.0]
+    assert copy(str(target), str(source)) == 0
+    for root in (source, target):
+        with files_as_of(Lake(root, "test"), PRICE_LIMITS, [DAY], known) as files:
+            assert up_limit_in(files[DAY]) == 2.0
+    assert copy(str(source), str(target)) == 0
+    assert versions(target, NEXT_DAY)[-1] == versions(source, NEXT_DAY)[-1] == 7.0
+
+
+def test_an_earlier_version_that_is_damaged_there_is_mended_whenever_that_was(
+    source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "to"
+    copy(str(source), str(target))
+    [earlier] = Lake(target, "test").earlier_versions(PRICE_LIMITS, DAY)
+    flip(earlier.path, 801)
+    assert copy(str(source), str(target)) == 0
+    assert versions(target, DAY) == [1.0, 2.0]
+
+
+def test_no_copy_of_a_day_is_of_something_that_it_lacks(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is made of the factors, and both are made anew before each file is read."""
+    lake, one_at_a_time, numbers = Lake(source, "test"), threading.Lock(), itertools.count(2)
+    read = Folder.read
+
+    def make(number: int) -> None:
+        for table in (ADJ_FACTOR, COVERAGE):
+            lake.write(table, DAY, row_of(table, DAY, number))
+
+    def read_later(place: Folder, key: str) -> Content:
+        with one_at_a_time:
+            if key.startswith("lake/"):
+                make(next(numbers))
+            return read(place, key)
+
+    make(1)
+    monkeypatch.setattr(Folder, "read", read_later)
+    target = tmp_path / "to"
+    assert copy(str(source), str(target)) == 0
+    there = Lake(target, "test")
+    ledger = int(there.load(COVERAGE, DAY).rows["reason"][0].as_py())
+    factors = int(there.load(ADJ_FACTOR, DAY).rows["adj_factor"][0].as_py())
+    assert ledger <= factors
+    # A copy that ends in the middle has no ledger of factors that have not come.
+    shutil.rmtree(target / "lake/adj_factor")
+    (target / "lake/adj_factor").write_bytes(b"no folder")
+    with pytest.raises(DiskRefuses):
+        copy(str(source), str(target))
+    assert int(there.load(COVERAGE, DAY).rows["reason"][0].as_py()) == ledger
+
+
+def test_what_is_made_of_other_tables_is_read_before_them() -> None:
+    order = [table.name for table in MADE]
+    for node in defs.resolve_asset_graph().asset_nodes:
+        name, made_of = node.key.path[-1], {key.path[-1] for key in node.parent_keys}
+        if name in STORED_TABLES and made_of:
+            assert made_of <= STORED_TABLES.keys()
+            assert not made_of & set(order[: order.index(name)]), name
+
+
+def versions(root: Path, day: dt.date) -> list[float]:
+    """The limit in each version of a day that can be read, the last one's last."""
+    lake = Lake(root, "test")
+    paths = [one.path for one in lake.earlier_versions(PRICE_LIMITS, day)]
+    paths = [path for path in paths if path.suffix != DAMAGED]
+    return [up_limit_in(path) for path in [*paths, lake.path(PRICE_LIMITS, day)]]
+
+
+def up_limit_in(path: Path) -> float:
+    return open_sealed(path)[0].read()["up_limit"][0].as_py()
+
+
+def row_of(table: Table, day: dt.date, number: int) -> pa.Table:
+    """A row whose columns are `number` in words, in numbers or as a truth."""
+    words: dict[str, object] = {"bool": True, "date32[day]": day, "string": str(number)}
+    row = {field.name: [words.get(str(field.type), number)] for field in table.schema}
+    return pa.table(row, schema=table.schema)
 
 
 def test_a_damaged_database_is_named_and_costs_the_lake_nothing(
@@ -336,3 +453,23 @@ def test_a_backup_in_s3_is_brought_up_to_date_and_restored(
     assert copy(backup, str(again)) == 0
     assert (again / "excuses.csv").read_text() == "newer"
     assert len(Lake(again, "test").earlier_versions(PRICE_LIMITS, DAY)) == 2
+
+
+def test_a_lake_of_hosts_is_known_for_one_where_no_setting_names_it(
+    source: Path, tmp_path: Path, store: str
+) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    address = f"{store}/shared/live"
+    shared = S3Store.from_url(address, client_options={"allow_http": True})
+    content = Lake(source, "test").path(PRICE_LIMITS, DAY).read_bytes()
+    obstore.put(shared, f"lake/price_limits/2024/{DAY}.parquet", content)
+    obstore.put(shared, "series/price_limits/generation.json", b"{}")
+    for origin, target in ((str(source), address), (address, str(tmp_path / "down" / "live"))):
+        with pytest.raises(SettingError, match="hosts share this lake"):
+            copy(origin, target)
+    # A folder that was brought there by other means has a run history beside.
+    obstore.put(shared, DATABASE, b"")
+    copy(address, str(tmp_path / "down" / "live"))
+    assert Lake(tmp_path / "down" / "live", "test").days(PRICE_LIMITS) == [DAY]

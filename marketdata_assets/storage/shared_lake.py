@@ -71,6 +71,18 @@ class WrittenMeanwhile(MarketdataError, status=503):
         )
 
 
+class OtherVersionsThere(MarketdataError, is_final=True):
+    """Earlier versions lie there that no host has put: named by when they ended."""
+
+    def __init__(self, what: str, key: str) -> None:
+        super().__init__(
+            f"{what} was not stored and is as it was: {key} is not the version that was stored at "
+            "that moment. So it is in a copy of one machine's folder, which hosts can't share: set "
+            "MARKETDATA_LAKE to an empty place on all of them. Where this object alone is "
+            "damaged, remove it."
+        )
+
+
 class SharedLake(Lake):
     """Partitions below the shared address; `root` is this host's folder, for its copies.
 
@@ -301,8 +313,9 @@ class SharedLake(Lake):
     ) -> None:
         """Have what is about to be replaced as an object of its own, if it is none yet."""
         name = f"{stored_at:{UNTIL}}.parquet" if stored_at else f"{now:{UNTIL}}{DAMAGED}"
-        if self._objects.put(f"{self._superseded(table, part)}/{name}", raw) is None:
-            raise WrittenMeanwhile(f"{table.name} {part or ''}".strip())
+        key = f"{self._superseded(table, part)}/{name}"
+        if self._objects.put(key, raw) is None:
+            raise OtherVersionsThere(f"{table.name} {part or ''}".strip(), key)
 
     def _find(self, table: Table, part: Part) -> Object | None:
         # The days of a year are one folder, codes may be thousands.

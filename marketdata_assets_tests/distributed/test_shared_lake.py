@@ -31,9 +31,9 @@ from marketdata_assets.storage.as_of import (
 from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
 from marketdata_assets.storage.database_turns import DatabaseRefuses
 from marketdata_assets.storage.durable_files import DiskRefuses
-from marketdata_assets.storage.lake import DamagedPartitions, MissingPartitions, Outcome
+from marketdata_assets.storage.lake import DamagedPartitions, Lake, MissingPartitions, Outcome
 from marketdata_assets.storage.objects import AGAIN, Objects, StoreRefuses, refuse_soon
-from marketdata_assets.storage.shared_lake import SharedLake
+from marketdata_assets.storage.shared_lake import OtherVersionsThere, SharedLake
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS
 from marketdata_assets_tests.api.stored_world import history_of
 from marketdata_assets_tests.disks import full_disk
@@ -125,6 +125,21 @@ def test_who_looks_is_not_held_up_by_the_end_of_anothers_looking_once(lake: Shar
         finally:
             is_over.set()
         assert [other.result() for other in others] == [None, None]
+
+
+def test_a_copy_of_one_machines_folder_is_refused_with_what_to_do(
+    lake: SharedLake, tmp_path: Path
+) -> None:
+    """It names versions by when they ended: at that moment another one was stored."""
+    folder = Lake(tmp_path / "alone", "test")
+    for up in (1.0, 2.0):
+        folder.write(PRICE_LIMITS, DAY, limits(DAY, a=up))
+    for path in folder.root.rglob("*.parquet"):
+        lake.objects.put(path.relative_to(folder.root).as_posix(), path.read_bytes())
+    with pytest.raises(OtherVersionsThere, match="set MARKETDATA_LAKE to an empty place"):
+        lake.write(PRICE_LIMITS, DAY, limits(DAY, a=3.0))
+    assert lake.load(PRICE_LIMITS, DAY).rows.equals(limits(DAY, a=2.0))
+    assert len(lake.earlier_versions(PRICE_LIMITS, DAY)) == 1
 
 
 def test_other_programs_objects_are_no_partitions(lake: SharedLake) -> None:

@@ -253,6 +253,19 @@ def test_nothing_is_stored_yet(tmp_path: Path) -> None:
     assert reader.instruments() == []
 
 
+def test_of_days_that_are_stored_nobody_is_to_ask_elsewhere(lake: Lake) -> None:
+    """As after a restore, until the copies by code are made."""
+    store_shares(lake, SESSIONS[:2])
+    reader = PriceReader(lake.root)
+    with pytest.raises(NoSeries, match=r"daily_prices has no series yet. Materialize price_series"):
+        reader.ohlcv("600000.SH")
+    for code in ("510300.SH", "HSI"):
+        with pytest.raises(NotStored):
+            reader.ohlcv(code)
+    store_history(lake, "600000.SH", SESSIONS[:1])
+    assert reader.ohlcv("600000.SH").source == INSTRUMENT_HISTORY
+
+
 def test_every_code_of_a_query_has_rows_or_a_reason(reader: PriceReader) -> None:
     query = RangeQuery(codes=["HSI", "NDX", "sz000001"], columns=["close", "pe"])
     found = dict(reader.each(query))
