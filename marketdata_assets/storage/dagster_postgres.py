@@ -32,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 
 from marketdata_assets.hosts import FORMS, hosts
 from marketdata_assets.settings import SettingError
-from marketdata_assets.shared_database import READ_ONLY, when_it_is_there
+from marketdata_assets.shared_database import HEARD, READ_ONLY, when_it_is_there
 from marketdata_assets.storage.dagster_sqlite import (
     IN_THE_INDEX,
     MOST_EVENTS_IN_A_BATCH,
@@ -187,7 +187,14 @@ def of_this_process(url: str) -> tuple[Runs, EventLog, Schedules]:
 
     A worker has an instance of its own for every step, and each would begin anew.
     """
-    engine = create_pg_engine(url, None, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=10)
+    engine = create_pg_engine(
+        url,
+        None,
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=10,
+        connect_args=HEARD,
+    )
     storages = Runs(url), EventLog(url), Schedules(url)
     for one in storages:
         one._engine = engine

@@ -12,8 +12,6 @@ import psycopg
 from marketdata_assets.shared_database import connected, first_line
 from marketdata_assets.storage.database_turns import DatabaseRefuses
 
-# A network that swallows what is sent is no answer.
-SECONDS_TO_NOTICE = 20
 # In which who had it has noticed that the server forgot it, has connected and has it again.
 SECONDS_OF_ITS_HOLDER = 40.0
 
@@ -36,9 +34,7 @@ class LongTurn:
         was_connected = self._connection is not None
         try:
             if self._connection is None:
-                self._connection = connected(
-                    self._database, tcp_user_timeout=1_000 * SECONDS_TO_NOTICE
-                )
+                self._connection = connected(self._database)
             if time.monotonic() < self._not_before:
                 return False
             taken = self._connection.execute(
