@@ -42,6 +42,13 @@ SETTINGS = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "task_publish_retry_policy": {"max_retries": 120, "interval_start": 0.5, "interval_max": 1},
+    "broker_transport_options": {
+        # Who has no connection yet, too: it would give up after four seconds.
+        "connect_retries_timeout": 120,
+        # A step is given away when the broker says that it has it. What was only sent is lost with
+        # a connection, or with a broker that is full or hangs, and the run would wait for hours.
+        "confirm_publish": True,
+    },
     # A host that is gone without a word has no more than this to be missed.
     "broker_heartbeat": 30,
     # A worker that has lost the broker goes on with its step, see `Step`.

@@ -10,9 +10,10 @@ import contextlib
 import logging
 import os
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -28,8 +29,6 @@ OPTIONS = (
     "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 "
     "-c timezone=UTC -c default_transaction_isolation=read\\ committed"
 )
-# A server that has not taken a question for so long is gone, too.
-MILLISECONDS_UNHEARD = 20_000
 # By process and database, the one that nobody is at.
 _kept: dict[tuple[int, str], psycopg.Connection] = {}
 # A server starts again, or another one takes its place, within a minute.
@@ -40,36 +39,57 @@ NOT_THERE = (None, "57P01", "57P02", "57P03")
 # So is one that may only be read while another takes its place.
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 SECONDS_TO_CONNECT = 10
+# A server is gone, too, that has not taken a question for so long, or of which nothing is heard
+# while an answer is waited for. By itself a client waits for a quarter of an hour, or two hours.
+HEARD: dict[str, Any] = {
+    "connect_timeout": SECONDS_TO_CONNECT,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 # Who has no patience at all still meets a server that is just starting again.
 SECONDS_FOR_THE_POOL = 2
 # Of a server that has no connection left, which passes.
 FULL = ("too many", "connection slots")
 
 
-def connected(database: str, tcp_user_timeout: int = 0) -> psycopg.Connection:
+def connected(database: str) -> psycopg.Connection:
     """A connection of its own, every statement a transaction.
 
     Raises `InvalidAuthorizationSpecification` where a server that is there refuses these settings.
     """
-    address = make_conninfo(database, connect_timeout=SECONDS_TO_CONNECT)
+    address = make_conninfo(database, **HEARD)
     for _ in range(2):
         try:
-            return psycopg.connect(
-                address,
-                autocommit=True,
-                tcp_user_timeout=tcp_user_timeout,
-                options=OPTIONS,
-            )
+            return psycopg.connect(address, autocommit=True, options=OPTIONS)
         except psycopg.errors.ConnectionTimeout:
             raise
         except psycopg.OperationalError as error:
             # Why it did not connect is told in words alone, in the server's language. The second
             # time it has not just come.
-            is_there = PGconn.ping(address.encode()) == Ping.OK
+            is_there = _is_reached(error) and PGconn.ping(address.encode()) == Ping.OK
             if not is_there or any(word in str(error) for word in FULL):
                 raise
             refused = error
     raise psycopg.errors.InvalidAuthorizationSpecification(first_line(refused)) from refused
+
+
+def _is_reached(error: psycopg.OperationalError) -> bool:
+    """Whether somebody listens where an attempt to connect has ended.
+
+    To ask further whether it is PostgreSQL holds up all threads of this process until it is told,
+    which takes seconds where a host is gone.
+    """
+    tried = error.pgconn
+    if tried is None or not tried.hostaddr:
+        return True
+    try:
+        place = (tried.hostaddr.decode(), int(tried.port))
+        socket.create_connection(place, SECONDS_TO_CONNECT).close()
+    except OSError:
+        return False
+    return True
 
 
 def pool_of(
@@ -93,6 +113,7 @@ def pool_of(
         kwargs={
             "autocommit": autocommit,
             "options": options,
+            **HEARD,
             "target_session_attrs": "read-write",
         },
         configure=configure,
@@ -114,7 +135,7 @@ def kept_connection(database: str) -> Iterator[psycopg.Connection]:
     if connection and _is_closed_there(connection):
         connection.close()
         connection = None
-    connection = connection or connected(database, tcp_user_timeout=MILLISECONDS_UNHEARD)
+    connection = connection or connected(database)
     is_kept = False
     try:
         yield connection

@@ -28,11 +28,13 @@ from dagster_postgres import (
 )
 from dagster_postgres.utils import DagsterPostgresException, create_pg_engine
 from sqlalchemy import text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 
 from marketdata_assets.hosts import FORMS, hosts
 from marketdata_assets.settings import SettingError
-from marketdata_assets.shared_database import READ_ONLY, when_it_is_there
+from marketdata_assets.shared_database import HEARD, READ_ONLY, when_it_is_there
 from marketdata_assets.storage.dagster_sqlite import (
     IN_THE_INDEX,
     MOST_EVENTS_IN_A_BATCH,
@@ -91,8 +93,7 @@ def _is_lost(error: Exception) -> bool:
     """Whether a connection was lost, or leads to a server that may only be read for now, or
     Dagster's own six seconds of trying were too few."""
     if isinstance(error, DBAPIError):
-        is_only_read = getattr(error.orig, "pgcode", None) == READ_ONLY.sqlstate
-        return error.connection_invalidated or is_only_read
+        return error.connection_invalidated or _is_only_read(error.orig)
     return isinstance(error, DagsterPostgresException)
 
 
@@ -187,13 +188,31 @@ def of_this_process(url: str) -> tuple[Runs, EventLog, Schedules]:
 
     A worker has an instance of its own for every step, and each would begin anew.
     """
-    engine = create_pg_engine(url, None, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=10)
+    engine = create_pg_engine(
+        url,
+        None,
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=10,
+        connect_args=HEARD,
+    )
+    listen(engine, "handle_error", _lose_what_is_only_read)
     storages = Runs(url), EventLog(url), Schedules(url)
     for one in storages:
         one._engine = engine
         for name in LOOKED_UP & set(dir(one)):
             setattr(one, name, functools.cache(getattr(one, name)))
     return storages
+
+
+def _lose_what_is_only_read(told: ExceptionContext) -> None:
+    """A connection may stay so for as long as it lasts, whatever the server has become."""
+    if _is_only_read(told.original_exception):
+        told.is_disconnect = True
+
+
+def _is_only_read(error: BaseException | None) -> bool:
+    return getattr(error, "pgcode", None) == READ_ONLY.sqlstate
 
 
 class SharedStorage(DagsterPostgresStorage):

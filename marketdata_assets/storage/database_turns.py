@@ -16,6 +16,7 @@ import psycopg
 
 from marketdata_assets.errors import MarketdataError
 from marketdata_assets.shared_database import (
+    HEARD,
     first_line,
     is_lost,
     kept_connection,
@@ -129,7 +130,7 @@ def ask(database: str, query: str, values: Sequence[str] = ()) -> list[tuple[Any
     Raises `DatabaseRefuses`.
     """
     try:
-        with psycopg.connect(database, connect_timeout=5) as connection:
+        with psycopg.connect(database, **{**HEARD, "connect_timeout": 5}) as connection:
             return connection.execute(query.encode(), values).fetchall()
     except psycopg.errors.UndefinedTable:
         return []

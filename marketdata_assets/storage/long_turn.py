@@ -6,16 +6,22 @@ must not be done by two: who has lost the turn is told, and ends it.
 
 import os
 import time
+from typing import Any
 
 import psycopg
 
 from marketdata_assets.shared_database import connected, first_line
 from marketdata_assets.storage.database_turns import DatabaseRefuses
 
-# A network that swallows what is sent is no answer.
-SECONDS_TO_NOTICE = 20
 # In which who had it has noticed that the server forgot it, has connected and has it again.
 SECONDS_OF_ITS_HOLDER = 40.0
+TAKE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+# An id is given again.
+SESSION = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+END = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE pid = %s AND backend_start = %s
+"""
 
 
 class LongTurn:
@@ -30,21 +36,18 @@ class LongTurn:
         self._seconds_of_its_holder = seconds_of_its_holder
         self._connection: psycopg.Connection | None = None
         self._is_holder, self._not_before = False, 0.0
+        # The one of the server's that has it, or had it when it was last heard of.
+        self._session: tuple[Any, ...] | None = None
 
     def take(self) -> bool:
         """Take it; False while another has it. Raises `DatabaseRefuses`."""
         was_connected = self._connection is not None
         try:
             if self._connection is None:
-                self._connection = connected(
-                    self._database, tcp_user_timeout=1_000 * SECONDS_TO_NOTICE
-                )
+                self._connection = connected(self._database)
             if time.monotonic() < self._not_before:
                 return False
-            taken = self._connection.execute(
-                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._name,)
-            ).fetchone()
-            self._is_holder = taken == (True,)
+            self._is_holder = self._try(self._connection)
             return self._is_holder
         except psycopg.Error as error:
             self.leave()
@@ -54,6 +57,16 @@ class LongTurn:
                 f"The database gives no turn at {self._name} ({first_line(error)}). It is asked "
                 "again; look at MARKETDATA_DATABASE and its server."
             ) from error
+
+    def _try(self, connection: psycopg.Connection) -> bool:
+        asked = (self._name,)
+        [taken] = connection.execute(TAKE, asked).fetchone() or (False,)
+        if not taken and self._session:
+            # The network was gone, which the server has not noticed: it is held by who asks.
+            connection.execute(END, self._session)
+            [taken] = connection.execute(TAKE, asked).fetchone() or (False,)
+        self._session = connection.execute(SESSION).fetchone() if taken else None
+        return bool(taken)
 
     def is_ours(self) -> bool:
         """Whether nobody else has taken it: without the database nobody can."""

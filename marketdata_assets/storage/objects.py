@@ -29,12 +29,14 @@ AGAIN: Any = {
         "base": 2,
     },
 }
+CLIENT: Any = {"allow_http": True}
 
 
 def refuse_soon() -> None:
     """Have what this process opens from now on give up after seconds: a caller of its API waits,
-    and keeps a thread from the others."""
-    AGAIN["retry_timeout"] = dt.timedelta(seconds=3)
+    and keeps a thread from the others. So it is with a store that says nothing, too."""
+    soon = dt.timedelta(seconds=3)
+    AGAIN["retry_timeout"] = CLIENT["connect_timeout"] = CLIENT["read_timeout"] = soon
 
 
 class StoreRefuses(MarketdataError, status=503):
@@ -68,9 +70,7 @@ class Objects:
         self._known: dict[str, dict[str, Object]] | None = None
         self._blocks, self._lock = 0, threading.Lock()
         with self._told():
-            self._store = S3Store.from_url(
-                address, client_options={"allow_http": True}, retry_config=AGAIN
-            )
+            self._store = S3Store.from_url(address, client_options=CLIENT, retry_config=AGAIN)
 
     def head(self, key: str) -> Object | None:
         """The object as it is now, None where there is none."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import psycopg
@@ -18,6 +19,8 @@ from celery import Task
 from dagster._grpc.types import ExecuteStepArgs
 from dagster._serdes import deserialize_value, pack_value
 from dagster_celery.make_app import make_app
+from kombu.connection import Connection
+from kombu.entity import Queue
 
 from marketdata_assets.celery_steps import MOST_DELIVERIES, RESULTS, SETTINGS, Step
 from marketdata_assets.hosts import FORMS, Hosts, several_hosts
@@ -26,6 +29,7 @@ from marketdata_assets.storage.database_turns import RunIsOver, turn
 from marketdata_assets.storage.io_manager import LakeIOManager, LakeResource
 from marketdata_assets.tables import PRICE_LIMITS
 from marketdata_assets_tests.dagster_home import shipped_instance
+from marketdata_assets_tests.distributed.broken_wire import BrokenWire
 from marketdata_assets_tests.distributed.programs import Fork
 from marketdata_assets_tests.distributed.running import events, settings_of, worker
 from marketdata_assets_tests.distributed.servers import BUCKET, Broker
@@ -105,6 +109,24 @@ class BrokerInMemory:
             return self._task(self._asked, {})
         finally:
             self._task.pop_request()
+
+
+def test_a_step_is_given_away_whatever_the_network_refuses_or_loses(broker: str) -> None:
+    """The first connections are refused for longer than one is tried for; then a step that was sent
+    is lost, of which nothing else would ever tell the run."""
+    place = urlsplit(broker)
+    queue = Queue("given-away", routing_key="given-away", exchange="")
+    with BrokenWire(place.port).running() as wire, Connection(broker) as behind:
+        address = broker.replace(f":{place.port}", f":{wire.port}")
+        soon = {**SETTINGS, "broker_connection_timeout": 0.5}
+        app = make_app({"broker": address, "config_source": soon})
+        wire.refuses = 3
+        app.send_task("step", queue=queue)
+        assert wire.refuses == 0
+        wire.loses.set()
+        app.send_task("step", queue=queue)
+        assert wire.has_lost.is_set()
+        assert queue(behind.default_channel).delete() == 2
 
 
 def test_a_step_that_ends_three_workers_has_failed(

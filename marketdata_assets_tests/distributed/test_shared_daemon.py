@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -130,6 +131,24 @@ def test_a_turn_whose_connection_was_cut_is_taken_again_unless_another_has_it(
         assert not one.is_ours()
         other.leave()
         until(one.take, "what was left is free", PATIENCE)
+
+
+def test_a_turn_is_its_holders_while_the_server_takes_the_lost_connection_for_living(
+    database: str,
+) -> None:
+    """As when the network was gone for half a minute: only the holder has noticed."""
+    holder, other = LongTurn(database, "lost"), LongTurn(database, "lost")
+    with contextlib.ExitStack() as stack:
+        stack.callback(holder.leave)
+        stack.callback(other.leave)
+        assert holder.take()
+        stack.callback(os.close, holder.socket())
+        here, there = socket.socketpair()
+        with here, there:
+            os.dup2(here.fileno(), holder._connection.fileno())
+        assert not other.take()
+        assert holder.is_ours()
+        assert not other.take()
 
 
 def test_a_turn_that_the_server_forgot_is_its_holders_first(database: str) -> None:

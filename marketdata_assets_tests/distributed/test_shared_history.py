@@ -15,7 +15,7 @@ pytest.importorskip("obstore", reason="the extra `distributed` is not installed"
 
 from marketdata_assets.automation.pruning import history_size_sensor, prune_runs
 from marketdata_assets.hosts import Hosts
-from marketdata_assets.storage.dagster_postgres import waiting
+from marketdata_assets.storage.dagster_postgres import of_this_process, waiting
 from marketdata_assets.storage.run_history import PrunedLog
 from marketdata_assets_tests.automation.test_pruning import DAYS, ODD, TABLES, created, latest_ids
 from marketdata_assets_tests.conftest import Platform
@@ -114,6 +114,19 @@ def test_a_run_history_that_is_only_read_for_a_while_is_waited_for(
     history = History()
     history.make()
     assert history.asked == 2
+
+
+def test_a_connection_that_was_only_read_is_not_kept_for_what_is_written(
+    one_database: OneDatabase,
+) -> None:
+    hosts = Hosts(one_database.address, "s3://nowhere", "amqp://nobody")
+    runs, log, _ = of_this_process(hosts.database_of_dagster)
+    one_database.only_read(True)
+    one_database.cut_off()
+    assert log.get_logs_for_run("nobody") == []
+    one_database.only_read(False)
+    runs.set_cursor_values({"any": "one"})
+    assert runs.get_cursor_values({"any"}) == {"any": "one"}
 
 
 def test_of_young_logs_the_oldest_go_where_they_are_too_large(platform: Platform) -> None:

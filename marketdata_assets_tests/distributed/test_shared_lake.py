@@ -3,9 +3,11 @@
 import contextlib
 import datetime as dt
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,7 +34,13 @@ from marketdata_assets.storage.copies import SECONDS_KEPT, Copies
 from marketdata_assets.storage.database_turns import DatabaseRefuses
 from marketdata_assets.storage.durable_files import DiskRefuses
 from marketdata_assets.storage.lake import DamagedPartitions, Lake, MissingPartitions, Outcome
-from marketdata_assets.storage.objects import AGAIN, Objects, StoreRefuses, refuse_soon
+from marketdata_assets.storage.objects import (
+    AGAIN,
+    CLIENT,
+    Objects,
+    StoreRefuses,
+    refuse_soon,
+)
 from marketdata_assets.storage.shared_lake import OtherVersionsThere, SharedLake
 from marketdata_assets.tables import INSTRUMENT_HISTORY, PRICE_LIMITS
 from marketdata_assets_tests.api.stored_world import history_of
@@ -41,6 +49,8 @@ from marketdata_assets_tests.distributed.store_proxy import StoreProxy
 from marketdata_assets_tests.storage.tables_for_tests import DAY, NEXT_DAY, flip, limits
 
 WRITERS, WRITES = "abc", 40
+# In which the client gives a call up that is not answered.
+SECONDS_BY_ITSELF = 30
 
 
 @pytest.fixture
@@ -213,11 +223,19 @@ def test_a_copy_that_is_damaged_on_one_host_is_fetched_again(lake: SharedLake) -
 def test_a_store_that_is_gone_refuses_an_api_within_seconds(
     shared: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(AGAIN, "retry_timeout", AGAIN["retry_timeout"])
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    for name, kept in {"AGAIN": AGAIN, "CLIENT": CLIENT}.items():
+        monkeypatch.setattr(f"{Objects.__module__}.{name}", {**kept})
     refuse_soon()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreRefuses, match="retry_timeout: 3s"):
         Objects(shared.lake).head("any")
+    # One that hangs: it is connected to, and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(StoreRefuses):
+            Objects(shared.lake).head("any")
+    assert time.monotonic() - began < SECONDS_BY_ITSELF
 
 
 @pytest.mark.parametrize("status", [409, 412])
