@@ -155,6 +155,9 @@ def _run(arguments: argparse.Namespace, notices: list[str]) -> int:
         only_one_machine(command)
     if command in OF_SEVERAL_HOSTS:
         given["shared"] = several_hosts(command)
+        # Its processes have short steps: pyarrow's allocator, which looks when it is imported,
+        # would have 2 MB cleared for every few rows of each.
+        os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
     if command in TELL_NOTICES:
         given["notices"] = notices
     elif command == "serve":

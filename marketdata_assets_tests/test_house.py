@@ -45,7 +45,7 @@ MAY_KNOW = {
     "automation": DAYS_AND_TABLES
     | {"checks", "partitions", "resources", "serving", "storage", "assets", "timetable"},
     "sandbox": DAYS_AND_TABLES | {"instruments", "resources"},
-    "celery_results": {"hosts", "shared_database", "storage"},
+    "celery_results": {"hosts", "storage"},
     "celery_steps": {"automation", "hosts", "storage"},
     "environment": {
         "celery_steps",

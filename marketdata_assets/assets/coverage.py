@@ -41,7 +41,7 @@ def _explained_days(
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     excuses = excuses_in(lake)
     judged = judged_days(lake, days, excuses, dt.datetime.now(dt.UTC))
-    rows = ledger.coverage(judged.together.facts, excuses).to_arrow_table()
+    rows = ledger.coverage(judged.facts(), excuses).to_arrow_table()
     with brief_duckdb() as connection:
         counted = ledger.summary(connection.from_arrow(rows))
     for day, counts in counted.items():

@@ -57,9 +57,9 @@ def _merged_days(
     context: dg.AssetExecutionContext, lake: Lake, days: Sequence[dt.date]
 ) -> Iterator[CheckedDay]:
     excuses = excuses_in(lake)
-    tables, together, findings = judged_days(lake, days, excuses, dt.datetime.now(dt.UTC))
+    tables, judgement, _ = judged_days(lake, days, excuses, dt.datetime.now(dt.UTC))
     kline = tables[DAILY_KLINE.name]
-    held_back = f"({held_rows(excuses)} OR {left_out_rows(together.twins)})"
+    held_back = f"({held_rows(excuses)} OR {left_out_rows(judgement.twins)})"
     merged = merge_prices(
         kline.filter(f"NOT {held_back}"),
         tables[PRICE_LIMITS.name],
@@ -76,7 +76,7 @@ def _merged_days(
         tell_of_day(context, day, facts)
     # No generator: what the days are made of is let go before they are stored.
     return (
-        CheckedDay(day, data, [finding for finding in findings if finding.day == day])
+        CheckedDay(day, data, [one for one in judgement.findings if one.day == day])
         for day, data in by_day(DAILY_PRICES, prices)
     )
 

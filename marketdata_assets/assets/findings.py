@@ -17,7 +17,7 @@ from marketdata_assets.assets.asset_arguments import Group, computed
 from marketdata_assets.assets.etf_premium import PREMIUMS_ARE_OF, judged_funds
 from marketdata_assets.assets.judged_days import judged_days
 from marketdata_assets.assets.stored_days import parts_of, rows_of_days
-from marketdata_assets.checks.days import CHECKED_TOGETHER, list_merged
+from marketdata_assets.checks.days import CHECKED_TOGETHER
 from marketdata_assets.checks.excuses import Excuses, excuses_in
 from marketdata_assets.checks.premium import PREMIUM_CHECKS
 from marketdata_assets.checks.prices import ST_CHECKS, st_inputs
@@ -119,7 +119,7 @@ def _listed_together(
     read: Mapping[str, duckdb.DuckDBPyRelation] = {}
     if complete := _stored(lake, CHECKED_TOGETHER, days):
         judged = judged_days(lake, complete, excuses, now)
-        yield list_merged(judged.together, judged.findings, excuses)
+        yield judged.judgement.listed
         read = judged.tables
     for table in BY_THEMSELVES:
         there = _readable if table.chain is Chain.EXTRAS else _stored

@@ -131,23 +131,11 @@ def side_by_side(
         ledger_days(days, now),
         excuses,
     )
-    return laid_out(days, tables, before, read_once(facts, beside=kline), pairs)
-
-
-def laid_out(
-    days: Sequence[dt.date],
-    tables: Mapping[str, Relation],
-    before: Lookback,
-    facts: Relation,
-    pairs: pa.Table,
-) -> SideBySide:
-    """The same, of which the facts and the pairs are known."""
-    stocks, kline, limits, basic, factors, _ = (tables[one.name] for one in CHECKED_TOGETHER)
     sessions = calendar_around(days, before.known)
     bars = functools.partial(
         check_inputs, kline, limits, basic, stocks, factors, pairs, before.bars, sessions
     )
-    return SideBySide(facts, pairs, bars)
+    return SideBySide(read_once(facts, beside=kline), pairs, bars)
 
 
 def check_merged_days(rows: SideBySide, excuses: Excuses) -> list[Finding]:

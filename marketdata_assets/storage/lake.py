@@ -341,6 +341,13 @@ class Lake:
         """
         return contextlib.nullcontext()
 
+    def told(self, what: str) -> bytes | None:
+        """What another step of the run has found out, where each has a process of its own."""
+        return None
+
+    def tell(self, what: str, raw: bytes) -> None:
+        """Have the other steps of the run know it."""
+
     def _day_files(
         self, table: Table, but: Collection[int] = ()
     ) -> Iterator[tuple[dt.date, os.DirEntry[str]]]:

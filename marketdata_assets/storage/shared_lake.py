@@ -54,6 +54,7 @@ from marketdata_assets.storage.lake import (
 )
 from marketdata_assets.storage.objects import Object, Objects, objects_at
 from marketdata_assets.storage.sealed_parquet import DamagedFile, open_sealed, sealed, unsealed
+from marketdata_assets.storage.step_results import step_results
 from marketdata_assets.tables import Table
 
 CALLS_AT_ONCE = 16
@@ -214,6 +215,13 @@ class SharedLake(Lake):
 
     def looking_once(self) -> contextlib.AbstractContextManager[None]:
         return self._objects.listing_once()
+
+    def told(self, what: str) -> bytes | None:
+        return step_results(self._database).get(f"{self._run} {what}") if self._run else None
+
+    def tell(self, what: str, raw: bytes) -> None:
+        if self._run:
+            step_results(self._database).set(f"{self._run} {what}", raw)
 
     def _whole(self, one: Object) -> Path | None:
         """The copy of an object, brought once more where this host's is damaged."""

@@ -17,7 +17,7 @@ CHECK = "factor_missing"
 
 
 def without_factor(lake: Lake, excuses: Excuses) -> list[tuple[int, int]]:
-    findings = judged_days(lake, [DAY], excuses, LATER).findings
+    findings = judged_days(lake, [DAY], excuses, LATER).judgement.findings
     return [(one.wrong, one.excused) for one in findings if one.check.name == CHECK]
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,20 @@ from marketdata_assets_tests.conftest import CHAIN, Platform
 from marketdata_assets_tests.distributed.running import is_the_same, run, settings_of, worker
 from marketdata_assets_tests.distributed.store_proxy import StoreProxy
 from marketdata_assets_tests.instance_in_memory import instance_in_memory
+from marketdata_assets_tests.killed_dev import processes_of, until
 from marketdata_sandbox.transport import sandbox_tushare
 
 DAYS = sessions_between(dt.date(2024, 9, 23), dt.date(2024, 9, 27))
 MOST_HEADS, MOST_LISTS = 2, 2
+
+
+def huge_pages_of(pid: int) -> str:
+    """0 for a process that has none; nothing by an older kernel, or where it has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return ""
+    return "".join(re.findall(r"THP_enabled:\s*(\d)", status))
 
 
 @pytest.mark.slow
@@ -34,11 +45,13 @@ def test_two_hosts_make_the_partitions_that_one_machine_makes(
     with StoreProxy(os.environ["AWS_ENDPOINT_URL"]).running() as store:
         settings = settings_of(shared._replace(broker=broker), AWS_ENDPOINT_URL=store.url)
         with (
-            worker(tmp_path / "one", settings),
+            worker(tmp_path / "one", settings) as one,
             worker(tmp_path / "other", settings),
             run(tmp_path / "coordinator", settings, DAYS),
         ):
-            pass
+            until(lambda: " ready." in one.said(), "the worker is ready")
+            huge_pages = {huge_pages_of(pid) for pid in processes_of(one.folder)}
+    assert huge_pages <= {"0", ""}
     lake = SharedLake(tmp_path / "reader" / "sandbox", "reader", shared)
     assert is_the_same(lake, alone.lake, DAYS)
     for host in ("one", "other", "coordinator"):
