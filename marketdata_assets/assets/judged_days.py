@@ -34,8 +34,6 @@ Relation = duckdb.DuckDBPyRelation
 
 # As many as a run of a backfill has.
 STRETCHES_KNOWN = (BACKFILL_POLICY.max_partitions_per_run or 1) // DAYS_TOGETHER
-
-
 CHECKS = {check.name: check for check in MERGED_CHECKS}
 FOUND = pa.schema(
     [
