@@ -39,6 +39,7 @@ does, it is as the one that it is a kind of.
       NotAsInManifest               final
       NotAdjustable                 400  final
       NotStored                     404
+        NotByCode
       NoSuchTable                   404  final
       NoSuchDay                     404
       MissingSessions               409  final

@@ -16,6 +16,7 @@ from marketdata_assets.errors import MarketdataError
 from marketdata_assets.instruments import Instrument
 from marketdata_assets.serving.gaps import Days
 from marketdata_assets.serving.ohlcv_view import schema_of
+from marketdata_assets.storage.series import SERIES_ASSETS
 from marketdata_assets.tables import Table
 
 Span: TypeAlias = tuple[dt.date, dt.date]
@@ -27,6 +28,18 @@ class NotStored(MarketdataError, status=404):
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(f"{code} is not stored. Request its history, or track it.")
+
+
+class NotByCode(NotStored):
+    """Days are stored, and none by code yet: before the first refresh, or after a restore."""
+
+    def __init__(self, code: str, table: Table) -> None:
+        self.code = code
+        MarketdataError.__init__(
+            self,
+            f"{code} is not stored by code: {table.name} has no series yet. Materialize "
+            f"{SERIES_ASSETS[table.name]}.",
+        )
 
 
 @dataclass(frozen=True)

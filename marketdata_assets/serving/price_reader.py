@@ -31,6 +31,7 @@ from marketdata_assets.serving.adjusting import (
 from marketdata_assets.serving.answers import (
     CrossSection,
     ManyCodes,
+    NotByCode,
     NotStored,
     Slice,
     in_one_table,
@@ -100,9 +101,9 @@ class PriceReader:
     ) -> Slice:
         """The rows of one code from `start` to `end`, both included; it may have none there.
 
-        Raises `UnknownCode`, `NotStored`, `NoSeries`, `NoSuchColumn`, `NotInBars`,
-        `NotAdjustable`, `MissingFactors`, `DamagedSeries` or `UnfitPartitions`, and for a former
-        moment what `storage.as_of` raises.
+        Raises `UnknownCode`, `NotStored`, `NoSuchColumn`, `NotInBars`, `NotAdjustable`,
+        `MissingFactors`, `DamagedSeries` or `UnfitPartitions`, and for a former moment what
+        `storage.as_of` raises.
         """
         instrument = self.instrument(code)
         asked = Range(start, end, columns, adjust, anchor, frequency)
@@ -349,8 +350,6 @@ class PriceReader:
         former = self._former_code(instrument, series) if series else ""
         spans = [span for one in (former, code) if one and series and (span := series.span(one))]
         if view is None or series is None or not spans:
-            if view and series is None and not self.histories.get(code):
-                self._refuse_unmade(view.table)
             return self._of_history(instrument, asked)
         if plain is None:
             absent = self._gaps.absent(series, asked.start, asked.end)
@@ -404,19 +403,14 @@ class PriceReader:
             series = self.series(DAILY_PRICES)
         return self._former.former(instrument.code, series)
 
-    def _refuse_unmade(self, table: Table) -> None:
-        """Raise `NoSeries` where days are stored: nobody is to ask elsewhere for what is in them.
-
-        So it is before the first refresh, and where the lake was restored.
-        """
-        if self._lake.first_day(table):
-            Series.open(self._lake.root, table)
-
     def _of_history(self, instrument: Instrument, asked: Range) -> Slice:
         history = self.histories.get(instrument.code)
         if history is None:
             if is_former_code_of_beijing(instrument.code):
                 raise SuccessorUnknown(instrument.code)
+            view = DAILY_VIEWS.get(instrument.kind)
+            if view and self.series(view.table) is None and self._lake.first_day(view.table):
+                raise NotByCode(instrument.code, view.table)
             raise NotStored(instrument.code)
         if instrument.kind is Kind.FUTURES:
             rows = rolled(instrument.code, history.rows, asked)

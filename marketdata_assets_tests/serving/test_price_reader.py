@@ -253,14 +253,15 @@ def test_nothing_is_stored_yet(tmp_path: Path) -> None:
     assert reader.instruments() == []
 
 
-def test_of_days_that_are_stored_nobody_is_to_ask_elsewhere(lake: Lake) -> None:
+def test_that_days_are_not_by_code_yet_is_told(lake: Lake) -> None:
     """As after a restore, until the copies by code are made."""
     store_shares(lake, SESSIONS[:2])
     reader = PriceReader(lake.root)
-    with pytest.raises(NoSeries, match=r"daily_prices has no series yet. Materialize price_series"):
+    said = "is not stored by code: daily_prices has no series yet. Materialize price_series."
+    with pytest.raises(NotStored, match=said):
         reader.ohlcv("600000.SH")
     for code in ("510300.SH", "HSI"):
-        with pytest.raises(NotStored):
+        with pytest.raises(NotStored, match=r"is not stored\. Request"):
             reader.ohlcv(code)
     store_history(lake, "600000.SH", SESSIONS[:1])
     assert reader.ohlcv("600000.SH").source == INSTRUMENT_HISTORY
