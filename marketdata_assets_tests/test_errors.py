@@ -14,7 +14,7 @@ from marketdata_assets import errors
 from marketdata_assets.api.errors import ApiError
 from marketdata_assets.assets.asset_arguments import failing_at_once
 from marketdata_assets.errors import MarketdataError
-from marketdata_assets.serving.answers import NotStored, Slice
+from marketdata_assets.serving.answers import NotByCode, NotStored, Slice
 from marketdata_assets.serving.price_reader import PriceReader
 from marketdata_assets.storage.lake import MissingPartitions
 from marketdata_assets_tests.api.serving import served
@@ -86,7 +86,7 @@ def test_the_status_of_every_error_reaches_clients(tmp_path: Path) -> None:
     reader = Refusing(tmp_path)
     with served(tmp_path, reader=reader) as client:
         # What is not stored is requested, and an endpoint's own answers say their status.
-        for kind in set(kinds()) - {NotStored, ApiError}:
+        for kind in set(kinds()) - {NotStored, NotByCode, ApiError}:
             reader.error = saying(kind)
             answer = client.get("/api/v1/ohlcv", code="HSI")
             assert answer.status_code == kind.status, kind
