@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -167,7 +168,8 @@ def test_a_thousand_requests_are_answered_once_though_a_host_is_killed(tmp_path:
 
     killed, other = host("killed"), host("other")
     assert killed.stdout
-    told = [killed.stdout.readline().strip() for _ in range(25)]
+    # On a busy machine the other may have answered all before this one has begun.
+    told = [line.strip() for line in islice(killed.stdout, 25)]
     killed.send_signal(signal.SIGKILL)
     told += killed.communicate()[0].split()
     # What it had in hand is claimed again, when that may be.
