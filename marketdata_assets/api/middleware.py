@@ -141,12 +141,10 @@ class Heads:
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
 
         async def without_body(message: Message) -> None:
-            if message["type"] != "http.response.body":
-                await send(message)
-                return
-            await send({"type": "http.response.body", "body": b""})
-            if message.get("more_body"):
-                # A file of gigabytes need not be read for nobody.
+            await send(message)
+            if message["type"] == "http.response.start":
+                await send({"type": "http.response.body", "body": b""})
+                # Of a file of gigabytes nothing need be read for nobody.
                 raise HeadIsEnough
 
         with suppress(HeadIsEnough):

@@ -1,13 +1,16 @@
 """Clients that read a file over HTTP piece by piece: HEAD, ranges, and what pages may see of it."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from marketdata_assets.api.api_settings import ApiSettings
+from marketdata_assets.api.middleware import Heads
 from marketdata_assets.serving.queries import ExportQuery
 from marketdata_assets.serving.requests import Requests
 from marketdata_assets_tests.api.serving import Client, served
@@ -67,6 +70,24 @@ def test_the_head_of_an_exports_file_tells_its_length(tmp_path: Path) -> None:
         assert head.content == b""
         part = client.ask("GET", where, headers={"Range": "bytes=0-9"})
         assert (part.status_code, part.content) == (206, b"x" * 10)
+
+
+def test_for_a_head_no_body_is_read() -> None:
+    """Of a file that lies elsewhere it would be fetched, and may be gone meanwhile."""
+    told: list[str] = []
+
+    async def answering(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise AssertionError("the body is read")
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    asyncio.run(Heads(answering)({"type": "http", "method": "HEAD", "headers": []}, receive, send))
+    assert told == ["http.response.start", "http.response.body"]
 
 
 @pytest.mark.parametrize("path", FILES)
